@@ -1,0 +1,1 @@
+//! Install the Prometheus recorder with a catalogue and serve /metrics

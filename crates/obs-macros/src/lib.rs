@@ -1,0 +1,1 @@
+//! The attribute macros of obs-core: #[track_duration] and #[track_calls]

@@ -1,0 +1,1 @@
+//! Signals, decisions, orders and fills as verbs that move the right metrics

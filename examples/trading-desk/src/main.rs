@@ -1,0 +1,2 @@
+//! A trading desk.
+fn main() {}
