@@ -1,0 +1,318 @@
+//! The account: the one way from a wish to a booked trade.
+//!
+//! An order passes the risk check, goes to the broker, and what the broker makes of it is booked in the
+//! portfolio. What changed is collected on the way, for whoever keeps the records.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::bars::Bar;
+use crate::broker::{CancelError, PaperBroker, Tally};
+use crate::error::Error;
+use crate::order::{Order, OrderId, OrderRequest, OrderStatus, Side};
+use crate::portfolio::{ClosedTrade, Portfolio};
+use crate::risk::{Exposure, Proposal, Refusal, RefusalReason, RiskCheck};
+use crate::strategy::StrategyId;
+use crate::strategy::decision::Holding;
+use crate::symbol::Symbol;
+
+/// Risk check, broker and portfolio of one account.
+#[derive(Debug)]
+pub struct Account {
+    risk: RiskCheck,
+    broker: PaperBroker,
+    portfolio: Portfolio,
+    refused: BTreeMap<(StrategyId, RefusalReason), u32>,
+    today: Date,
+    changes: Changes,
+}
+
+/// What happened since the records were last written.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Orders as they are now; one that changed twice is there twice, the later state last.
+    pub orders: Vec<Order>,
+    /// Trades that were closed.
+    pub trades: Vec<ClosedTrade>,
+}
+
+impl Account {
+    /// An account that opens on `today`.
+    #[must_use]
+    pub fn new(risk: RiskCheck, broker: PaperBroker, portfolio: Portfolio, today: Date) -> Self {
+        let refused = BTreeMap::new();
+        Self {
+            risk,
+            broker,
+            portfolio,
+            refused,
+            today,
+            changes: Changes::default(),
+        }
+    }
+
+    /// Trades the day's bars: the broker fills what was ordered before, and the day is marked at its close.
+    pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
+        self.today = date;
+        for (symbol, bar) in bars {
+            for order in self.broker.on_bar(symbol, bar) {
+                self.book(order)?;
+            }
+        }
+        self.portfolio.mark(date, bars);
+        Ok(())
+    }
+
+    /// Places an order, if the risk check agrees. The order that comes back is open, or rejected by the
+    /// broker.
+    pub fn place(&mut self, request: OrderRequest) -> Result<Order, Refusal> {
+        // Without a price there is nothing to check, and the broker will not take the order.
+        if let Some(price) = self.broker.quote(&request.symbol) {
+            let price = request.kind.limit_price().unwrap_or(price);
+            let proposal = Proposal {
+                side: request.side,
+                quantity: request.quantity,
+                price,
+            };
+            let exposure = self.exposure(request.strategy, &request.symbol);
+            if let Err(refusal) = self.risk.check(proposal, &exposure) {
+                *self
+                    .refused
+                    .entry((request.strategy, refusal.reason))
+                    .or_default() += 1;
+                return Err(refusal);
+            }
+        }
+        let order = self.broker.submit(request, self.today);
+        self.changes.orders.push(order.clone());
+        Ok(order)
+    }
+
+    /// Takes back an open order.
+    pub fn cancel(&mut self, id: OrderId) -> Result<Order, CancelError> {
+        let order = self.broker.cancel(id, self.today)?;
+        self.changes.orders.push(order.clone());
+        Ok(order)
+    }
+
+    /// What a strategy has of a symbol, its open orders counted in.
+    #[must_use]
+    pub fn holding(&self, strategy: StrategyId, symbol: &Symbol) -> Holding {
+        let ordered = self.open_order(strategy, symbol).map(|order| order.side);
+        match (self.portfolio.position(strategy, symbol), ordered) {
+            (Some(_), Some(Side::Sell)) => Holding::Exiting,
+            (Some(_), _) => Holding::Long,
+            (None, Some(Side::Buy)) => Holding::Entering,
+            (None, _) => Holding::Flat,
+        }
+    }
+
+    /// The oldest open order of a strategy in a symbol.
+    #[must_use]
+    pub fn open_order(&self, strategy: StrategyId, symbol: &Symbol) -> Option<&Order> {
+        self.broker
+            .open_orders()
+            .find(|order| order.strategy == strategy && order.symbol == *symbol)
+    }
+
+    /// The account as the risk check sees it, for an order of `strategy` in `symbol`.
+    #[must_use]
+    pub fn exposure(&self, strategy: StrategyId, symbol: &Symbol) -> Exposure {
+        let held = self
+            .portfolio
+            .position(strategy, symbol)
+            .map_or(0, |position| position.quantity);
+        let mut exposure = Exposure {
+            equity: self.portfolio.equity(),
+            free_cash: self.portfolio.cash(),
+            symbol_value: 0.0,
+            gross_value: 0.0,
+            day_return: self.portfolio.day_return(),
+            drawdown: self.portfolio.drawdown(),
+            sellable: held,
+        };
+        for (_, owned, position) in self.portfolio.positions() {
+            exposure.add(owned == symbol, self.portfolio.value(owned, position));
+        }
+        for order in self.broker.open_orders() {
+            match order.side {
+                Side::Buy => {
+                    exposure.free_cash -= order.value();
+                    exposure.add(order.symbol == *symbol, order.value());
+                }
+                Side::Sell if order.strategy == strategy && order.symbol == *symbol => {
+                    exposure.sellable = exposure.sellable.saturating_sub(order.quantity);
+                }
+                Side::Sell => {}
+            }
+        }
+        exposure
+    }
+
+    /// Cash, positions, profit and loss.
+    #[must_use]
+    pub fn portfolio(&self) -> &Portfolio {
+        &self.portfolio
+    }
+
+    /// What became of all orders.
+    #[must_use]
+    pub fn orders(&self) -> Tally {
+        self.broker.tally()
+    }
+
+    /// The symbols that can be traded.
+    pub fn symbols(&self) -> impl Iterator<Item = &Symbol> {
+        self.broker.symbols()
+    }
+
+    /// How often the risk check refused whom, and why.
+    #[must_use]
+    pub fn refused(&self) -> &BTreeMap<(StrategyId, RefusalReason), u32> {
+        &self.refused
+    }
+
+    /// The trading day: the last whose bars were traded.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.today
+    }
+
+    /// Hands over what changed since the last call.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Books an order that the broker closed.
+    fn book(&mut self, order: Order) -> Result<(), Error> {
+        if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {
+            let trade = self.portfolio.apply(&order, fill, self.today)?;
+            self.changes.trades.extend(trade);
+        }
+        self.changes.orders.push(order);
+        Ok(())
+    }
+}
+
+impl Exposure {
+    fn add(&mut self, same_symbol: bool, value: f64) {
+        self.gross_value += value;
+        if same_symbol {
+            self.symbol_value += value;
+        }
+    }
+}
+
+impl Changes {
+    /// Whether there is nothing to record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty() && self.trades.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::broker::Terms;
+    use crate::order::OrderKind;
+    use crate::risk::Limits;
+
+    fn spx() -> Symbol {
+        Symbol::new("SPX").unwrap()
+    }
+
+    fn account() -> Account {
+        let mut account = Account::new(
+            RiskCheck::new(Limits::default()),
+            PaperBroker::new([spx()], Terms::default()),
+            Portfolio::new(10_000.0),
+            date(2020, 1, 1),
+        );
+        next_day(&mut account);
+        account
+    }
+
+    fn next_day(account: &mut Account) {
+        let date = account.today().tomorrow().unwrap();
+        let bar = Bar {
+            date,
+            open: 100.0,
+            high: 101.0,
+            low: 99.0,
+            close: 100.0,
+            volume: 1e6,
+        };
+        account.trade_day(date, &[(spx(), bar)]).unwrap();
+    }
+
+    fn request(side: Side, quantity: u32) -> OrderRequest {
+        let strategy = StrategyId::Manual;
+        OrderRequest {
+            strategy,
+            symbol: spx(),
+            side,
+            kind: OrderKind::Market,
+            quantity,
+        }
+    }
+
+    fn refusal(account: &mut Account, side: Side, quantity: u32) -> RefusalReason {
+        account.place(request(side, quantity)).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_position_comes_and_goes() {
+        let mut account = account();
+        let holding = |account: &Account| account.holding(StrategyId::Manual, &spx());
+        assert_eq!(holding(&account), Holding::Flat);
+        account.place(request(Side::Buy, 10)).unwrap();
+        assert_eq!(holding(&account), Holding::Entering);
+        next_day(&mut account);
+        assert_eq!(holding(&account), Holding::Long);
+        account.place(request(Side::Sell, 10)).unwrap();
+        assert_eq!(holding(&account), Holding::Exiting);
+        next_day(&mut account);
+        assert_eq!(holding(&account), Holding::Flat);
+
+        let changes = account.take_changes();
+        assert_eq!((changes.orders.len(), changes.trades.len()), (4, 1));
+        assert!(account.take_changes().is_empty());
+    }
+
+    #[test]
+    fn open_orders_count_against_the_limits() {
+        let mut account = account();
+        account.place(request(Side::Buy, 30)).unwrap();
+        assert_eq!(
+            refusal(&mut account, Side::Buy, 6),
+            RefusalReason::MaxPosition
+        );
+        next_day(&mut account);
+        assert_eq!(
+            refusal(&mut account, Side::Buy, 6),
+            RefusalReason::MaxPosition
+        );
+        account.place(request(Side::Sell, 20)).unwrap();
+        assert_eq!(
+            refusal(&mut account, Side::Sell, 11),
+            RefusalReason::ShortSale
+        );
+        assert_eq!(account.refused().values().sum::<u32>(), 3);
+        assert_eq!(account.orders().submitted, 2);
+    }
+
+    #[test]
+    fn what_the_risk_check_cannot_price_the_broker_rejects() {
+        let mut account = account();
+        let unknown = Symbol::new("unknown").unwrap();
+        let order = account.place(OrderRequest {
+            symbol: unknown,
+            ..request(Side::Buy, 1)
+        });
+        assert_eq!(order.unwrap().status, OrderStatus::Rejected);
+    }
+}

@@ -1,0 +1,140 @@
+//! The desk: every strategy on every symbol, trading one account day by day.
+
+use jiff::civil::Date;
+
+use crate::account::Account;
+use crate::bars::Bar;
+use crate::error::Error;
+use crate::strategy::StrategyId;
+use crate::symbol::Symbol;
+use crate::trader::Trader;
+
+/// The traders and their account. It keeps no clock: the bars' dates are its time.
+#[derive(Debug)]
+pub struct Desk {
+    traders: Vec<Trader>,
+    account: Account,
+}
+
+impl Desk {
+    /// A desk with a trader for each strategy and each symbol of the account.
+    #[must_use]
+    pub fn new(account: Account) -> Self {
+        let symbols = account.symbols().cloned();
+        let traders = symbols.flat_map(|symbol| {
+            let strategies = StrategyId::AUTOMATIC
+                .into_iter()
+                .filter_map(StrategyId::build);
+            strategies.map(move |strategy| Trader::new(strategy, symbol.clone()))
+        });
+        Self {
+            traders: traders.collect(),
+            account,
+        }
+    }
+
+    /// Trades one day: yesterday's orders first, then the close, then what the strategies make of it.
+    pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
+        self.account.trade_day(date, bars)?;
+        for (symbol, bar) in bars {
+            for trader in self
+                .traders
+                .iter_mut()
+                .filter(|trader| trader.symbol() == symbol)
+            {
+                trader.on_bar(bar, &mut self.account);
+            }
+        }
+        Ok(())
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// The account, to place and cancel orders in.
+    pub fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::bars;
+    use crate::broker::{PaperBroker, Terms};
+    use crate::portfolio::Portfolio;
+    use crate::risk::{Limits, RiskCheck};
+
+    const CASH: f64 = 1_000_000.0;
+
+    /// Twenty years without server, database or client; `each_day` looks at every close.
+    fn replay(mut each_day: impl FnMut(&Desk)) -> Desk {
+        let series = bars::bundled().unwrap();
+        let mut days: BTreeMap<Date, Vec<(Symbol, Bar)>> = BTreeMap::new();
+        for series in &series {
+            for bar in &series.bars {
+                days.entry(bar.date)
+                    .or_default()
+                    .push((series.symbol.clone(), *bar));
+            }
+        }
+        let mut desk = Desk::new(Account::new(
+            RiskCheck::new(Limits::default()),
+            PaperBroker::new(
+                series.iter().map(|series| series.symbol.clone()),
+                Terms::default(),
+            ),
+            Portfolio::new(CASH),
+            *days.keys().next().unwrap(),
+        ));
+        for (date, bars) in days {
+            desk.trade_day(date, &bars).unwrap();
+            each_day(&desk);
+        }
+        desk
+    }
+
+    #[test]
+    fn the_books_balance_on_every_day() {
+        replay(|desk| {
+            let portfolio = desk.account().portfolio();
+            let ids = StrategyId::AUTOMATIC;
+            let pnl: f64 = ids
+                .iter()
+                .map(|id| portfolio.realized(*id) + portfolio.unrealized(*id))
+                .sum();
+            let equity = portfolio.marks().last().unwrap().equity;
+            assert!(
+                (equity - CASH - pnl).abs() < 1e-4,
+                "{equity} is not {CASH} + {pnl}"
+            );
+            assert!((equity - portfolio.equity()).abs() < 1e-9);
+            assert!(portfolio.cash() >= 0.0);
+
+            let orders = desk.account().orders();
+            assert_eq!(
+                orders.submitted,
+                orders.open + orders.closed.values().sum::<u32>()
+            );
+        });
+    }
+
+    #[test]
+    fn real_bars_meet_real_refusals_and_every_outcome() {
+        let desk = replay(|_| ());
+        let account = desk.account();
+        let reasons: BTreeSet<_> = account
+            .refused()
+            .keys()
+            .map(|(_, reason)| *reason)
+            .collect();
+        assert!(reasons.len() >= 2, "{:?}", account.refused());
+        println!("{:?} {:?}", account.refused(), account.orders());
+        println!("{:?}", account.portfolio().equity());
+    }
+}

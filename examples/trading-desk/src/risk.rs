@@ -1,0 +1,304 @@
+//! The risk check: the last word before an order goes out.
+//!
+//! Limits are shares of equity. Only purchases can break them; a sale makes every one of them easier to
+//! keep, so it is refused only when there is not enough to sell.
+
+use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+use crate::order::Side;
+
+/// How far the account may go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// The most that may be in one symbol, over all strategies, as a share of equity.
+    pub position: f64,
+    /// The most that may be in all symbols together, as a share of equity.
+    pub gross: f64,
+    /// The loss since the close before at which the day's purchases end, as a share of equity.
+    pub daily_loss: f64,
+    /// The loss from the highest close of a year at which purchases end, as a share of that close.
+    pub drawdown: f64,
+}
+
+/// The account as the risk check sees it. Orders that are still open count as if they were filled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exposure {
+    /// Cash and positions at the last close, in US dollars.
+    pub equity: f64,
+    /// Cash that no open order needs, in US dollars.
+    pub free_cash: f64,
+    /// Value of the symbol in question, in US dollars.
+    pub symbol_value: f64,
+    /// Value of all symbols, in US dollars.
+    pub gross_value: f64,
+    /// Change of equity since the close before, as a share of it.
+    pub day_return: f64,
+    /// Distance to the highest equity of a year, as a share of it; 0 or below.
+    pub drawdown: f64,
+    /// Units of the symbol that the strategy has and does not sell yet.
+    pub sellable: u32,
+}
+
+/// An order before it is one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proposal {
+    /// Buy or sell.
+    pub side: Side,
+    /// How many units.
+    pub quantity: u32,
+    /// What a unit is expected to cost, in US dollars.
+    pub price: f64,
+}
+
+/// The rule that an order would break.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum RefusalReason {
+    /// It would sell more than there is.
+    ShortSale,
+    /// [`Limits::daily_loss`].
+    DailyLoss,
+    /// [`Limits::drawdown`].
+    Drawdown,
+    /// [`Limits::position`].
+    MaxPosition,
+    /// [`Limits::gross`].
+    GrossExposure,
+    /// It would cost more than there is.
+    InsufficientCash,
+}
+
+/// A rule, and the figures that break it.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("refused by {reason}: {value:.4} where the limit is {limit:.4}")]
+pub struct Refusal {
+    /// The rule.
+    pub reason: RefusalReason,
+    /// What the account would come to: units for `short_sale`, US dollars for `insufficient_cash`, a
+    /// share of equity for the others.
+    pub value: f64,
+    /// The most it may come to, in the same unit.
+    pub limit: f64,
+}
+
+/// Holds proposals against limits.
+#[derive(Debug, Clone)]
+pub struct RiskCheck {
+    limits: Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            position: 0.35,
+            gross: 0.80,
+            daily_loss: 0.02,
+            drawdown: 0.15,
+        }
+    }
+}
+
+impl RiskCheck {
+    /// A check of these limits.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits }
+    }
+
+    /// The limits it holds to.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Refuses with the first rule that `proposal` would break.
+    pub fn check(&self, proposal: Proposal, exposure: &Exposure) -> Result<(), Refusal> {
+        match proposal.side {
+            Side::Sell => within(
+                RefusalReason::ShortSale,
+                f64::from(proposal.quantity),
+                f64::from(exposure.sellable),
+            ),
+            Side::Buy => self.check_purchase(proposal, exposure),
+        }
+    }
+
+    fn check_purchase(&self, proposal: Proposal, exposure: &Exposure) -> Result<(), Refusal> {
+        let cost = f64::from(proposal.quantity) * proposal.price;
+        let share = |value: f64| value / exposure.equity;
+        // Cash comes first where there is no equity to take shares of.
+        if exposure.equity <= 0.0 {
+            return within(
+                RefusalReason::InsufficientCash,
+                cost,
+                exposure.free_cash.min(0.0),
+            );
+        }
+        within(
+            RefusalReason::DailyLoss,
+            -exposure.day_return,
+            self.limits.daily_loss,
+        )?;
+        within(
+            RefusalReason::Drawdown,
+            -exposure.drawdown,
+            self.limits.drawdown,
+        )?;
+        let position = share(exposure.symbol_value + cost);
+        within(RefusalReason::MaxPosition, position, self.limits.position)?;
+        let gross = share(exposure.gross_value + cost);
+        within(RefusalReason::GrossExposure, gross, self.limits.gross)?;
+        within(RefusalReason::InsufficientCash, cost, exposure.free_cash)
+    }
+}
+
+fn within(reason: RefusalReason, value: f64, limit: f64) -> Result<(), Refusal> {
+    // Not `value > limit`: a figure that is not a number must not pass.
+    if value <= limit {
+        Ok(())
+    } else {
+        Err(Refusal {
+            reason,
+            value,
+            limit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALM: Exposure = Exposure {
+        equity: 1000.0,
+        free_cash: 1000.0,
+        symbol_value: 0.0,
+        gross_value: 0.0,
+        day_return: 0.0,
+        drawdown: 0.0,
+        sellable: 10,
+    };
+
+    fn check(side: Side, quantity: u32, exposure: Exposure) -> Option<RefusalReason> {
+        let proposal = Proposal {
+            side,
+            quantity,
+            price: 1.0,
+        };
+        let refusal = RiskCheck::new(Limits::default())
+            .check(proposal, &exposure)
+            .err();
+        refusal.map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn agrees_up_to_the_limit() {
+        assert_eq!(check(Side::Buy, 350, CALM), None);
+        assert_eq!(check(Side::Sell, 10, CALM), None);
+    }
+
+    #[test]
+    fn each_rule_refuses() {
+        use RefusalReason as R;
+        let buy = |exposure| check(Side::Buy, 100, exposure);
+        for (reason, refused) in [
+            (R::ShortSale, check(Side::Sell, 11, CALM)),
+            (
+                R::DailyLoss,
+                buy(Exposure {
+                    day_return: -0.021,
+                    ..CALM
+                }),
+            ),
+            (
+                R::Drawdown,
+                buy(Exposure {
+                    drawdown: -0.16,
+                    ..CALM
+                }),
+            ),
+            (R::MaxPosition, check(Side::Buy, 351, CALM)),
+            (
+                R::MaxPosition,
+                buy(Exposure {
+                    symbol_value: 300.0,
+                    ..CALM
+                }),
+            ),
+            (
+                R::GrossExposure,
+                buy(Exposure {
+                    gross_value: 750.0,
+                    ..CALM
+                }),
+            ),
+            (
+                R::InsufficientCash,
+                buy(Exposure {
+                    free_cash: 99.0,
+                    ..CALM
+                }),
+            ),
+            (
+                R::InsufficientCash,
+                buy(Exposure {
+                    equity: -5.0,
+                    free_cash: -5.0,
+                    ..CALM
+                }),
+            ),
+            (
+                R::DailyLoss,
+                buy(Exposure {
+                    day_return: f64::NAN,
+                    ..CALM
+                }),
+            ),
+        ] {
+            assert_eq!(refused, Some(reason));
+        }
+    }
+
+    #[test]
+    fn losses_do_not_stand_in_the_way_of_a_sale() {
+        let bad = Exposure {
+            day_return: -0.5,
+            drawdown: -0.9,
+            free_cash: -10.0,
+            ..CALM
+        };
+        assert_eq!(check(Side::Sell, 5, bad), None);
+    }
+
+    #[test]
+    fn a_refusal_says_by_how_much() {
+        let proposal = Proposal {
+            side: Side::Buy,
+            quantity: 400,
+            price: 1.0,
+        };
+        let refusal = RiskCheck::new(Limits::default())
+            .check(proposal, &CALM)
+            .unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "refused by max_position: 0.4000 where the limit is 0.3500"
+        );
+    }
+}
