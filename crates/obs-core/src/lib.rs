@@ -1,1 +1,123 @@
-//! Declare a metric once: typed handles, help, labels, budgets and a catalogue follow
+//! Declare a metric once; its typed handles, help text, labels, buckets, series budget and place in
+//! the catalogue all follow.
+//!
+//! ```
+//! use obs_core::{By, Counter, Each, Histogram, buckets};
+//!
+//! obs_core::label! {
+//!     /// Buy or sell.
+//!     pub enum Side as "side" { Buy = "buy", Sell = "sell" }
+//! }
+//! obs_core::label! {
+//!     /// What is traded; the first 500 keep series of their own.
+//!     pub open Symbol as "symbol" up to 500
+//! }
+//! obs_core::label! {
+//!     /// Where orders go.
+//!     pub open Venue as "venue" up to 20
+//! }
+//!
+//! obs_core::families! {
+//!     /// Order entry on one venue.
+//!     pub struct OrderMetrics(venue: Venue) {
+//!         /// Orders handed to the venue.
+//!         pub submitted: By<Side, Counter> = "desk_orders_total",
+//!         /// Trades taken.
+//!         pub trades: Each<Symbol, By<Side, Counter>> = "desk_trades_total",
+//!         /// Time from submission to the last fill.
+//!         pub fill: Histogram = "desk_fill_duration_seconds" { buckets: buckets::LATENCY },
+//!     }
+//! }
+//!
+//! let test = obs_core::TestRecorder::new();
+//! let orders = test.run(|| OrderMetrics::new("alpaca"));  // start-up: every closed series exists, at 0
+//! orders.submitted[Side::Buy].increment(1);               // hot path: an index and an add
+//! let aapl = orders.trades.of("AAPL");                    // once a symbol, kept by whoever trades it
+//! aapl[Side::Buy].increment(1);
+//!
+//! assert_eq!(test.counter("desk_orders_total", &[("venue", "alpaca"), ("side", "buy")]), Some(1));
+//! assert_eq!(test.counter("desk_orders_total", &[("venue", "alpaca"), ("side", "sell")]), Some(0));
+//! ```
+//!
+//! # How it fits together
+//!
+//! - A **family** ([`Family`]) is one metric name with its kind, help and labels. [`families!`] declares a struct of
+//!   them, and checks names, suffixes, labels and buckets while compiling.
+//! - A **label** ([`label!`]) is *closed* (an enum: every value known) or *open* (any text, held by a budget).
+//! - Labels are **axes** and axes compose: [`By`] is an array over a closed label, [`Late`] the same but filled on first
+//!   use, [`Each`] a budgeted map over an open one. What they hold in the end is a **leaf**: [`Counter`],
+//!   [`TimeCounter`], [`Gauge`], [`Histogram`] or [`Summary`].
+//! - Values are built at start-up, after a recorder was installed, and handed down. There are no statics, so a test
+//!   builds its own under a [`TestRecorder`].
+//! - A crate lists its families in a [`Catalogue`]; catalogues join, and from the joined one come the exporter's help and
+//!   buckets, the generated reference and everything `cargo xtask verify-metrics` checks.
+//! - **Timing** ([`Timed`]) comes as a guard, a closure and a future, each of which knows `ok`, `error`, `cancelled` and
+//!   `panicked` apart; [`track_duration`] and [`track_calls`] do it for whole functions.
+//!
+//! # Promises
+//!
+//! Recording on a handle never fails, blocks, panics or allocates. A value that is not a number, is infinite or lies
+//! outside the range a family states is dropped and counted in `obs_samples_rejected_total{metric}`, so that it cannot
+//! poison a sum. An open label that has used up its budget folds into `other`, is counted in
+//! `obs_series_overflow_total{metric}`, and so keeps totals exact.
+
+mod axis;
+pub mod buckets;
+mod budget;
+mod catalogue;
+mod families;
+mod family;
+mod function;
+mod label;
+mod leaf;
+mod message;
+mod meta;
+mod outcome;
+mod recorder;
+mod rules;
+mod site;
+mod table;
+mod testing;
+mod timer;
+
+pub use crate::axis::{By, Each, Late};
+pub use crate::budget::Budgeted;
+pub use crate::catalogue::{Catalogue, CatalogueError};
+pub use crate::family::{Family, Kind, Unit};
+pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
+pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value, Values};
+pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, Summary, TimeCounter};
+pub use crate::meta::{Metric, PipelineMetrics, catalogue};
+pub use crate::outcome::Outcome;
+pub use crate::recorder::{AlreadyInstalled, install};
+pub use crate::site::{Series, Site};
+pub use crate::table::Table;
+pub use crate::testing::{Recorded, TestRecorder, TestValue};
+pub use crate::timer::{Timed, TimedFuture, Timer};
+
+/// Measures how long a function takes, by outcome, in `function_duration_seconds`; see the [crate] page.
+pub use obs_macros::track_duration;
+
+/// Counts a function's calls, by outcome, in `function_calls_total`, and those under way in
+/// `function_calls_in_flight`.
+pub use obs_macros::track_calls;
+
+/// What an open label's value becomes when its budget is used up, it is empty, or it is longer than
+/// [`MAX_VALUE_BYTES`].
+pub const OTHER: &str = "other";
+
+/// The longest label value, in bytes, that keeps a series of its own. Longer text is never a good name for a series
+/// and a scrape would carry it for ever.
+pub const MAX_VALUE_BYTES: usize = 256;
+
+/// The longest duration a family in seconds takes, ten years: what lies above is a broken clock.
+pub const MAX_SECONDS: f64 = 315_576_000.0;
+
+/// What the macros of this crate expand to; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::function::{CallSite, DurationSite, OutcomeOfAny, OutcomeOfResult, call};
+    pub use crate::message::Message;
+    pub use crate::site::Root;
+    pub use metrics;
+}

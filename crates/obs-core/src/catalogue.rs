@@ -1,0 +1,101 @@
+//! Every family of a program in one value.
+
+use std::collections::BTreeMap;
+
+use metrics::Recorder;
+
+use crate::{Family, Kind};
+
+/// The families of a crate or a whole program: an explicit list, joined from the lists of its parts.
+///
+/// ```
+/// # use obs_core::Counter;
+/// # obs_core::families! { /// Mine.
+/// # struct MyMetrics { /// Things seen.
+/// # seen: Counter = "my_things_total", } }
+/// use obs_core::Catalogue;
+///
+/// let catalogue = Catalogue::join([obs_core::catalogue(), Catalogue::of(&[MyMetrics::FAMILIES])])?;
+/// assert_eq!(catalogue.family("my_things_total").map(|family| family.help()), Some("Things seen.".into()));
+/// # Ok::<(), obs_core::CatalogueError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    families: Vec<&'static Family>,
+}
+
+/// Two declarations of one name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "metric `{name}` is declared in {first} and again in {second}; rename one, or use the other's declaration"
+)]
+pub struct CatalogueError {
+    /// The name that is declared twice.
+    pub name: &'static str,
+    /// Package, file and line of the first declaration.
+    pub first: String,
+    /// The same of the second.
+    pub second: String,
+}
+
+impl Catalogue {
+    /// The families of one crate, from the structs that declare them.
+    #[must_use]
+    pub fn of(lists: &[&'static [Family]]) -> Self {
+        Self {
+            families: lists.iter().copied().flatten().collect(),
+        }
+    }
+
+    /// Joins catalogues. The same declaration may come in by several ways and counts once; two declarations of one name are
+    /// an error.
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Result<Self, CatalogueError> {
+        let mut by_name: BTreeMap<&'static str, &'static Family> = BTreeMap::new();
+        let mut families = Vec::new();
+        for family in parts.into_iter().flat_map(|part| part.families) {
+            match by_name.insert(family.name(), family) {
+                None => families.push(family),
+                Some(first) if place(first) == place(family) => {}
+                Some(first) => {
+                    let (first, second) = (place(first), place(family));
+                    return Err(CatalogueError {
+                        name: family.name(),
+                        first,
+                        second,
+                    });
+                }
+            }
+        }
+        Ok(Self { families })
+    }
+
+    /// The families, in the order of declaration.
+    pub fn families(&self) -> impl ExactSizeIterator<Item = &'static Family> {
+        self.families.iter().copied()
+    }
+
+    /// The family of that name.
+    #[must_use]
+    pub fn family(&self, name: &str) -> Option<&'static Family> {
+        self.families().find(|family| family.name() == name)
+    }
+
+    /// Tells a recorder the help and unit of every family.
+    pub fn describe(&self, recorder: &impl Recorder) {
+        for family in self.families() {
+            let (name, unit, help) = (family.name(), family.measured_in().facade(), family.help());
+            match family.kind() {
+                Kind::Counter => recorder.describe_counter(name.into(), unit, help.into()),
+                Kind::Gauge => recorder.describe_gauge(name.into(), unit, help.into()),
+                Kind::Histogram | Kind::Summary => {
+                    recorder.describe_histogram(name.into(), unit, help.into());
+                }
+            }
+        }
+    }
+}
+
+fn place(family: &Family) -> String {
+    let (file, line) = family.declared_at();
+    format!("{} ({file}:{line})", family.package())
+}

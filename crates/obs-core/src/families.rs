@@ -1,0 +1,135 @@
+//! The declaration itself.
+
+/// Declares a struct of metric families.
+///
+/// ```
+/// use obs_core::{By, Counter, Gauge, Histogram, Outcome, Unit, buckets};
+///
+/// obs_core::label! {
+///     /// Where orders go.
+///     pub open Venue as "venue" up to 20
+/// }
+///
+/// obs_core::families! {
+///     /// What one venue does with our orders.
+///     pub struct VenueMetrics(venue: Venue) {
+///         /// Orders closed, by how they ended.
+///         pub closed: By<Outcome, Counter> = "desk_orders_closed_total",
+///         /// Slippage against the benchmark price; adverse is positive.
+///         pub slippage: Histogram = "desk_slippage_bps" { buckets: buckets::SIGNED_BPS },
+///         /// Money held at the venue.
+///         pub balance: Gauge = "desk_balance" { unit: Unit::Currency },
+///     }
+/// }
+///
+/// assert_eq!(VenueMetrics::FAMILIES.len(), 3);
+/// assert_eq!(VenueMetrics::FAMILIES[0].name(), "desk_orders_closed_total");
+/// assert_eq!(VenueMetrics::FAMILIES[0].help(), "Orders closed, by how they ended.");
+/// let labels: Vec<_> = VenueMetrics::FAMILIES[0].labels().map(|label| label.key).collect();
+/// assert_eq!(labels, ["venue", "outcome"]);
+/// ```
+///
+/// - In parentheses stand the **scope labels**, fixed once per value by `new`: an open label takes text, a closed one its
+///   enum. They may be left out.
+/// - A field's **doc comment** is the metric's help; its first paragraph is exported, the rest is for readers.
+/// - Its **type** is the metric's shape: leaves and axes, composed.
+/// - The **name** stands whole, so that one search finds code, panel and alert.
+/// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`.
+///
+/// The struct gets `new`, which resolves every handle from the installed recorder, and the constant `FAMILIES` for a
+/// [`Catalogue`](crate::Catalogue). A name, suffix, label or bucket against the conventions does not compile, and the
+/// message says what to write.
+#[macro_export]
+macro_rules! families {
+    ( $(#[$meta:meta])* $vis:vis struct $Name:ident { $($fields:tt)* } ) => {
+        $crate::families! { $(#[$meta])* $vis struct $Name() { $($fields)* } }
+    };
+    ( $(#[$meta:meta])* $vis:vis struct $Name:ident ( $($scope:tt)* ) { $($fields:tt)* } ) => {
+        // The scope is handed on twice: once to be taken apart, once whole, for use with every field.
+        $crate::__families! { ($($scope)*) ($($scope)*) $(#[$meta])* $vis struct $Name { $($fields)* } }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __families {
+    (
+        ( $($scope:ident : $Scope:ty),* $(,)? ) $whole_scope:tt
+        $(#[$meta:meta])*
+        $vis:vis struct $Name:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                $fvis:vis $field:ident : $Shape:ty = $name:literal $( { $($option:ident : $value:expr),* $(,)? } )?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        $vis struct $Name {
+            $(
+                $(#[doc = $doc])*
+                #[doc = concat!("\n\nExported as `", $name, "`.")]
+                $fvis $field: $Shape,
+            )*
+        }
+
+        impl $Name {
+            /// The families of this struct, for a catalogue.
+            pub const FAMILIES: &'static [$crate::Family] = Self::DECLARED;
+
+            const SCOPE_LABELS: usize = <[&str]>::len(&[$(stringify!($scope)),*]);
+
+            const DECLARED: &'static [$crate::Family; [$($name),*].len()] = &[
+                $(
+                    $crate::Family::new(
+                        $name,
+                        concat!($($doc, "\n"),*),
+                        <$Shape as $crate::Series>::KIND,
+                        <$Shape as $crate::Series>::IN_NANOSECONDS,
+                        $crate::__labels!($whole_scope <$Shape as $crate::Series>::LABELS),
+                        Self::SCOPE_LABELS,
+                    )
+                    .declared(env!("CARGO_PKG_NAME"), file!(), line!())
+                    $( $( .$option($value) )* )?
+                ),*
+            ];
+
+            /// Resolves every series whose labels are known, from the recorder that is installed; under a test
+            /// recorder, from that.
+            #[must_use]
+            pub fn new( $( $scope: impl Into<$crate::Value<$Scope>> ),* ) -> Self {
+                let scope = vec![
+                    $( (
+                        <$Scope as $crate::Label>::DECL.key,
+                        Into::<$crate::Value<$Scope>>::into($scope).into_label(),
+                    ) ),*
+                ];
+                let root = $crate::__private::Root::new(scope);
+                let [$($field),*] = Self::DECLARED;
+                Self { $( $field: root.resolve($field) ),* }
+            }
+        }
+
+        const _: () = {
+            let mut i = 0;
+            while i < $Name::FAMILIES.len() {
+                let fault = $Name::FAMILIES[i].fault();
+                assert!(fault.is_empty(), "{}", fault.as_str());
+                i += 1;
+            }
+        };
+    };
+}
+
+/// The labels of a family as a constant list: the scope's in front of the shape's.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __labels {
+    (() $rest:expr) => { $rest };
+    (($scope:ident : $Scope:ty $(, $($more:tt)*)?) $rest:expr) => {
+        Some(&$crate::LabelNode {
+            label: <$Scope as $crate::Label>::DECL,
+            next: $crate::__labels!(($($($more)*)?) $rest),
+        })
+    };
+}

@@ -1,0 +1,339 @@
+//! A family: everything that is known of a metric before the program runs.
+
+use std::ops::RangeInclusive;
+
+use crate::message::Message;
+use crate::{LabelNode, Labels, MAX_SECONDS, rules};
+
+/// What kind of metric a family is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Only goes up, until the process restarts.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations in buckets, so that quantiles can be computed over any set of series.
+    Histogram,
+    /// Computes quantiles in the process, over a sliding window. They cannot be added up over series.
+    Summary,
+}
+
+impl Kind {
+    /// The word of the exposition's `# TYPE` line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// What a family's values are measured in. Base units only; taken from the name's suffix where it has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Seconds (`_seconds`).
+    Seconds,
+    /// A point in time, in seconds since 1970-01-01 UTC (`_timestamp_seconds`).
+    Timestamp,
+    /// Bytes (`_bytes`).
+    Bytes,
+    /// A share of one (`_ratio`).
+    Ratio,
+    /// Hundredths of a percent (`_bps`).
+    BasisPoints,
+    /// Money, in the currency its `currency` label names.
+    Currency,
+    /// Nothing: the value is always 1 and the labels carry the information (`_info`).
+    Info,
+    /// A switch: 0 or 1.
+    Switch,
+    /// A number without a unit, such as a sentiment score.
+    Number,
+}
+
+impl Unit {
+    /// A word for it in documentation.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Seconds => "seconds",
+            Self::Timestamp => "timestamp",
+            Self::Bytes => "bytes",
+            Self::Ratio => "ratio",
+            Self::BasisPoints => "basis points",
+            Self::Currency => "currency",
+            Self::Info => "info",
+            Self::Switch => "0 or 1",
+            Self::Number => "number",
+        }
+    }
+
+    /// The same as the facade knows it, where it does.
+    #[must_use]
+    pub const fn facade(self) -> Option<metrics::Unit> {
+        match self {
+            Self::Count => Some(metrics::Unit::Count),
+            Self::Seconds => Some(metrics::Unit::Seconds),
+            Self::Bytes => Some(metrics::Unit::Bytes),
+            _ => None,
+        }
+    }
+}
+
+/// The most series a family may have when its declaration names no budget of its own.
+pub(crate) const DEFAULT_BUDGET: usize = 10_000;
+
+/// One metric: its name, kind, help, labels and bounds. Made by [`families!`](crate::families!), whose options in
+/// braces are the methods of this type.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) labels: Option<&'static LabelNode>,
+    pub(crate) scope_labels: usize,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) buckets: Option<&'static [f64]>,
+    pub(crate) quantiles: Option<&'static [f64]>,
+    pub(crate) range: Option<(f64, f64)>,
+    pub(crate) budget: Option<usize>,
+    pub(crate) in_nanoseconds: bool,
+    pub(crate) source: Source,
+}
+
+/// Where a family is declared.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    package: &'static str,
+    file: &'static str,
+    line: u32,
+}
+
+/// The quantiles of a summary whose declaration names none.
+const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
+
+impl Family {
+    /// A family of the given shape, as [`families!`](crate::families!) makes it.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        doc: &'static str,
+        kind: Kind,
+        in_nanoseconds: bool,
+        labels: Option<&'static LabelNode>,
+        scope_labels: usize,
+    ) -> Self {
+        Self {
+            name,
+            doc,
+            kind,
+            labels,
+            scope_labels,
+            unit: None,
+            buckets: None,
+            quantiles: None,
+            range: None,
+            budget: None,
+            in_nanoseconds,
+            source: Source {
+                package: "",
+                file: "",
+                line: 0,
+            },
+        }
+    }
+
+    /// Says where the family is declared.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn declared(mut self, package: &'static str, file: &'static str, line: u32) -> Self {
+        self.source = Source {
+            package,
+            file,
+            line,
+        };
+        self
+    }
+
+    /// Option `unit`: what the values are measured in, for names whose suffix does not say. A unit that contradicts the
+    /// suffix does not compile.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = Some(unit);
+        self
+    }
+
+    /// Option `buckets`: the upper bounds of a histogram's buckets, rising and finite; `+Inf` is added. Every histogram
+    /// needs them.
+    #[must_use]
+    pub const fn buckets(mut self, bounds: &'static [f64]) -> Self {
+        self.buckets = Some(bounds);
+        self
+    }
+
+    /// Option `quantiles`: which quantiles a summary computes, each in `0..=1`; the median, 90 % and 99 % unless told.
+    #[must_use]
+    pub const fn quantiles(mut self, quantiles: &'static [f64]) -> Self {
+        self.quantiles = Some(quantiles);
+        self
+    }
+
+    /// Option `range`: the values a histogram or summary takes. Others are dropped and counted in
+    /// `obs_samples_rejected_total`. Unless told, seconds lie in `0..=`[`MAX_SECONDS`] and bytes are not
+    /// negative.
+    #[must_use]
+    pub const fn range(mut self, range: RangeInclusive<f64>) -> Self {
+        self.range = Some((*range.start(), *range.end()));
+        self
+    }
+
+    /// Option `budget`: the most series of this family in one process. Unless told it is what the labels can make, and
+    /// no more than 10,000. The [`Budgeted`](crate::Budgeted) recorder holds the family to it.
+    #[must_use]
+    pub const fn budget(mut self, series: usize) -> Self {
+        self.budget = Some(series);
+        self
+    }
+
+    /// The metric's name, whole.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The doc comment of the declaration.
+    #[must_use]
+    pub const fn doc(&self) -> &'static str {
+        self.doc
+    }
+
+    /// The help text: the doc comment's first paragraph on one line.
+    #[must_use]
+    pub fn help(&self) -> String {
+        rules::first_paragraph(self.doc)
+    }
+
+    /// Counter, gauge, histogram or summary.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its labels: those of the scope first, then those of the axes from the outside in.
+    #[must_use]
+    pub const fn labels(&self) -> Labels {
+        Labels(self.labels)
+    }
+
+    /// The labels that are fixed by the scope the family is declared in; each value of them is a value of the struct.
+    pub fn scope(&self) -> impl Iterator<Item = crate::LabelDecl> {
+        self.labels().take(self.scope_labels)
+    }
+
+    /// What the values are measured in.
+    #[must_use]
+    pub const fn measured_in(&self) -> Unit {
+        match (self.unit, rules::unit_of_suffix(self.name)) {
+            (Some(unit), _) | (None, Some(unit)) => unit,
+            (None, None) => match self.kind {
+                Kind::Counter | Kind::Gauge => Unit::Count,
+                Kind::Histogram | Kind::Summary => Unit::Number,
+            },
+        }
+    }
+
+    /// The upper bounds of its buckets; empty unless it is a histogram.
+    #[must_use]
+    pub const fn bucket_bounds(&self) -> &'static [f64] {
+        match self.buckets {
+            Some(bounds) => bounds,
+            None => &[],
+        }
+    }
+
+    /// The quantiles it computes; empty unless it is a summary.
+    #[must_use]
+    pub const fn quantile_levels(&self) -> &'static [f64] {
+        match (self.kind, self.quantiles) {
+            (Kind::Summary, Some(levels)) => levels,
+            (Kind::Summary, None) => DEFAULT_QUANTILES,
+            _ => &[],
+        }
+    }
+
+    /// The lowest and the highest value a histogram or summary takes.
+    #[must_use]
+    pub const fn bounds(&self) -> (f64, f64) {
+        match (self.range, self.measured_in()) {
+            (Some(bounds), _) => bounds,
+            (None, Unit::Seconds) => (0.0, MAX_SECONDS),
+            (None, Unit::Bytes) => (0.0, f64::MAX),
+            (None, _) => (f64::MIN, f64::MAX),
+        }
+    }
+
+    /// The most series its labels can make: the product of their counts.
+    #[must_use]
+    pub const fn possible_series(&self) -> usize {
+        let mut product: usize = 1;
+        let mut node = self.labels;
+        while let Some(at) = node {
+            product = product.saturating_mul(at.label.values.count());
+            node = at.next;
+        }
+        product
+    }
+
+    /// The most series it may have in one process.
+    #[must_use]
+    pub const fn series_budget(&self) -> usize {
+        match self.budget {
+            Some(budget) => budget,
+            None if self.possible_series() < DEFAULT_BUDGET => self.possible_series(),
+            None => DEFAULT_BUDGET,
+        }
+    }
+
+    /// Lines an exposition needs for one series: a histogram has one for each bucket, `+Inf`, sum and count.
+    #[must_use]
+    pub const fn lines_per_series(&self) -> usize {
+        match self.kind {
+            Kind::Counter | Kind::Gauge => 1,
+            Kind::Histogram => self.bucket_bounds().len() + 3,
+            Kind::Summary => self.quantile_levels().len() + 2,
+        }
+    }
+
+    /// Whether the facade's whole number counts nanoseconds, which the exposition shows as seconds. The facade's counters
+    /// hold whole numbers only, and a counter of seconds must not lose what lies behind the point.
+    #[must_use]
+    pub const fn is_in_nanoseconds(&self) -> bool {
+        self.in_nanoseconds
+    }
+
+    /// The package that declares it.
+    #[must_use]
+    pub const fn package(&self) -> &'static str {
+        self.source.package
+    }
+
+    /// The file and line of the declaration.
+    #[must_use]
+    pub const fn declared_at(&self) -> (&'static str, u32) {
+        (self.source.file, self.source.line)
+    }
+
+    /// What is wrong with the declaration; empty when nothing is.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn fault(&self) -> Message {
+        rules::family_fault(self)
+    }
+}

@@ -1,0 +1,231 @@
+//! The leaves of a family: the handles that record.
+
+use std::time::Duration;
+
+use metrics::IntoF64;
+
+use crate::{Kind, LabelNode, MAX_SECONDS, Series, Site};
+
+/// A handle to a counter: a whole number that only goes up.
+#[derive(Clone, Debug)]
+pub struct Counter(metrics::Counter);
+
+impl Counter {
+    /// Adds `n`.
+    #[inline]
+    pub fn increment(&self, n: u64) {
+        self.0.increment(n);
+    }
+
+    /// Raises the counter to a total that is counted elsewhere, such as by the kernel. A lower total is ignored.
+    #[inline]
+    pub fn absolute(&self, total: u64) {
+        self.0.absolute(total);
+    }
+}
+
+/// A handle to a counter of seconds, kept in nanoseconds so that no part of a second is lost.
+///
+/// The facade's counters hold whole numbers, so this one counts nanoseconds and the exporter of this workspace shows them as
+/// seconds. Durations above ten years are dropped and counted.
+#[derive(Clone, Debug)]
+pub struct TimeCounter {
+    nanoseconds: metrics::Counter,
+    rejected: metrics::Counter,
+}
+
+impl TimeCounter {
+    /// Adds a duration.
+    #[inline]
+    pub fn add(&self, time: Duration) {
+        match nanoseconds(time) {
+            Some(time) => self.nanoseconds.increment(time),
+            None => self.rejected.increment(1),
+        }
+    }
+
+    /// Raises the counter to a total that is measured elsewhere, such as by the kernel. A lower total is ignored.
+    #[inline]
+    pub fn absolute(&self, total: Duration) {
+        // A total over all cores may pass ten years; only what a u64 cannot hold, 584 years, is refused.
+        match u64::try_from(total.as_nanos()) {
+            Ok(total) => self.nanoseconds.absolute(total),
+            Err(_) => self.rejected.increment(1),
+        }
+    }
+}
+
+fn nanoseconds(time: Duration) -> Option<u64> {
+    if time.as_secs_f64() <= MAX_SECONDS {
+        u64::try_from(time.as_nanos()).ok()
+    } else {
+        None
+    }
+}
+
+/// A handle to a gauge: a number that goes up and down. `NaN` says "undefined"; infinite values are dropped and counted.
+#[derive(Clone, Debug)]
+pub struct Gauge {
+    value: metrics::Gauge,
+    rejected: metrics::Counter,
+}
+
+impl Gauge {
+    /// Sets the value. `NaN` says that it is undefined.
+    #[inline]
+    pub fn set(&self, value: impl IntoF64) {
+        let value = value.into_f64();
+        if value.is_infinite() {
+            self.rejected.increment(1);
+        } else {
+            self.value.set(value);
+        }
+    }
+
+    /// Says that the value is undefined: exported as `NaN`, never as 0.
+    #[inline]
+    pub fn set_undefined(&self) {
+        self.value.set(f64::NAN);
+    }
+
+    /// Sets a switch to 1 or 0.
+    #[inline]
+    pub fn switch(&self, on: bool) {
+        self.value.set(if on { 1.0 } else { 0.0 });
+    }
+
+    /// Adds a finite number; any other is dropped and counted.
+    #[inline]
+    pub fn increment(&self, by: impl IntoF64) {
+        let by = by.into_f64();
+        if by.is_finite() {
+            self.value.increment(by);
+        } else {
+            self.rejected.increment(1);
+        }
+    }
+
+    /// Takes a finite number away; any other is dropped and counted.
+    #[inline]
+    pub fn decrement(&self, by: impl IntoF64) {
+        self.increment(-by.into_f64());
+    }
+
+    /// Counts something as under way until the guard is dropped, whatever ends it: return, `?`, panic or cancellation.
+    pub fn in_flight(&self) -> InFlight {
+        self.value.increment(1.0);
+        InFlight(self.value.clone())
+    }
+}
+
+/// Something under way, counted in a gauge until this is dropped.
+#[derive(Debug)]
+#[must_use = "what is under way ends when the guard is dropped"]
+pub struct InFlight(metrics::Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// A handle to a histogram: counts observations in the family's buckets.
+#[derive(Clone, Debug)]
+pub struct Histogram(Samples);
+
+/// A handle to a summary: computes the family's quantiles over a sliding window.
+#[derive(Clone, Debug)]
+pub struct Summary(Samples);
+
+/// What a histogram and a summary share: a range check in front of the facade's handle.
+#[derive(Clone, Debug)]
+struct Samples {
+    handle: metrics::Histogram,
+    rejected: metrics::Counter,
+    low: f64,
+    high: f64,
+}
+
+impl Samples {
+    fn resolve(site: &Site) -> Self {
+        let (low, high) = site.family().bounds();
+        Self {
+            handle: site.histogram(),
+            rejected: site.rejected(),
+            low,
+            high,
+        }
+    }
+
+    #[inline]
+    fn record(&self, value: f64) {
+        // One comparison chain refuses what lies outside, what is infinite and what is not a number.
+        if self.low <= value && value <= self.high {
+            self.handle.record(value);
+        } else {
+            self.rejected.increment(1);
+        }
+    }
+}
+
+macro_rules! samples {
+    ($Leaf:ident) => {
+        impl $Leaf {
+            /// Records a number, or a `Duration` in seconds. What lies outside the family's range, or is not a finite
+            /// number, is dropped and counted.
+            #[inline]
+            pub fn record(&self, value: impl IntoF64) {
+                self.0.record(value.into_f64());
+            }
+        }
+
+        impl Series for $Leaf {
+            const KIND: Kind = Kind::$Leaf;
+            const IN_NANOSECONDS: bool = false;
+            const LABELS: Option<&'static LabelNode> = None;
+
+            fn resolve(site: &Site) -> Self {
+                Self(Samples::resolve(site))
+            }
+        }
+    };
+}
+
+samples!(Histogram);
+samples!(Summary);
+
+impl Series for Counter {
+    const KIND: Kind = Kind::Counter;
+    const IN_NANOSECONDS: bool = false;
+    const LABELS: Option<&'static LabelNode> = None;
+
+    fn resolve(site: &Site) -> Self {
+        Self(site.counter())
+    }
+}
+
+impl Series for TimeCounter {
+    const KIND: Kind = Kind::Counter;
+    const IN_NANOSECONDS: bool = true;
+    const LABELS: Option<&'static LabelNode> = None;
+
+    fn resolve(site: &Site) -> Self {
+        Self {
+            nanoseconds: site.counter(),
+            rejected: site.rejected(),
+        }
+    }
+}
+
+impl Series for Gauge {
+    const KIND: Kind = Kind::Gauge;
+    const IN_NANOSECONDS: bool = false;
+    const LABELS: Option<&'static LabelNode> = None;
+
+    fn resolve(site: &Site) -> Self {
+        Self {
+            value: site.gauge(),
+            rejected: site.rejected(),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The families by which the pipeline watches itself.
+
+use crate::{Catalogue, Counter, Family, FunctionCalls, FunctionDuration, Gauge};
+
+crate::label! {
+    /// The metric that is spoken of.
+    pub open Metric as "metric" up to 2_000
+}
+
+crate::families! {
+    /// What declaring, folding and refusing leaves to be seen, for each metric.
+    pub struct PipelineMetrics(metric: Metric) {
+        /// Lookups that were folded into `other` because a label's budget was used up.
+        ///
+        /// A kept handle is looked up once, however often it records.
+        pub overflow: Counter = "obs_series_overflow_total",
+        /// Samples that were dropped: not a number, infinite, or outside the metric's range.
+        pub rejected: Counter = "obs_samples_rejected_total",
+        /// Series the metric has.
+        pub series: Gauge = "obs_series",
+    }
+}
+
+pub(crate) const SERIES_OVERFLOW: Family = PipelineMetrics::FAMILIES[0];
+pub(crate) const SAMPLES_REJECTED: Family = PipelineMetrics::FAMILIES[1];
+pub(crate) const SERIES: Family = PipelineMetrics::FAMILIES[2];
+
+/// The families of this crate: the pipeline's own and those of the function attributes.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    Catalogue::of(&[
+        PipelineMetrics::FAMILIES,
+        FunctionCalls::FAMILIES,
+        FunctionDuration::FAMILIES,
+    ])
+}

@@ -1,0 +1,285 @@
+//! What is recorded comes out: leaves, axes, budgets, refusals.
+
+use std::time::Duration;
+
+use obs_core::{
+    Budgeted, By, Catalogue, Closed, Counter, Each, Gauge, Histogram, Kind, Late, MAX_VALUE_BYTES,
+    Summary, TestRecorder, TimeCounter, Unit, buckets,
+};
+
+obs_core::label! {
+    /// Buy or sell.
+    pub enum Side as "side" { Buy = "buy", Sell = "sell" }
+}
+obs_core::label! {
+    /// What is traded.
+    pub open Symbol as "symbol" up to 500
+}
+obs_core::label! {
+    /// Where orders go.
+    pub open Venue as "venue" up to 3
+}
+obs_core::families! {
+    /// Orders of one venue.
+    pub struct OrderMetrics(venue: Venue) {
+        /// Orders handed to the venue,
+        /// whatever became of them.
+        ///
+        /// Not part of the help.
+        pub orders: By<Side, Counter> = "desk_orders_total",
+        /// Trades taken.
+        pub trades: Each<Symbol, By<Side, Counter>> = "desk_trades_total",
+        /// Time to the last fill.
+        pub fill: Late<Side, Histogram> = "desk_fill_seconds" { buckets: buckets::LATENCY },
+        /// Confidence of a signal.
+        pub confidence: Histogram = "desk_confidence_ratio" { buckets: buckets::SHARE, range: 0.0..=1.0 },
+        /// Time at work.
+        pub busy: TimeCounter = "desk_busy_seconds_total",
+        /// Money held.
+        pub balance: Gauge = "desk_balance" { unit: Unit::Currency },
+        /// Round trips.
+        pub trip: Summary = "desk_trip_seconds",
+    }
+}
+
+fn built() -> (TestRecorder, OrderMetrics) {
+    let test = TestRecorder::new();
+    let metrics = test.run(|| OrderMetrics::new("alpaca"));
+    (test, metrics)
+}
+
+const VENUE: (&str, &str) = ("venue", "alpaca");
+
+#[test]
+fn the_declaration_says_everything() {
+    let [orders, trades, .., busy, balance, trip] = OrderMetrics::FAMILIES else {
+        panic!("7 families")
+    };
+    assert_eq!(
+        orders.help(),
+        "Orders handed to the venue, whatever became of them."
+    );
+    assert_eq!(
+        (orders.kind(), orders.measured_in()),
+        (Kind::Counter, Unit::Count)
+    );
+    let keys: Vec<_> = trades.labels().map(|label| label.key).collect();
+    assert_eq!(keys, ["venue", "symbol", "side"]);
+    assert_eq!(
+        trades.scope().map(|label| label.key).collect::<Vec<_>>(),
+        ["venue"]
+    );
+    assert_eq!(trades.possible_series(), 4 * 501 * 2);
+    assert_eq!(trades.series_budget(), 4 * 501 * 2);
+    assert_eq!(busy.measured_in(), Unit::Seconds);
+    assert!(busy.is_in_nanoseconds());
+    assert_eq!(balance.measured_in(), Unit::Currency);
+    assert_eq!(trip.quantile_levels(), [0.5, 0.9, 0.99]);
+    assert_eq!(orders.package(), "obs-core");
+    assert!(orders.declared_at().0.ends_with("tests/recording.rs"));
+}
+
+#[test]
+fn closed_series_exist_from_the_start_and_late_ones_when_used() {
+    let (test, metrics) = built();
+    assert_eq!(
+        test.counter("desk_orders_total", &[VENUE, ("side", "sell")]),
+        Some(0)
+    );
+    assert_eq!(test.series("desk_fill_seconds"), 0);
+    metrics.fill[Side::Sell].record(Duration::from_millis(250));
+    assert_eq!(
+        test.samples("desk_fill_seconds", &[("side", "sell"), VENUE]),
+        Some(vec![0.25])
+    );
+    assert_eq!(test.series("desk_fill_seconds"), 1);
+}
+
+#[test]
+fn an_open_label_folds_beyond_its_budget_and_the_total_stays_exact() {
+    let (test, metrics) = built();
+    for n in 0..100_000 {
+        metrics.trades.of(&format!("S{n}"))[Side::ALL[n % 2]].increment(1);
+    }
+    assert_eq!(metrics.trades.len(), 500);
+    assert_eq!(test.series("desk_trades_total"), 501 * 2);
+    assert_eq!(test.counter_sum("desk_trades_total", &[]), 100_000);
+    assert_eq!(
+        test.counter_sum("desk_trades_total", &[("symbol", "other")]),
+        99_500
+    );
+    let overflow = test.counter(
+        "obs_series_overflow_total",
+        &[("metric", "desk_trades_total")],
+    );
+    assert_eq!(overflow, Some(99_500));
+}
+
+#[test]
+fn values_that_name_nothing_fold_too() {
+    let (test, metrics) = built();
+    let long = "x".repeat(MAX_VALUE_BYTES + 1);
+    for symbol in ["", &long, "other"] {
+        metrics.trades.of(symbol)[Side::Buy].increment(1);
+    }
+    assert_eq!(
+        test.counter_sum("desk_trades_total", &[("symbol", "other")]),
+        3
+    );
+    // `other` by its own name is not an overflow.
+    let overflow = test.counter(
+        "obs_series_overflow_total",
+        &[("metric", "desk_trades_total")],
+    );
+    assert_eq!(overflow, Some(2));
+}
+
+#[test]
+fn what_would_poison_a_sum_is_dropped_and_counted() {
+    let (test, metrics) = built();
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1, 1.1, 0.5] {
+        metrics.confidence.record(value);
+    }
+    metrics.fill[Side::Buy].record(Duration::from_secs(u64::MAX));
+    metrics.trip.record(-1.0);
+    metrics.busy.add(Duration::MAX);
+    metrics.busy.add(Duration::from_nanos(1_500_000_001));
+    metrics.balance.set(f64::INFINITY);
+    metrics.balance.increment(f64::NAN);
+    metrics.balance.set(3.0);
+    let rejected = |metric| test.counter("obs_samples_rejected_total", &[("metric", metric)]);
+
+    assert_eq!(
+        test.samples("desk_confidence_ratio", &[VENUE]),
+        Some(vec![0.5])
+    );
+    assert_eq!(rejected("desk_confidence_ratio"), Some(5));
+    assert_eq!(
+        test.samples("desk_fill_seconds", &[VENUE, ("side", "buy")]),
+        Some(vec![])
+    );
+    assert_eq!(rejected("desk_fill_seconds"), Some(1));
+    assert_eq!(rejected("desk_trip_seconds"), Some(1));
+    assert_eq!(
+        test.counter("desk_busy_seconds_total", &[VENUE]),
+        Some(1_500_000_001)
+    );
+    assert_eq!(rejected("desk_busy_seconds_total"), Some(1));
+    assert_eq!(test.gauge("desk_balance", &[VENUE]), Some(3.0));
+    assert_eq!(rejected("desk_balance"), Some(2));
+}
+
+#[test]
+fn undefined_is_not_a_number_and_what_is_in_flight_always_lands() {
+    let (test, metrics) = built();
+    metrics.balance.set_undefined();
+    assert!(
+        test.gauge("desk_balance", &[VENUE])
+            .is_some_and(f64::is_nan)
+    );
+    metrics.balance.set(0.0);
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _under_way = metrics.balance.in_flight();
+        assert_eq!(test.gauge("desk_balance", &[VENUE]), Some(1.0));
+        panic!("on purpose");
+    }));
+    assert!(caught.is_err());
+    assert_eq!(test.gauge("desk_balance", &[VENUE]), Some(0.0));
+}
+
+#[test]
+fn scopes_beyond_their_limit_fold_and_the_budget_shows_the_series() {
+    let test = TestRecorder::new();
+    let catalogue = Catalogue::of(&[OrderMetrics::FAMILIES]);
+    let budgeted = Budgeted::new(test.clone(), &catalogue);
+    let total = metrics::with_local_recorder(&budgeted, || {
+        for n in 0..10 {
+            OrderMetrics::new(format!("venue {n}")).orders[Side::Buy].increment(1);
+        }
+        // A family of third-party code, and one over-long label of it.
+        metrics::counter!("foreign_total", "path" => "x".repeat(MAX_VALUE_BYTES + 1)).increment(1);
+        test.counter_sum("desk_orders_total", &[])
+    });
+    assert_eq!(total, 10);
+    assert_eq!(test.series("desk_orders_total"), 4 * 2);
+    assert_eq!(
+        test.counter_sum("desk_orders_total", &[("venue", "other")]),
+        7
+    );
+    assert_eq!(
+        test.gauge("obs_series", &[("metric", "desk_orders_total")]),
+        Some(8.0)
+    );
+    assert_eq!(test.counter("foreign_total", &[("path", "other")]), Some(1));
+}
+
+#[test]
+fn a_family_beyond_its_own_budget_keeps_its_closed_labels() {
+    obs_core::families! {
+        /// A family with a tight budget.
+        pub struct Tight {
+            /// Trades taken.
+            pub trades: Each<Symbol, By<Side, Counter>> = "tight_trades_total" { budget: 6 },
+        }
+    }
+    let test = TestRecorder::new();
+    let budgeted = Budgeted::new(test.clone(), &Catalogue::of(&[Tight::FAMILIES]));
+    metrics::with_local_recorder(&budgeted, || {
+        let tight = Tight::new();
+        for n in 0..100 {
+            tight.trades.of(&n.to_string())[Side::Buy].increment(1);
+        }
+    });
+    assert_eq!(test.series("tight_trades_total"), 6 + 2);
+    assert_eq!(
+        test.counter_sum("tight_trades_total", &[("side", "buy")]),
+        100
+    );
+}
+
+#[test]
+fn catalogues_join_and_refuse_two_declarations_of_one_name() {
+    mod elsewhere {
+        obs_core::families! {
+            /// The same name again.
+            pub struct Again {
+                /// Orders, but other ones.
+                pub orders: obs_core::Counter = "desk_orders_total",
+            }
+        }
+    }
+    let ours = || Catalogue::of(&[OrderMetrics::FAMILIES]);
+    let joined =
+        Catalogue::join([ours(), ours(), obs_core::catalogue()]).expect("one declaration each");
+    assert_eq!(joined.families().len(), 7 + 6);
+    let theirs = Catalogue::of(&[elsewhere::Again::FAMILIES]);
+    let error = Catalogue::join([ours(), theirs]).expect_err("two declarations");
+    assert_eq!(error.name, "desk_orders_total");
+    assert!(error.to_string().contains("recording.rs"), "{error}");
+}
+
+#[test]
+fn the_catalogue_describes_itself_to_a_recorder() {
+    let test = TestRecorder::new();
+    Catalogue::of(&[OrderMetrics::FAMILIES]).describe(&test);
+    assert_eq!(
+        test.help("desk_trades_total").as_deref(),
+        Some("Trades taken.")
+    );
+}
+
+#[test]
+fn one_value_is_recorded_from_many_threads() {
+    let (test, metrics) = built();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for n in 0..1_000 {
+                    metrics.trades.of(&(n % 700).to_string())[Side::Buy].increment(1);
+                }
+            });
+        }
+    });
+    assert_eq!(test.counter_sum("desk_trades_total", &[]), 4_000);
+    assert_eq!(test.series("desk_trades_total"), 501 * 2);
+}

@@ -1,0 +1,6 @@
+#[obs_core::track_calls]
+const fn one() -> u32 {
+    1
+}
+
+fn main() {}

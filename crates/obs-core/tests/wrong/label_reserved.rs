@@ -1,0 +1,6 @@
+obs_core::label! {
+    /// An upper bound.
+    open Bound as "le" up to 10
+}
+
+fn main() {}
