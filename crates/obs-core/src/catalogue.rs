@@ -70,6 +70,7 @@ impl Catalogue {
     }
 
     /// The families, in the order of declaration.
+    #[must_use]
     pub fn families(&self) -> impl ExactSizeIterator<Item = &'static Family> {
         self.families.iter().copied()
     }

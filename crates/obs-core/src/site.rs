@@ -32,7 +32,7 @@ impl std::fmt::Debug for Site {
         f.debug_struct("Site")
             .field("metric", &self.family.name)
             .field("labels", &self.labels)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

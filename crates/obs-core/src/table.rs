@@ -21,12 +21,14 @@ use rapidhash::fast::RandomState;
 /// ```
 pub struct Table<T> {
     /// Twice as many as the limit and a power of two: probes stay short and always meet an empty slot.
-    slots: OnceLock<Box<[OnceLock<Box<Entry<T>>>]>>,
+    slots: OnceLock<Box<[Slot<T>]>>,
     limit: usize,
     /// How many slots are filled. Who inserts holds this lock; readers never touch it.
     filled: Mutex<usize>,
     hasher: RandomState,
 }
+
+type Slot<T> = OnceLock<Box<Entry<T>>>;
 
 struct Entry<T> {
     key: Box<str>,

@@ -121,10 +121,6 @@ impl<T: Timed> Timer<T> {
     }
 
     /// Ends with this outcome, and returns the time that was recorded.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most callers only want it recorded"
-    )]
     pub fn finish(mut self, outcome: Outcome) -> Duration {
         self.on_drop = None;
         let elapsed = self.elapsed();

@@ -67,9 +67,9 @@ fn a_guard_that_nobody_finished_was_cancelled() {
     let f = Fixture::new();
     let leave_early = || -> Option<()> {
         let timed = f.timed();
-        let timer = timed.start();
+        let guard = timed.start();
         None?;
-        timer.finish(Outcome::Ok);
+        guard.finish(Outcome::Ok);
         Some(())
     };
     assert_eq!(leave_early(), None);
@@ -81,7 +81,7 @@ fn a_scope_is_ok_at_its_end() {
     let f = Fixture::new();
     {
         let timed = f.timed();
-        let _timer = timed.scope();
+        let _guard = timed.scope();
     }
     assert_eq!(f.outcome(), "ok");
 }
@@ -92,12 +92,12 @@ fn a_panic_is_seen_by_every_guard() {
     let ways: [Way; 4] = [
         |f| {
             let timed = f.timed();
-            let _timer = timed.start();
+            let _guard = timed.start();
             panic!("on purpose");
         },
         |f| {
             let timed = f.timed();
-            let _timer = timed.scope();
+            let _guard = timed.scope();
             panic!("on purpose");
         },
         |f| f.timed().time(|| panic!("on purpose")),
@@ -124,7 +124,7 @@ fn a_guard_made_while_a_panic_unwinds_has_not_seen_it() {
     impl Drop for CleansUp<'_> {
         fn drop(&mut self) {
             let timed = self.0.timed();
-            let _timer = timed.scope();
+            let _guard = timed.scope();
         }
     }
     let f = Fixture::new();

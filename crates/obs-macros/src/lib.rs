@@ -74,12 +74,11 @@ fn instrument(function: ItemFn, name: Option<&LitStr>, site: &Tokens) -> Result<
         sig,
         block,
     } = function;
-    let label = match name {
-        Some(name) => quote!(#name),
-        None => {
-            let own = sig.ident.to_string();
-            quote!(concat!(module_path!(), "::", #own))
-        }
+    let label = if let Some(name) = name {
+        quote!(#name)
+    } else {
+        let own = sig.ident.to_string();
+        quote!(concat!(module_path!(), "::", #own))
     };
     // `impl Trait` may not be written as the type of a closure or a variable; there inference has to do.
     let returns = match &sig.output {
