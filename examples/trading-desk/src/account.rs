@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn open_orders_count_against_the_limits() {
         let mut account = account();
-        account.place(request(Side::Buy, 30)).unwrap();
+        account.place(request(Side::Buy, 35)).unwrap();
         assert_eq!(
             refusal(&mut account, Side::Buy, 6),
             RefusalReason::MaxPosition
@@ -298,7 +298,7 @@ mod tests {
         );
         account.place(request(Side::Sell, 20)).unwrap();
         assert_eq!(
-            refusal(&mut account, Side::Sell, 11),
+            refusal(&mut account, Side::Sell, 16),
             RefusalReason::ShortSale
         );
         assert_eq!(account.refused().values().sum::<u32>(), 3);

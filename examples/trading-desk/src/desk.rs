@@ -67,6 +67,7 @@ mod tests {
     use super::*;
     use crate::bars;
     use crate::broker::{PaperBroker, Terms};
+    use crate::order::OrderStatus;
     use crate::portfolio::Portfolio;
     use crate::risk::{Limits, RiskCheck};
 
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn real_bars_meet_real_refusals_and_every_outcome() {
+    fn on_real_bars_orders_are_refused_filled_cancelled_and_expire() {
         let desk = replay(|_| ());
         let account = desk.account();
         let reasons: BTreeSet<_> = account
@@ -133,8 +134,14 @@ mod tests {
             .keys()
             .map(|(_, reason)| *reason)
             .collect();
-        assert!(reasons.len() >= 2, "{:?}", account.refused());
-        println!("{:?} {:?}", account.refused(), account.orders());
-        println!("{:?}", account.portfolio().equity());
+        assert!(reasons.len() >= 3, "{:?}", account.refused());
+        let closed = account.orders().closed;
+        for status in [
+            OrderStatus::Filled,
+            OrderStatus::Cancelled,
+            OrderStatus::Expired,
+        ] {
+            assert!(closed[&status] > 0, "{closed:?}");
+        }
     }
 }

@@ -106,10 +106,10 @@ pub struct RiskCheck {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            position: 0.35,
-            gross: 0.80,
+            position: 0.40,
+            gross: 0.70,
             daily_loss: 0.02,
-            drawdown: 0.15,
+            drawdown: 0.10,
         }
     }
 }
@@ -185,6 +185,13 @@ fn within(reason: RefusalReason, value: f64, limit: f64) -> Result<(), Refusal> 
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = Limits {
+        position: 0.35,
+        gross: 0.8,
+        daily_loss: 0.02,
+        drawdown: 0.15,
+    };
+
     const CALM: Exposure = Exposure {
         equity: 1000.0,
         free_cash: 1000.0,
@@ -201,9 +208,7 @@ mod tests {
             quantity,
             price: 1.0,
         };
-        let refusal = RiskCheck::new(Limits::default())
-            .check(proposal, &exposure)
-            .err();
+        let refusal = RiskCheck::new(LIMITS).check(proposal, &exposure).err();
         refusal.map(|refusal| refusal.reason)
     }
 
@@ -293,9 +298,7 @@ mod tests {
             quantity: 400,
             price: 1.0,
         };
-        let refusal = RiskCheck::new(Limits::default())
-            .check(proposal, &CALM)
-            .unwrap_err();
+        let refusal = RiskCheck::new(LIMITS).check(proposal, &CALM).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "refused by max_position: 0.4000 where the limit is 0.3500"
