@@ -1,1 +1,58 @@
-//! Signals, decisions, orders and fills as verbs that move the right metrics
+//! What a trading desk does, as verbs on values that a strategy and a venue hold; each verb moves the right metrics.
+//!
+//! ```
+//! use obs_trading::{Decision, OrderType, Side, Signal, Strategy, Ticket, Venue};
+//!
+//! // Start-up, after the exporter was installed: every series of a strategy and a venue exists, at 0.
+//! let strategy = Strategy::new("crossover");
+//! let venue = Venue::new("alpaca");
+//!
+//! // A bar arrives.
+//! let mut evaluation = strategy.evaluate();
+//! let idea = evaluation.signal(Signal::Buy, 0.8);       // how long it took, how sure it is
+//! drop(evaluation);                                     // how long the strategy was busy
+//! let decided = idea.decide(Decision::Enter);           // how long the decision took
+//! let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 100.0, 187.20);
+//! let mut order = decided.submit(&venue, &ticket);      // one more submitted, one more open
+//!
+//! // The broker answers.
+//! order.acknowledge();
+//! order.fill(60.0, 187.25);
+//! order.fill(40.0, 187.30);
+//! let report = order.close_filled();                    // fill time, slippage, one fewer open
+//! assert!((report.slippage_bps.unwrap() - 3.739).abs() < 0.001);
+//! assert_eq!(report.stages.unwrap().total(), report.stages.unwrap().iter().sum());
+//! ```
+//!
+//! A step that is left out is a type error; a value that is dropped on the way is counted as `abandoned`. So, for each
+//! venue, at any moment and across restarts:
+//!
+//! > orders submitted = orders closed, by any outcome + orders open
+
+mod book;
+mod clock;
+mod labels;
+mod order;
+mod reject;
+mod strategy;
+mod venue;
+mod word;
+
+use obs_core::Catalogue;
+
+pub use crate::book::OrderBook;
+pub use crate::clock::{Clock, ReplayClock};
+pub use crate::labels::{
+    Decision, IgnoredEvent, OrderOutcome, OrderType, Side, Signal, Stage, StrategyName, Symbol,
+    VenueName,
+};
+pub use crate::order::{Order, OrderReport, SavedOrder, StageTimes, Ticket};
+pub use crate::reject::{RejectCodes, RejectReason};
+pub use crate::strategy::{Decided, Evaluation, Idea, Strategy, StrategyMetrics};
+pub use crate::venue::{Venue, VenueMetrics};
+
+/// Every family of this crate.
+#[must_use]
+pub fn catalogue() -> Catalogue {
+    Catalogue::of(&[StrategyMetrics::FAMILIES, VenueMetrics::FAMILIES])
+}
