@@ -1,6 +1,6 @@
 //! The open orders of a venue by their identifiers, for brokers that report by events.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, hash_map};
 use std::hash::Hash;
 
 use crate::{
@@ -20,9 +20,9 @@ use crate::{
 /// let mut book = OrderBook::new(&venue);
 /// let order = strategy.submit(&venue, &Ticket::new("AAPL", Side::Buy, OrderType::Limit, 10.0, 187.0));
 /// book.insert("o-1", order);
-/// book.fill("o-1", "x-1", 4.0, 187.0);
-/// book.fill("o-1", "x-1", 4.0, 187.0);                   // said again after a reconnect: ignored
-/// let report = book.fill("o-1", "x-2", 6.0, 187.1);      // complete: closed as filled
+/// book.fill(&"o-1", "x-1", 4.0, 187.0);
+/// book.fill(&"o-1", "x-1", 4.0, 187.0);                   // said again after a reconnect: ignored
+/// let report = book.fill(&"o-1", "x-2", 6.0, 187.1);      // complete: closed as filled
 /// assert_eq!(report.unwrap().filled, 10.0);
 /// assert!(book.is_empty());
 /// ```
@@ -51,16 +51,14 @@ impl<Id: Eq + Hash, Execution: Eq + Hash> OrderBook<Id, Execution> {
     /// Keeps an order under its identifier. An identifier that is in use keeps its order; the new one is counted as
     /// abandoned, and the event as ignored.
     pub fn insert(&mut self, id: Id, order: Order) {
-        if self.open.contains_key(&id) {
-            self.ignore(IgnoredEvent::DuplicateOrder);
-        } else {
-            self.open.insert(
-                id,
-                Entry {
+        match self.open.entry(id) {
+            hash_map::Entry::Vacant(free) => {
+                free.insert(Entry {
                     order,
                     seen: HashSet::new(),
-                },
-            );
+                });
+            }
+            hash_map::Entry::Occupied(_) => self.ignore(IgnoredEvent::DuplicateOrder),
         }
     }
 
@@ -82,12 +80,12 @@ impl<Id: Eq + Hash, Execution: Eq + Hash> OrderBook<Id, Execution> {
     /// its report returned.
     pub fn fill(
         &mut self,
-        id: Id,
+        id: &Id,
         execution: Execution,
         quantity: f64,
         price: f64,
     ) -> Option<OrderReport> {
-        let Some(entry) = self.open.get_mut(&id) else {
+        let Some(entry) = self.open.get_mut(id) else {
             self.ignore(IgnoredEvent::UnknownOrder);
             return None;
         };
@@ -97,7 +95,7 @@ impl<Id: Eq + Hash, Execution: Eq + Hash> OrderBook<Id, Execution> {
         }
         let complete = entry.order.fill(quantity, price);
         if complete {
-            self.close(&id, OrderOutcome::Filled)
+            self.close(id, OrderOutcome::Filled)
         } else {
             None
         }

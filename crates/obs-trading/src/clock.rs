@@ -41,7 +41,7 @@ impl Clock {
     }
 
     /// The reverse of [`to_kept`](Self::to_kept), in a later process.
-    pub(crate) fn from_kept(&self, kept: Stamp) -> Stamp {
+    pub(crate) fn to_own(&self, kept: Stamp) -> Stamp {
         match self {
             Self::Monotonic(_) => Stamp(kept.0 - self.since_1970()),
             Self::Replay(_) => kept,

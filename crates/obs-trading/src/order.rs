@@ -254,7 +254,7 @@ impl SavedOrder {
     /// Takes the order up again after a restart: it is open, but was counted as submitted before.
     pub fn resume(&self, strategy: &Strategy, venue: &Venue) -> Order {
         venue.metrics().resumed.increment(1);
-        let stamps = self.stamps.map(|kept| strategy.clock().from_kept(kept));
+        let stamps = self.stamps.map(|kept| strategy.clock().to_own(kept));
         Order::open(
             strategy.clone(),
             venue,

@@ -177,6 +177,10 @@ pub struct Idea {
 
 impl Idea {
     /// The decision about it.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "a decision not to trade leads nowhere"
+    )]
     pub fn decide(mut self, decision: Decision) -> Decided {
         self.is_decided = true;
         let strategy = self.strategy.clone();
@@ -185,11 +189,11 @@ impl Idea {
             .decision_time
             .record(self.began.elapsed());
         strategy.metrics().decisions[decision].increment(1);
-        let decided = strategy.clock().stamp();
+        let at = strategy.clock().stamp();
         Decided {
             strategy,
             signalled: self.signalled,
-            decided,
+            at,
         }
     }
 
@@ -212,14 +216,14 @@ impl Drop for Idea {
 pub struct Decided {
     strategy: Strategy,
     signalled: Stamp,
-    decided: Stamp,
+    at: Stamp,
 }
 
 impl Decided {
     /// Hands the order to the venue.
     pub fn submit(self, venue: &Venue, ticket: &Ticket<'_>) -> Order {
         let submitted = self.strategy.clock().stamp();
-        let stamps = Stamps::submitted(self.signalled, self.decided, submitted);
+        let stamps = Stamps::submitted(self.signalled, self.at, submitted);
         Order::submit(self.strategy, venue, ticket, stamps)
     }
 

@@ -6,11 +6,6 @@ use obs_core::Closed;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::Serializer;
 
-// The signature is serde's.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
 pub(crate) fn serialize<L: Closed, S: Serializer>(
     label: &L,
     serializer: S,
