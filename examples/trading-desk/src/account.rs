@@ -179,9 +179,15 @@ impl Account {
         self.today
     }
 
-    /// Hands over what changed since the last call.
-    pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
+    /// What changed and is not recorded yet.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Forgets the changes, since they are recorded now.
+    pub fn recorded(&mut self) {
+        self.changes = Changes::default();
     }
 
     /// Books an order that the broker closed.
@@ -278,9 +284,10 @@ mod tests {
         next_day(&mut account);
         assert_eq!(holding(&account), Holding::Flat);
 
-        let changes = account.take_changes();
+        let changes = account.changes();
         assert_eq!((changes.orders.len(), changes.trades.len()), (4, 1));
-        assert!(account.take_changes().is_empty());
+        account.recorded();
+        assert!(account.changes().is_empty());
     }
 
     #[test]

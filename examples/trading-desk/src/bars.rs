@@ -373,6 +373,8 @@ pub fn days(series: &[Series]) -> BTreeSet<Date> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -580,7 +582,7 @@ mod tests {
             for (open, high, low, close, volume) in values {
                 // Rounding may lift a price over the high by one unit in the last place.
                 let high = high.max(open).max(close);
-                text += &format!("{date},{open},{high},{low},{close},{volume}\n");
+                writeln!(text, "{date},{open},{high},{low},{close},{volume}").unwrap();
                 bars.push(Bar { date, open, high, low, close, volume });
                 date = date.tomorrow().unwrap();
             }

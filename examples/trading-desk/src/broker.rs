@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use strum::VariantArray;
 
 use crate::bars::Bar;
@@ -42,7 +43,7 @@ pub struct PaperBroker {
 }
 
 /// How many orders there were, and what became of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Orders submitted, rejected ones among them.
     pub submitted: u32,

@@ -97,6 +97,9 @@ pub enum Error {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// The task that changed the account died, or the runtime ended under it.
+    #[error("a change to the account was not finished: {0}; this is a bug in the desk")]
+    Unfinished(#[from] tokio::task::JoinError),
     /// A fill sold more than is held, which the risk check rules out.
     #[error("order {order} sold {quantity} {symbol} of {held} held; this is a bug in the desk")]
     Oversold {

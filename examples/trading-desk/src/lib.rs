@@ -1,18 +1,83 @@
-//! A small but real trading service.
+//! A small but real trading service: two strategies trade twenty years of daily prices on paper.
+//!
+//! ```text
+//!            pages of bars over HTTP
+//! provider ───────────────────────────▶ replay ──▶ desk ──▶ traders ──▶ account
+//!                                         │                (strategy)   (risk check ▸ broker ▸ portfolio)
+//!                                         │ a visit a week                  │ orders, trades
+//!                                         ▼                                 ▼
+//!                                       client ───HTTP───▶ API ───────▶ store (SQLite)
+//! ```
+//!
+//! Every part is a value that [`app`] builds at start-up and hands to the part that uses it; there are no
+//! statics. The bars' dates are the only time there is: a day's orders are placed after its close and
+//! filled with the next bar, however fast the replay runs.
 
 pub mod account;
+pub mod api;
+pub mod app;
 pub mod bars;
 pub mod broker;
+pub mod cli;
+pub mod client;
 pub mod desk;
 pub mod error;
 pub mod order;
 pub mod portfolio;
+pub mod progress;
 pub mod provider;
+pub mod replay;
+pub mod report;
 pub mod risk;
 pub mod server;
+pub mod service;
 pub mod store;
 pub mod strategy;
 pub mod symbol;
 pub mod trader;
 
 pub use error::Error;
+
+use app::App;
+use cli::Args;
+use progress::Progress;
+
+/// Runs the desk as the command line says, until its end or Ctrl-C.
+pub async fn run(args: Args) -> Result<(), Error> {
+    let config = args.config()?;
+    let mut progress =
+        Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
+    let app = App::start(config).await?;
+    println!("API          {}/portfolio", app.api_url());
+    println!("market data  {}/v1/symbols", app.provider_url());
+
+    let mut replay = app.replay().await?;
+    let interrupted = tokio::select! {
+        done = replay.run(&mut progress) => { done?; false }
+        () = interrupt() => true,
+    };
+    progress.finish();
+    println!("{}", report::report(app.service()).await?);
+    if !args.once && !interrupted {
+        println!("The replay is over; serving until Ctrl-C.");
+        interrupt().await;
+    }
+    app.stop().await
+}
+
+/// Waits for Ctrl-C, or for the signal with which a supervisor stops a service.
+async fn interrupt() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        return;
+    }
+    // Where no signal can be waited for, there is nothing to wait for.
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};

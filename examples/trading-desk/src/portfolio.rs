@@ -163,6 +163,12 @@ impl Portfolio {
         self.positions.get(&(strategy, symbol.clone()))
     }
 
+    /// The last close of each symbol that has one, in US dollars.
+    #[must_use]
+    pub fn closes(&self) -> &BTreeMap<Symbol, f64> {
+        &self.closes
+    }
+
     /// Profit and loss of a strategy's closed trades, in US dollars.
     #[must_use]
     pub fn realized(&self, strategy: StrategyId) -> f64 {
@@ -175,7 +181,8 @@ impl Portfolio {
         self.positions()
             .filter(|(owner, ..)| *owner == strategy)
             .map(|(_, symbol, position)| self.value(symbol, position) - position.cost)
-            .sum()
+            // Not `sum`, which makes -0 of nothing.
+            .fold(0.0, |sum, pnl| sum + pnl)
     }
 
     /// The equity of every day so far.

@@ -1,4 +1,4 @@
-//! The records: orders and closed trades in SQLite.
+//! The records: orders and closed trades in `SQLite`.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -61,7 +61,8 @@ impl Store {
         Ok(Self { pool, run })
     }
 
-    /// Writes what changed, all of it or nothing. Without changes it does nothing.
+    /// Writes what changed, all of it or nothing. Without changes it does nothing; writing the same
+    /// changes again changes nothing either.
     pub async fn record(&self, changes: &Changes) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
@@ -172,7 +173,8 @@ impl Store {
         sqlx::query(
             "INSERT INTO trades (run, closing_order, strategy, symbol, quantity, opened, closed,
                 entry_price, exit_price, pnl)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, closing_order) DO NOTHING",
         )
         .bind(self.run)
         .bind(trade.order)
@@ -391,6 +393,7 @@ mod tests {
         assert_eq!(store.results().await.unwrap(), []);
         let trades = vec![trade(1, 5.0), trade(2, -3.0), trade(3, 0.0)];
         record(&store, vec![], trades.clone()).await;
+        record(&store, vec![], trades.clone()).await;
         assert_eq!(store.trades(1).await.unwrap(), trades[2..]);
         let strategy = StrategyId::MeanReversion;
         let expected = Results {
@@ -405,11 +408,12 @@ mod tests {
     #[tokio::test]
     async fn a_day_is_written_whole_or_not_at_all() {
         let store = Store::open(None, 1.0).await.unwrap();
-        let twice = Changes {
+        // SQLite has no NaN: it arrives as NULL, which the table does not take.
+        let bad = Changes {
             orders: vec![order(1)],
-            trades: vec![trade(1, 1.0), trade(1, 1.0)],
+            trades: vec![trade(1, f64::NAN)],
         };
-        assert!(store.record(&twice).await.is_err());
+        assert!(store.record(&bad).await.is_err());
         assert_eq!(store.orders(9).await.unwrap(), []);
         assert_eq!(store.trades(9).await.unwrap(), []);
     }

@@ -167,8 +167,8 @@ mod tests {
     #[test]
     fn enters_by_confidence_and_exits_all() {
         use SignalKind::{Buy, Hold, Sell};
-        let mut account = run(&[Buy, Hold, Sell, Hold], &[100.0, 100.0, 110.0, 110.0]);
-        let changes = account.take_changes();
+        let account = run(&[Buy, Hold, Sell, Hold], &[100.0, 100.0, 110.0, 110.0]);
+        let changes = account.changes();
         // A fifth of 10,000 at half confidence.
         assert_eq!(changes.trades[0].quantity, 20);
         assert!(changes.trades[0].pnl > 190.0);

@@ -124,11 +124,12 @@ impl Signal {
     /// A signal; the confidence is brought into 0 to 1, and one that is not a number is none.
     #[must_use]
     pub fn new(kind: SignalKind, confidence: f64) -> Self {
-        // `max` before `min`: it turns NaN into 0.
-        Self {
-            kind,
-            confidence: confidence.max(0.0).min(1.0),
-        }
+        let confidence = if confidence.is_nan() {
+            0.0
+        } else {
+            confidence.clamp(0.0, 1.0)
+        };
+        Self { kind, confidence }
     }
 
     /// Said while there are too few bars to say anything.

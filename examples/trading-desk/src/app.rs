@@ -1,0 +1,123 @@
+//! The application: builds every part at start-up, hands each what it needs, and takes them down again.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::api;
+use crate::bars::{self, Series};
+use crate::broker::{PaperBroker, Terms};
+use crate::client::DeskClient;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::portfolio::Portfolio;
+use crate::provider::{self, MarketData};
+use crate::replay::Replay;
+use crate::risk::{Limits, RiskCheck};
+use crate::server::Server;
+use crate::service::Service;
+use crate::store::Store;
+
+/// What the application is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The prices.
+    pub series: Vec<Series>,
+    /// Where the API listens, such as `127.0.0.1:8080`; port 0 takes any free one.
+    pub listen: String,
+    /// The database file; in memory without one.
+    pub db: Option<PathBuf>,
+    /// What the account begins with, in US dollars.
+    pub cash: f64,
+    /// How long a replayed day takes at least.
+    pub pace: Duration,
+    /// The risk limits.
+    pub limits: Limits,
+    /// What the broker charges.
+    pub terms: Terms,
+}
+
+/// The running application: a provider, the desk, and the API on it.
+#[derive(Debug)]
+pub struct App {
+    provider: Server,
+    api: Server,
+    market: MarketData,
+    service: Arc<Service>,
+    pace: Duration,
+}
+
+impl App {
+    /// Starts everything but the replay.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let store = Store::open(config.db.as_deref(), config.cash).await?;
+        let service = Arc::new(Service::new(desk(&config)?, store));
+        let api = Server::start(&config.listen, "--listen", api::router(service.clone())).await?;
+        // Any free port will do: nobody but the replay has to know it.
+        let provider = provider::router(config.series);
+        let provider = Server::start("127.0.0.1:0", "a free port on loopback", provider).await?;
+        let market = MarketData::new(&provider.url())?;
+        Ok(Self {
+            provider,
+            api,
+            market,
+            service,
+            pace: config.pace,
+        })
+    }
+
+    /// A replay of all that the provider has, from its first bar.
+    pub async fn replay(&self) -> Result<Replay, Error> {
+        let streams = self.market.symbols().await?.into_iter();
+        let streams = streams.map(|listing| self.market.stream(listing.symbol, listing.first));
+        let client = DeskClient::new(&self.api.url())?;
+        Ok(Replay::new(
+            streams.collect(),
+            self.service.clone(),
+            client,
+            self.pace,
+        ))
+    }
+
+    /// The desk and its records.
+    #[must_use]
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// The API's address as a URL.
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        self.api.url()
+    }
+
+    /// The provider's address as a URL.
+    #[must_use]
+    pub fn provider_url(&self) -> String {
+        self.provider.url()
+    }
+
+    /// Stops serving, then closes the database.
+    pub async fn stop(self) -> Result<(), Error> {
+        let stopped = self.api.stop().await;
+        self.provider.stop().await?;
+        self.service.store().close().await;
+        stopped
+    }
+}
+
+/// A desk that has seen no bar yet.
+fn desk(config: &Config) -> Result<Desk, Error> {
+    let first = bars::days(&config.series).first().copied();
+    let first = first.ok_or_else(|| Error::NoBars {
+        file: "--bars".to_owned(),
+    })?;
+    let symbols = config.series.iter().map(|series| series.symbol.clone());
+    Ok(Desk::new(Account::new(
+        RiskCheck::new(config.limits),
+        PaperBroker::new(symbols, config.terms),
+        Portfolio::new(config.cash),
+        first,
+    )))
+}

@@ -1,0 +1,92 @@
+//! The replay: fetches the bars from the provider and drives the desk through them, day by day.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::{Date, ISOWeekDate};
+use tokio::time::sleep;
+
+use crate::bars::Bar;
+use crate::client::DeskClient;
+use crate::error::Error;
+use crate::progress::Progress;
+use crate::provider::BarStream;
+use crate::service::Service;
+use crate::symbol::Symbol;
+
+/// A replay of all symbols, in the order of their bars' dates.
+#[derive(Debug)]
+pub struct Replay {
+    streams: Vec<BarStream>,
+    service: Arc<Service>,
+    client: DeskClient,
+    /// How long a day takes at least.
+    pace: Duration,
+}
+
+impl Replay {
+    /// Replays `streams` into `service`, while `client` uses its API.
+    #[must_use]
+    pub fn new(
+        streams: Vec<BarStream>,
+        service: Arc<Service>,
+        client: DeskClient,
+        pace: Duration,
+    ) -> Self {
+        Self {
+            streams,
+            service,
+            client,
+            pace,
+        }
+    }
+
+    /// Replays to the last bar. Nothing in it depends on the clock: the same bars give the same orders,
+    /// trades and requests.
+    pub async fn run(&mut self, progress: &mut Progress) -> Result<(), Error> {
+        let mut last = None;
+        while let Some(date) = self.next_date().await? {
+            let bars = self.bars_of(date);
+            self.service.trade_day(date, &bars).await?;
+            if last.is_some_and(|last| week(last) != week(date)) {
+                self.client.visit().await?;
+            }
+            last = Some(date);
+            progress.day(date, bars.len());
+            if !self.pace.is_zero() {
+                sleep(self.pace).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The client, to see what it was answered.
+    #[must_use]
+    pub fn client(&self) -> &DeskClient {
+        &self.client
+    }
+
+    /// The earliest day that any symbol still has a bar of.
+    async fn next_date(&mut self) -> Result<Option<Date>, Error> {
+        let mut earliest = None;
+        for stream in &mut self.streams {
+            let date = stream.peek().await?;
+            earliest = match (earliest, date) {
+                (Some(a), Some(b)) => Some(Date::min(a, b)),
+                (a, b) => a.or(b),
+            };
+        }
+        Ok(earliest)
+    }
+
+    /// The bars of one day, of the symbols that have one.
+    fn bars_of(&mut self, date: Date) -> Vec<(Symbol, Bar)> {
+        let bar = |stream: &mut BarStream| Some((stream.symbol().clone(), stream.take(date)?));
+        self.streams.iter_mut().filter_map(bar).collect()
+    }
+}
+
+fn week(date: Date) -> (i16, i8) {
+    let date: ISOWeekDate = date.iso_week_date();
+    (date.year(), date.week())
+}

@@ -1,0 +1,136 @@
+//! The service: one desk and its records, shared by the replay and the API.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use tokio::sync::Mutex;
+
+use crate::account::Account;
+use crate::bars::Bar;
+use crate::broker::CancelError;
+use crate::desk::Desk;
+use crate::error::Error;
+use crate::order::{Order, OrderId, OrderRequest};
+use crate::risk::Refusal;
+use crate::store::Store;
+use crate::symbol::Symbol;
+
+/// The desk behind its lock, and the store. Whoever changes the desk keeps the lock until the change is
+/// written, so that the records are never ahead of the desk and never out of order.
+#[derive(Debug)]
+pub struct Service {
+    desk: Mutex<Desk>,
+    store: Store,
+}
+
+impl Service {
+    /// Puts a desk and its records to work.
+    #[must_use]
+    pub fn new(desk: Desk, store: Store) -> Self {
+        Self {
+            desk: Mutex::new(desk),
+            store,
+        }
+    }
+
+    /// Trades one day and records what it changed.
+    pub async fn trade_day(&self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
+        let mut desk = self.desk.lock().await;
+        desk.trade_day(date, bars)?;
+        self.record(desk.account_mut()).await
+    }
+
+    /// Places an order and records it; the inner result is what the risk check said.
+    ///
+    /// It goes on to its end even if the caller does not wait for it: a request is dropped when its client
+    /// goes away, and the records must not lag behind the desk for that. So does [`cancel`](Self::cancel).
+    pub async fn place(
+        self: &Arc<Self>,
+        request: OrderRequest,
+    ) -> Result<Result<Order, Refusal>, Error> {
+        let service = self.clone();
+        let change = async move { service.change(|account| account.place(request)).await };
+        tokio::spawn(change).await?
+    }
+
+    /// Cancels an order and records it; the inner result is what the broker said.
+    pub async fn cancel(
+        self: &Arc<Self>,
+        id: OrderId,
+    ) -> Result<Result<Order, CancelError>, Error> {
+        let service = self.clone();
+        let change = async move { service.change(|account| account.cancel(id)).await };
+        tokio::spawn(change).await?
+    }
+
+    /// Looks at the account as it is between two changes.
+    pub async fn look<T>(&self, at: impl FnOnce(&Account) -> T) -> T {
+        at(self.desk.lock().await.account())
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    async fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> Result<T, Error> {
+        let mut desk = self.desk.lock().await;
+        let result = change(desk.account_mut());
+        self.record(desk.account_mut()).await?;
+        Ok(result)
+    }
+
+    /// Writes the account's changes. They are forgotten only when that has succeeded, so that what could
+    /// not be written is written with the next change.
+    async fn record(&self, account: &mut Account) -> Result<(), Error> {
+        self.store.record(account.changes()).await?;
+        account.recorded();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::civil::date;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::broker::{PaperBroker, Terms};
+    use crate::order::{OrderKind, Side};
+    use crate::portfolio::Portfolio;
+    use crate::risk::{Limits, RiskCheck};
+    use crate::strategy::StrategyId;
+
+    #[tokio::test]
+    async fn an_order_is_recorded_though_nobody_waits_for_it() {
+        let symbol = Symbol::new("SPX").unwrap();
+        let desk = Desk::new(Account::new(
+            RiskCheck::new(Limits::default()),
+            PaperBroker::new([symbol.clone()], Terms::default()),
+            Portfolio::new(1000.0),
+            date(2020, 1, 1),
+        ));
+        let service = Arc::new(Service::new(desk, Store::open(None, 1000.0).await.unwrap()));
+        let request = OrderRequest {
+            strategy: StrategyId::Manual,
+            symbol,
+            side: Side::Buy,
+            kind: OrderKind::Market,
+            quantity: 1,
+        };
+        tokio::select! {
+            biased;
+            _ = service.place(request) => panic!("the first poll only starts it"),
+            () = std::future::ready(()) => {}
+        }
+        let recorded = async {
+            while service.store().orders(1).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(10), recorded).await.unwrap();
+    }
+}
