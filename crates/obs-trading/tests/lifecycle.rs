@@ -255,8 +255,8 @@ fn a_fill_that_is_no_fill_changes_nothing() {
     let desk = Desk::new();
     let mut order = desk.order(Side::Buy, 100.0);
     for (quantity, price) in [
-        (0.0, 1),
-        (-1.0, 1),
+        (0.0, 1.0),
+        (-1.0, 1.0),
         (f64::NAN, 1.0),
         (1.0, 0.0),
         (1.0, f64::INFINITY),
@@ -303,7 +303,7 @@ fn a_live_order_keeps_its_age_over_a_restart() {
     let (strategy, venue) = (Strategy::new("live"), Venue::new("paper"));
     let order = strategy.submit(
         &venue,
-        &Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 1),
+        &Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 1.0),
     );
     let kept = serde_json::to_string(&order.save()).expect("it can be written");
     let saved: SavedOrder = serde_json::from_str(&kept).expect("it can be read");
@@ -311,7 +311,7 @@ fn a_live_order_keeps_its_age_over_a_restart() {
     // A later process has another monotonic clock, started now.
     let later = Strategy::new("live");
     let mut resumed = saved.resume(&later, &venue);
-    resumed.fill(1.0, 1);
+    resumed.fill(1.0, 1.0);
     let total = resumed.close_filled().stages.expect("filled whole").total();
     assert!(
         total < Duration::from_mins(1),
