@@ -69,6 +69,8 @@ impl Progress {
     pub fn finish(self) {
         if let Show::Bar(bar) = self.show {
             bar.finish();
+            // It leaves the cursor behind the bar.
+            eprintln!();
         }
     }
 }
