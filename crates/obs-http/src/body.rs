@@ -1,0 +1,149 @@
+//! Bodies that count what passes through them.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::exchange::{Exchange, RequestSize, watched};
+use crate::labels::ErrorType;
+
+pin_project! {
+    /// The body of a measured response: the inner one, frame by frame. The request ends when it does; dropped before its
+    /// end, the request was `aborted`.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: B,
+        // Nothing once the request has ended.
+        exchange: Option<Exchange>,
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn new(inner: B, exchange: Option<Exchange>) -> Self {
+        Self { inner, exchange }
+    }
+}
+
+impl<B: Body> Body for ResponseBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let inner = this.inner.as_mut();
+        let polled = ready!(watched(this.exchange, || inner.poll_frame(cx)));
+        let (goes_on, fault) = match &polled {
+            Some(Ok(frame)) => {
+                if let Some(exchange) = this.exchange {
+                    exchange.sent(length(frame));
+                }
+                // A server need not ask again after the last frame, and does not after trailers.
+                (!frame.is_trailers() && !this.inner.is_end_stream(), None)
+            }
+            Some(Err(_)) => (false, Some(ErrorType::ServerError)),
+            None => (false, None),
+        };
+        if !goes_on && let Some(exchange) = this.exchange.take() {
+            exchange.end(fault);
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+pin_project! {
+    /// The body of a request, counted as it is read where its size was not declared.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        inner: B,
+        read: Option<Arc<AtomicU64>>,
+    }
+}
+
+impl<B> RequestBody<B> {
+    /// A body whose size is declared and need not be counted.
+    pub(crate) fn declared(inner: B) -> Self {
+        Self { inner, read: None }
+    }
+
+    /// A body that is counted.
+    pub(crate) fn counted(inner: B) -> (Self, RequestSize) {
+        let read = Arc::new(AtomicU64::new(0));
+        let size = RequestSize::Counted(Arc::clone(&read));
+        (
+            Self {
+                inner,
+                read: Some(read),
+            },
+            size,
+        )
+    }
+}
+
+impl<B: Body> Body for RequestBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        let polled = ready!(this.inner.poll_frame(cx));
+        if let (Some(read), Some(Ok(frame))) = (this.read, &polled) {
+            read.fetch_add(length(frame) as u64, Ordering::Relaxed);
+        }
+        Poll::Ready(polled)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Counts a body without changing its type, where the type allows it: axum's can hold any other, so it is put into a
+/// counted one.
+#[cfg_attr(
+    not(feature = "axum"),
+    expect(
+        unused_mut,
+        unused_variables,
+        reason = "no body can be counted in place then"
+    )
+)]
+pub(crate) fn count_in_place<B: 'static>(mut body: B) -> (B, RequestSize) {
+    let any: &mut dyn Any = &mut body;
+    #[cfg(feature = "axum")]
+    if let Some(held) = any.downcast_mut::<axum::body::Body>() {
+        let (counted, size) = RequestBody::counted(std::mem::take(held));
+        *held = axum::body::Body::new(counted);
+        return (body, size);
+    }
+    (body, RequestSize::Unknown)
+}
+
+/// The bytes of a frame; trailers have none.
+fn length<D: bytes::Buf>(frame: &Frame<D>) -> usize {
+    frame.data_ref().map_or(0, bytes::Buf::remaining)
+}
