@@ -65,6 +65,7 @@ mod axis;
 pub mod buckets;
 mod budget;
 mod catalogue;
+mod errors;
 mod families;
 mod family;
 mod function;
@@ -84,6 +85,7 @@ mod timer;
 pub use crate::axis::{By, Each, Late};
 pub use crate::budget::Budgeted;
 pub use crate::catalogue::{Catalogue, CatalogueError};
+pub use crate::errors::{Component, CountError, ErrorKind, ErrorMetrics, ErrorType, Severity};
 pub use crate::family::{Family, Kind, Unit};
 pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
 pub use crate::keyed::Keyed;
@@ -103,6 +105,9 @@ pub use obs_macros::track_duration;
 /// Counts a function's calls, by outcome, in `function_calls_total`, and those under way in
 /// `function_calls_in_flight`.
 pub use obs_macros::track_calls;
+
+/// Tells what kind of error each variant of an enum is; see the [trait](trait@ErrorKind).
+pub use obs_macros::ErrorKind;
 
 /// What an open label's value becomes when its budget is used up, it is empty, or it is longer than
 /// [`MAX_VALUE_BYTES`].

@@ -1,6 +1,6 @@
 //! The families by which the pipeline watches itself.
 
-use crate::{Catalogue, Counter, Family, FunctionCalls, FunctionDuration, Gauge};
+use crate::{Catalogue, Counter, ErrorMetrics, Family, FunctionCalls, FunctionDuration, Gauge};
 
 crate::label! {
     /// The metric that is spoken of.
@@ -25,12 +25,13 @@ pub(crate) const SERIES_OVERFLOW: Family = PipelineMetrics::FAMILIES[0];
 pub(crate) const SAMPLES_REJECTED: Family = PipelineMetrics::FAMILIES[1];
 pub(crate) const SERIES: Family = PipelineMetrics::FAMILIES[2];
 
-/// The families of this crate: the pipeline's own and those of the function attributes.
+/// The families of this crate: the pipeline's own, those of the function attributes, and errors.
 #[must_use]
 pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
         PipelineMetrics::FAMILIES,
         FunctionCalls::FAMILIES,
         FunctionDuration::FAMILIES,
+        ErrorMetrics::FAMILIES,
     ])
 }

@@ -130,6 +130,8 @@ const fn unit_fault(family: &Family) -> Message {
         && stated as u8 != named as u8
         // A Sharpe ratio is a quotient, not a share of one: its unit may be stated as a plain number.
         && !matches!((stated, named), (Unit::Number, Unit::Ratio))
+        // Prometheus' own name for a point in time, `process_start_time_seconds`, is older than the convention.
+        && !(matches!(stated, Unit::Timestamp) && ends_with(name, "_start_time_seconds"))
     {
         return about(name)
             .and("the unit is stated as ")

@@ -1,4 +1,4 @@
-//! The attribute macros of `obs-core`: `#[track_duration]` and `#[track_calls]`. Use them from there.
+//! The macros of `obs-core`: `#[track_duration]`, `#[track_calls]` and `#[derive(ErrorKind)]`. Use them from there.
 //!
 //! ```
 //! #[obs_core::track_duration]
@@ -13,6 +13,8 @@
 //! }
 //! # fn main() { let _ = (refresh("AAPL"), mid(1.0, 2.0)); }
 //! ```
+
+mod error_kind;
 
 use proc_macro::TokenStream;
 use proc_macro2::{Span, TokenStream as Tokens};
@@ -37,6 +39,17 @@ pub fn track_duration(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn track_calls(options: TokenStream, item: TokenStream) -> TokenStream {
     expand(options, item, &quote!(CallSite))
+}
+
+/// Tells what kind of error each variant of an enum is, for `errors_total{component, error_type, severity}`.
+///
+/// See the trait `obs_core::ErrorKind`, which it implements.
+#[proc_macro_derive(ErrorKind, attributes(error_kind))]
+pub fn error_kind(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as syn::DeriveInput);
+    error_kind::derive(&input)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
 }
 
 fn expand(options: TokenStream, item: TokenStream, site: &Tokens) -> TokenStream {

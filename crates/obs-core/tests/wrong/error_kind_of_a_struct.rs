@@ -1,0 +1,4 @@
+#[derive(obs_core::ErrorKind)]
+struct Failed;
+
+fn main() {}
