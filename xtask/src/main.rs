@@ -1,2 +1,50 @@
-//! The workspace's commands.
-fn main() {}
+//! The workspace's commands, one file each: `cargo xtask demo | test | verify-metrics | gen | ci`.
+
+mod catalogue;
+mod ci;
+mod demo;
+mod error;
+mod generate;
+mod shell;
+mod test;
+mod verify_metrics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run, test and check the workspace.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Demo(demo::Demo),
+    Test(test::Test),
+    VerifyMetrics(verify_metrics::VerifyMetrics),
+    Gen(generate::Gen),
+    Ci(ci::Ci),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Task::Demo(demo) => demo.run(),
+        Task::Test(test) => test.run(),
+        Task::VerifyMetrics(verify) => verify.run(),
+        Task::Gen(generate) => generate.run(),
+        Task::Ci(ci) => ci.run(),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        // What fell short has been told.
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            anstream::eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The one error: what could not be run, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a program from outside gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program is not there.
+    #[error("{program} is missing; run `cargo xtask test`, which installs it under target/")]
+    Missing {
+        /// Its name.
+        program: &'static str,
+    },
+    /// The program cannot be installed by itself on this machine.
+    #[error("cannot install {program}: {reason}; {repair}")]
+    CannotInstall {
+        /// Its name.
+        program: &'static str,
+        /// What went wrong.
+        reason: String,
+        /// What to do by hand.
+        repair: &'static str,
+    },
+    /// The operating system refused something.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was to be done.
+        what: String,
+        /// Why it could not be.
+        source: io::Error,
+    },
+    /// A process ended or fell silent before it said what was waited for.
+    #[error("{program} ended before it printed {awaited}; it printed:\n{printed}")]
+    Ended {
+        /// Its path.
+        program: PathBuf,
+        /// What was waited for.
+        awaited: String,
+        /// Everything it did print.
+        printed: String,
+    },
+    /// A program answered in a way nobody expects.
+    #[error("{program} gave an answer that makes no sense: {answer}")]
+    Nonsense {
+        /// Its name.
+        program: &'static str,
+        /// What it said.
+        answer: String,
+    },
+}
+
+impl Error {
+    /// A refusal of the operating system, for `map_err`.
+    pub(crate) fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::System { what, source }
+    }
+}

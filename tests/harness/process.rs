@@ -1,0 +1,82 @@
+//! A process that ends with its owner.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::Error;
+
+/// A running program whose standard output is read line by line. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Process {
+    program: PathBuf,
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+    printed: String,
+}
+
+impl Process {
+    /// Starts a program. Its standard error goes where ours goes.
+    pub fn start(command: &mut Command) -> Result<Self, Error> {
+        let program = PathBuf::from(command.get_program());
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(Error::system(format!("start {}", program.display())))?;
+        let Some(output) = child.stdout.take() else {
+            return Err(Error::Missing {
+                program: "a pipe to a process",
+            });
+        };
+        Ok(Self {
+            program,
+            child,
+            lines: BufReader::new(output).lines(),
+            printed: String::new(),
+        })
+    }
+
+    /// Reads its output up to the first line in which `find` finds what is `awaited`.
+    pub fn wait_for<T>(
+        &mut self,
+        awaited: &str,
+        find: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, Error> {
+        for line in &mut self.lines {
+            let line = line.map_err(Error::system(format!("read {}", self.program.display())))?;
+            self.printed.push_str(&line);
+            self.printed.push('\n');
+            if let Some(found) = find(&line) {
+                return Ok(found);
+            }
+        }
+        Err(Error::Ended {
+            program: self.program.clone(),
+            awaited: awaited.to_owned(),
+            printed: self.printed.clone(),
+        })
+    }
+
+    /// Asks it to end, as Ctrl-C does, and waits until it has.
+    pub fn interrupt(mut self) -> Result<ExitStatus, Error> {
+        let stop = || Error::system(format!("stop {}", self.program.display()));
+        kill_process(Pid::from_child(&self.child), Signal::INT)
+            .map_err(|errno| stop()(errno.into()))?;
+        // A full pipe would keep it from ending.
+        for line in &mut self.lines {
+            line.map_err(stop())?;
+        }
+        self.child.wait().map_err(stop())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed any more, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,103 @@
+//! What Python's `prometheus_client` reads in an exposition.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde::Deserialize;
+
+use crate::{Error, tools};
+
+/// A Python that reads one exposition after another. It ends with this value.
+#[derive(Debug)]
+pub struct PythonParser {
+    process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// A family as Python's parser understands it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PythonFamily {
+    /// Its name; a counter's without `_total`.
+    pub name: String,
+    /// Its kind, in the word of the `TYPE` line, or `unknown`.
+    pub kind: String,
+    /// Its help text.
+    pub help: String,
+    /// Its samples, in their order.
+    pub samples: Vec<PythonSample>,
+}
+
+/// A sample as Python's parser understands it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PythonSample {
+    /// The full name.
+    pub name: String,
+    /// The labels.
+    pub labels: BTreeMap<String, String>,
+    /// The value.
+    #[serde(deserialize_with = "number")]
+    pub value: f64,
+    /// Seconds since the Unix epoch.
+    pub timestamp: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Families(Vec<PythonFamily>),
+    Refused(String),
+}
+
+impl PythonParser {
+    /// Starts one.
+    pub fn start() -> Result<Self, Error> {
+        let mut process = Command::new(tools::python()?)
+            .args(["-c", include_str!("parse.py")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(Error::system("start Python"))?;
+        match (process.stdin.take(), process.stdout.take()) {
+            (Some(questions), Some(answers)) => Ok(Self {
+                process,
+                questions,
+                answers: BufReader::new(answers),
+            }),
+            _ => Err(Error::Missing {
+                program: "a pipe to Python",
+            }),
+        }
+    }
+
+    /// What it reads in an exposition, or why it reads nothing.
+    pub fn parse(&mut self, exposition: &str) -> Result<Result<Vec<PythonFamily>, String>, Error> {
+        let asked = || Error::system("ask Python");
+        let question = serde_json::Value::from(exposition);
+        writeln!(self.questions, "{question}").map_err(asked())?;
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).map_err(asked())?;
+        match serde_json::from_str(&answer) {
+            Ok(Answer::Families(families)) => Ok(Ok(families)),
+            Ok(Answer::Refused(reason)) => Ok(Err(reason)),
+            Err(error) => Err(Error::Nonsense {
+                program: "Python",
+                answer: format!("{answer:?} ({error})"),
+            }),
+        }
+    }
+}
+
+impl Drop for PythonParser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Python writes `inf`, `nan` and exponents as Rust reads them.
+fn number<'de, D: serde::Deserializer<'de>>(value: D) -> Result<f64, D::Error> {
+    let text = String::deserialize(value)?;
+    text.parse().map_err(serde::de::Error::custom)
+}

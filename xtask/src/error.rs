@@ -1,0 +1,69 @@
+//! The one error: what went wrong, with what, and what to do.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A program could not be started.
+    #[error("cannot run `{command}`: {source}")]
+    NotRun {
+        /// What was to run.
+        command: String,
+        /// Why it did not.
+        source: io::Error,
+    },
+    /// A program ran and failed. It has said why itself.
+    #[error("`{command}` failed")]
+    Failed {
+        /// What ran.
+        command: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {verb} {path}: {source}")]
+    File {
+        /// `read` or `write`.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The guide has lost the marks between which the reference stands.
+    #[error("{path} has no `{mark}`; put it back where the reference is to stand")]
+    NoMark {
+        /// The guide.
+        path: PathBuf,
+        /// The missing mark.
+        mark: &'static str,
+    },
+    /// The reference is not what the declarations say.
+    #[error("{path} is stale: {line}; run `cargo xtask gen` and commit it")]
+    Stale {
+        /// The guide.
+        path: PathBuf,
+        /// The first line that differs.
+        line: String,
+    },
+    /// Two declarations of one name.
+    #[error(transparent)]
+    Catalogue(#[from] obs_core::CatalogueError),
+    /// An exposition could not be fetched.
+    #[error("cannot scrape {url}: {reason}; is something serving metrics there?")]
+    Scrape {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A program from outside, or the desk, did not do what it was started for.
+    #[error(transparent)]
+    Harness(#[from] obs_tests::Error),
+    /// The desk did not stop as it should.
+    #[error("the desk ended with {status} when it was asked to stop; it should exit 0 on Ctrl-C")]
+    DeskStop {
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
+}

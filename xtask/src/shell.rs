@@ -1,0 +1,61 @@
+//! Running programs in the workspace.
+
+use std::process::Command;
+
+use crate::error::Error;
+
+/// The cargo that runs this program, in the workspace.
+pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(arguments)
+        .current_dir(obs_tests::tools::workspace());
+    command
+}
+
+/// A binary of the workspace that was built with the same profile as this program, and so lies beside it.
+pub(crate) fn built(binary: &str) -> Result<Command, Error> {
+    let this = std::env::current_exe().map_err(|source| Error::NotRun {
+        command: binary.to_owned(),
+        source,
+    })?;
+    let mut command = Command::new(this.with_file_name(binary));
+    command.current_dir(obs_tests::tools::workspace());
+    Ok(command)
+}
+
+/// The command as one would type it.
+pub(crate) fn shown(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy();
+    // Under rustup the variable CARGO holds a long path, which says nothing.
+    let name = program
+        .rsplit(std::path::MAIN_SEPARATOR)
+        .next()
+        .unwrap_or(&program);
+    let arguments = command
+        .get_args()
+        .map(|argument| argument.to_string_lossy().into_owned());
+    std::iter::once(name.to_owned())
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs a command to its end, with its output where ours goes.
+pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
+    let status = command.status().map_err(not_run(command))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Failed {
+            command: shown(command),
+        })
+    }
+}
+
+/// For `map_err`: the command could not be started.
+pub(crate) fn not_run(command: &Command) -> impl FnOnce(std::io::Error) -> Error + use<> {
+    let command = shown(command);
+    move |source| Error::NotRun { command, source }
+}

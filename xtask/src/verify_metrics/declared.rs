@@ -1,0 +1,251 @@
+//! The declarations by themselves: what no compiler can see, because it takes all crates at once.
+//!
+//! Names, suffixes, units and reserved labels are checked where they are declared, while that compiles.
+
+use std::collections::BTreeMap;
+
+use obs_core::{Catalogue, Family, LabelDecl, Values};
+
+use super::finding::{Fault, Finding};
+
+/// The most lines an exposition may have when every family has used up its budget.
+///
+/// A line takes about 100 bytes and a microsecond or two to write. A million of them are 100 MB and a few seconds: what
+/// Prometheus still takes within its default timeout of ten, and no more.
+pub(super) const MOST_LINES: usize = 1_000_000;
+
+/// Checks the declarations against each other.
+pub(super) fn check(catalogue: &Catalogue) -> Vec<Finding> {
+    let mut findings = declared_twice(catalogue);
+    findings.extend(labels(catalogue));
+    findings.extend(catalogue.families().filter_map(bounds));
+    findings.extend(budgets(catalogue, MOST_LINES));
+    findings
+}
+
+fn declared_twice(catalogue: &Catalogue) -> Vec<Finding> {
+    let mut first = BTreeMap::new();
+    let twice = |family: &'static Family| {
+        let other = first.insert(family.name(), family)?;
+        let (file, line) = other.declared_at();
+        let problem = format!("is declared in {file}:{line} too");
+        let repair = "rename one of them, or use the other's handle";
+        Some(Finding::of(family, Fault::DeclaredTwice, problem, repair))
+    };
+    catalogue.families().filter_map(twice).collect()
+}
+
+/// A key is to mean the same wherever it stands, or else a join over it is nonsense: open here and open there with the
+/// same limit, or closed; and where two closed sets share a description, they share their values.
+///
+/// Closed sets of different descriptions may share a key. The `outcome` of an order is not that of a function call.
+fn labels(catalogue: &Catalogue) -> Vec<Finding> {
+    let mut known: BTreeMap<&str, Vec<(LabelDecl, &Family)>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for family in catalogue.families() {
+        for label in family.labels() {
+            let earlier = known.entry(label.key).or_default();
+            if earlier.iter().any(|(known, _)| *known == label) {
+                continue;
+            }
+            let clash = earlier
+                .iter()
+                .find_map(|(other, at)| Some((clash(&label, other)?, at)));
+            if let Some((problem, other)) = clash {
+                let problem = format!("label `{}` {problem} {}", label.key, other.name());
+                let repair = "use one declaration of the label for both, or another key";
+                findings.push(Finding::of(family, Fault::Label, problem, repair));
+            }
+            earlier.push((label, family));
+        }
+    }
+    findings
+}
+
+/// Why two declarations of one key do not go together.
+fn clash(label: &LabelDecl, other: &LabelDecl) -> Option<String> {
+    match (label.values, other.values) {
+        (Values::Open(limit), Values::Open(others)) => {
+            (limit != others).then(|| format!("takes up to {limit} values, and {others} in"))
+        }
+        (Values::Closed(_), Values::Open(_)) => Some("is closed, and open in".to_owned()),
+        (Values::Open(_), Values::Closed(_)) => Some("is open, and closed in".to_owned()),
+        (Values::Closed(values), Values::Closed(others)) => {
+            let unlike = label.help() == other.help() && values != others;
+            unlike.then(|| "is described alike and has other values in".to_owned())
+        }
+    }
+}
+
+/// A bound outside the range that a family takes separates nothing.
+fn bounds(family: &'static Family) -> Option<Finding> {
+    let (low, high) = family.bounds();
+    let outside = |bound: &&f64| **bound < low || **bound > high;
+    let bound = family.bucket_bounds().iter().find(outside)?;
+    let problem = format!("has a bucket bound {bound}, and takes values from {low} to {high} only");
+    let repair = "leave the bound out, or widen the range";
+    Some(Finding::of(family, Fault::Bounds, problem, repair))
+}
+
+/// What all families may grow to, against what a scrape can carry.
+fn budgets(catalogue: &Catalogue, most: usize) -> Option<Finding> {
+    let lines = |family: &Family| {
+        family
+            .series_budget()
+            .saturating_mul(family.lines_per_series())
+    };
+    let all = catalogue
+        .families()
+        .map(lines)
+        .fold(0, usize::saturating_add);
+    if all <= most {
+        return None;
+    }
+    let largest = catalogue.families().max_by_key(|family| lines(family))?;
+    let problem = format!(
+        "all budgets together allow {all} lines of exposition, and {most} are what a scrape can carry; this family's {} \
+         series of {} lines are the most",
+        largest.series_budget(),
+        largest.lines_per_series(),
+    );
+    let repair =
+        "state a smaller `budget`, lower the limit of an open label, or give it fewer buckets";
+    Some(Finding::of(largest, Fault::Budget, problem, repair))
+}
+
+#[cfg(test)]
+mod tests {
+    use obs_core::{By, Counter, Each, Gauge, Histogram};
+
+    use super::*;
+
+    obs_core::label! {
+        /// Buy or sell.
+        enum Side as "side" { Buy = "buy", Sell = "sell" }
+    }
+    obs_core::label! {
+        /// Buy or sell.
+        enum ThreeSides as "side" { Buy = "buy", Sell = "sell", Short = "short" }
+    }
+    obs_core::label! {
+        /// Of a table.
+        enum TableSide as "side" { Left = "left", Right = "right" }
+    }
+    obs_core::label! {
+        /// Whatever side there is.
+        open AnySide as "side" up to 10
+    }
+    obs_core::label! {
+        /// Whatever side there is.
+        open ManySides as "side" up to 20
+    }
+    obs_core::families! {
+        struct Sound {
+            /// Orders.
+            orders: By<Side, Counter> = "desk_orders_total",
+            /// Chairs.
+            chairs: By<TableSide, Gauge> = "desk_chairs",
+        }
+    }
+    obs_core::families! {
+        struct Again {
+            /// Orders.
+            orders: By<Side, Counter> = "desk_orders_total",
+        }
+    }
+    obs_core::families! {
+        struct OtherValues {
+            /// Fills.
+            fills: By<ThreeSides, Counter> = "desk_fills_total",
+        }
+    }
+    obs_core::families! {
+        struct OpenSides {
+            /// Trades.
+            trades: Each<AnySide, Counter> = "desk_trades_total",
+        }
+    }
+    obs_core::families! {
+        struct MoreSides {
+            /// Quotes.
+            quotes: Each<ManySides, Counter> = "desk_quotes_total",
+        }
+    }
+    obs_core::families! {
+        struct OutOfRange {
+            /// Confidence.
+            confidence: Histogram = "desk_confidence_ratio" { buckets: &[0.5, 1.0, 2.0], range: 0.0..=1.0 },
+        }
+    }
+
+    fn faults(lists: &[&'static [Family]]) -> Vec<(Fault, String)> {
+        let findings = check(&Catalogue::of(lists)).into_iter();
+        findings
+            .map(|finding| (finding.fault, finding.problem))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_sound_has_no_findings() {
+        assert_eq!(faults(&[Sound::FAMILIES, OpenSides::FAMILIES]).len(), 1);
+        assert_eq!(faults(&[Sound::FAMILIES]), []);
+        assert_eq!(faults(&[OpenSides::FAMILIES]), []);
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_declaration() {
+        let found = faults(&[Sound::FAMILIES, Again::FAMILIES]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, Fault::DeclaredTwice);
+        assert!(found[0].1.contains("declared.rs:"), "{}", found[0].1);
+    }
+
+    #[test]
+    fn a_label_means_the_same_everywhere() {
+        let clashes = [
+            (
+                [OtherValues::FAMILIES, Sound::FAMILIES],
+                "is described alike and has other values in desk_fills_total",
+            ),
+            (
+                [OpenSides::FAMILIES, OtherValues::FAMILIES],
+                "is closed, and open in desk_trades_total",
+            ),
+            (
+                [OtherValues::FAMILIES, OpenSides::FAMILIES],
+                "is open, and closed in desk_fills_total",
+            ),
+            (
+                [OpenSides::FAMILIES, MoreSides::FAMILIES],
+                "takes up to 20 values, and 10 in desk_trades_total",
+            ),
+        ];
+        for (lists, problem) in clashes {
+            let found = faults(&lists);
+            assert_eq!(found[0], (Fault::Label, format!("label `side` {problem}")));
+        }
+    }
+
+    #[test]
+    fn a_bound_lies_within_the_range() {
+        let found = faults(&[OutOfRange::FAMILIES]);
+        let problem = "has a bucket bound 2, and takes values from 0 to 1 only";
+        assert_eq!(found, [(Fault::Bounds, problem.to_owned())]);
+    }
+
+    #[test]
+    fn budgets_are_summed_in_lines() {
+        // Two counters of two, one counter of eleven, and a histogram of three bounds.
+        let lists = [Sound::FAMILIES, OpenSides::FAMILIES, OutOfRange::FAMILIES];
+        let catalogue = Catalogue::of(&lists);
+        assert_eq!(budgets(&catalogue, 2 + 2 + 11 + 6), None);
+        let finding = budgets(&catalogue, 2 + 2 + 11 + 5).unwrap();
+        assert_eq!(finding.metric.as_deref(), Some("desk_trades_total"));
+        assert!(
+            finding
+                .problem
+                .starts_with("all budgets together allow 21 lines"),
+            "{finding:?}"
+        );
+    }
+}
