@@ -1,6 +1,5 @@
 //! Bodies that count what passes through them.
 
-use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -124,22 +123,20 @@ impl<B: Body> Body for RequestBody<B> {
 
 /// Counts a body without changing its type, where the type allows it: axum's can hold any other, so it is put into a
 /// counted one.
-#[cfg_attr(
-    not(feature = "axum"),
-    expect(
-        unused_mut,
-        unused_variables,
-        reason = "no body can be counted in place then"
-    )
-)]
+#[cfg(feature = "axum")]
 pub(crate) fn count_in_place<B: 'static>(mut body: B) -> (B, RequestSize) {
-    let any: &mut dyn Any = &mut body;
-    #[cfg(feature = "axum")]
-    if let Some(held) = any.downcast_mut::<axum::body::Body>() {
-        let (counted, size) = RequestBody::counted(std::mem::take(held));
-        *held = axum::body::Body::new(counted);
-        return (body, size);
-    }
+    let any: &mut dyn std::any::Any = &mut body;
+    let Some(held) = any.downcast_mut::<axum::body::Body>() else {
+        return (body, RequestSize::Unknown);
+    };
+    let (counted, size) = RequestBody::counted(std::mem::take(held));
+    *held = axum::body::Body::new(counted);
+    (body, size)
+}
+
+/// Without axum there is no body that could be counted in place.
+#[cfg(not(feature = "axum"))]
+pub(crate) fn count_in_place<B: 'static>(body: B) -> (B, RequestSize) {
     (body, RequestSize::Unknown)
 }
 

@@ -129,9 +129,11 @@ impl ErrorType {
 }
 
 fn is_timeout(error: &dyn Any) -> bool {
-    let boxed = error.downcast_ref::<BoxError>();
-    let first = boxed.map(|boxed| &**boxed as &(dyn Error + 'static));
-    error.is::<Elapsed>() || successors(first, |&error| error.source()).any(|e| e.is::<Elapsed>())
+    let Some(boxed) = error.downcast_ref::<BoxError>() else {
+        return error.is::<Elapsed>();
+    };
+    let first: &(dyn Error + 'static) = &**boxed;
+    successors(Some(first), |&error| error.source()).any(<dyn Error>::is::<Elapsed>)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use common::{ask, begin, in_flight, settled};
+use common::{ask, begin, settled};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -55,6 +55,10 @@ enum Ended {
     Well,
     Failed(hyper::Error),
     Panicked(bool),
+}
+
+fn in_flight(test: &TestRecorder, method: &str) -> Option<f64> {
+    test.gauge("http_requests_in_flight", &[("method", method)])
 }
 
 fn template(parts: &Parts) -> Option<&str> {
@@ -208,7 +212,7 @@ async fn a_client_that_goes_is_counted() {
 
     let client = begin(server, "GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     starts.recv().await.expect("it has begun");
-    assert_eq!(in_flight(&test), 1.0);
+    assert_eq!(in_flight(&test, "GET"), Some(1.0));
     drop(client);
     settled(&test, 1).await;
     assert_eq!(

@@ -193,7 +193,7 @@ async fn a_body_that_panics_is_a_panic_though_it_is_dropped_later() {
     let read = AssertUnwindSafe(response.body_mut().frame())
         .catch_unwind()
         .await;
-    let payload = read.err().expect("the panic passes through");
+    let payload = read.expect_err("the panic passes through");
     assert_eq!(payload.downcast_ref(), Some(&"as the test wants it"));
     assert_eq!(in_flight(&test, "GET"), Some(0.0));
     drop(response);
