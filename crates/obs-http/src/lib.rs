@@ -66,7 +66,8 @@
 //! # What it costs
 //!
 //! The handles of a method and an endpoint are kept, and found without a lock. The layer itself allocates nothing on a
-//! known endpoint, but for a counter where a request body has to be counted; axum boxes what a layer returns.
+//! known endpoint, but for a counter where a request body has to be counted. axum boxes what any layer makes; with that, a
+//! request costs no more than five allocations on top, which a test holds it to.
 //!
 //! [`MatchedPath`]: https://docs.rs/axum/latest/axum/extract/struct.MatchedPath.html
 //! [`Router::layer`]: https://docs.rs/axum/latest/axum/struct.Router.html#method.layer
