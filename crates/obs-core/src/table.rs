@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rapidhash::fast::RandomState;
@@ -23,8 +24,10 @@ pub struct Table<T> {
     /// Twice as many as the limit and a power of two: probes stay short and always meet an empty slot.
     slots: OnceLock<Box<[Slot<T>]>>,
     limit: usize,
-    /// How many slots are filled. Who inserts holds this lock; readers never touch it.
-    filled: Mutex<usize>,
+    /// How many slots are filled; only grows.
+    filled: AtomicUsize,
+    /// Who inserts holds it; readers never touch it, and neither does who finds the table full.
+    inserting: Mutex<()>,
     hasher: RandomState,
 }
 
@@ -42,7 +45,8 @@ impl<T> Table<T> {
         Self {
             slots: OnceLock::new(),
             limit,
-            filled: Mutex::new(0),
+            filled: AtomicUsize::new(0),
+            inserting: Mutex::new(()),
             hasher: RandomState::new(),
         }
     }
@@ -77,24 +81,27 @@ impl<T> Table<T> {
             let count = self.limit.max(1).saturating_mul(2).next_power_of_two();
             (0..count).map(|_| OnceLock::new()).collect()
         });
-        // A thread that panicked while it held this lock has left a right count behind: it is changed last.
-        let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nothing is behind this lock that a panic could leave half done.
+        let _inserting = self
+            .inserting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = self.get(key) {
             return Some(known);
         }
-        if *filled >= self.limit {
+        if self.len() >= self.limit {
             return None;
         }
         let free = self.probe(slots, key).find(|slot| slot.get().is_none())?;
         let stored = free.get_or_init(|| entry);
-        *filled += 1;
+        self.filled.fetch_add(1, Ordering::Release);
         Some(&stored.value)
     }
 
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        *self.filled.lock().unwrap_or_else(PoisonError::into_inner)
+        self.filled.load(Ordering::Acquire)
     }
 
     /// Whether there are no entries.

@@ -57,6 +57,8 @@ obs_core::label! {
         Enter = "enter",
         /// Close a position or part of it.
         Exit = "exit",
+        /// Take back an order that is not filled yet.
+        Withdraw = "withdraw",
         /// Do nothing: the signal asks for nothing.
         Hold = "hold",
         /// Do nothing although the signal asks: already positioned, too weak, too late.

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use obs_trading::Decided;
 
 use crate::bars::Bar;
 use crate::broker::{CancelError, PaperBroker, Tally};
 use crate::error::Error;
+use crate::metrics::{OrderFlow, Strategies};
 use crate::order::{Order, OrderId, OrderRequest, OrderStatus, Side};
 use crate::portfolio::{ClosedTrade, Portfolio};
 use crate::risk::{Exposure, Proposal, Refusal, RefusalReason, RiskCheck};
@@ -23,6 +25,7 @@ pub struct Account {
     risk: RiskCheck,
     broker: PaperBroker,
     portfolio: Portfolio,
+    flow: OrderFlow,
     refused: BTreeMap<(StrategyId, RefusalReason), u32>,
     today: Date,
     changes: Changes,
@@ -40,12 +43,19 @@ pub struct Changes {
 impl Account {
     /// An account that opens on `today`.
     #[must_use]
-    pub fn new(risk: RiskCheck, broker: PaperBroker, portfolio: Portfolio, today: Date) -> Self {
+    pub fn new(
+        risk: RiskCheck,
+        broker: PaperBroker,
+        portfolio: Portfolio,
+        flow: OrderFlow,
+        today: Date,
+    ) -> Self {
         let refused = BTreeMap::new();
         Self {
             risk,
             broker,
             portfolio,
+            flow,
             refused,
             today,
             changes: Changes::default(),
@@ -55,18 +65,25 @@ impl Account {
     /// Trades the day's bars: the broker fills what was ordered before, and the day is marked at its close.
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
         self.today = date;
+        // Orders are filled at the open, and everything after this day's fills happens at its close.
+        self.flow.strategies().open(date);
         for (symbol, bar) in bars {
             for order in self.broker.on_bar(symbol, bar) {
                 self.book(order)?;
             }
         }
+        self.flow.strategies().close(date);
         self.portfolio.mark(date, bars);
         Ok(())
     }
 
     /// Places an order, if the risk check agrees. The order that comes back is open, or rejected by the
     /// broker.
-    pub fn place(&mut self, request: OrderRequest) -> Result<Order, Refusal> {
+    pub fn place(
+        &mut self,
+        request: OrderRequest,
+        decided: Option<Decided>,
+    ) -> Result<Order, Refusal> {
         // Without a price there is nothing to check, and the broker will not take the order.
         if let Some(price) = self.broker.quote(&request.symbol) {
             let price = request.kind.limit_price().unwrap_or(price);
@@ -81,10 +98,12 @@ impl Account {
                     .refused
                     .entry((request.strategy, refusal.reason))
                     .or_default() += 1;
+                self.flow.refused(request.strategy, decided, refusal.reason);
                 return Err(refusal);
             }
         }
         let order = self.broker.submit(request, self.today);
+        self.flow.submitted(&order, decided);
         self.changes.orders.push(order.clone());
         Ok(order)
     }
@@ -92,6 +111,7 @@ impl Account {
     /// Takes back an open order.
     pub fn cancel(&mut self, id: OrderId) -> Result<Order, CancelError> {
         let order = self.broker.cancel(id, self.today)?;
+        self.flow.closed(&order);
         self.changes.orders.push(order.clone());
         Ok(order)
     }
@@ -150,6 +170,12 @@ impl Account {
         exposure
     }
 
+    /// The measured strategies, for those who act for them.
+    #[must_use]
+    pub fn strategies(&self) -> &Strategies {
+        self.flow.strategies()
+    }
+
     /// Cash, positions, profit and loss.
     #[must_use]
     pub fn portfolio(&self) -> &Portfolio {
@@ -192,6 +218,7 @@ impl Account {
 
     /// Books an order that the broker closed.
     fn book(&mut self, order: Order) -> Result<(), Error> {
+        self.flow.closed(&order);
         if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {
             let trade = self.portfolio.apply(&order, fill, self.today)?;
             self.changes.trades.extend(trade);
@@ -236,6 +263,7 @@ mod tests {
             RiskCheck::new(Limits::default()),
             PaperBroker::new([spx()], Terms::default()),
             Portfolio::new(10_000.0),
+            OrderFlow::new(Strategies::default()),
             date(2020, 1, 1),
         );
         next_day(&mut account);
@@ -267,7 +295,10 @@ mod tests {
     }
 
     fn refusal(account: &mut Account, side: Side, quantity: u32) -> RefusalReason {
-        account.place(request(side, quantity)).unwrap_err().reason
+        account
+            .place(request(side, quantity), None)
+            .unwrap_err()
+            .reason
     }
 
     #[test]
@@ -275,11 +306,11 @@ mod tests {
         let mut account = account();
         let holding = |account: &Account| account.holding(StrategyId::Manual, &spx());
         assert_eq!(holding(&account), Holding::Flat);
-        account.place(request(Side::Buy, 10)).unwrap();
+        account.place(request(Side::Buy, 10), None).unwrap();
         assert_eq!(holding(&account), Holding::Entering);
         next_day(&mut account);
         assert_eq!(holding(&account), Holding::Long);
-        account.place(request(Side::Sell, 10)).unwrap();
+        account.place(request(Side::Sell, 10), None).unwrap();
         assert_eq!(holding(&account), Holding::Exiting);
         next_day(&mut account);
         assert_eq!(holding(&account), Holding::Flat);
@@ -293,7 +324,7 @@ mod tests {
     #[test]
     fn open_orders_count_against_the_limits() {
         let mut account = account();
-        account.place(request(Side::Buy, 35)).unwrap();
+        account.place(request(Side::Buy, 35), None).unwrap();
         assert_eq!(
             refusal(&mut account, Side::Buy, 6),
             RefusalReason::MaxPosition
@@ -303,7 +334,7 @@ mod tests {
             refusal(&mut account, Side::Buy, 6),
             RefusalReason::MaxPosition
         );
-        account.place(request(Side::Sell, 20)).unwrap();
+        account.place(request(Side::Sell, 20), None).unwrap();
         assert_eq!(
             refusal(&mut account, Side::Sell, 16),
             RefusalReason::ShortSale
@@ -316,10 +347,11 @@ mod tests {
     fn what_the_risk_check_cannot_price_the_broker_rejects() {
         let mut account = account();
         let unknown = Symbol::new("unknown").unwrap();
-        let order = account.place(OrderRequest {
+        let request = OrderRequest {
             symbol: unknown,
             ..request(Side::Buy, 1)
-        });
+        };
+        let order = account.place(request, None);
         assert_eq!(order.unwrap().status, OrderStatus::Rejected);
     }
 }

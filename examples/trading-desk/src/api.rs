@@ -146,6 +146,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/trades", get(trades))
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_method)
+        // Last, so that it sees every route and both fallbacks.
+        .layer(obs_http::layer())
         .with_state(service)
 }
 

@@ -11,6 +11,7 @@ use crate::broker::{PaperBroker, Terms};
 use crate::client::DeskClient;
 use crate::desk::Desk;
 use crate::error::Error;
+use crate::metrics::{OrderFlow, Strategies};
 use crate::portfolio::Portfolio;
 use crate::provider::{self, MarketData};
 use crate::replay::Replay;
@@ -118,6 +119,7 @@ fn desk(config: &Config) -> Result<Desk, Error> {
         RiskCheck::new(config.limits),
         PaperBroker::new(symbols, config.terms),
         Portfolio::new(config.cash),
+        OrderFlow::new(Strategies::default()),
         first,
     )))
 }

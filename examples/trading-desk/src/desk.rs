@@ -25,12 +25,14 @@ impl Desk {
             let strategies = StrategyId::AUTOMATIC
                 .into_iter()
                 .filter_map(StrategyId::build);
-            strategies.map(move |strategy| Trader::new(strategy, symbol.clone()))
+            let measured = account.strategies();
+            strategies.map(move |strategy| {
+                let metrics = measured.get(strategy.id());
+                Trader::new(strategy, symbol.clone(), metrics)
+            })
         });
-        Self {
-            traders: traders.collect(),
-            account,
-        }
+        let traders = traders.collect();
+        Self { traders, account }
     }
 
     /// Trades one day: yesterday's orders first, then the close, then what the strategies make of it.
@@ -67,6 +69,7 @@ mod tests {
     use super::*;
     use crate::bars;
     use crate::broker::{PaperBroker, Terms};
+    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::OrderStatus;
     use crate::portfolio::Portfolio;
     use crate::risk::{Limits, RiskCheck};
@@ -91,6 +94,7 @@ mod tests {
                 Terms::default(),
             ),
             Portfolio::new(CASH),
+            OrderFlow::new(Strategies::default()),
             *days.keys().next().unwrap(),
         ));
         for (date, bars) in days {

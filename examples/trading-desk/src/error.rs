@@ -78,6 +78,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The exporter could not be configured, installed or served.
+    #[error(transparent)]
+    Exporter(#[from] obs_exporter::ExporterError),
+    /// Two declarations of one metric.
+    #[error(transparent)]
+    Catalogue(#[from] obs_core::CatalogueError),
+    /// The desk's own exposition could not be read back.
+    #[error("the metrics cannot be read: {0}; this is a bug in the exporter")]
+    Exposition(#[from] obs_exposition::ParseError),
     /// A request to the market-data provider failed.
     #[error("market data: GET {path}: {problem}")]
     MarketData {

@@ -22,6 +22,7 @@ pub mod cli;
 pub mod client;
 pub mod desk;
 pub mod error;
+pub mod metrics;
 pub mod order;
 pub mod portfolio;
 pub mod progress;
@@ -40,14 +41,22 @@ pub use error::Error;
 
 use app::App;
 use cli::Args;
+use obs_exporter::{Config, Exporter, Mode};
 use progress::Progress;
 
 /// Runs the desk as the command line says, until its end or Ctrl-C.
 pub async fn run(args: Args) -> Result<(), Error> {
     let config = args.config()?;
+    // Before anything that records is built: a handle made without a recorder stays without effect.
+    let exporter = Exporter::builder(obs_exporter::app_info!())
+        .config(exporter_config()?)
+        .catalogue(metrics::catalogue()?)
+        .install()?;
+    let metrics = exporter.serve().await?;
     let mut progress =
         Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
     let app = App::start(config).await?;
+    println!("metrics      http://{}/metrics", metrics.local_addr());
     println!("API          {}/portfolio", app.api_url());
     println!("market data  {}/v1/symbols", app.provider_url());
 
@@ -57,12 +66,21 @@ pub async fn run(args: Args) -> Result<(), Error> {
         () = interrupt() => true,
     };
     progress.finish();
-    println!("{}", report::report(app.service()).await?);
+    println!("{}", report::report(&exporter.render())?);
     if !args.once && !interrupted {
         println!("The replay is over; serving until Ctrl-C.");
         interrupt().await;
     }
-    app.stop().await
+    let stopped = app.stop().await;
+    metrics.shutdown().await;
+    stopped
+}
+
+/// The exporter's settings: those of the environment, and that all of this is a backtest unless told otherwise.
+fn exporter_config() -> Result<Config, Error> {
+    let mut config = Config::from_env()?;
+    config.mode.get_or_insert(Mode::Backtest);
+    Ok(config)
 }
 
 /// Waits for Ctrl-C, or for the signal with which a supervisor stops a service.

@@ -1,80 +1,160 @@
-//! What the replay came to, as tables.
+//! What the metrics say of the replay, as tables. Every figure is read from the exposition that a scrape would
+//! get, by the same parser that checks it: what is not measured cannot be printed.
+
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use obs_core::Closed;
+use obs_exposition::Exposition;
+use obs_trading::{OrderOutcome, RejectReason};
 
-use crate::account::Account;
 use crate::error::Error;
-use crate::service::Service;
-use crate::store::Results;
 use crate::strategy::StrategyId;
 
-/// The tables as text: trades and profit by strategy, orders by outcome, refusals by rule, the account.
-pub async fn report(service: &Service) -> Result<String, Error> {
-    let results = service.store().results().await?;
-    let text = |account: &Account| {
-        [
-            strategies(account, &results),
-            orders(account),
-            refusals(account),
-            portfolio(account),
-        ]
-        .map(|table| table.to_string())
-        .join("\n\n")
-    };
-    Ok(service.look(text).await)
+/// The tables as text: strategies, orders, what was refused, how long things took.
+pub fn report(exposition: &str) -> Result<String, Error> {
+    let metrics = obs_exposition::parse(exposition)?;
+    let tables = [
+        strategies(&metrics),
+        orders(&metrics),
+        refusals(&metrics),
+        durations(&metrics),
+    ];
+    Ok(tables.map(|table| table.to_string()).join("\n\n"))
 }
 
-fn strategies(account: &Account, results: &[Results]) -> Table {
-    let mut table = table(&["strategy", "trades", "wins", "realised USD", "open USD"]);
-    let all = StrategyId::AUTOMATIC
+fn strategies(metrics: &Exposition) -> Table {
+    let mut table = table(&[
+        "strategy",
+        "signals",
+        "trades",
+        "refused",
+        "win ratio",
+        "P/L",
+    ]);
+    for id in StrategyId::AUTOMATIC
         .into_iter()
-        .chain([StrategyId::Manual]);
-    for id in all {
-        let results = results.iter().find(|results| results.strategy == id);
-        let share = results.map(|results| f64::from(results.wins) / f64::from(results.trades));
+        .chain([StrategyId::Manual])
+    {
+        let strategy = [("strategy", <&str>::from(id))];
+        let sum = |name| metrics.sum(name, &strategy);
         table.add_row([
             id.to_string(),
-            results.map_or(0, |results| results.trades).to_string(),
-            share.map_or_else(|| "–".to_owned(), |share| format!("{:.1} %", share * 100.0)),
-            format!("{:.2}", account.portfolio().realized(id)),
-            format!("{:.2}", account.portfolio().unrealized(id)),
+            count(sum("trading_signals_total")),
+            count(sum("trading_trades_total")),
+            count(sum("trading_trades_rejected_total")),
+            percent(sum("trading_win_ratio")),
+            money(sum("trading_pnl_realized")),
         ]);
     }
     table
 }
 
-fn orders(account: &Account) -> Table {
-    let tally = account.orders();
+fn orders(metrics: &Exposition) -> Table {
     let mut table = table(&["orders", "count"]);
-    table.add_row(["submitted".to_owned(), tally.submitted.to_string()]);
-    for (status, count) in &tally.closed {
-        table.add_row([status.to_string(), count.to_string()]);
+    table.add_row([
+        "submitted".to_owned(),
+        count(metrics.sum("trading_orders_total", &[])),
+    ]);
+    for outcome in OrderOutcome::ALL {
+        let closed = metrics.sum(
+            "trading_orders_closed_total",
+            &[("outcome", outcome.as_str())],
+        );
+        table.add_row([outcome.to_string(), count(closed)]);
     }
-    table.add_row(["open".to_owned(), tally.open.to_string()]);
+    table.add_row([
+        "open".to_owned(),
+        count(metrics.sum("trading_orders_open", &[])),
+    ]);
     table
 }
 
-fn refusals(account: &Account) -> Table {
-    let mut table = table(&["refused by the risk check", "rule", "count"]);
-    for ((strategy, reason), count) in account.refused() {
-        table.add_row([strategy.to_string(), reason.to_string(), count.to_string()]);
+fn refusals(metrics: &Exposition) -> Table {
+    let mut table = table(&["refused", "by the risk check", "by the broker"]);
+    for reason in RejectReason::ALL {
+        let by = |name| metrics.sum(name, &[("reason", reason.as_str())]);
+        let trades = by("trading_trades_rejected_total");
+        let orders = by("trading_orders_rejected_total");
+        if trades.unwrap_or(0.0) + orders.unwrap_or(0.0) > 0.0 {
+            table.add_row([reason.to_string(), count(trades), count(orders)]);
+        }
     }
     table
 }
 
-fn portfolio(account: &Account) -> Table {
-    let portfolio = account.portfolio();
-    let mut table = table(&["account", "USD"]);
-    table.add_row([
-        "began with".to_owned(),
-        format!("{:.2}", portfolio.starting_cash()),
-    ]);
-    table.add_row(["cash".to_owned(), format!("{:.2}", portfolio.cash())]);
-    table.add_row([
-        format!("equity on {}", account.today()),
-        format!("{:.2}", portfolio.equity()),
-    ]);
+/// The histograms whose quantiles are worth a look, and the labels that tell their rows apart.
+const DURATIONS: [(&str, &str); 5] = [
+    ("http_request_duration_seconds", "endpoint"),
+    ("trading_signal_generation_duration_seconds", "strategy"),
+    ("trading_decision_duration_seconds", "strategy"),
+    ("trading_strategy_duration_seconds", "strategy"),
+    ("trading_order_fill_duration_seconds", "order_type"),
+];
+
+fn durations(metrics: &Exposition) -> Table {
+    let mut table = table(&["duration of", "", "count", "p50", "p95", "p99"]);
+    for (name, label) in DURATIONS {
+        let Some(family) = metrics.family(name) else {
+            continue;
+        };
+        for histogram in family.histograms() {
+            if histogram.count == 0.0 {
+                continue;
+            }
+            let labels = histogram.labels.iter();
+            let shown = labels.filter(|(key, _)| {
+                matches!(key.as_str(), "method" | "status_class") || key == label
+            });
+            let mut row = vec![
+                name.trim_end_matches("_seconds")
+                    .trim_end_matches("_duration")
+                    .to_owned(),
+                shown
+                    .map(|(_, value)| value.as_str())
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                count(Some(histogram.count)),
+            ];
+            row.extend([0.5, 0.95, 0.99].map(|q| time(histogram.quantile(q))));
+            table.add_row(row);
+        }
+    }
     table
+}
+
+/// What stands where nothing was measured, or what was is undefined.
+const NOTHING: &str = "–";
+
+fn count(number: Option<f64>) -> String {
+    number.map_or_else(|| NOTHING.to_owned(), |number| format!("{number:.0}"))
+}
+
+fn money(amount: Option<f64>) -> String {
+    defined(amount).map_or_else(|| NOTHING.to_owned(), |amount| format!("{amount:.2}"))
+}
+
+fn percent(share: Option<f64>) -> String {
+    defined(share).map_or_else(
+        || NOTHING.to_owned(),
+        |share| format!("{:.1} %", share * 100.0),
+    )
+}
+
+/// Seconds with the unit that reads best.
+fn time(seconds: Option<f64>) -> String {
+    let time = defined(seconds).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match time {
+        None => NOTHING.to_owned(),
+        Some(time) if time >= Duration::from_hours(1) => {
+            format!("{:.1} h", time.as_secs_f64() / 3600.0)
+        }
+        Some(time) => format!("{time:.1?}"),
+    }
+}
+
+fn defined(number: Option<f64>) -> Option<f64> {
+    number.filter(|number| number.is_finite())
 }
 
 /// A table whose last columns are figures, and aligned like them.

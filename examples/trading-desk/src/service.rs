@@ -49,7 +49,7 @@ impl Service {
         request: OrderRequest,
     ) -> Result<Result<Order, Refusal>, Error> {
         let service = self.clone();
-        let change = async move { service.change(|account| account.place(request)).await };
+        let change = async move { service.change(|account| account.place(request, None)).await };
         tokio::spawn(change).await?
     }
 
@@ -99,6 +99,7 @@ mod tests {
 
     use super::*;
     use crate::broker::{PaperBroker, Terms};
+    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::{OrderKind, Side};
     use crate::portfolio::Portfolio;
     use crate::risk::{Limits, RiskCheck};
@@ -111,6 +112,7 @@ mod tests {
             RiskCheck::new(Limits::default()),
             PaperBroker::new([symbol.clone()], Terms::default()),
             Portfolio::new(1000.0),
+            OrderFlow::new(Strategies::default()),
             date(2020, 1, 1),
         ));
         let service = Arc::new(Service::new(desk, Store::open(None, 1000.0).await.unwrap()));

@@ -1,5 +1,7 @@
 //! A trader: one strategy at work on one symbol.
 
+use obs_trading::Decided;
+
 use crate::account::Account;
 use crate::bars::Bar;
 use crate::order::{OrderKind, OrderRequest, Side};
@@ -18,13 +20,22 @@ const CONFIDENCE_SIZE: f64 = 0.20;
 pub struct Trader {
     strategy: Box<dyn Strategy>,
     symbol: Symbol,
+    metrics: obs_trading::Strategy,
 }
 
 impl Trader {
     /// Puts `strategy`, fresh, to work on `symbol`.
     #[must_use]
-    pub fn new(strategy: Box<dyn Strategy>, symbol: Symbol) -> Self {
-        Self { strategy, symbol }
+    pub fn new(
+        strategy: Box<dyn Strategy>,
+        symbol: Symbol,
+        metrics: obs_trading::Strategy,
+    ) -> Self {
+        Self {
+            strategy,
+            symbol,
+            metrics,
+        }
     }
 
     /// The symbol it trades.
@@ -36,11 +47,15 @@ impl Trader {
     /// After the close: hears the strategy, decides, and acts on the account.
     pub fn on_bar(&mut self, bar: &Bar, account: &mut Account) {
         let id = self.strategy.id();
+        let mut evaluation = self.metrics.evaluate();
         let signal = self.strategy.on_bar(bar);
+        let idea = evaluation.signal(signal.kind.into(), signal.confidence);
         let decision = decide(signal, account.holding(id, &self.symbol));
+        let decided = idea.decide(decision.into());
+        drop(evaluation);
         match decision {
-            Decision::Enter => self.enter(id, signal, bar, account),
-            Decision::Exit => self.exit(id, account),
+            Decision::Enter => self.enter(id, signal, bar, decided, account),
+            Decision::Exit => self.exit(id, decided, account),
             Decision::Withdraw => self.withdraw(id, account),
             Decision::Hold
             | Decision::SkipDuplicate
@@ -49,21 +64,27 @@ impl Trader {
         }
     }
 
-    fn enter(&self, id: StrategyId, signal: Signal, bar: &Bar, account: &mut Account) {
+    fn enter(
+        &self,
+        id: StrategyId,
+        signal: Signal,
+        bar: &Bar,
+        decided: Decided,
+        account: &mut Account,
+    ) {
         let quantity = units(account.portfolio().equity() * size(signal), bar.close);
-        self.place(
-            id,
-            Side::Buy,
-            self.strategy.entry(bar.close),
-            quantity,
-            account,
-        );
+        let kind = self.strategy.entry(bar.close);
+        self.place((id, Side::Buy, kind, quantity), decided, account);
     }
 
-    fn exit(&self, id: StrategyId, account: &mut Account) {
+    fn exit(&self, id: StrategyId, decided: Decided, account: &mut Account) {
         let position = account.portfolio().position(id, &self.symbol);
         let quantity = position.map_or(0, |position| position.quantity);
-        self.place(id, Side::Sell, OrderKind::Market, quantity, account);
+        self.place(
+            (id, Side::Sell, OrderKind::Market, quantity),
+            decided,
+            account,
+        );
     }
 
     fn withdraw(&self, id: StrategyId, account: &mut Account) {
@@ -75,21 +96,20 @@ impl Trader {
 
     fn place(
         &self,
-        strategy: StrategyId,
-        side: Side,
-        kind: OrderKind,
-        quantity: u32,
+        (strategy, side, kind, quantity): (StrategyId, Side, OrderKind, u32),
+        decided: Decided,
         account: &mut Account,
     ) {
         let symbol = self.symbol.clone();
-        // A refusal is counted by the account; the strategy waits for its next signal.
-        let _ = account.place(OrderRequest {
+        let request = OrderRequest {
             strategy,
             symbol,
             side,
             kind,
             quantity,
-        });
+        };
+        // A refusal is counted by the account; the strategy waits for its next signal.
+        let _ = account.place(request, Some(decided));
     }
 }
 
@@ -114,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::broker::{PaperBroker, Terms};
+    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::OrderStatus;
     use crate::portfolio::Portfolio;
     use crate::risk::{Limits, RiskCheck};
@@ -140,11 +161,14 @@ mod tests {
     /// Runs the script over bars of which each trades within 1 of its close.
     fn run(script: &[SignalKind], closes: &[f64]) -> Account {
         let symbol = Symbol::new("SPX").unwrap();
-        let mut trader = Trader::new(Box::new(Script(script.to_vec())), symbol.clone());
+        let strategies = Strategies::default();
+        let measured = strategies.get(StrategyId::MeanReversion);
+        let mut trader = Trader::new(Box::new(Script(script.to_vec())), symbol.clone(), measured);
         let mut account = Account::new(
             RiskCheck::new(Limits::default()),
             PaperBroker::new([symbol.clone()], Terms::default()),
             Portfolio::new(10_000.0),
+            OrderFlow::new(strategies),
             date(2020, 1, 1),
         );
         for close in closes {
