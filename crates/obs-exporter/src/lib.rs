@@ -1,1 +1,60 @@
-//! Install the Prometheus recorder with a catalogue and serve /metrics
+//! Install the Prometheus recorder with a catalogue of metrics, and serve `/metrics`.
+//!
+//! ```no_run
+//! use obs_exporter::{Config, Exporter, ExporterError};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), ExporterError> {
+//! let exporter = Exporter::builder(obs_exporter::app_info!())
+//!     .config(Config::from_env()?)      // OBS_LISTEN, OBS_SERVICE, OBS_ENVIRONMENT, OBS_MODE, …
+//!     .catalogue(obs_core::catalogue()) // the families of your own crates, one call each
+//!     .install()?;                      // from here on, handles record
+//! let server = exporter.serve().await?;
+//! println!("http://{}/metrics", server.local_addr());
+//! // … the program's work …
+//! server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What comes out
+//!
+//! The recorder is that of `metrics-exporter-prometheus`, behind the series budgets of [`obs_core::Budgeted`] and with
+//! summaries of our own. It records whatever comes through the `metrics` facade, and the catalogue adds what the facade
+//! does not know:
+//!
+//! - **Declared families** have their help, their kind, their buckets or quantiles, and counters of seconds exact to the
+//!   nanosecond. A family that records but is in no catalogue has none of this, and a
+//!   [`TimeCounter`](obs_core::TimeCounter) of such a family would show its nanoseconds: put every family in.
+//! - **Families of other people's code** come out as they are recorded. Their histograms get buckets by the unit in their
+//!   name: [`LATENCY`](obs_core::buckets::LATENCY) for `_seconds`, [`BYTES`](obs_core::buckets::BYTES) for `_bytes`,
+//!   [`SHARE`](obs_core::buckets::SHARE) for `_ratio`. Any other becomes a summary with the quantiles 0.5, 0.9 and 0.99.
+//! - **Global labels** `service`, `environment` and `mode` stand on every series, those of them that are configured.
+//! - **Own families** ([`catalogue`]): the application and its uptime, the process, and the last scrape.
+//!
+//! The text is the same for the same values: families by name, series by their labels, labels by their keys, buckets by
+//! their bounds. A label value may be any text; backslashes, quotes and line feeds arrive as they were sent. One name has
+//! one kind: where code records a name as two, the declared kind is shown and a comment says what was left out.
+//!
+//! # Summaries
+//!
+//! Each shows the quantiles that its family declares, within half a percent of the true value, over a window that slides
+//! ([`Config::quantile_window`]). While the window is empty they are `NaN`.
+
+mod app;
+mod canonical;
+mod config;
+mod error;
+mod exporter;
+mod exposition;
+mod own;
+mod server;
+mod summary;
+mod upkeep;
+
+pub use crate::app::AppInfo;
+pub use crate::config::{Config, Mode};
+pub use crate::error::ExporterError;
+pub use crate::exporter::{Builder, Exporter};
+pub use crate::own::catalogue;
+pub use crate::server::Server;

@@ -1,0 +1,28 @@
+//! The least that serves a metric: run it and open <http://127.0.0.1:9464/metrics>.
+
+use obs_core::{Catalogue, Counter};
+use obs_exporter::{Config, Exporter};
+
+obs_core::families! {
+    /// What this program does.
+    struct MinimalMetrics {
+        /// Times the program greeted.
+        greetings: Counter = "minimal_greetings_total",
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let exporter = Exporter::builder(obs_exporter::app_info!())
+        .config(Config::from_env()?)
+        .catalogue(Catalogue::of(&[MinimalMetrics::FAMILIES]))
+        .install()?;
+    let metrics = MinimalMetrics::new();
+    metrics.greetings.increment(1);
+
+    let server = exporter.serve().await?;
+    println!("Hello. http://{}/metrics", server.local_addr());
+    tokio::signal::ctrl_c().await?;
+    server.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What can go wrong on the way to a served metric.
+
+use std::io;
+use std::net::SocketAddr;
+
+use obs_core::{AlreadyInstalled, CatalogueError};
+
+use crate::config::variables;
+
+/// Why the exporter could not be configured, installed or served. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExporterError {
+    /// The environment holds an `OBS_…` variable that nothing reads: most likely a slip of the pen.
+    #[error("unknown variable {name}, set to `{value}`; {}known are {}", suggestion(*.nearest), variables())]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// What it holds.
+        value: String,
+        /// The known variable whose name is nearest, if one is near.
+        nearest: Option<&'static str>,
+    },
+    /// A setting holds what it does not take.
+    #[error("{setting} is `{value}`; it takes {accepts}")]
+    InvalidSetting {
+        /// The environment variable, or the field of [`Config`](crate::Config).
+        setting: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it takes.
+        accepts: &'static str,
+    },
+    /// Two families of the catalogue have one name.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The process has a recorder already.
+    #[error(transparent)]
+    AlreadyInstalled(#[from] AlreadyInstalled),
+    /// The recorder does not take the buckets or quantiles of a family.
+    #[error("the recorder refuses `{family}`: {reason}; correct its declaration")]
+    Refused {
+        /// The family.
+        family: &'static str,
+        /// What the recorder says.
+        reason: String,
+    },
+    /// The thread that keeps the recorder's memory bounded could not be started.
+    #[error("cannot start the recorder's upkeep thread: {0}; raise the limit of threads or memory")]
+    Upkeep(#[source] io::Error),
+    /// `serve` was called outside a Tokio runtime.
+    #[error(
+        "serving needs a Tokio runtime; call `serve` from within one, such as a `#[tokio::main]` function"
+    )]
+    NoRuntime,
+    /// The address to listen on cannot be had.
+    #[error("cannot listen on {address}: {}; set OBS_LISTEN to another address, e.g. 127.0.0.1:0", .source.kind())]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("did you mean {name}? "))
+}

@@ -1,0 +1,273 @@
+//! Setting the recorder up, and rendering what it holds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use axum::Router;
+use metrics::Recorder;
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use obs_core::{Budgeted, Catalogue, Kind};
+use tokio::sync::Semaphore;
+
+use crate::canonical::{Canonical, encode};
+use crate::exposition::Arranger;
+use crate::own::{self, Own};
+use crate::summary::{BUCKETS_BY_SUFFIX, Summaries};
+use crate::upkeep::Upkeep;
+use crate::{AppInfo, Config, ExporterError, Mode, Server, server};
+
+/// What a scrape reads: everything recorded since [`install`](Builder::install), rendered and served.
+///
+/// Clones are handles to the same exporter. Dropping the last one ends nothing that records: an installed recorder stays,
+/// and its upkeep with it, for as long as the process runs.
+#[derive(Clone)]
+pub struct Exporter(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    recorder: PrometheusHandle,
+    summaries: Arc<Summaries>,
+    arranger: Arranger,
+    own: Own,
+    hooks: Mutex<Vec<Hook>>,
+    /// Held while rendering, so that there is one at a time.
+    rendering: Mutex<()>,
+    /// Where requests wait for their turn without holding a thread.
+    turn: Arc<Semaphore>,
+    _upkeep: Arc<Upkeep>,
+}
+
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// Puts an [`Exporter`] together; made by [`Exporter::builder`].
+#[derive(Debug)]
+#[must_use = "nothing records until the exporter is installed"]
+pub struct Builder {
+    app: AppInfo,
+    config: Config,
+    catalogues: Vec<Catalogue>,
+}
+
+impl Builder {
+    /// Takes settings; the defaults of [`Config`] unless called.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Adds families. May be called for each crate of a program; the exporter's own families, and those of `obs-core`, are
+    /// in already.
+    pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
+        self.catalogues.push(catalogue);
+        self
+    }
+
+    /// Installs the recorder for the whole process. Handles made before stay without effect for ever: install first.
+    ///
+    /// # Errors
+    ///
+    /// When the process has a recorder already, when a setting is out of range, when two families share a name, or when
+    /// no thread can be started.
+    pub fn install(self) -> Result<Exporter, ExporterError> {
+        let (recorder, exporter) = self.build()?;
+        obs_core::install(recorder)?;
+        Ok(exporter)
+    }
+
+    /// Makes the recorder and its exporter without installing them, for tests and for several exporters in one process.
+    ///
+    /// What records under `metrics::with_local_recorder(&recorder, || …)` is shown by the exporter. That recorder belongs
+    /// to one thread and one scope: series that an [`Each`](obs_core::Each) or [`Late`](obs_core::Late) meets for the first
+    /// time outside of it go to the installed recorder.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`install`](Self::install), but for a recorder that is installed already.
+    pub fn build(self) -> Result<(impl Recorder + Send + Sync + 'static, Exporter), ExporterError> {
+        self.config.check()?;
+        let own = own::catalogue()?;
+        let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
+
+        let global_labels = global_labels(&self.app, &self.config);
+        let inner = prometheus(&global_labels, &catalogue)?;
+        let handle = inner.handle();
+        let summaries = Summaries::new(&catalogue, global_labels, self.config.quantile_window);
+        let summaries = Arc::new(summaries);
+        let upkeep = Upkeep::start(
+            handle.clone(),
+            Arc::clone(&summaries),
+            self.config.upkeep_interval,
+        )?;
+        let upkeep = Arc::new(upkeep);
+        let canonical = Canonical {
+            inner,
+            summaries: Arc::clone(&summaries),
+            _upkeep: Arc::clone(&upkeep),
+        };
+        catalogue.describe(&canonical);
+        let recorder = Budgeted::new(canonical, &catalogue);
+
+        let own = || Own::new(&self.app, self.config.git_commit.as_deref());
+        let own = metrics::with_local_recorder(&recorder, own);
+        let exporter = Exporter(Arc::new(Inner {
+            config: self.config,
+            recorder: handle,
+            summaries,
+            arranger: Arranger::new(&catalogue),
+            own,
+            hooks: Mutex::default(),
+            rendering: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            _upkeep: upkeep,
+        }));
+        Ok((recorder, exporter))
+    }
+}
+
+impl Exporter {
+    /// Starts with what program this is; see [`app_info!`](crate::app_info!).
+    pub fn builder(app: AppInfo) -> Builder {
+        Builder {
+            app,
+            config: Config::default(),
+            catalogues: Vec::new(),
+        }
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Has `read` called right before each rendering, to set gauges whose values are kept elsewhere: the size of a pool, the
+    /// depth of a queue.
+    ///
+    /// Calls are made one at a time, outside of async workers, and may block for as long as a scrape may take. One that
+    /// panics leaves its values as they are and does not harm the scrape. It must not render.
+    pub fn on_scrape(&self, read: impl Fn() + Send + Sync + 'static) {
+        lock(&self.0.hooks).push(Arc::new(read));
+    }
+
+    /// Everything recorded, in the Prometheus text format, version 0.0.4.
+    ///
+    /// Takes time in the order of a microsecond per series; an async caller does it in `spawn_blocking`.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let _one_at_a_time = lock(&self.0.rendering);
+        let start = Instant::now();
+        self.0.own.refresh();
+        let hooks = lock(&self.0.hooks).clone();
+        for hook in hooks {
+            // The panic hook has reported it. One faulty reading must not hide all the others.
+            let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+        }
+        let mut rendered = self.0.recorder.render();
+        self.0.summaries.render(&mut rendered, Instant::now());
+        let text = self.0.arranger.arrange(&rendered);
+        self.0.own.scraped(start.elapsed(), text.len());
+        text
+    }
+
+    /// Serves `/metrics`, `/healthz` and an index of the two at the address of the configuration, until the server is shut
+    /// down or dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be had, such as one in use, and when there is no Tokio runtime.
+    pub async fn serve(&self) -> Result<Server, ExporterError> {
+        Server::start(self).await
+    }
+
+    /// The routes `/metrics` and `/healthz`, to mount in an application of your own:
+    /// `app.merge(exporter.router())`, or under a prefix with `nest`.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        server::routes(self)
+    }
+
+    /// Renders off the async workers, one request at a time, and passes the text to `then` there. `None` when the runtime
+    /// shuts down meanwhile.
+    pub(crate) async fn scrape<T: Send + 'static>(
+        &self,
+        then: impl FnOnce(String) -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
+        let exporter = self.clone();
+        let work = move || {
+            // The turn ends with the rendering, not with the request, whose client may go away before.
+            let _turn = turn;
+            then(exporter.render())
+        };
+        tokio::task::spawn_blocking(work).await.ok()
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter")
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The labels that stand on every series, encoded.
+fn global_labels(app: &AppInfo, config: &Config) -> BTreeMap<&'static str, String> {
+    let labels = [
+        ("environment", config.environment.as_deref()),
+        ("mode", config.mode.map(Mode::as_str)),
+        (
+            "service",
+            Some(config.service.as_deref().unwrap_or(app.name)),
+        ),
+    ];
+    let configured = labels
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    configured
+        .map(|(key, value)| (key, encode(value).into_owned()))
+        .collect()
+}
+
+/// The recorder that keeps counters, gauges and histograms, told what the catalogue knows of buckets.
+fn prometheus(
+    global_labels: &BTreeMap<&'static str, String>,
+    catalogue: &Catalogue,
+) -> Result<PrometheusRecorder, ExporterError> {
+    let mut builder = PrometheusBuilder::new();
+    for (suffix, bounds) in BUCKETS_BY_SUFFIX {
+        let matcher = Matcher::Suffix(suffix.to_owned());
+        builder = accepted(builder.set_buckets_for_metric(matcher, bounds), suffix)?;
+    }
+    for family in catalogue
+        .families()
+        .filter(|family| family.kind() == Kind::Histogram)
+    {
+        let matcher = Matcher::Full(family.name().to_owned());
+        let set = builder.set_buckets_for_metric(matcher, family.bucket_bounds());
+        builder = accepted(set, family.name())?;
+    }
+    for (key, value) in global_labels {
+        builder = builder.add_global_label(*key, value);
+    }
+    Ok(builder.build_recorder())
+}
+
+fn accepted(
+    built: Result<PrometheusBuilder, BuildError>,
+    family: &'static str,
+) -> Result<PrometheusBuilder, ExporterError> {
+    built.map_err(|error| ExporterError::Refused {
+        family,
+        reason: error.to_string(),
+    })
+}
+
+/// What is behind these locks is whole even where a panic let go of one.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,287 @@
+//! The recorder's text, put in order: sorted, scaled, and in the exposition format's own spelling.
+
+use std::collections::{BTreeMap, HashMap};
+
+use obs_core::{Catalogue, Family};
+
+use crate::canonical::decode;
+
+/// Rewrites what the recorder renders into what is served.
+#[derive(Debug)]
+pub(crate) struct Arranger {
+    declared: HashMap<&'static str, &'static Family>,
+}
+
+/// A family in the recorder's text.
+#[derive(Debug, Default)]
+struct Block<'a> {
+    help: Option<&'a str>,
+    kind: &'a str,
+    series: Vec<Series<'a>>,
+}
+
+/// The lines of one set of labels: one, or those of a histogram or summary.
+#[derive(Debug)]
+struct Series<'a> {
+    labels: &'a str,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line<'a> {
+    /// What is appended to the family's name.
+    suffix: &'static str,
+    /// All labels, `le` or `quantile` included, without the braces.
+    labels: &'a str,
+    value: &'a str,
+}
+
+impl Arranger {
+    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+        let declared = catalogue.families().map(|family| (family.name(), family));
+        Self {
+            declared: declared.collect(),
+        }
+    }
+
+    /// The text as it is served.
+    pub(crate) fn arrange(&self, rendered: &str) -> String {
+        let mut out = String::with_capacity(rendered.len());
+        for (name, mut blocks) in families(rendered) {
+            let declared = self.declared.get(name).copied();
+            // One name has one kind: the declared one, or else the first of the recorder's order.
+            let is_declared =
+                |block: &Block| declared.is_some_and(|family| family.kind().as_str() == block.kind);
+            let shown = blocks.iter().position(is_declared).unwrap_or(0);
+            let mut block = blocks.swap_remove(shown);
+            for Block { kind, .. } in &blocks {
+                push(
+                    &mut out,
+                    &[
+                        "# `",
+                        name,
+                        "` is also recorded as a ",
+                        kind,
+                        ", which is left out\n",
+                    ],
+                );
+            }
+            block.series.sort_by_key(|series| series.labels);
+            head(&mut out, name, &block);
+            for line in block.series.iter().flat_map(|series| &series.lines) {
+                sample(&mut out, name, line, declared);
+            }
+        }
+        out
+    }
+}
+
+/// The families of the recorder's text by name, each with its blocks: more than one where code records one name as
+/// several kinds.
+fn families(rendered: &str) -> BTreeMap<&str, Vec<Block<'_>>> {
+    let mut families: BTreeMap<&str, Vec<Block<'_>>> = BTreeMap::new();
+    let mut help = None;
+    let mut at = "";
+    // Not `lines`, which would take a carriage return for a part of the line's end.
+    for line in rendered.split('\n') {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').map(|(_, help)| help);
+        } else if let Some((name, kind)) = line
+            .strip_prefix("# TYPE ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            at = name;
+            let block = Block {
+                help: help.take(),
+                kind,
+                series: Vec::new(),
+            };
+            families.entry(at).or_default().push(block);
+        } else if let Some(line) = parse(line)
+            && let Some(block) = families.get_mut(at).and_then(|blocks| blocks.last_mut())
+        {
+            block.add(line);
+        }
+    }
+    families
+}
+
+/// Labels and value of a sample. Its name is not read: the recorder leaves a suffix out where the family's name ends in it
+/// anyway, and the kind tells which line is which.
+fn parse(line: &str) -> Option<Line<'_>> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let labels = series.split_once('{').map_or("", |(_, labels)| labels);
+    let labels = labels.strip_suffix('}').unwrap_or(labels);
+    Some(Line {
+        suffix: "",
+        labels,
+        value,
+    })
+}
+
+impl<'a> Block<'a> {
+    /// Takes the next line. Of a histogram come the buckets, the sum and the count; of a summary, quantiles in place of
+    /// the buckets.
+    fn add(&mut self, mut line: Line<'a>) {
+        let (added, suffix) = match self.kind {
+            "histogram" => ("le=", "_bucket"),
+            "summary" => ("quantile=", ""),
+            _ => {
+                self.series.push(Series {
+                    labels: line.labels,
+                    lines: vec![line],
+                });
+                return;
+            }
+        };
+        let is_whole = |series: &Series| {
+            series
+                .lines
+                .last()
+                .is_some_and(|line| line.suffix == "_count")
+        };
+        let own = without_last(line.labels, added);
+        if self.series.last().is_none_or(is_whole) {
+            self.series.push(Series {
+                labels: own.unwrap_or(line.labels),
+                lines: Vec::new(),
+            });
+        }
+        let Some(series) = self.series.last_mut() else {
+            return;
+        };
+        line.suffix = match (own, series.lines.last()) {
+            (Some(_), _) => suffix,
+            (None, Some(last)) if last.suffix == "_sum" => "_count",
+            (None, _) => "_sum",
+        };
+        series.lines.push(line);
+    }
+}
+
+/// The labels in front of the last one, if that is the one the recorder adds. Encoded values hold no quote, so the last
+/// two quotes are those of its value.
+fn without_last<'a>(labels: &'a str, added: &str) -> Option<&'a str> {
+    let (before, _value) = labels.strip_suffix('"')?.rsplit_once('"')?;
+    let before = before.strip_suffix(added)?;
+    before
+        .strip_suffix(',')
+        .or_else(|| before.is_empty().then_some(""))
+}
+
+fn head(out: &mut String, name: &str, block: &Block<'_>) {
+    if let Some(help) = block.help {
+        push(out, &["# HELP ", name, " "]);
+        decode(help, "\"", out);
+        out.push('\n');
+    }
+    push(out, &["# TYPE ", name, " ", block.kind, "\n"]);
+}
+
+fn sample(out: &mut String, name: &str, line: &Line<'_>, declared: Option<&Family>) {
+    push(out, &[name, line.suffix]);
+    if !line.labels.is_empty() {
+        out.push('{');
+        decode(line.labels, "\\\"", out);
+        out.push('}');
+    }
+    out.push(' ');
+    match line.value {
+        "inf" => out.push_str("+Inf"),
+        "-inf" => out.push_str("-Inf"),
+        nanoseconds if declared.is_some_and(Family::is_in_nanoseconds) => {
+            push_seconds(out, nanoseconds);
+        }
+        value => out.push_str(value),
+    }
+    out.push('\n');
+}
+
+/// Appends a whole number of nanoseconds as seconds, by its digits: a float would round what a counter adds up.
+fn push_seconds(out: &mut String, nanoseconds: &str) {
+    let padded = format!("{nanoseconds:0>10}");
+    let (whole, fraction) = padded.split_at(padded.len() - 9);
+    out.push_str(whole);
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.is_empty() {
+        push(out, &[".", fraction]);
+    }
+}
+
+fn push(out: &mut String, parts: &[&str]) {
+    for part in parts {
+        out.push_str(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_are_shown_as_seconds_to_the_last_digit() {
+        let cases = [
+            ("0", "0"),
+            ("1", "0.000000001"),
+            ("999999999", "0.999999999"),
+            ("1000000000", "1"),
+            ("1500000000", "1.5"),
+            ("9007199254740993000000001", "9007199254740993.000000001"),
+            ("18446744073709551615", "18446744073.709551615"),
+        ];
+        for (nanoseconds, seconds) in cases {
+            let mut out = String::new();
+            push_seconds(&mut out, nanoseconds);
+            assert_eq!(out, seconds, "{nanoseconds} ns");
+        }
+    }
+
+    fn arrange(rendered: &str) -> String {
+        Arranger::new(&Catalogue::default()).arrange(rendered)
+    }
+
+    #[test]
+    fn families_and_series_are_put_in_order() {
+        let rendered = "\
+# HELP b Second.
+# TYPE b counter
+b{x=\"2\"} 2
+b{x=\"1\"} 1
+
+# TYPE a_count histogram
+a_count_bucket{s=\"{z}, le=\",le=\"1\"} 1
+a_count_bucket{s=\"{z}, le=\",le=\"+Inf\"} 2
+a_count_sum{s=\"{z}, le=\"} inf
+a_count{s=\"{z}, le=\"} 2
+a_count_bucket{le=\"1\"} 0
+a_count_bucket{le=\"+Inf\"} 0
+a_count_sum 0
+a_count 0
+
+";
+        let expected = "\
+# TYPE a_count histogram
+a_count_bucket{le=\"1\"} 0
+a_count_bucket{le=\"+Inf\"} 0
+a_count_sum 0
+a_count_count 0
+a_count_bucket{s=\"{z}, le=\",le=\"1\"} 1
+a_count_bucket{s=\"{z}, le=\",le=\"+Inf\"} 2
+a_count_sum{s=\"{z}, le=\"} +Inf
+a_count_count{s=\"{z}, le=\"} 2
+# HELP b Second.
+# TYPE b counter
+b{x=\"1\"} 1
+b{x=\"2\"} 2
+";
+        assert_eq!(arrange(rendered), expected);
+    }
+
+    #[test]
+    fn a_name_of_two_kinds_is_shown_as_one() {
+        let rendered = "# TYPE a counter\na 1\n\n# TYPE a gauge\na 2\n\n";
+        let expected =
+            "# `a` is also recorded as a gauge, which is left out\n# TYPE a counter\na 1\n";
+        assert_eq!(arrange(rendered), expected);
+    }
+}

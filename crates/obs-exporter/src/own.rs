@@ -1,0 +1,136 @@
+//! The families of the exporter: the application, the process, and the scrape itself.
+
+use std::time::{Duration, Instant};
+
+use metrics_process::collector;
+use obs_core::{Catalogue, CatalogueError, Gauge, TimeCounter, Unit};
+
+use crate::AppInfo;
+
+obs_core::label! {
+    /// The package that runs.
+    open AppName as "name" up to 1
+}
+obs_core::label! {
+    /// Its version.
+    open AppVersion as "version" up to 1
+}
+obs_core::label! {
+    /// The compiler it was built by.
+    open RustVersion as "rust_version" up to 1
+}
+obs_core::label! {
+    /// The commit it was built from; `unknown` where nobody said.
+    open GitCommit as "git_commit" up to 1
+}
+
+obs_core::families! {
+    /// What runs.
+    struct AppMetrics(name: AppName, version: AppVersion, rust_version: RustVersion, git_commit: GitCommit) {
+        /// The application and what it was built with; always 1.
+        info: Gauge = "app_info",
+    }
+}
+
+obs_core::families! {
+    /// The process, as the operating system accounts for it. A value that the system does not give is `NaN`.
+    struct ProcessMetrics {
+        /// Time since the exporter was set up.
+        uptime: Gauge = "app_uptime_seconds",
+        /// When the process started.
+        start_time: Gauge = "process_start_time_seconds" { unit: Unit::Timestamp },
+        /// Memory of the process that is in RAM.
+        resident_memory: Gauge = "process_resident_memory_bytes",
+        /// Address space of the process.
+        virtual_memory: Gauge = "process_virtual_memory_bytes",
+        /// CPU time of the process, its own and the system's on its behalf.
+        cpu: TimeCounter = "process_cpu_seconds_total",
+        /// Open file descriptors.
+        open_fds: Gauge = "process_open_fds",
+        /// The most file descriptors the process may open.
+        max_fds: Gauge = "process_max_fds",
+        /// Threads of the process.
+        threads: Gauge = "process_threads",
+    }
+}
+
+obs_core::families! {
+    /// The scrape before this one; `NaN` in the first.
+    struct ScrapeMetrics {
+        /// Time the previous scrape took to collect and render.
+        duration: Gauge = "obs_scrape_duration_seconds",
+        /// Size of the previous scrape, before compression.
+        size: Gauge = "obs_scrape_size_bytes",
+    }
+}
+
+/// The families of `obs-core` and of this crate. Every exporter has them in its catalogue already.
+pub fn catalogue() -> Result<Catalogue, CatalogueError> {
+    let own = Catalogue::of(&[
+        AppMetrics::FAMILIES,
+        ProcessMetrics::FAMILIES,
+        ScrapeMetrics::FAMILIES,
+    ]);
+    Catalogue::join([obs_core::catalogue(), own])
+}
+
+/// The exporter's own handles.
+#[derive(Debug)]
+pub(crate) struct Own {
+    since: Instant,
+    process: ProcessMetrics,
+    scrape: ScrapeMetrics,
+}
+
+impl Own {
+    /// Resolves the handles from the recorder that is current.
+    pub(crate) fn new(app: &AppInfo, git_commit: Option<&str>) -> Self {
+        let git_commit = app.git_commit.or(git_commit).unwrap_or("unknown");
+        AppMetrics::new(app.name, app.version, AppInfo::RUST_VERSION, git_commit)
+            .info
+            .set(1);
+        let scrape = ScrapeMetrics::new();
+        scrape.duration.set_undefined();
+        scrape.size.set_undefined();
+        Self {
+            since: Instant::now(),
+            process: ProcessMetrics::new(),
+            scrape,
+        }
+    }
+
+    /// Reads what is shown as it is at the time of the scrape.
+    pub(crate) fn refresh(&self) {
+        let (to, found) = (&self.process, collector::collect());
+        to.uptime.set(self.since.elapsed());
+        set(&to.start_time, found.start_time_seconds);
+        set(&to.resident_memory, found.resident_memory_bytes);
+        set(&to.virtual_memory, found.virtual_memory_bytes);
+        set(&to.open_fds, found.open_fds);
+        // 0 stands for "no limit". It is shown as the kernel's own number for that, so that the share in use is about 0.
+        set(
+            &to.max_fds,
+            found
+                .max_fds
+                .map(|limit| if limit == 0 { u64::MAX } else { limit }),
+        );
+        set(&to.threads, found.threads);
+        let cpu = found.cpu_seconds_total.map(Duration::try_from_secs_f64);
+        if let Some(Ok(cpu)) = cpu {
+            to.cpu.absolute(cpu);
+        }
+    }
+
+    /// Notes what a scrape cost, for the next one to show.
+    pub(crate) fn scraped(&self, took: Duration, bytes: usize) {
+        self.scrape.duration.set(took);
+        self.scrape.size.set(bytes as f64);
+    }
+}
+
+fn set(gauge: &Gauge, value: Option<u64>) {
+    match value {
+        Some(value) => gauge.set(value as f64),
+        None => gauge.set_undefined(),
+    }
+}

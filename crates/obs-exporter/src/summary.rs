@@ -1,0 +1,330 @@
+//! Summaries: quantiles over a window that slides.
+//!
+//! These are kept here and not by the recorder, whose summaries lose most of a burst that follows a quiet time (it takes
+//! samples in from the newest to the oldest, and drops what is older than the window's first), show 0 while nothing is in
+//! the window, blur everything below a seven-hundredth of the largest sample, and have one list of quantiles for all.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use metrics::{Histogram, HistogramFn, Key};
+use metrics_util::storage::{AtomicBucket, Summary};
+use obs_core::{Catalogue, Family, Kind, buckets};
+
+use crate::exporter::lock;
+
+/// Buckets for histograms that no catalogue knows, by the unit their name ends in. Without buckets they are summaries.
+pub(crate) const BUCKETS_BY_SUFFIX: [(&str, &[f64]); 3] = [
+    ("_seconds", buckets::LATENCY),
+    ("_bytes", buckets::BYTES),
+    ("_ratio", buckets::SHARE),
+];
+
+/// The quantiles of a summary that no catalogue knows.
+const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
+
+/// Every summary of one recorder.
+#[derive(Debug)]
+pub(crate) struct Summaries {
+    declared: HashMap<&'static str, &'static Family>,
+    /// On every series, encoded.
+    global_labels: BTreeMap<&'static str, String>,
+    window: Duration,
+    help: Mutex<HashMap<String, String>>,
+    cells: Mutex<HashMap<Key, Arc<Cell>>>,
+}
+
+/// One series. Recording takes no lock; taking samples in and reading do.
+#[derive(Debug)]
+struct Cell {
+    recorded: AtomicBucket<f64>,
+    window: Mutex<Window>,
+}
+
+impl HistogramFn for Cell {
+    fn record(&self, value: f64) {
+        // Families of our own check this; those of other code would leave a sum that is no number for ever.
+        if value.is_finite() {
+            self.recorded.push(value);
+        }
+    }
+}
+
+impl Summaries {
+    pub(crate) fn new(
+        catalogue: &Catalogue,
+        global_labels: BTreeMap<&'static str, String>,
+        window: Duration,
+    ) -> Self {
+        Self {
+            declared: catalogue
+                .families()
+                .map(|family| (family.name(), family))
+                .collect(),
+            global_labels,
+            window,
+            help: Mutex::default(),
+            cells: Mutex::default(),
+        }
+    }
+
+    /// Whether a family of samples is a summary: it is declared so, or nothing says what its buckets are.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        match self.declared.get(name) {
+            Some(family) => family.kind() == Kind::Summary,
+            None => !BUCKETS_BY_SUFFIX
+                .iter()
+                .any(|(suffix, _)| name.ends_with(suffix)),
+        }
+    }
+
+    /// Notes an encoded help text; the first stays.
+    pub(crate) fn describe(&self, name: &str, help: String) {
+        lock(&self.help).entry(name.to_owned()).or_insert(help);
+    }
+
+    /// The handle of a series, whose key is canonical.
+    pub(crate) fn register(&self, key: &Key) -> Histogram {
+        let mut cells = lock(&self.cells);
+        if let Some(cell) = cells.get(key) {
+            return Histogram::from_arc(Arc::clone(cell));
+        }
+        let cell = Arc::new(Cell {
+            recorded: AtomicBucket::new(),
+            window: Mutex::new(Window::new(self.window)),
+        });
+        cells.insert(key.to_retained(), Arc::clone(&cell));
+        Histogram::from_arc(cell)
+    }
+
+    /// Takes in what was recorded, so that it does not pile up.
+    pub(crate) fn take_in(&self, now: Instant) {
+        for (_, cell) in self.cells() {
+            drop(cell.take_in(now));
+        }
+    }
+
+    /// Appends every summary in the form in which the recorder renders its families.
+    pub(crate) fn render(&self, out: &mut String, now: Instant) {
+        let help = lock(&self.help).clone();
+        let mut at = None;
+        for (key, cell) in self.cells() {
+            let name = key.name();
+            if at.as_deref() != Some(name) {
+                if let Some(help) = help.get(name) {
+                    let _ = writeln!(out, "# HELP {name} {help}");
+                }
+                let _ = writeln!(out, "# TYPE {name} summary");
+                at = Some(name.to_owned());
+            }
+            let levels = self
+                .declared
+                .get(name)
+                .map_or(DEFAULT_QUANTILES, |family| family.quantile_levels());
+            let mut window = cell.take_in(now);
+            window.render(out, name, &self.labels(&key), levels, now);
+        }
+    }
+
+    /// The series, those of one family side by side.
+    fn cells(&self) -> Vec<(Key, Arc<Cell>)> {
+        let mut cells: Vec<_> = lock(&self.cells)
+            .iter()
+            .map(|(key, cell)| (key.clone(), Arc::clone(cell)))
+            .collect();
+        cells.sort_by(|(a, _), (b, _)| a.name().cmp(b.name()));
+        cells
+    }
+
+    /// The labels of a series as text. Its own stand in front of global ones of the same key.
+    fn labels(&self, key: &Key) -> String {
+        let is_own = |global: &str| key.labels().any(|label| label.key() == global);
+        let global = self.global_labels.iter().filter(|(key, _)| !is_own(key));
+        let global = global.map(|(key, value)| (*key, value.as_str()));
+        let labels = global.chain(key.labels().map(|label| (label.key(), label.value())));
+        let labels: Vec<_> = labels
+            .map(|(key, value)| format!("{key}=\"{value}\""))
+            .collect();
+        labels.join(",")
+    }
+}
+
+impl Cell {
+    fn take_in(&self, now: Instant) -> std::sync::MutexGuard<'_, Window> {
+        let mut window = lock(&self.window);
+        self.recorded.clear_with(|samples| window.add(samples, now));
+        window
+    }
+}
+
+/// Samples of the recent past, in chunks of which the oldest is dropped as a whole.
+#[derive(Debug)]
+struct Window {
+    length: Duration,
+    /// Since when each runs, from the oldest to the newest.
+    chunks: VecDeque<(Instant, Summary)>,
+    /// Of all samples ever.
+    sum: f64,
+    count: u64,
+}
+
+/// Into how many chunks a window is cut: a sample is seen for at least five sixths of its length.
+const CHUNKS: u32 = 6;
+
+/// A sketch whose quantiles are within half a percent of the true ones, over seventeen orders of magnitude.
+fn sketch() -> Summary {
+    Summary::new(0.005, 4096, 1e-9)
+}
+
+impl Window {
+    fn new(length: Duration) -> Self {
+        Self {
+            length,
+            chunks: VecDeque::new(),
+            sum: 0.0,
+            count: 0,
+        }
+    }
+
+    fn add(&mut self, samples: &[f64], now: Instant) {
+        self.forget(now);
+        let runs = |since: Instant| now.duration_since(since) < self.length / CHUNKS;
+        if !self.chunks.back().is_some_and(|(since, _)| runs(*since)) {
+            self.chunks.push_back((now, sketch()));
+        }
+        let Some((_, newest)) = self.chunks.back_mut() else {
+            return;
+        };
+        for sample in samples {
+            newest.add(*sample);
+            self.sum += sample;
+            self.count += 1;
+        }
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let length = self.length;
+        self.chunks
+            .retain(|(since, _)| now.duration_since(*since) < length);
+    }
+
+    fn render(&mut self, out: &mut String, name: &str, labels: &str, levels: &[f64], now: Instant) {
+        self.forget(now);
+        let mut all = sketch();
+        for (_, chunk) in &self.chunks {
+            // Sketches of the same settings merge.
+            let _ = all.merge(chunk);
+        }
+        let comma = if labels.is_empty() { "" } else { "," };
+        for level in levels {
+            // Of no samples, a quantile is undefined.
+            let value = all.quantile(*level).unwrap_or(f64::NAN);
+            let _ = writeln!(out, "{name}{{{labels}{comma}quantile=\"{level}\"}} {value}");
+        }
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {}", self.sum);
+        let _ = writeln!(out, "{name}_count{{{labels}}} {}", self.count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summaries() -> Summaries {
+        Summaries::new(
+            &Catalogue::default(),
+            BTreeMap::new(),
+            Duration::from_mins(1),
+        )
+    }
+
+    /// Quantiles, sum and count, in this order.
+    fn values(summaries: &Summaries, now: Instant) -> Vec<f64> {
+        let mut out = String::new();
+        summaries.render(&mut out, now);
+        let value = |line: &str| {
+            line.rsplit_once(' ')
+                .and_then(|(_, value)| value.parse().ok())
+        };
+        out.lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(value)
+            .collect()
+    }
+
+    fn assert_near(found: &[f64], expected: &[f64]) {
+        let near = |(found, expected): (&f64, &f64)| {
+            (found - expected).abs() <= 0.005 * expected.abs() + 1e-9
+        };
+        assert_eq!(found.len(), expected.len());
+        assert!(
+            found.iter().zip(expected).all(near),
+            "{found:?} is not {expected:?}"
+        );
+    }
+
+    #[test]
+    fn quantiles_are_those_of_all_samples_of_a_burst() {
+        let summaries = summaries();
+        let handle = summaries.register(&Key::from_name("x"));
+        for sample in 0..=1000_u32 {
+            handle.record(f64::from(sample));
+        }
+        assert_near(
+            &values(&summaries, Instant::now()),
+            &[500.0, 900.0, 990.0, 500_500.0, 1001.0],
+        );
+    }
+
+    #[test]
+    fn one_great_sample_does_not_blur_the_small_ones() {
+        let summaries = summaries();
+        let handle = summaries.register(&Key::from_name("x"));
+        for _ in 0..99 {
+            handle.record(1e-6);
+        }
+        handle.record(1e6);
+        assert_near(
+            &values(&summaries, Instant::now())[..3],
+            &[1e-6, 1e-6, 1e-6],
+        );
+    }
+
+    #[test]
+    fn samples_leave_the_window_and_stay_in_the_sum() {
+        let (summaries, start) = (summaries(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let handle = summaries.register(&Key::from_name("x"));
+        let undefined = |found: &[f64]| found[..3].iter().all(|quantile| quantile.is_nan());
+
+        assert!(
+            undefined(&values(&summaries, at(0))),
+            "nothing was recorded yet"
+        );
+        handle.record(1.0);
+        summaries.take_in(at(0));
+        handle.record(0.0);
+        summaries.take_in(at(30));
+        assert_near(&values(&summaries, at(59)), &[0.0, 0.0, 0.0, 1.0, 2.0]);
+        assert_near(&values(&summaries, at(60)), &[0.0, 0.0, 0.0, 1.0, 2.0]);
+        assert!(undefined(&values(&summaries, at(90))));
+        assert_near(&values(&summaries, at(90))[3..], &[1.0, 2.0]);
+        handle.record(4.0);
+        assert_near(&values(&summaries, at(1000)), &[4.0, 4.0, 4.0, 5.0, 3.0]);
+    }
+
+    #[test]
+    fn what_is_no_finite_number_is_dropped() {
+        let summaries = summaries();
+        let handle = summaries.register(&Key::from_name("x"));
+        for sample in [f64::NAN, f64::INFINITY, 2.0, f64::NEG_INFINITY] {
+            handle.record(sample);
+        }
+        assert_near(
+            &values(&summaries, Instant::now()),
+            &[2.0, 2.0, 2.0, 2.0, 1.0],
+        );
+    }
+}

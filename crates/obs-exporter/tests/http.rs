@@ -1,0 +1,267 @@
+//! The server, over real connections.
+
+use std::io::Read;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use metrics::Recorder;
+use obs_exporter::{Config, Exporter, ExporterError, Server};
+use reqwest::header::{
+    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+};
+use reqwest::{Client, Method, Response, StatusCode};
+use tokio::net::{TcpListener, TcpStream};
+
+fn exporter() -> (impl Recorder, Exporter) {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Config::default()
+    };
+    Exporter::builder(obs_exporter::app_info!())
+        .config(config)
+        .build()
+        .unwrap()
+}
+
+async fn ask(server: &Server, method: Method, path: &str, encoding: &str) -> Response {
+    let url = format!("http://{}{path}", server.local_addr());
+    let request = Client::new()
+        .request(method, url)
+        .header(ACCEPT_ENCODING, encoding);
+    request.send().await.unwrap()
+}
+
+fn header(response: &Response, name: impl reqwest::header::AsHeaderName) -> Option<&str> {
+    response
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap())
+}
+
+const TEXT: Option<&str> = Some("text/plain; version=0.0.4; charset=utf-8");
+
+#[tokio::test]
+async fn metrics_are_served_plain_and_compressed() {
+    let (recorder, exporter) = exporter();
+    metrics::with_local_recorder(&recorder, || {
+        metrics::counter!("served_total", "to" => "日本").increment(7)
+    });
+    let server = exporter.serve().await.unwrap();
+
+    let plain = ask(&server, Method::GET, "/metrics", "identity").await;
+    assert_eq!(plain.status(), StatusCode::OK);
+    assert_eq!(header(&plain, CONTENT_TYPE), TEXT);
+    assert_eq!(header(&plain, CONTENT_ENCODING), None);
+    assert_eq!(header(&plain, VARY), Some("accept-encoding"));
+    let plain = plain.text().await.unwrap();
+    let served = |text: &str| {
+        obs_exposition::parse(text)
+            .unwrap()
+            .sum("served_total", &[("to", "日本")])
+    };
+    assert_eq!(served(&plain), Some(7.0));
+
+    let compressed = ask(&server, Method::GET, "/metrics", "br, gzip").await;
+    assert_eq!(header(&compressed, CONTENT_TYPE), TEXT);
+    assert_eq!(header(&compressed, CONTENT_ENCODING), Some("gzip"));
+    let bytes = compressed.bytes().await.unwrap();
+    assert!(
+        bytes.len() < plain.len() / 2,
+        "{} of {}",
+        bytes.len(),
+        plain.len()
+    );
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&bytes[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(served(&text), Some(7.0));
+
+    let refused = ask(&server, Method::GET, "/metrics", "gzip;q=0").await;
+    assert_eq!(header(&refused, CONTENT_ENCODING), None);
+    assert_eq!(served(&refused.text().await.unwrap()), Some(7.0));
+}
+
+#[tokio::test]
+async fn the_other_routes_answer_as_they_should() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve().await.unwrap();
+
+    let health = ask(&server, Method::GET, "/healthz", "identity").await;
+    assert_eq!(
+        (health.status(), health.text().await.unwrap().as_str()),
+        (StatusCode::OK, "ok\n")
+    );
+
+    let index = ask(&server, Method::GET, "/", "identity").await;
+    assert_eq!(
+        header(&index, CONTENT_TYPE),
+        Some("text/html; charset=utf-8")
+    );
+    let index = index.text().await.unwrap();
+    assert!(
+        index.contains("href=\"/metrics\"") && index.contains("href=\"/healthz\""),
+        "{index}"
+    );
+
+    let head = ask(&server, Method::HEAD, "/metrics", "identity").await;
+    assert_eq!(
+        (head.status(), header(&head, CONTENT_TYPE)),
+        (StatusCode::OK, TEXT)
+    );
+    let length: usize = header(&head, CONTENT_LENGTH).unwrap().parse().unwrap();
+    assert!(length > 1000, "{length}");
+    assert_eq!(head.bytes().await.unwrap().len(), 0);
+
+    let missing = ask(&server, Method::GET, "/metrics/", "identity").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    assert!(missing.text().await.unwrap().contains("/metrics"));
+
+    let post = ask(&server, Method::POST, "/metrics", "identity").await;
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(header(&post, ALLOW), Some("GET,HEAD"));
+}
+
+#[tokio::test]
+async fn routes_are_mounted_in_an_application_with_state() {
+    let (_recorder, exporter) = exporter();
+    let app = Router::new()
+        .route(
+            "/",
+            get(async |axum::extract::State(word): axum::extract::State<&'static str>| word),
+        )
+        .merge(exporter.router())
+        .nest("/internal", exporter.router())
+        .with_state("mine");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let body = async |path: &str| {
+        let response = reqwest::get(format!("http://{address}{path}"))
+            .await
+            .unwrap();
+        response.text().await.unwrap()
+    };
+    assert_eq!(body("/").await, "mine");
+    assert_eq!(body("/healthz").await, "ok\n");
+    assert!(body("/internal/metrics").await.contains("\napp_info{"));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_an_error_that_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = taken.local_addr().unwrap();
+    let config = Config {
+        listen,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let error = exporter.serve().await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot listen on {listen}: address in use; set OBS_LISTEN to another address, e.g. 127.0.0.1:0"
+        )
+    );
+}
+
+#[test]
+fn serving_without_a_runtime_is_an_error() {
+    let (_recorder, exporter) = exporter();
+    let served = futures_poll(exporter.serve());
+    assert!(
+        matches!(served, Some(Err(ExporterError::NoRuntime))),
+        "{served:?}"
+    );
+}
+
+/// Polls once, with nothing behind it.
+fn futures_poll<F: Future>(future: F) -> Option<F::Output> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => Some(output),
+        std::task::Poll::Pending => None,
+    }
+}
+
+#[tokio::test]
+async fn shutdown_finishes_the_scrape_under_way() {
+    let (_recorder, exporter) = exporter();
+    let (started, has_started) = tokio::sync::oneshot::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let hook = std::sync::Mutex::new(Some((started, may_go_on)));
+    exporter.on_scrape(move || {
+        if let Some((started, may_go_on)) = hook.lock().unwrap().take() {
+            started.send(()).unwrap();
+            may_go_on.recv().unwrap();
+        }
+    });
+    let server = exporter.serve().await.unwrap();
+    let address = server.local_addr();
+    let scrape = tokio::spawn(reqwest::get(format!("http://{address}/metrics")));
+    has_started.await.unwrap();
+
+    let shutdown = tokio::spawn(server.shutdown());
+    // The listener closes before the scrape ends: connections are refused from some moment on.
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!shutdown.is_finished());
+    go_on.send(()).unwrap();
+    let response = scrape.await.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    obs_exposition::parse(&response.text().await.unwrap()).unwrap();
+    shutdown.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_server_stops_listening() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve().await.unwrap();
+    let address = server.local_addr();
+    TcpStream::connect(address).await.unwrap();
+    drop(server);
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// With the clock paused, time passes as soon as nothing else can happen.
+#[tokio::test(start_paused = true)]
+async fn a_silent_client_does_not_hold_up_shutdown() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve().await.unwrap();
+    let _silent = TcpStream::connect(server.local_addr()).await.unwrap();
+    let start = tokio::time::Instant::now();
+    server.shutdown().await;
+    assert!(start.elapsed() <= Server::GRACE + Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn scrapes_at_the_same_time_are_rendered_one_by_one() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static INSIDE: AtomicUsize = AtomicUsize::new(0);
+    let (_recorder, exporter) = exporter();
+    exporter.on_scrape(|| {
+        assert_eq!(INSIDE.fetch_add(1, Ordering::SeqCst), 0);
+        std::thread::yield_now();
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+    });
+    let server = exporter.serve().await.unwrap();
+    let url = format!("http://{}/metrics", server.local_addr());
+    let scrapes: Vec<_> = (0..16)
+        .map(|_| tokio::spawn(reqwest::get(url.clone())))
+        .collect();
+    for scrape in scrapes {
+        assert_eq!(scrape.await.unwrap().unwrap().status(), StatusCode::OK);
+    }
+    assert_eq!(
+        INSIDE.load(Ordering::SeqCst),
+        0,
+        "a second rendering was inside at the same time"
+    );
+}
