@@ -8,6 +8,7 @@ fn desk(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_trading-desk"))
         .args(["--once", "--listen", "127.0.0.1:0"])
         .args(args)
+        .env("OBS_LISTEN", "127.0.0.1:0")
         .output()
         .unwrap()
 }
@@ -44,8 +45,8 @@ fn replays_the_users_bars_and_reports() {
     for told in [
         "ma_crossover",
         "mean_reversion",
-        "5000.00",
-        "equity on 2020-04-09",
+        "metrics      http://127.0.0.1:",
+        "submitted",
     ] {
         assert!(stdout.contains(told), "{stdout}");
     }
@@ -68,4 +69,29 @@ fn a_malformed_row_is_told_with_its_place() {
     assert!(stderr.starts_with("trading-desk: "), "{stderr}");
     let told = "bad.csv:2: column 5 (close): expected a price above 0, found \"one\"\n";
     assert!(stderr.ends_with(told), "{stderr}");
+}
+
+#[test]
+fn a_port_in_use_and_an_unknown_variable_say_what_to_set() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (variable, value, told) in [
+        (
+            "OBS_LISTEN",
+            address.as_str(),
+            "set OBS_LISTEN to another address",
+        ),
+        ("OBS_MODE", "real", "`backtest`, `paper` or `live`"),
+        ("OBS_MOED", "paper", "OBS_MODE"),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_trading-desk"))
+            .args(["--once", "--listen", "127.0.0.1:0"])
+            .env(variable, value)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains(told), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
 }
