@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time, time};
 use jiff::tz::TimeZone;
 use obs_core::{Catalogue, CatalogueError};
@@ -153,7 +154,7 @@ impl OrderFlow {
 fn since_1970(date: Date, time: Time) -> Duration {
     let new_york = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
     let timestamp = new_york.to_timestamp(date.to_datetime(time));
-    let seconds = timestamp.map_or(0, |timestamp| timestamp.as_second());
+    let seconds = timestamp.map_or(0, Timestamp::as_second);
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }
 
