@@ -31,9 +31,12 @@
 
 mod book;
 mod clock;
+mod error;
 mod labels;
 mod order;
+pub mod performance;
 mod reject;
+mod state_file;
 mod strategy;
 mod venue;
 mod word;
@@ -42,17 +45,31 @@ use obs_core::Catalogue;
 
 pub use crate::book::OrderBook;
 pub use crate::clock::{Clock, ReplayClock};
+pub use crate::error::Error;
 pub use crate::labels::{
     Decision, IgnoredEvent, OrderOutcome, OrderType, Side, Signal, Stage, StrategyName, Symbol,
     VenueName,
 };
 pub use crate::order::{Order, OrderReport, SavedOrder, StageTimes, Ticket};
+pub use crate::performance::{
+    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Deviation, Ledger, LedgerState,
+    Money, Period, PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
+};
 pub use crate::reject::{RejectCodes, RejectReason};
+pub use crate::state_file::StateFile;
 pub use crate::strategy::{Decided, Evaluation, Idea, Strategy, StrategyMetrics};
 pub use crate::venue::{Venue, VenueMetrics};
 
 /// Every family of this crate.
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue::of(&[StrategyMetrics::FAMILIES, VenueMetrics::FAMILIES])
+    Catalogue::of(&[
+        StrategyMetrics::FAMILIES,
+        VenueMetrics::FAMILIES,
+        performance::PerformanceMetrics::FAMILIES,
+        performance::PerformanceMoneyMetrics::FAMILIES,
+        performance::PortfolioMetrics::FAMILIES,
+        performance::PortfolioMoneyMetrics::FAMILIES,
+        performance::PortfolioStatisticsInfo::FAMILIES,
+    ])
 }

@@ -1,0 +1,147 @@
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::performance::{Currency, Money};
+
+/// What can go wrong: what happened, to what, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A number that is no convention.
+    #[error("{what} cannot be {value}; state {expected}")]
+    InvalidConvention {
+        /// What the number was to be.
+        what: &'static str,
+        /// The number.
+        value: f64,
+        /// What is accepted.
+        expected: &'static str,
+    },
+    /// A text that is no currency code.
+    #[error(
+        "`{code}` is no currency code; it has 1 to 12 printable ASCII characters, such as `USD`"
+    )]
+    InvalidCurrency {
+        /// The text.
+        code: String,
+    },
+    /// A rate at which nothing can be converted.
+    #[error(
+        "cannot convert {money} to {to} at a rate of {rate}; rate and result must be finite and the rate above 0"
+    )]
+    InvalidRate {
+        /// The rate.
+        rate: f64,
+        /// What was to be converted.
+        money: Money,
+        /// Into what.
+        to: Currency,
+    },
+    /// An amount that is not a number or beyond all money.
+    #[error(
+        "{amount} {currency} is no amount of money; the ledger is unchanged, find where the number comes from"
+    )]
+    InvalidAmount {
+        /// The amount.
+        amount: f64,
+        /// Its currency.
+        currency: Currency,
+    },
+    /// Money of another currency than the ledger's.
+    #[error(
+        "{money} does not belong in a ledger of {ledger}; convert it at a rate with `Money::convert`"
+    )]
+    OtherCurrency {
+        /// The money.
+        money: Money,
+        /// What the ledger holds.
+        ledger: Currency,
+    },
+    /// A trade that was counted before.
+    #[error("trade `{id}` was counted before; nothing is to be done")]
+    DuplicateTrade {
+        /// Its identifier.
+        id: String,
+    },
+    /// A mark that comes too late.
+    #[error("the mark of {at} comes too late: the ledger stands at {now}; send marks in order")]
+    LateMark {
+        /// The mark's time.
+        at: Timestamp,
+        /// The time of the latest event.
+        now: Timestamp,
+    },
+    /// A mark for a ledger that follows its closed trades.
+    #[error(
+        "the ledger is valued by its closed trades and takes no marks; state `Valuation::Marks` to mark it"
+    )]
+    NotMarked,
+    /// An equity from which no return can be computed.
+    #[error(
+        "an equity of {equity} is not above 0, and no return follows from it; begin a new ledger with what there is"
+    )]
+    NonPositiveEquity {
+        /// The equity.
+        equity: Money,
+    },
+    /// A ledger that was saved under other conventions.
+    #[error(
+        "the ledger was saved under `{saved}`, not `{stated}`; state the same, or begin a new ledger"
+    )]
+    OtherConventions {
+        /// The conventions it was saved under.
+        saved: String,
+        /// The conventions that are stated now.
+        stated: String,
+    },
+    /// A file of state that could not be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    StateIo {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A file that holds no state, or another's.
+    #[error(
+        "{path} holds no state of `{expected}`: {found}; it was left as it is, move it away to begin anew"
+    )]
+    ForeignState {
+        /// The file.
+        path: PathBuf,
+        /// What was expected.
+        expected: String,
+        /// What the file says.
+        found: String,
+    },
+    /// A file of state that is damaged.
+    #[error(
+        "{path} is damaged: {damage}; it was left as it is, restore it from a copy or move it away to begin anew"
+    )]
+    DamagedState {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        damage: String,
+    },
+}
+
+impl Error {
+    pub(crate) const fn invalid_convention(
+        what: &'static str,
+        value: f64,
+        expected: &'static str,
+    ) -> Self {
+        Self::InvalidConvention {
+            what,
+            value,
+            expected,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A whole account: its ledger, exported.
+
+use jiff::Timestamp;
+use obs_core::{By, Counter, Gauge, Unit};
+
+use super::labels::{
+    AccountName, BasisText, CalendarText, CurrencyCode, PeriodsPerYearText, Refusal, RiskFreeText,
+};
+use super::trades::{ClosedTrade, TradeResult};
+use super::{Conventions, Ledger, LedgerState, Money, Period, show};
+use crate::Error;
+
+obs_core::families! {
+    /// How an account does.
+    pub struct PortfolioMetrics(account: AccountName) {
+        /// Share of the closed trades that made a profit.
+        pub win_ratio: Gauge = "portfolio_win_ratio",
+        /// What was won for each unit of money lost; NaN without losses.
+        pub profit_factor: Gauge = "portfolio_profit_factor" { unit: Unit::Number },
+        /// Annual Sharpe ratio, by the conventions in portfolio_statistics_info; NaN while it is undefined.
+        pub sharpe: Gauge = "portfolio_sharpe_ratio" { unit: Unit::Number },
+        /// Annual Sortino ratio, by the conventions in portfolio_statistics_info; NaN while it is undefined.
+        pub sortino: Gauge = "portfolio_sortino_ratio" { unit: Unit::Number },
+        /// The deepest fall of equity below its highest, as a share of that; not above 0.
+        pub max_drawdown: Gauge = "portfolio_max_drawdown_ratio",
+        /// How far equity lies below its highest, as a share of that; not above 0.
+        pub drawdown: Gauge = "portfolio_drawdown_ratio",
+        /// The longest time from a peak of equity to when it stood there again; NaN until a drawdown was recovered.
+        pub recovery: Gauge = "portfolio_recovery_seconds",
+        /// How long the open drawdown lasts; 0 when there is none.
+        pub drawdown_age: Gauge = "portfolio_drawdown_age_seconds",
+        /// Trades that ended the same way one after another, up to the last.
+        pub streak: By<TradeResult, Gauge> = "portfolio_streak_trades",
+        /// The most trades that ever ended the same way one after another.
+        pub longest_streak: By<TradeResult, Gauge> = "portfolio_longest_streak_trades",
+        /// Trades closed in the day, week and month under way, and in all.
+        pub trades: By<Period, Gauge> = "portfolio_trades",
+        /// Trades, marks and transfers that the ledger refused.
+        pub refused: By<Refusal, Counter> = "portfolio_events_refused_total",
+    }
+}
+
+obs_core::families! {
+    /// What an account has and makes, in its currency.
+    pub struct PortfolioMoneyMetrics(account: AccountName, currency: CurrencyCode) {
+        /// What the account is worth: cash and positions.
+        pub value: Gauge = "portfolio_value" { unit: Unit::Currency },
+        /// P/L of the trades closed in the day, week and month under way, and in all.
+        pub pnl: By<Period, Gauge> = "portfolio_pnl" { unit: Unit::Currency },
+        /// Change of the account's value in the day, week and month under way, and in all: open positions included,
+        /// transfers not.
+        pub value_change: By<Period, Gauge> = "portfolio_value_change" { unit: Unit::Currency },
+        /// The highest P/L of a trade.
+        pub best_trade: Gauge = "portfolio_best_trade_pnl" { unit: Unit::Currency },
+        /// The lowest P/L of a trade.
+        pub worst_trade: Gauge = "portfolio_worst_trade_pnl" { unit: Unit::Currency },
+    }
+}
+
+obs_core::families! {
+    /// By which conventions the statistics of an account are computed.
+    pub struct PortfolioStatisticsInfo(
+        account: AccountName,
+        basis: BasisText,
+        periods_per_year: PeriodsPerYearText,
+        risk_free_rate: RiskFreeText,
+        calendar: CalendarText,
+    ) {
+        /// By which conventions the statistics of an account are computed.
+        pub info: Gauge = "portfolio_statistics_info",
+    }
+}
+
+/// An account: each verb keeps its [`Ledger`] and every gauge of it.
+///
+/// ```
+/// use jiff::{Timestamp, tz::TimeZone};
+/// use obs_trading::{
+///     Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Money, PeriodsPerYear, Valuation,
+/// };
+///
+/// let conventions = Conventions::new(
+///     Basis::PeriodReturns,
+///     Valuation::Marks,
+///     PeriodsPerYear::TRADING_DAYS,
+///     Calendar::weekdays(TimeZone::get("America/New_York")?),
+/// );
+/// let usd = |amount| Money::new(amount, Currency::USD);
+/// let mut account = Account::new("main", conventions, usd(100_000.0))?;
+///
+/// let close: Timestamp = "2024-06-03T20:00:00Z".parse()?;
+/// account.trade_closed(&ClosedTrade::new(close, usd(250.0)).with_id("x-17"))?;
+/// account.mark(close, usd(100_310.0))?;
+/// assert_eq!(account.ledger().equity(), 100_310.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Account {
+    ledger: Ledger,
+    metrics: PortfolioMetrics,
+    money: PortfolioMoneyMetrics,
+}
+
+impl Account {
+    /// An account of this name that begins with this much. Fails as [`Ledger::new`] does.
+    pub fn new(
+        name: &str,
+        conventions: Conventions,
+        starting_equity: Money,
+    ) -> Result<Self, Error> {
+        Ok(Self::of(name, Ledger::new(conventions, starting_equity)?))
+    }
+
+    /// An account that goes on after a restart. Fails as [`Ledger::restore`] does.
+    pub fn restore(
+        name: &str,
+        conventions: Conventions,
+        saved: LedgerState,
+    ) -> Result<Self, Error> {
+        Ok(Self::of(name, Ledger::restore(conventions, saved)?))
+    }
+
+    fn of(name: &str, ledger: Ledger) -> Self {
+        let conventions = ledger.conventions();
+        let info = PortfolioStatisticsInfo::new(
+            name,
+            conventions.basis_label(),
+            conventions.periods_per_year().get().to_string(),
+            conventions.risk_free().to_string(),
+            conventions.calendar().to_string(),
+        );
+        info.info.set(1.0);
+        let account = Self {
+            metrics: PortfolioMetrics::new(name),
+            money: PortfolioMoneyMetrics::new(name, ledger.currency().as_str()),
+            ledger,
+        };
+        account.export();
+        account
+    }
+
+    /// A trade was closed; see [`Ledger::trade_closed`].
+    pub fn trade_closed(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
+        let done = self.ledger.trade_closed(trade);
+        self.exported(done)
+    }
+
+    /// The account is worth this much; see [`Ledger::mark`].
+    pub fn mark(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
+        let done = self.ledger.mark(at, equity);
+        self.exported(done)
+    }
+
+    /// Money was paid in, or, negative, taken out; see [`Ledger::transfer`].
+    pub fn transfer(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        let done = self.ledger.transfer(at, money);
+        self.exported(done)
+    }
+
+    /// It is this late: what is over is over; see [`Ledger::advance_to`].
+    pub fn advance_to(&mut self, at: Timestamp) {
+        self.ledger.advance_to(at);
+        self.export();
+    }
+
+    /// The statistics, and why one is undefined.
+    #[must_use]
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What is to be kept over a restart.
+    #[must_use]
+    pub fn save(&self) -> LedgerState {
+        self.ledger.save()
+    }
+
+    fn exported(&self, done: Result<(), Error>) -> Result<(), Error> {
+        match &done {
+            Ok(()) => self.export(),
+            Err(error) => self.metrics.refused[Refusal::of(error)].increment(1),
+        }
+        done
+    }
+
+    fn export(&self) {
+        let (ledger, metrics, money) = (&self.ledger, &self.metrics, &self.money);
+        show(&metrics.win_ratio, ledger.win_ratio());
+        show(&metrics.profit_factor, ledger.profit_factor());
+        show(&metrics.sharpe, ledger.sharpe_ratio());
+        show(&metrics.sortino, ledger.sortino_ratio());
+        metrics.max_drawdown.set(ledger.max_drawdown_ratio());
+        metrics.drawdown.set(ledger.drawdown_ratio());
+        show(&metrics.recovery, ledger.longest_recovery_seconds());
+        metrics.drawdown_age.set(ledger.drawdown_age_seconds());
+        for (result, streak) in metrics.streak.iter() {
+            streak.set(ledger.streak(result) as f64);
+        }
+        for (result, streak) in metrics.longest_streak.iter() {
+            streak.set(ledger.longest_streak(result) as f64);
+        }
+        for (period, trades) in metrics.trades.iter() {
+            trades.set(ledger.trades(period) as f64);
+        }
+        money.value.set(ledger.equity());
+        for (period, pnl) in money.pnl.iter() {
+            pnl.set(ledger.realized_pnl(period));
+        }
+        for (period, change) in money.value_change.iter() {
+            change.set(ledger.equity_change(period));
+        }
+        show(&money.best_trade, ledger.best_trade());
+        show(&money.worst_trade, ledger.worst_trade());
+    }
+}

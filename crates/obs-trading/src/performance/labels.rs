@@ -1,0 +1,64 @@
+//! The labels of performance metrics.
+
+use crate::Error;
+
+obs_core::label! {
+    /// An account, by the name its desk gives it.
+    pub open AccountName as "account" up to 20
+}
+
+obs_core::label! {
+    /// What money is counted in.
+    pub open CurrencyCode as "currency" up to 20
+}
+
+obs_core::label! {
+    /// Of what the returns are, and what differs from the usual.
+    pub open BasisText as "basis" up to 8
+}
+
+obs_core::label! {
+    /// How many periods make a year.
+    pub open PeriodsPerYearText as "periods_per_year" up to 20
+}
+
+obs_core::label! {
+    /// The risk-free rate and what it is for: a year or a period.
+    pub open RiskFreeText as "risk_free_rate" up to 20
+}
+
+obs_core::label! {
+    /// Which days count, and in which time zone they begin.
+    pub open CalendarText as "calendar" up to 20
+}
+
+obs_core::label! {
+    /// Why a ledger refused an event.
+    pub enum Refusal as "reason" {
+        /// The amount is not a number, or no sum of money.
+        InvalidAmount = "invalid_amount",
+        /// It is in another currency than the ledger.
+        OtherCurrency = "other_currency",
+        /// The trade was counted before.
+        DuplicateTrade = "duplicate_trade",
+        /// The mark is older than the last one, or its day is over.
+        LateMark = "late_mark",
+        /// Nothing above zero lies before or after the transfer.
+        NonPositiveEquity = "non_positive_equity",
+        /// Any other reason.
+        Other = "other",
+    }
+}
+
+impl Refusal {
+    pub(crate) const fn of(error: &Error) -> Self {
+        match error {
+            Error::InvalidAmount { .. } => Self::InvalidAmount,
+            Error::OtherCurrency { .. } => Self::OtherCurrency,
+            Error::DuplicateTrade { .. } => Self::DuplicateTrade,
+            Error::LateMark { .. } => Self::LateMark,
+            Error::NonPositiveEquity { .. } => Self::NonPositiveEquity,
+            _ => Self::Other,
+        }
+    }
+}

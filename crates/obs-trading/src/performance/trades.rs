@@ -1,0 +1,193 @@
+//! What closed trades made.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::sum::Sum;
+use super::{Money, Undefined};
+
+obs_core::label! {
+    /// How a trade ended. One that broke even is neither.
+    pub enum TradeResult as "result" {
+        /// With a profit.
+        Win = "win",
+        /// With a loss.
+        Loss = "loss",
+    }
+}
+
+/// A trade that is closed: bought and sold, or sold and bought back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClosedTrade<'a> {
+    /// When it was closed.
+    pub at: Timestamp,
+    /// What it made, after all costs; negative for a loss.
+    pub pnl: Money,
+    /// What tells it from other trades. With it, the trade is refused when it comes again while it is among the last
+    /// [`REMEMBERED_TRADES`](super::REMEMBERED_TRADES) of the ledger.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> ClosedTrade<'a> {
+    /// A trade without an identifier: every time it is said, it counts.
+    #[must_use]
+    pub const fn new(at: Timestamp, pnl: Money) -> Self {
+        Self { at, pnl, id: None }
+    }
+
+    /// The same with an identifier, such as that of the closing execution.
+    #[must_use]
+    pub const fn with_id(mut self, id: &'a str) -> Self {
+        self.id = Some(id);
+        self
+    }
+}
+
+/// What is kept of a stream of closed trades.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Trades {
+    count: u64,
+    wins: Side,
+    losses: Side,
+    realized: Sum,
+    best: Option<f64>,
+    worst: Option<f64>,
+}
+
+/// The trades of one result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Side {
+    count: u64,
+    sum: Sum,
+    streak: u64,
+    longest_streak: u64,
+}
+
+impl Trades {
+    pub(crate) fn push(&mut self, pnl: f64) {
+        self.count += 1;
+        self.realized.add(pnl);
+        self.wins.push(pnl, pnl > 0.0);
+        self.losses.push(pnl, pnl < 0.0);
+        self.best = Some(self.best.map_or(pnl, |best| best.max(pnl)));
+        self.worst = Some(self.worst.map_or(pnl, |worst| worst.min(pnl)));
+    }
+
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    pub(crate) const fn count_of(&self, result: TradeResult) -> u64 {
+        self.side(result).count
+    }
+
+    pub(crate) fn realized(&self) -> f64 {
+        self.realized.value()
+    }
+
+    pub(crate) fn win_ratio(&self) -> Result<f64, Undefined> {
+        if self.count == 0 {
+            return Err(Undefined::NoTrades);
+        }
+        Ok(self.wins.count as f64 / self.count as f64)
+    }
+
+    pub(crate) fn average_win(&self) -> Result<f64, Undefined> {
+        self.wins.average().ok_or(self.without(Undefined::NoWins))
+    }
+
+    pub(crate) fn average_loss(&self) -> Result<f64, Undefined> {
+        self.losses
+            .average()
+            .ok_or(self.without(Undefined::NoLosses))
+    }
+
+    pub(crate) fn profit_factor(&self) -> Result<f64, Undefined> {
+        let (won, lost) = (self.wins.sum.value(), -self.losses.sum.value());
+        // Losses too small to divide by are none: the quotient would be infinite.
+        let factor = won / lost;
+        if self.losses.count > 0 && factor.is_finite() {
+            Ok(factor)
+        } else {
+            Err(self.without(Undefined::NoLosses))
+        }
+    }
+
+    pub(crate) const fn streak(&self, result: TradeResult) -> u64 {
+        self.side(result).streak
+    }
+
+    pub(crate) const fn longest_streak(&self, result: TradeResult) -> u64 {
+        self.side(result).longest_streak
+    }
+
+    pub(crate) fn best(&self) -> Result<f64, Undefined> {
+        self.best.ok_or(Undefined::NoTrades)
+    }
+
+    pub(crate) fn worst(&self) -> Result<f64, Undefined> {
+        self.worst.ok_or(Undefined::NoTrades)
+    }
+
+    const fn side(&self, result: TradeResult) -> &Side {
+        match result {
+            TradeResult::Win => &self.wins,
+            TradeResult::Loss => &self.losses,
+        }
+    }
+
+    const fn without(&self, reason: Undefined) -> Undefined {
+        if self.count == 0 {
+            Undefined::NoTrades
+        } else {
+            reason
+        }
+    }
+}
+
+impl Side {
+    fn push(&mut self, pnl: f64, is_mine: bool) {
+        if is_mine {
+            self.count += 1;
+            self.sum.add(pnl);
+            self.streak += 1;
+            self.longest_streak = self.longest_streak.max(self.streak);
+        } else {
+            self.streak = 0;
+        }
+    }
+
+    fn average(&self) -> Option<f64> {
+        (self.count > 0).then(|| self.sum.value() / self.count as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::performance::random::Random;
+
+    /// Ten million trades around 1e9, against sums in whole numbers, which are exact.
+    #[test]
+    fn ten_million_trades_around_a_billion() {
+        let (mut random, mut trades) = (Random::new(2), Trades::default());
+        let (mut won, mut lost, mut wins, mut losses) = (0_i128, 0_i128, 0_i64, 0_i64);
+        for _ in 0..10_000_000 {
+            let size = 1_000_000_000 + (random.unit() * 2_001.0) as i64 - 1_000;
+            if random.next() & 1 == 0 {
+                (won, wins) = (won + i128::from(size), wins + 1);
+                trades.push(size as f64);
+            } else {
+                (lost, losses) = (lost + i128::from(size), losses + 1);
+                trades.push(-size as f64);
+            }
+        }
+        let close =
+            |ours: f64, exact: f64| assert!((ours / exact - 1.0).abs() < 1e-12, "{ours} {exact}");
+        close(trades.realized(), (won - lost) as f64);
+        close(trades.average_win().unwrap(), won as f64 / wins as f64);
+        close(trades.average_loss().unwrap(), -lost as f64 / losses as f64);
+        close(trades.profit_factor().unwrap(), won as f64 / lost as f64);
+        close(trades.win_ratio().unwrap(), wins as f64 / 1e7);
+    }
+}
