@@ -1,6 +1,7 @@
 //! The recorder's text, put in order: sorted, scaled, and in the exposition format's own spelling.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use obs_core::{Catalogue, Family};
 
@@ -55,15 +56,9 @@ impl Arranger {
             let shown = blocks.iter().position(is_declared).unwrap_or(0);
             let mut block = blocks.swap_remove(shown);
             for Block { kind, .. } in &blocks {
-                push(
-                    &mut out,
-                    &[
-                        "# `",
-                        name,
-                        "` is also recorded as a ",
-                        kind,
-                        ", which is left out\n",
-                    ],
+                let _ = writeln!(
+                    out,
+                    "# `{name}` is also recorded as a {kind}, which is left out"
                 );
             }
             block.series.sort_by_key(|series| series.labels);
