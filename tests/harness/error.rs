@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 /// Why a program from outside gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,22 @@ pub enum Error {
         awaited: String,
         /// Everything it did print.
         printed: String,
+    },
+    /// A program ran and failed. It has said why itself.
+    #[error("{program} failed ({status})")]
+    Failed {
+        /// What ran.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// An exposition could not be fetched.
+    #[error("cannot scrape {url}: {reason}; is something serving metrics there?")]
+    Scrape {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
     },
     /// A program answered in a way nobody expects.
     #[error("{program} gave an answer that makes no sense: {answer}")]

@@ -49,21 +49,7 @@ pub(crate) enum Error {
     /// Two declarations of one name.
     #[error(transparent)]
     Catalogue(#[from] obs_core::CatalogueError),
-    /// An exposition could not be fetched.
-    #[error("cannot scrape {url}: {reason}; is something serving metrics there?")]
-    Scrape {
-        /// Where from.
-        url: String,
-        /// Why not.
-        reason: String,
-    },
     /// A program from outside, or the desk, did not do what it was started for.
     #[error(transparent)]
     Harness(#[from] obs_tests::Error),
-    /// The desk did not stop as it should.
-    #[error("the desk ended with {status} when it was asked to stop; it should exit 0 on Ctrl-C")]
-    DeskStop {
-        /// How it ended.
-        status: std::process::ExitStatus,
-    },
 }

@@ -14,17 +14,6 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
     command
 }
 
-/// A binary of the workspace that was built with the same profile as this program, and so lies beside it.
-pub(crate) fn built(binary: &str) -> Result<Command, Error> {
-    let this = std::env::current_exe().map_err(|source| Error::NotRun {
-        command: binary.to_owned(),
-        source,
-    })?;
-    let mut command = Command::new(this.with_file_name(binary));
-    command.current_dir(obs_tests::tools::workspace());
-    Ok(command)
-}
-
 /// The command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();

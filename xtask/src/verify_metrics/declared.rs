@@ -10,9 +10,23 @@ use super::finding::{Fault, Finding};
 
 /// The most lines an exposition may have when every family has used up its budget.
 ///
-/// A line takes about 100 bytes and a microsecond or two to write. A million of them are 100 MB and a few seconds: what
-/// Prometheus still takes within its default timeout of ten, and no more.
+/// A line takes some 100 bytes, and about 2 µs to write. A million of them are 100 MB and a few seconds: what Prometheus
+/// still takes within its default timeout of ten, and no more.
 pub(super) const MOST_LINES: usize = 1_000_000;
+
+/// The lines of all families together when each has used up its budget.
+pub(super) fn lines(catalogue: &Catalogue) -> usize {
+    catalogue
+        .families()
+        .map(lines_of)
+        .fold(0, usize::saturating_add)
+}
+
+fn lines_of(family: &Family) -> usize {
+    family
+        .series_budget()
+        .saturating_mul(family.lines_per_series())
+}
 
 /// Checks the declarations against each other.
 pub(super) fn check(catalogue: &Catalogue) -> Vec<Finding> {
@@ -35,10 +49,10 @@ fn declared_twice(catalogue: &Catalogue) -> Vec<Finding> {
     catalogue.families().filter_map(twice).collect()
 }
 
-/// A key is to mean the same wherever it stands, or else a join over it is nonsense: open here and open there with the
-/// same limit, or closed; and where two closed sets share a description, they share their values.
+/// A key that is described alike in two places is one label, and has the same values in both. Within a package an open key
+/// is one label whatever its descriptions say: else a join over it is nonsense.
 ///
-/// Closed sets of different descriptions may share a key. The `outcome` of an order is not that of a function call.
+/// Apart from that, labels may share a key: the `outcome` of an order is not that of a function call.
 fn labels(catalogue: &Catalogue) -> Vec<Finding> {
     let mut known: BTreeMap<&str, Vec<(LabelDecl, &Family)>> = BTreeMap::new();
     let mut findings = Vec::new();
@@ -50,7 +64,7 @@ fn labels(catalogue: &Catalogue) -> Vec<Finding> {
             }
             let clash = earlier
                 .iter()
-                .find_map(|(other, at)| Some((clash(&label, other)?, at)));
+                .find_map(|(other, at)| Some((clash((&label, family), (other, at))?, at)));
             if let Some((problem, other)) = clash {
                 let problem = format!("label `{}` {problem} {}", label.key, other.name());
                 let repair = "use one declaration of the label for both, or another key";
@@ -63,17 +77,21 @@ fn labels(catalogue: &Catalogue) -> Vec<Finding> {
 }
 
 /// Why two declarations of one key do not go together.
-fn clash(label: &LabelDecl, other: &LabelDecl) -> Option<String> {
+fn clash(
+    (label, family): (&LabelDecl, &Family),
+    (other, at): (&LabelDecl, &Family),
+) -> Option<String> {
+    let alike = label.help() == other.help();
+    let near = family.package() == at.package();
     match (label.values, other.values) {
+        (Values::Closed(values), Values::Closed(others)) => (alike && values != others)
+            .then(|| "is described alike and has other values in".to_owned()),
+        _ if !alike && !near => None,
         (Values::Open(limit), Values::Open(others)) => {
             (limit != others).then(|| format!("takes up to {limit} values, and {others} in"))
         }
         (Values::Closed(_), Values::Open(_)) => Some("is closed, and open in".to_owned()),
         (Values::Open(_), Values::Closed(_)) => Some("is open, and closed in".to_owned()),
-        (Values::Closed(values), Values::Closed(others)) => {
-            let unlike = label.help() == other.help() && values != others;
-            unlike.then(|| "is described alike and has other values in".to_owned())
-        }
     }
 }
 
@@ -89,19 +107,11 @@ fn bounds(family: &'static Family) -> Option<Finding> {
 
 /// What all families may grow to, against what a scrape can carry.
 fn budgets(catalogue: &Catalogue, most: usize) -> Option<Finding> {
-    let lines = |family: &Family| {
-        family
-            .series_budget()
-            .saturating_mul(family.lines_per_series())
-    };
-    let all = catalogue
-        .families()
-        .map(lines)
-        .fold(0, usize::saturating_add);
+    let all = lines(catalogue);
     if all <= most {
         return None;
     }
-    let largest = catalogue.families().max_by_key(|family| lines(family))?;
+    let largest = catalogue.families().max_by_key(|family| lines_of(family))?;
     let problem = format!(
         "all budgets together allow {all} lines of exposition, and {most} are what a scrape can carry; this family's {} \
          series of {} lines are the most",
@@ -171,6 +181,16 @@ mod tests {
             quotes: Each<ManySides, Counter> = "desk_quotes_total",
         }
     }
+    obs_core::label! {
+        /// How a game ends.
+        open AnyOutcome as "outcome" up to 10
+    }
+    obs_core::families! {
+        struct OpenOutcome {
+            /// Games.
+            games: Each<AnyOutcome, Counter> = "desk_games_total",
+        }
+    }
     obs_core::families! {
         struct OutOfRange {
             /// Confidence.
@@ -224,6 +244,17 @@ mod tests {
             let found = faults(&lists);
             assert_eq!(found[0], (Fault::Label, format!("label `side` {problem}")));
         }
+    }
+
+    #[test]
+    fn labels_of_other_crates_may_share_a_key() {
+        // Closed in the core, and described otherwise.
+        let catalogue = Catalogue::join([
+            obs_core::catalogue(),
+            Catalogue::of(&[OpenOutcome::FAMILIES]),
+        ])
+        .unwrap();
+        assert_eq!(labels(&catalogue), []);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use obs_core::{Catalogue, Family};
 use obs_exposition::Exposition;
 use serde::Serialize;
 
+use super::declared;
+
 /// One thing that is not as declared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Finding {
@@ -88,8 +90,10 @@ impl Finding {
 pub(super) struct Report {
     /// Where the exposition came from.
     scraped: String,
-    /// How many families are declared, how many were scraped, and how many lines these had.
     families_declared: usize,
+    /// The lines of exposition that all budgets together allow, and the most they may allow.
+    lines_allowed: usize,
+    lines_at_most: usize,
     families_scraped: usize,
     samples_scraped: usize,
     errors: usize,
@@ -113,6 +117,8 @@ impl Report {
         Self {
             scraped,
             families_declared: catalogue.families().len(),
+            lines_allowed: declared::lines(catalogue),
+            lines_at_most: declared::MOST_LINES,
             families_scraped: exposition.families.len(),
             samples_scraped: exposition.families.iter().map(|f| f.samples.len()).sum(),
             errors: findings.len() - warnings,
@@ -156,6 +162,8 @@ impl fmt::Display for Report {
         let Self {
             scraped,
             families_declared,
+            lines_allowed,
+            lines_at_most,
             families_scraped,
             samples_scraped,
             errors,
@@ -164,7 +172,11 @@ impl fmt::Display for Report {
         } = self;
         writeln!(
             f,
-            "{families_declared} families declared; {families_scraped} families with {samples_scraped} samples at {scraped}"
+            "{families_declared} families declared; their budgets allow {lines_allowed} lines of at most {lines_at_most}"
+        )?;
+        writeln!(
+            f,
+            "{families_scraped} families with {samples_scraped} samples at {scraped}"
         )?;
         let (style, word) = if self.passes() {
             (green, "agree")
@@ -217,7 +229,7 @@ mod tests {
         assert_eq!(lines[2], "error: desk_orders_total: Help");
         assert_eq!(lines[3], "  desk.rs:7: repair it");
         assert_eq!(
-            lines[5],
+            lines[6],
             "code, catalogue, guide and scrape disagree: 1 errors, 1 warnings"
         );
     }

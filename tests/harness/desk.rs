@@ -1,0 +1,84 @@
+//! The sample desk as its users run it: its own process, its own ports.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::{Error, Process, tools};
+
+/// The line by which the desk says where its metrics are begins with this word.
+const METRICS: &str = "metrics";
+/// The line by which it says that it has nothing left to replay begins like this.
+const REPLAYED: &str = "The replay is over";
+
+/// A running desk. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Desk {
+    process: Process,
+    metrics: String,
+}
+
+impl Desk {
+    /// Builds and starts a desk on free ports of this machine, and waits until its replay is over and it only serves.
+    pub fn replayed() -> Result<Self, Error> {
+        build()?;
+        let mut desk = Command::new(binary()?);
+        desk.args(["--listen", "127.0.0.1:0"])
+            .env("OBS_LISTEN", "127.0.0.1:0");
+        let mut process = Process::start(&mut desk)?;
+        let metrics = process.wait_for("where its metrics are", |line| {
+            let url = line.strip_prefix(METRICS)?.trim();
+            url.starts_with("http://").then(|| url.to_owned())
+        })?;
+        process.wait_for("that its replay is over", |line| {
+            line.starts_with(REPLAYED).then_some(())
+        })?;
+        Ok(Self { process, metrics })
+    }
+
+    /// The URL of its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &str {
+        &self.metrics
+    }
+
+    /// Ends it as Ctrl-C does; an error unless it exits 0.
+    pub fn stop(self) -> Result<(), Error> {
+        let status = self.process.interrupt()?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::Failed {
+            program: "the trading desk, asked to stop,".to_owned(),
+            status,
+        })
+    }
+}
+
+/// Builds the desk with the profile of this program.
+fn build() -> Result<(), Error> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["build", "--package", "trading-desk"])
+        .current_dir(tools::workspace());
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().map_err(Error::system("run cargo"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed {
+        program: "cargo build --package trading-desk".to_owned(),
+        status,
+    })
+}
+
+/// Where cargo puts it: beside this program, or one folder up where this is a test.
+fn binary() -> Result<PathBuf, Error> {
+    let this = std::env::current_exe().map_err(Error::system("find this program"))?;
+    let mut folder = this.with_file_name("");
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    Ok(folder.join("trading-desk"))
+}
