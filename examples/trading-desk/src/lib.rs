@@ -42,6 +42,7 @@ pub use error::Error;
 use app::App;
 use cli::Args;
 use obs_exporter::{Config, Exporter, Mode};
+use obs_health::{Host, Panics, Runtime};
 use progress::Progress;
 
 /// Runs the desk as the command line says, until its end or Ctrl-C.
@@ -52,6 +53,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         .config(exporter_config()?)
         .catalogue(metrics::catalogue()?)
         .install()?;
+    watch_health(&exporter);
     let metrics = exporter.serve().await?;
     let mut progress =
         Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
@@ -74,6 +76,16 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let stopped = app.stop().await;
     metrics.shutdown().await;
     stopped
+}
+
+/// Counts panics, and reads host and runtime before each scrape.
+fn watch_health(exporter: &Exporter) {
+    Panics::count("desk");
+    let (host, runtime) = (Host::new(), Runtime::current());
+    exporter.on_scrape(move || {
+        host.observe();
+        runtime.observe();
+    });
 }
 
 /// The exporter's settings: those of the environment, and that all of this is a backtest unless told otherwise.

@@ -25,6 +25,7 @@ const SESSION: [Time; 2] = [time(9, 30, 0, 0), time(16, 0, 0, 0)];
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     Catalogue::join([
         obs_exporter::catalogue()?,
+        obs_health::catalogue(),
         obs_http::catalogue(),
         obs_trading::catalogue(),
     ])
