@@ -93,7 +93,7 @@ impl<L: Open, T> Keyed<L, T> {
     pub fn resolve<R>(&self, build: impl FnOnce() -> R) -> R {
         match &self.target {
             Target::Facade => build(),
-            Target::Kept(shared) => recorder::with(shared, build),
+            Target::Kept(shared) => recorder::with_recorder(shared, build),
         }
     }
 

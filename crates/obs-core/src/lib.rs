@@ -93,7 +93,7 @@ pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value,
 pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, Summary, TimeCounter};
 pub use crate::meta::{Metric, PipelineMetrics, catalogue};
 pub use crate::outcome::Outcome;
-pub use crate::recorder::{AlreadyInstalled, install};
+pub use crate::recorder::{AlreadyInstalled, install, with_recorder};
 pub use crate::site::{Series, Site};
 pub use crate::table::Table;
 pub use crate::testing::{Recorded, TestRecorder, TestValue};

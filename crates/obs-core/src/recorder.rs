@@ -66,8 +66,12 @@ pub(crate) fn is_settled() -> bool {
     INSTALLED.get().is_some() && CURRENT.with_borrow(Option::is_none)
 }
 
-/// Runs `f` with the recorder as this thread's, both for values of this crate and for the facade's own macros.
-pub(crate) fn with<T>(recorder: &Shared, f: impl FnOnce() -> T) -> T {
+/// Runs `f` with a recorder in place of the installed one, on this thread: for values of this crate and for the facade's own
+/// macros. Values that are built in it keep the recorder and resolve later series from it too, on whatever thread; with the
+/// facade's own `with_local_recorder` they would ask the installed one for those.
+///
+/// [`TestRecorder::run`](crate::TestRecorder::run) is this for tests.
+pub fn with_recorder<T>(recorder: &Arc<dyn Recorder + Send + Sync>, f: impl FnOnce() -> T) -> T {
     struct Restore(Option<Shared>);
     impl Drop for Restore {
         fn drop(&mut self) {

@@ -87,7 +87,7 @@ impl TestRecorder {
     /// Runs `f` with this recorder in place of the installed one, on this thread. Values built in it keep the recorder.
     pub fn run<T>(&self, f: impl FnOnce() -> T) -> T {
         let shared: Arc<dyn Recorder + Send + Sync> = Arc::new(self.clone());
-        crate::recorder::with(&shared, f)
+        crate::with_recorder(&shared, f)
     }
 
     /// Runs a future with this recorder in place, on whatever thread polls it.

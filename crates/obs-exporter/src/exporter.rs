@@ -81,9 +81,7 @@ impl Builder {
 
     /// Makes the recorder and its exporter without installing them, for tests and for several exporters in one process.
     ///
-    /// What records under `metrics::with_local_recorder(&recorder, || …)` is shown by the exporter. That recorder belongs
-    /// to one thread and one scope: series that an [`Each`](obs_core::Each) or [`Late`](obs_core::Late) meets for the first
-    /// time outside of it go to the installed recorder.
+    /// What is built under [`obs_core::with_recorder`] with that recorder is shown by the exporter.
     ///
     /// # Errors
     ///
