@@ -1,6 +1,7 @@
 //! `cargo xtask test`: all tests, and before them whatever they need.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
@@ -88,8 +89,12 @@ impl Total {
 
     /// Leaves the total in `target/test-total`, for who runs more after the tests and wants to close with it.
     fn keep(&self) -> Result<(), Error> {
-        let path = obs_tests::tools::workspace().join("target/test-total");
-        std::fs::write(&path, format!("{self}\n")).map_err(|source| Error::File {
+        // Where the build puts its files may be configured; this place is the same everywhere.
+        let folder = obs_tests::tools::workspace().join("target");
+        let path = folder.join("test-total");
+        let written =
+            fs::create_dir_all(&folder).and_then(|()| fs::write(&path, format!("{self}\n")));
+        written.map_err(|source| Error::File {
             verb: "write",
             path,
             source,

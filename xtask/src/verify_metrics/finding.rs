@@ -185,9 +185,16 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "code, catalogue, guide and scrape {style}{word}{style:#}: {errors} errors, {warnings} warnings"
+            "code, catalogue, guide and scrape {style}{word}{style:#}: {}, {}",
+            counted(*errors, "error"),
+            counted(*warnings, "warning"),
         )
     }
+}
+
+/// `1 error`, `2 errors`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -222,15 +229,15 @@ mod tests {
 
     #[test]
     fn people_read_file_line_and_repair_and_the_errors_last() {
-        let text = report(&[Fault::Help, Fault::Folded]).to_string();
+        let text = report(&[Fault::Help, Fault::Folded, Fault::OneBucket]).to_string();
         let text = anstream::adapter::strip_str(&text).to_string();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "warning: desk_orders_total: Folded");
-        assert_eq!(lines[2], "error: desk_orders_total: Help");
-        assert_eq!(lines[3], "  desk.rs:7: repair it");
+        assert_eq!(lines[4], "error: desk_orders_total: Help");
+        assert_eq!(lines[5], "  desk.rs:7: repair it");
         assert_eq!(
-            lines[6],
-            "code, catalogue, guide and scrape disagree: 1 errors, 1 warnings"
+            lines[8],
+            "code, catalogue, guide and scrape disagree: 1 error, 2 warnings"
         );
     }
 
