@@ -36,6 +36,7 @@ mod labels;
 mod order;
 pub mod performance;
 mod reject;
+mod risk;
 mod state_file;
 mod strategy;
 mod venue;
@@ -56,6 +57,12 @@ pub use crate::performance::{
     Money, Period, PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
 };
 pub use crate::reject::{RejectCodes, RejectReason};
+pub use crate::risk::{
+    BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand,
+    ConfidenceBands, DayTradeRule, DayTrades, Exit, ExitPlan, Funding, LimitHit, LimitName, Limits,
+    PdtAction, Risk, RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedLimits,
+    Trigger, limit,
+};
 pub use crate::state_file::StateFile;
 pub use crate::strategy::{Decided, Evaluation, Idea, Strategy, StrategyMetrics};
 pub use crate::venue::{Venue, VenueMetrics};
@@ -71,5 +78,6 @@ pub fn catalogue() -> Catalogue {
         performance::PortfolioMetrics::FAMILIES,
         performance::PortfolioMoneyMetrics::FAMILIES,
         performance::PortfolioStatisticsInfo::FAMILIES,
+        RiskMetrics::FAMILIES,
     ])
 }

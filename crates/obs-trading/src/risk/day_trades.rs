@@ -1,0 +1,585 @@
+//! Pattern day trading: counting day trades over five business days.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::error::positive;
+use crate::{BusinessDays, PdtAction, Risk, RiskError, Side};
+
+/// The numbers of the rule. The default is that of FINRA Rule 4210(f)(8)(B), as [`DayTrades`] cites it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DayTradeRule {
+    /// This many day trades in the window make a pattern: 4.
+    pub pattern: u32,
+    /// Length of the window in business days, the present one included: 5.
+    pub business_days: u32,
+    /// No pattern while day trades are no more than this share of all trades in the window: 0.06.
+    pub share: f64,
+    /// The rule does not restrict an account of at least this equity: 25,000 US dollars.
+    pub minimum_equity: f64,
+}
+
+impl Default for DayTradeRule {
+    fn default() -> Self {
+        Self {
+            pattern: 4,
+            business_days: 5,
+            share: 0.06,
+            minimum_equity: 25_000.0,
+        }
+    }
+}
+
+/// Counts the day trades of one account, and says before a trade whether it would be one too many.
+///
+/// ```
+/// use jiff::civil::date;
+/// use obs_trading::{BusinessDays, DayTradeRule, DayTrades, Risk, Side};
+///
+/// let mut account = DayTrades::new(&Risk::new(), "margin", DayTradeRule::default(), BusinessDays::weekdays());
+/// let monday = date(2026, 3, 2);
+/// for symbol in ["AAPL", "MSFT", "NVDA"] {
+///     account.fill(symbol, Side::Buy, 10.0, monday)?;
+///     account.check(symbol, Side::Sell, monday)?;
+///     account.fill(symbol, Side::Sell, 10.0, monday)?;
+/// }
+/// assert_eq!(account.remaining(monday), Some(0));
+///
+/// account.fill("AMD", Side::Buy, 10.0, monday)?;
+/// assert!(account.check("AMD", Side::Sell, monday).is_err());             // counted as avoided
+/// assert!(account.check("AMD", Side::Sell, date(2026, 3, 3)).is_ok());    // held overnight: no day trade
+/// assert_eq!(account.remaining(date(2026, 3, 9)), Some(3));               // Monday has left the window
+/// # Ok::<(), obs_trading::RiskError>(())
+/// ```
+///
+/// # The rule
+///
+/// FINRA Rule 4210(f)(8)(B), in our words: in a margin account, buying and selling the same security on the same day, or
+/// selling and buying it, is a day trade. It is none when a position held overnight is closed before any new trade that
+/// opens. Who makes four or more in five business days is a pattern day trader, unless they are no more than 6 % of all his
+/// trades in that time, and must then keep an equity of 25,000 US dollars or more.
+///
+/// Executions are counted by changes of direction, the method that FINRA Regulatory Notice 21-13 allows: however many
+/// executions open in a row, and however many close in a row after them, they are one day trade. Total trades are counted the
+/// same way, one for each run of executions in one direction in one symbol, so that an order filled in pieces does not water
+/// down the 6 %. Which executions were held overnight and which were not is not told apart: after any opening trade of the
+/// day, the next closing one completes a day trade.
+///
+/// **This rule is on its way out.** The SEC approved its removal on 14 April 2026 (release 34-105226, file
+/// SR-FINRA-2025-017, 91 FR 20731). Margin requirements for the exposure within a day take its place from 4 June 2026, and
+/// brokers may take until 20 October 2027 to change over (FINRA Regulatory Notice 26-10). Until your broker has, his count
+/// binds you; some count otherwise or keep limits of their own. Ask, and state his numbers in [`DayTradeRule`].
+///
+/// # Verdicts and counts
+///
+/// `risk_pdt_events_total` counts `avoided` for each check that refuses, `warned` when a day trade uses up the last free one,
+/// and `violated` for each that completes or continues a pattern. `risk_day_trades_remaining` moves with each fill and each
+/// [`advance`](Self::advance). It leaves the 6 % aside, and is `NaN` for an account that the rule does not restrict.
+///
+/// Events come in the order of their days. An event of an earlier day, of no business day, or of a quantity that is not a
+/// positive number is refused and changes nothing. Memory is bounded by the positions held, plus the symbols of the day.
+#[derive(Debug)]
+pub struct DayTrades {
+    risk: Risk,
+    account: Box<str>,
+    rule: DayTradeRule,
+    calendar: BusinessDays,
+    state: SavedDayTrades,
+}
+
+/// The state of [`DayTrades`] as it can be kept across a restart. Rule and calendar are not part of it: they are stated anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedDayTrades {
+    is_exempt: bool,
+    last: Option<Date>,
+    /// The days of the window on which something was traded, oldest first.
+    days: VecDeque<Tally>,
+    symbols: BTreeMap<Box<str>, Holding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Tally {
+    date: Date,
+    day_trades: u32,
+    trades: u32,
+}
+
+/// What is held of a symbol, and what was done with it on the last day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Holding {
+    /// Negative when short.
+    position: f64,
+    /// The direction of the day's last run of executions: 1 or −1; 0 before the first.
+    direction: i8,
+    /// Whether something was opened today that no closing run has followed.
+    opened_today: bool,
+}
+
+impl DayTrades {
+    /// An account that holds nothing and has traded nothing.
+    #[must_use]
+    pub fn new(risk: &Risk, account: &str, rule: DayTradeRule, calendar: BusinessDays) -> Self {
+        let day_trades = Self {
+            risk: risk.clone(),
+            account: account.into(),
+            rule,
+            calendar,
+            state: SavedDayTrades::default(),
+        };
+        day_trades.show();
+        day_trades
+    }
+
+    /// Takes a kept state up again.
+    #[must_use]
+    pub fn restore(mut self, saved: SavedDayTrades) -> Self {
+        self.state = saved;
+        self.show();
+        self
+    }
+
+    /// The state as it can be kept across a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedDayTrades {
+        self.state.clone()
+    }
+
+    /// Says what the account held before it was followed here; a short position is negative. It counts as held overnight.
+    pub fn hold(&mut self, symbol: &str, position: f64) -> Result<(), RiskError> {
+        if !position.is_finite() {
+            return Err(RiskError::NotFinite {
+                what: "the position",
+                value: position,
+            });
+        }
+        self.state.holding(symbol).position = position;
+        Ok(())
+    }
+
+    /// Says what the account's equity was at the close of the day before: at or above [`DayTradeRule::minimum_equity`] the
+    /// rule does not restrict it. One that is not a number restricts. Without a word, the account is restricted.
+    pub fn set_equity(&mut self, equity: f64) {
+        self.state.is_exempt = equity >= self.rule.minimum_equity;
+        self.show();
+    }
+
+    /// A new day begins. Not needed before a fill, but the day trades remaining are shown as of the last day told.
+    pub fn advance(&mut self, date: Date) -> Result<(), RiskError> {
+        if let Some(last) = self.state.last.filter(|last| date < *last) {
+            return Err(RiskError::OutOfOrder { date, last });
+        }
+        if self.state.last != Some(date) {
+            let start = self.window_start(date);
+            self.state.begin(date, start);
+        }
+        self.show();
+        Ok(())
+    }
+
+    /// Something was executed. Returns whether it completed a day trade.
+    ///
+    /// A fill larger than the position closes it and opens the rest the other way.
+    pub fn fill(
+        &mut self,
+        symbol: &str,
+        side: Side,
+        quantity: f64,
+        date: Date,
+    ) -> Result<bool, RiskError> {
+        let quantity = positive("the quantity", quantity)?;
+        if !self.calendar.contains(date) {
+            return Err(RiskError::NotABusinessDay { date });
+        }
+        self.advance(date)?;
+        let holding = self.state.holding(symbol);
+        let is_new_run = holding.turn(side);
+        let is_day_trade = holding.trade(side, quantity);
+        self.state
+            .count(date, u32::from(is_day_trade), u32::from(is_new_run));
+        if is_day_trade {
+            self.judge(date);
+        }
+        self.show();
+        Ok(is_day_trade)
+    }
+
+    /// Whether a fill of this side would complete a day trade.
+    #[must_use]
+    pub fn would_be_day_trade(&self, symbol: &str, side: Side, date: Date) -> bool {
+        self.state.last == Some(date)
+            && self
+                .state
+                .symbols
+                .get(symbol)
+                .is_some_and(|holding| holding.opened_today && holding.is_closed_by(side))
+    }
+
+    /// Refuses a fill of this side that would complete or continue a pattern. A refusal is counted as `avoided`.
+    pub fn check(&self, symbol: &str, side: Side, date: Date) -> Result<(), RiskError> {
+        if self.state.is_exempt || !self.would_be_day_trade(symbol, side, date) {
+            return Ok(());
+        }
+        let (day_trades, trades) = self.counts(date);
+        // The closing run is a trade of its own, for an opening one stands before it.
+        let (day_trades, trades) = (day_trades.saturating_add(1), trades.saturating_add(1));
+        if !self.rule.is_pattern(day_trades, trades) {
+            return Ok(());
+        }
+        self.risk.pdt(PdtAction::Avoided);
+        Err(RiskError::DayTrade {
+            symbol: symbol.into(),
+            day_trades,
+        })
+    }
+
+    /// The day trades in the window that ends with this day.
+    #[must_use]
+    pub fn day_trades(&self, date: Date) -> u32 {
+        self.counts(date).0
+    }
+
+    /// How many day trades are free on this day, the 6 % left aside; `None` for an account that the rule does not restrict.
+    #[must_use]
+    pub fn remaining(&self, date: Date) -> Option<u32> {
+        let free = self.rule.pattern.saturating_sub(1);
+        (!self.state.is_exempt).then(|| free.saturating_sub(self.day_trades(date)))
+    }
+
+    /// Whether the window that ends with this day holds a pattern of day trades, whatever the equity.
+    #[must_use]
+    pub fn is_pattern(&self, date: Date) -> bool {
+        let (day_trades, trades) = self.counts(date);
+        self.rule.is_pattern(day_trades, trades)
+    }
+
+    fn judge(&self, date: Date) {
+        if self.state.is_exempt {
+            return;
+        }
+        if self.is_pattern(date) {
+            self.risk.pdt(PdtAction::Violated);
+        } else if self.remaining(date) == Some(0) {
+            self.risk.pdt(PdtAction::Warned);
+        }
+    }
+
+    fn show(&self) {
+        let remaining = match self.state.last {
+            Some(date) => self.remaining(date),
+            None => self.remaining(Date::MIN),
+        };
+        self.risk.day_trades_remaining(&self.account, remaining);
+    }
+
+    /// Day trades and trades in the window.
+    fn counts(&self, date: Date) -> (u32, u32) {
+        let start = self.window_start(date);
+        let within = |day: &&Tally| start <= day.date && day.date <= date;
+        let days = self.state.days.iter().filter(within);
+        days.fold((0, 0), |(day_trades, trades), day| {
+            (
+                day_trades.saturating_add(day.day_trades),
+                trades.saturating_add(day.trades),
+            )
+        })
+    }
+
+    /// The first day of the window that ends with this one.
+    fn window_start(&self, date: Date) -> Date {
+        let last = if self.calendar.contains(date) {
+            date
+        } else {
+            self.calendar.before(date, 1)
+        };
+        self.calendar
+            .before(last, self.rule.business_days.saturating_sub(1))
+    }
+}
+
+impl DayTradeRule {
+    fn is_pattern(&self, day_trades: u32, trades: u32) -> bool {
+        // Not ">": a share that is not a number excuses nothing.
+        let is_few = f64::from(day_trades) <= self.share * f64::from(trades);
+        day_trades >= self.pattern && !is_few
+    }
+}
+
+impl SavedDayTrades {
+    fn holding(&mut self, symbol: &str) -> &mut Holding {
+        self.symbols.entry(symbol.into()).or_default()
+    }
+
+    /// A new day: what is held now was held overnight, and what lies before the window is forgotten.
+    fn begin(&mut self, date: Date, window_start: Date) {
+        self.last = Some(date);
+        self.symbols.retain(|_, holding| holding.position != 0.0);
+        for holding in self.symbols.values_mut() {
+            holding.direction = 0;
+            holding.opened_today = false;
+        }
+        while self.days.front().is_some_and(|day| day.date < window_start) {
+            self.days.pop_front();
+        }
+    }
+
+    fn count(&mut self, date: Date, day_trades: u32, trades: u32) {
+        match self.days.back_mut() {
+            Some(day) if day.date == date => {
+                day.day_trades = day.day_trades.saturating_add(day_trades);
+                day.trades = day.trades.saturating_add(trades);
+            }
+            _ => self.days.push_back(Tally {
+                date,
+                day_trades,
+                trades,
+            }),
+        }
+    }
+}
+
+/// What is left of a quantity after it was traded away again, where fractions of shares do not add up to zero.
+const ROUNDING: f64 = 1e-9;
+
+impl Holding {
+    /// Whether the execution starts a new run.
+    fn turn(&mut self, side: Side) -> bool {
+        let direction = if side == Side::Buy { 1 } else { -1 };
+        let is_new = self.direction != direction;
+        self.direction = direction;
+        is_new
+    }
+
+    /// Whether the execution completes a day trade.
+    fn trade(&mut self, side: Side, quantity: f64) -> bool {
+        let closes = self.is_closed_by(side);
+        let before = self.position;
+        self.position += side.sign() * quantity;
+        if self.position.abs() <= ROUNDING * quantity {
+            self.position = 0.0;
+        }
+        let is_day_trade = closes && self.opened_today;
+        let opens_the_other_way = closes && self.position * before < 0.0;
+        self.opened_today = if closes { opens_the_other_way } else { true };
+        is_day_trade
+    }
+
+    fn is_closed_by(&self, side: Side) -> bool {
+        self.position * side.sign() < 0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use Side::{Buy, Sell};
+    use jiff::civil::date;
+    use obs_core::TestRecorder;
+
+    use super::*;
+
+    struct Desk {
+        test: TestRecorder,
+        account: DayTrades,
+    }
+
+    fn desk(holidays: &[Date]) -> Desk {
+        let test = TestRecorder::new();
+        let calendar = BusinessDays::weekdays().holidays(holidays.iter().copied());
+        let account =
+            test.run(|| DayTrades::new(&Risk::new(), "margin", DayTradeRule::default(), calendar));
+        Desk { test, account }
+    }
+
+    impl Desk {
+        fn events(&self, action: &str) -> u64 {
+            self.test
+                .counter("risk_pdt_events_total", &[("action", action)])
+                .unwrap()
+        }
+
+        fn shown(&self) -> f64 {
+            self.test
+                .gauge("risk_day_trades_remaining", &[("account", "margin")])
+                .unwrap()
+        }
+
+        fn round_trip(&mut self, symbol: &str, date: Date) {
+            self.account.fill(symbol, Buy, 1.0, date).unwrap();
+            assert!(self.account.fill(symbol, Sell, 1.0, date).unwrap());
+        }
+    }
+
+    const MONDAY: Date = date(2026, 3, 2);
+
+    fn day_trades(fills: &[(&str, Side, f64)]) -> u32 {
+        let mut desk = desk(&[]);
+        for (symbol, side, quantity) in fills {
+            desk.account.fill(symbol, *side, *quantity, MONDAY).unwrap();
+        }
+        desk.account.day_trades(MONDAY)
+    }
+
+    #[test]
+    fn counts_changes_of_direction_as_the_notice_does() {
+        let abc = |fills: &[(Side, f64)]| {
+            let fills: Vec<_> = fills.iter().map(|fill| ("ABC", fill.0, fill.1)).collect();
+            day_trades(&fills)
+        };
+        assert_eq!(abc(&[(Buy, 250.0), (Buy, 250.0), (Sell, 500.0)]), 1);
+        let twice = [(Buy, 100.0), (Sell, 100.0), (Buy, 100.0), (Sell, 100.0)];
+        assert_eq!(abc(&twice), 2);
+        let in_pieces = [(Buy, 500.0), (Sell, 100.0), (Sell, 100.0), (Sell, 300.0)];
+        assert_eq!(abc(&in_pieces), 1);
+        let partly = [
+            (Buy, 250.0),
+            (Buy, 300.0),
+            (Buy, 100.0),
+            (Sell, 150.0),
+            (Sell, 175.0),
+        ];
+        assert_eq!(abc(&partly), 1);
+        let turned = [
+            (Buy, 199.0),
+            (Buy, 142.0),
+            (Sell, 1.0),
+            (Buy, 45.0),
+            (Sell, 100.0),
+            (Sell, 200.0),
+        ];
+        assert_eq!(abc(&turned), 2);
+        let two_symbols = [
+            ("ABC", Buy, 200.0),
+            ("XYZ", Buy, 100.0),
+            ("ABC", Sell, 100.0),
+            ("XYZ", Sell, 100.0),
+        ];
+        assert_eq!(day_trades(&two_symbols), 2);
+        // Short and back, and through zero: long, short, flat.
+        assert_eq!(abc(&[(Sell, 10.0), (Buy, 10.0)]), 1);
+        assert_eq!(abc(&[(Buy, 10.0), (Sell, 20.0), (Buy, 10.0)]), 2);
+    }
+
+    #[test]
+    fn what_was_held_overnight_may_be_closed_before_anything_is_opened() {
+        let mut account = desk(&[]).account;
+        account.hold("ABC", 100.0).unwrap();
+        account.fill("XYZ", Sell, 5.0, MONDAY).unwrap();
+        let tuesday = date(2026, 3, 3);
+        assert!(!account.would_be_day_trade("ABC", Sell, tuesday));
+        assert!(!account.fill("ABC", Sell, 100.0, tuesday).unwrap());
+        assert!(!account.fill("ABC", Buy, 100.0, tuesday).unwrap());
+        assert!(account.would_be_day_trade("ABC", Sell, tuesday));
+        assert!(account.fill("ABC", Sell, 100.0, tuesday).unwrap());
+        assert!(!account.fill("XYZ", Buy, 5.0, tuesday).unwrap()); // the short of yesterday
+    }
+
+    #[test]
+    fn overnight_shares_do_not_excuse_new_ones() {
+        let mut account = desk(&[]).account;
+        account.hold("ABC", 50.0).unwrap();
+        account.fill("ABC", Buy, 25.0, MONDAY).unwrap();
+        assert!(account.fill("ABC", Sell, 25.0, MONDAY).unwrap());
+    }
+
+    #[test]
+    fn the_window_is_five_business_days_over_weekend_and_holiday() {
+        let presidents_day = date(2026, 2, 16);
+        let mut desk = desk(&[presidents_day]);
+        desk.round_trip("A", date(2026, 2, 12)); // a Thursday
+        desk.round_trip("B", date(2026, 2, 13));
+        assert_eq!(desk.account.remaining(date(2026, 2, 13)), Some(1));
+        // Thursday, Friday, Tuesday, Wednesday, Thursday: still five days, a week later.
+        assert_eq!(desk.account.remaining(date(2026, 2, 19)), Some(1));
+        assert_eq!(desk.account.remaining(date(2026, 2, 20)), Some(2));
+        assert_eq!(desk.account.remaining(date(2026, 2, 21)), Some(2)); // Saturday: as Friday
+        assert_eq!(desk.account.remaining(date(2026, 2, 23)), Some(3));
+    }
+
+    #[test]
+    fn warns_avoids_and_counts_violations() {
+        let mut desk = desk(&[]);
+        assert_eq!(desk.shown(), 3.0);
+        for symbol in ["A", "B"] {
+            desk.round_trip(symbol, MONDAY);
+        }
+        assert_eq!((desk.shown(), desk.events("warned")), (1.0, 0));
+        desk.round_trip("C", MONDAY);
+        assert_eq!((desk.shown(), desk.events("warned")), (0.0, 1));
+        desk.account.fill("D", Buy, 1.0, MONDAY).unwrap();
+        let refused = desk.account.check("D", Sell, MONDAY).unwrap_err();
+        assert!(refused.to_string().contains("day trade 4 in the window"));
+        assert_eq!((desk.events("avoided"), desk.events("violated")), (1, 0));
+        desk.account.fill("D", Sell, 1.0, MONDAY).unwrap();
+        assert_eq!((desk.shown(), desk.events("violated")), (0.0, 1));
+        assert!(desk.account.is_pattern(MONDAY));
+        desk.account.advance(date(2026, 3, 9)).unwrap();
+        assert_eq!(desk.shown(), 3.0);
+    }
+
+    #[test]
+    fn enough_equity_lifts_the_restriction() {
+        let mut desk = desk(&[]);
+        desk.account.set_equity(25_000.0);
+        assert!(desk.shown().is_nan());
+        for symbol in ["A", "B", "C", "D"] {
+            desk.round_trip(symbol, MONDAY);
+        }
+        assert_eq!((desk.events("warned"), desk.events("violated")), (0, 0));
+        desk.account.set_equity(f64::NAN);
+        assert_eq!(desk.shown(), 0.0);
+    }
+
+    #[test]
+    fn few_day_trades_among_many_trades_are_no_pattern() {
+        let mut desk = desk(&[]);
+        for i in 0..60 {
+            let symbol = format!("S{i}");
+            desk.account.fill(&symbol, Buy, 1.0, MONDAY).unwrap();
+        }
+        for symbol in ["S0", "S1", "S2"] {
+            desk.account.fill(symbol, Sell, 1.0, MONDAY).unwrap();
+        }
+        // The fourth would be 4 of 64 trades, 6.25 %.
+        assert!(desk.account.check("S3", Sell, MONDAY).is_err());
+        for symbol in ["S60", "S61", "S62"] {
+            desk.account.fill(symbol, Buy, 1.0, MONDAY).unwrap();
+        }
+        // Now it is 4 of 67, 5.97 %.
+        desk.account.check("S3", Sell, MONDAY).unwrap();
+        desk.account.fill("S3", Sell, 1.0, MONDAY).unwrap();
+        assert!(!desk.account.is_pattern(MONDAY));
+        assert_eq!((desk.events("warned"), desk.events("violated")), (2, 0));
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_place() {
+        let mut account = desk(&[]).account;
+        account.fill("A", Buy, 1.0, date(2026, 3, 3)).unwrap();
+        let before = account.save();
+        let refused = [
+            account.fill("A", Sell, 1.0, MONDAY),
+            account.fill("A", Sell, 1.0, date(2026, 3, 7)),
+            account.fill("A", Sell, f64::NAN, date(2026, 3, 3)),
+            account.fill("A", Sell, 0.0, date(2026, 3, 3)),
+        ];
+        let texts = refused.map(|result| result.unwrap_err().to_string());
+        assert!(texts[0].starts_with("2026-03-02 comes before 2026-03-03"));
+        assert!(texts[1].starts_with("2026-03-07 is a weekend"));
+        assert!(texts[2].starts_with("the quantity is NaN"));
+        assert!(texts[3].starts_with("the quantity is 0"));
+        assert!(account.hold("A", f64::INFINITY).is_err());
+        assert_eq!(account.save(), before);
+    }
+
+    #[test]
+    fn fractions_of_a_share_add_up_to_nothing() {
+        let mut account = desk(&[]).account;
+        account.fill("A", Buy, 0.1, MONDAY).unwrap();
+        account.fill("A", Buy, 0.2, MONDAY).unwrap();
+        account.fill("A", Sell, 0.3, MONDAY).unwrap();
+        // Flat: the next sale opens a short position, and the next purchase closes it.
+        assert!(!account.fill("A", Sell, 1.0, MONDAY).unwrap());
+        assert!(account.fill("A", Buy, 1.0, MONDAY).unwrap());
+    }
+}

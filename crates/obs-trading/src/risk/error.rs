@@ -1,0 +1,145 @@
+//! What the risk values refuse, and why.
+
+use jiff::civil::Date;
+
+use crate::{ComplianceRule, LimitHit, RejectReason};
+
+/// A trade that a check refuses, or input that no check can judge.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RiskError {
+    /// A limit refuses the trade.
+    #[error(transparent)]
+    Limit(#[from] LimitHit),
+    /// The trade would be one day trade too many.
+    #[error(
+        "closing {symbol} today would be day trade {day_trades} in the window; keep it until the next day, or trade less often"
+    )]
+    DayTrade {
+        /// What would be closed.
+        symbol: Box<str>,
+        /// How many day trades the window would then hold.
+        day_trades: u32,
+    },
+    /// A rule of cash accounts refuses the trade.
+    #[error("the trade would break the cash-account rule {rule}; {}", wait(*.until))]
+    Compliance {
+        /// The rule.
+        rule: ComplianceRule,
+        /// The first day on which the trade is free, where waiting helps.
+        until: Option<Date>,
+    },
+    /// A number that must be positive and finite is not.
+    #[error("{what} is {value}, but must be a positive, finite number")]
+    NotPositive {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// A number that must be finite is not.
+    #[error("{what} is {value}, but must be a finite number")]
+    NotFinite {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// A distance from a price that leaves no price.
+    #[error(
+        "{what} is {value} of the price; it must leave a price above 0, so a falling price takes less than 1"
+    )]
+    NoPrice {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// Confidence bands that are out of order.
+    #[error(
+        "the confidence bands start at {medium} and {high}; state two numbers in 0..=1, the lower one first"
+    )]
+    Bands {
+        /// Where the medium band was to start.
+        medium: f64,
+        /// Where the high band was to start.
+        high: f64,
+    },
+    /// An amount of cents that is negative or too large to add up.
+    #[error(
+        "{what} of {cents} cents cannot be booked; amounts are at least 0 and totals fit in 63 bits"
+    )]
+    Amount {
+        /// What the amount is.
+        what: &'static str,
+        /// The amount.
+        cents: i64,
+    },
+    /// A withdrawal of more than the settled cash.
+    #[error(
+        "{asked} cents cannot be withdrawn: {settled} cents are settled; wait for the rest to settle"
+    )]
+    NotSettled {
+        /// What was asked for.
+        asked: i64,
+        /// What is there.
+        settled: i64,
+    },
+    /// A sale of more than is held; a cash account cannot sell short.
+    #[error(
+        "{asked} {symbol} cannot be sold: {held} are held; tell `hold` what the account held before"
+    )]
+    NotHeld {
+        /// What was to be sold.
+        symbol: Box<str>,
+        /// How much of it.
+        asked: f64,
+        /// How much is held.
+        held: f64,
+    },
+    /// An event of a day before the last one.
+    #[error(
+        "{date} comes before {last}, which was told already; tell events in the order of their days"
+    )]
+    OutOfOrder {
+        /// The day of the event.
+        date: Date,
+        /// The last day told.
+        last: Date,
+    },
+    /// A trade on a day that is no business day of the calendar.
+    #[error("{date} is a weekend or a holiday of the calendar; trades belong to business days")]
+    NotABusinessDay {
+        /// The day.
+        date: Date,
+    },
+}
+
+impl RiskError {
+    /// The same as the reason a trade is refused for, for [`Idea::reject`](crate::Idea::reject) and its kin.
+    #[must_use]
+    pub fn reason(&self) -> RejectReason {
+        match self {
+            Self::Limit(hit) => hit.reason,
+            Self::DayTrade { .. } | Self::Compliance { .. } => RejectReason::Compliance,
+            Self::NotSettled { .. } => RejectReason::InsufficientFunds,
+            Self::NotHeld { .. } => RejectReason::InvalidQuantity,
+            Self::NotABusinessDay { .. } => RejectReason::MarketClosed,
+            _ => RejectReason::Other,
+        }
+    }
+}
+
+fn wait(until: Option<Date>) -> String {
+    match until {
+        Some(date) => format!("it is free from {date} on"),
+        None => "it takes settled cash in the account first".to_owned(),
+    }
+}
+
+pub(crate) fn positive(what: &'static str, value: f64) -> Result<f64, RiskError> {
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(RiskError::NotPositive { what, value })
+    }
+}

@@ -1,0 +1,414 @@
+//! Limits that the desk's own loop enforces.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use obs_core::{Counter, Gauge};
+use serde::{Deserialize, Serialize};
+
+use super::error::positive;
+use crate::{RejectReason, Risk, RiskError};
+
+/// The known limits, by their names.
+pub mod limit {
+    /// The largest position, as a share of equity.
+    pub const MAX_POSITION: &str = "max_position";
+    /// The loss since the start of the day, as a share of the equity then.
+    pub const DAILY_LOSS: &str = "daily_loss";
+    /// The fall of equity below its peak, as a share of the peak.
+    pub const DRAWDOWN: &str = "drawdown";
+    /// All positions together, as a share of equity.
+    pub const EXPOSURE: &str = "exposure";
+
+    pub(super) const KNOWN: [&str; 4] = [MAX_POSITION, DAILY_LOSS, DRAWDOWN, EXPOSURE];
+}
+
+/// What a desk allows itself. It asks before a trade, tells what is used after it, and marks its equity; the verdicts are
+/// its own to follow.
+///
+/// ```
+/// use jiff::civil::date;
+/// use obs_trading::{Limits, Risk, RejectReason, limit};
+///
+/// let mut limits = Limits::new(&Risk::new())
+///     .max_position(0.10)?
+///     .daily_loss(0.03)?
+///     .own("sector_tech", 0.25)?;
+///
+/// limits.mark(date(2026, 3, 2), 100_000.0)?;                      // each bar: the account's equity
+/// limits.check(limit::MAX_POSITION, 9_000.0 / 100_000.0)?;        // before a trade: what would be used after it
+/// limits.observe(limit::MAX_POSITION, 0.09)?;                     // after it: what is used
+///
+/// let hit = limits.mark(date(2026, 3, 2), 96_000.0).unwrap_err(); // 4 % of the day's start are lost
+/// assert_eq!((&*hit.limit, hit.reason), ("daily_loss", RejectReason::DailyLossLimit));
+/// assert!(limits.check_losses().is_err());                        // and no trade is opened for the rest of the day
+/// # Ok::<(), obs_trading::RiskError>(())
+/// ```
+///
+/// # Headroom and verdict
+///
+/// The headroom is `1 − |used| / allowed`: 1 where nothing is used, 0 at the limit, negative beyond it. A limit refuses when
+/// its headroom is negative, so what is exactly at the limit is within it; a billionth of the limit counts as exactly, for
+/// dividing by equity costs as much. `used` counts by its magnitude: a short position uses what a long one does.
+///
+/// What cannot be judged is refused: a share that is not finite, losses before the first mark or after one that is not
+/// finite, and a limit that was never set, for a slip in a name must not open the gate. Its headroom is `NaN`.
+///
+/// # Hits
+///
+/// `risk_limit_hits_total` counts every refused check, and every time that what is *used* goes from within a limit to beyond
+/// it. A mark that finds the same limit still exceeded counts nothing.
+///
+/// # The day
+///
+/// The day's loss is measured from the last equity of the day before, so that what happens overnight belongs to the new
+/// day; on the first day from the first mark. The caller states the day in whatever time zone his trading day has. Marks of
+/// an earlier day than the last are left out. Peak and day are kept by [`save`](Self::save) across a restart.
+#[derive(Debug)]
+pub struct Limits {
+    risk: Risk,
+    entries: Vec<Limit>,
+    marks: Option<Marks>,
+}
+
+#[derive(Debug)]
+struct Limit {
+    name: Box<str>,
+    allowed: f64,
+    reason: RejectReason,
+    used: Option<f64>,
+    hits: Counter,
+    headroom: Gauge,
+}
+
+/// The account's equity as far as the loss limits need it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Marks {
+    day: Date,
+    /// The equity the day started with.
+    start: f64,
+    peak: f64,
+    last: f64,
+}
+
+/// The state of [`Limits`] as it can be kept across a restart. What is allowed is not part of it: that is stated anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedLimits {
+    marks: Option<Marks>,
+    used: BTreeMap<Box<str>, f64>,
+}
+
+/// A limit that refuses.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("limit {limit} allows {allowed} and {used} would be used; reduce the trade or wait")]
+pub struct LimitHit {
+    /// Its name.
+    pub limit: Box<str>,
+    /// What is used, or would be; `NaN` where that is undefined.
+    pub used: f64,
+    /// What is allowed; `NaN` for a limit that was never set.
+    pub allowed: f64,
+    /// The reason to refuse the trade for.
+    pub reason: RejectReason,
+}
+
+impl Limits {
+    /// No limits yet. The series of the four known ones exist from here on, at 0 hits and undefined headroom.
+    #[must_use]
+    pub fn new(risk: &Risk) -> Self {
+        for name in limit::KNOWN {
+            risk.metrics().limit_hits.of(name);
+            risk.metrics().headroom.of(name).set_undefined();
+        }
+        Self {
+            risk: risk.clone(),
+            entries: Vec::new(),
+            marks: None,
+        }
+    }
+
+    /// Allows a position this share of equity; `0.10` is 10 %.
+    pub fn max_position(self, share: f64) -> Result<Self, RiskError> {
+        self.set(limit::MAX_POSITION, share, RejectReason::PositionLimit)
+    }
+
+    /// Allows a day to lose this share of the equity it started with. [`mark`](Self::mark) says what is used.
+    pub fn daily_loss(self, share: f64) -> Result<Self, RiskError> {
+        self.set(limit::DAILY_LOSS, share, RejectReason::DailyLossLimit)
+    }
+
+    /// Allows equity to fall by this share of its peak. [`mark`](Self::mark) says what is used.
+    pub fn drawdown(self, share: f64) -> Result<Self, RiskError> {
+        self.set(limit::DRAWDOWN, share, RejectReason::DrawdownLimit)
+    }
+
+    /// Allows all positions together this share of equity; above 1 with leverage.
+    pub fn exposure(self, share: f64) -> Result<Self, RiskError> {
+        self.set(limit::EXPOSURE, share, RejectReason::ExposureLimit)
+    }
+
+    /// A limit of the desk's own, in any unit. Its trades are refused for [`RejectReason::Other`].
+    pub fn own(self, name: &str, allowed: f64) -> Result<Self, RiskError> {
+        self.set(name, allowed, RejectReason::Other)
+    }
+
+    /// Whether this much may be used, before it is. A refusal is counted; the headroom stays, for nothing has happened yet.
+    pub fn check(&self, limit: &str, used: f64) -> Result<(), LimitHit> {
+        let Some(limit) = self.find(limit) else {
+            return Err(self.unknown(limit, used));
+        };
+        let verdict = limit.judge(used);
+        if verdict.is_err() {
+            limit.hits.increment(1);
+        }
+        verdict
+    }
+
+    /// Whether the losses of the last [`mark`](Self::mark) allow a trade. A refusal is counted.
+    pub fn check_losses(&self) -> Result<(), LimitHit> {
+        for name in [limit::DAILY_LOSS, limit::DRAWDOWN] {
+            if let Some(limit) = self.find(name) {
+                self.check(name, limit.used.unwrap_or(f64::NAN))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says how much is used now. Moves the headroom and gives the verdict; what goes beyond the limit is counted once.
+    pub fn observe(&mut self, limit: &str, used: f64) -> Result<(), LimitHit> {
+        match self.entries.iter_mut().find(|known| *known.name == *limit) {
+            Some(limit) => limit.observe(used),
+            None => Err(self.unknown(limit, used)),
+        }
+    }
+
+    /// Says what the account is worth now, in its currency. Moves the headroom of `daily_loss` and `drawdown` where they are
+    /// set, and gives their verdict.
+    ///
+    /// An equity that is not finite leaves the losses undefined, and so refused, until the next mark. So does a day that
+    /// started, or a peak that stands, at 0 or below.
+    pub fn mark(&mut self, day: Date, equity: f64) -> Result<(), LimitHit> {
+        if self.marks.is_none_or(|marks| day >= marks.day) {
+            if equity.is_finite() {
+                self.marks = Some(Marks::next(self.marks, day, equity));
+            }
+            self.set_losses(equity);
+        }
+        self.verdict_of_losses()
+    }
+
+    /// Says that money was paid in, or taken out where negative: it is neither gain nor loss, so the day's start and the
+    /// peak move with it.
+    pub fn cash_flow(&mut self, amount: f64) -> Result<(), RiskError> {
+        if !amount.is_finite() {
+            return Err(RiskError::NotFinite {
+                what: "the cash flow",
+                value: amount,
+            });
+        }
+        if let Some(marks) = &mut self.marks {
+            marks.start += amount;
+            marks.peak += amount;
+            marks.last += amount;
+            let equity = marks.last;
+            self.set_losses(equity);
+        }
+        Ok(())
+    }
+
+    /// What is left of a limit: `1 − |used| / allowed`. `None` where it is undefined, or not set.
+    #[must_use]
+    pub fn headroom(&self, limit: &str) -> Option<f64> {
+        let limit = self.find(limit)?;
+        let left = headroom(limit.used?, limit.allowed);
+        left.is_finite().then_some(left)
+    }
+
+    /// The state as it can be kept across a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedLimits {
+        let used = |limit: &Limit| limit.used.map(|used| (limit.name.clone(), used));
+        SavedLimits {
+            marks: self.marks,
+            used: self.entries.iter().filter_map(used).collect(),
+        }
+    }
+
+    /// Takes a kept state up again, once the limits are set. What it says of limits that are set no longer is left out.
+    #[must_use]
+    pub fn restore(mut self, saved: &SavedLimits) -> Self {
+        self.marks = saved.marks;
+        for limit in &mut self.entries {
+            limit.used = saved.used.get(&limit.name).copied();
+            limit.show();
+        }
+        self
+    }
+
+    fn set(mut self, name: &str, allowed: f64, reason: RejectReason) -> Result<Self, RiskError> {
+        let allowed = positive("a limit", allowed)?;
+        self.entries.retain(|known| *known.name != *name);
+        let metrics = self.risk.metrics();
+        let limit = Limit {
+            name: name.into(),
+            allowed,
+            reason,
+            used: None,
+            hits: metrics.limit_hits.of(name).clone(),
+            headroom: metrics.headroom.of(name).clone(),
+        };
+        limit.show();
+        self.entries.push(limit);
+        Ok(self)
+    }
+
+    fn find(&self, name: &str) -> Option<&Limit> {
+        self.entries.iter().find(|known| *known.name == *name)
+    }
+
+    fn unknown(&self, limit: &str, used: f64) -> LimitHit {
+        self.risk.limit_hit(limit);
+        LimitHit {
+            limit: limit.into(),
+            used,
+            allowed: f64::NAN,
+            reason: RejectReason::Other,
+        }
+    }
+
+    fn set_losses(&mut self, equity: f64) {
+        let (day, peak) = match self.marks {
+            Some(marks) => (loss(marks.start, equity), loss(marks.peak, equity)),
+            None => (f64::NAN, f64::NAN),
+        };
+        for (name, used) in [(limit::DAILY_LOSS, day), (limit::DRAWDOWN, peak)] {
+            if self.find(name).is_some() {
+                // The verdict is asked for afterwards, of both.
+                let _ = self.observe(name, used);
+            }
+        }
+    }
+
+    fn verdict_of_losses(&self) -> Result<(), LimitHit> {
+        let mut losses = [limit::DAILY_LOSS, limit::DRAWDOWN]
+            .into_iter()
+            .filter_map(|name| self.find(name));
+        losses.try_for_each(|limit| limit.judge(limit.used.unwrap_or(f64::NAN)))
+    }
+}
+
+impl Limit {
+    fn judge(&self, used: f64) -> Result<(), LimitHit> {
+        // Not "is it negative": what is undefined is refused, too.
+        if headroom(used, self.allowed) >= 0.0 {
+            return Ok(());
+        }
+        Err(LimitHit {
+            limit: self.name.clone(),
+            used,
+            allowed: self.allowed,
+            reason: self.reason,
+        })
+    }
+
+    fn observe(&mut self, used: f64) -> Result<(), LimitHit> {
+        let was_beyond = self.is_beyond();
+        self.used = used.is_finite().then_some(used);
+        if self.is_beyond() && !was_beyond {
+            self.hits.increment(1);
+        }
+        self.show();
+        self.judge(used)
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.used
+            .is_some_and(|used| headroom(used, self.allowed) < 0.0)
+    }
+
+    fn show(&self) {
+        match self.used {
+            Some(used) => self.headroom.set(headroom(used, self.allowed)),
+            None => self.headroom.set_undefined(),
+        }
+    }
+}
+
+impl Marks {
+    fn next(before: Option<Self>, day: Date, equity: f64) -> Self {
+        let Some(before) = before else {
+            return Self {
+                day,
+                start: equity,
+                peak: equity,
+                last: equity,
+            };
+        };
+        Self {
+            day,
+            start: if day > before.day {
+                before.last
+            } else {
+                before.start
+            },
+            peak: before.peak.max(equity),
+            last: equity,
+        }
+    }
+}
+
+/// What is lost of a base, as a share of it; 0 for a gain.
+fn loss(base: f64, equity: f64) -> f64 {
+    if base > 0.0 && equity.is_finite() {
+        ((base - equity) / base).max(0.0)
+    } else {
+        f64::NAN
+    }
+}
+
+/// How close to the limit counts as at it: dividing by equity is no more exact.
+const ROUNDING: f64 = 1e-9;
+
+/// `1 − |used| / allowed`; `NaN` where that is undefined.
+pub(crate) fn headroom(used: f64, allowed: f64) -> f64 {
+    let left = 1.0 - used.abs() / allowed;
+    if !(left.is_finite() && allowed > 0.0) {
+        f64::NAN
+    } else if left.abs() <= ROUNDING {
+        0.0
+    } else {
+        left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headroom_is_what_is_left() {
+        assert_eq!(headroom(0.0, 0.1), 1.0);
+        assert_eq!(headroom(0.05, 0.1), 0.5);
+        assert_eq!(headroom(-0.05, 0.1), 0.5);
+        assert_eq!(headroom(0.2, 0.1), -1.0);
+        assert_eq!(headroom(0.1 + 1e-17, 0.1), 0.0);
+        for (used, allowed) in [
+            (f64::NAN, 1.0),
+            (f64::INFINITY, 1.0),
+            (1.0, 0.0),
+            (1.0, -1.0),
+            (1.0, f64::NAN),
+        ] {
+            assert!(headroom(used, allowed).is_nan(), "{used} of {allowed}");
+        }
+    }
+
+    #[test]
+    fn losses_are_shares_of_where_they_start() {
+        assert_eq!(loss(100.0, 75.0), 0.25);
+        assert_eq!(loss(100.0, 125.0), 0.0);
+        assert_eq!(loss(100.0, -50.0), 1.5);
+        assert!(loss(0.0, 10.0).is_nan() && loss(-1.0, 10.0).is_nan());
+        assert!(loss(100.0, f64::INFINITY).is_nan());
+    }
+}

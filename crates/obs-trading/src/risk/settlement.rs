@@ -1,0 +1,817 @@
+//! Cash accounts: what has settled, and what may be sold without breaking a rule.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::error::positive;
+use crate::{BusinessDays, ComplianceAction, ComplianceRule, Risk, RiskError};
+
+/// The numbers of the rules. The default is that of US equities today, as [`CashAccount`] cites it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CashRule {
+    /// Business days from a trade to its settlement: 1; it was 2 until 27 May 2024.
+    pub settlement_days: u32,
+    /// Calendar days a free ride freezes the account for: 90.
+    pub freeze_days: u32,
+}
+
+impl Default for CashRule {
+    fn default() -> Self {
+        Self {
+            settlement_days: 1,
+            freeze_days: 90,
+        }
+    }
+}
+
+/// A cash account: what has settled, what has not, and with what each position was paid.
+///
+/// Money is in whole cents of the account's one currency, so that it adds up exactly.
+///
+/// ```
+/// use jiff::civil::date;
+/// use obs_trading::{BusinessDays, CashAccount, CashRule, Risk};
+///
+/// let mut account = CashAccount::new(&Risk::new(), CashRule::default(), BusinessDays::weekdays());
+/// let (friday, monday) = (date(2026, 3, 6), date(2026, 3, 9));
+/// account.hold("XYZ", 100.0)?;
+/// account.sell("XYZ", 100.0, 1_000_000, friday)?;                     // 10,000.00, settled on Monday
+/// assert_eq!((account.settled(friday), account.unsettled(friday)), (0, 1_000_000));
+///
+/// let funding = account.check_buy(1_000_000, friday)?;                 // allowed, with unsettled funds
+/// assert_eq!(funding.hold_until, Some(monday));
+/// account.buy("ABC", 50.0, 1_000_000, friday)?;                        // counted as warned
+/// assert!(account.check_sell("ABC", 50.0, friday).is_err());           // good faith: counted as blocked
+/// assert!(account.check_sell("ABC", 50.0, monday).is_ok());
+/// # Ok::<(), obs_trading::RiskError>(())
+/// ```
+///
+/// # The rules
+///
+/// A trade settles one business day after it was made since 28 May 2024 (SEC Rule 15c6-1, 17 CFR 240.15c6-1). Regulation T
+/// (12 CFR 220.8) lets a cash account buy with funds it has, or on the agreement to pay in full before selling and without
+/// meaning to sell first. What was sold before it was paid for takes the privilege of paying later away for 90 calendar days.
+/// In the words brokers use:
+///
+/// - **Good faith** ([`ComplianceRule::GoodFaith`]): what was bought with the proceeds of a sale is sold before those
+///   proceeds have settled. On the day they settle, it may be sold.
+/// - **Free riding** ([`ComplianceRule::FreeRiding`]): what was bought without the money to pay for it is sold before it is
+///   paid for. The account is frozen: it may buy with settled cash only.
+/// - **Unsettled funds** ([`ComplianceRule::UnsettledFunds`]): a purchase is paid from a sale that settles after the payment
+///   was due (a "cash liquidation"), or with unsettled funds while the account is frozen.
+///
+/// How many good-faith violations restrict an account is each broker's own policy and not kept here; tell what he does with
+/// [`freeze`](Self::freeze). Regulation T spares an account the freeze whose payment arrives in time after all; here the
+/// sale decides, which is the stricter reading, and `freeze` takes it back.
+///
+/// # How money moves
+///
+/// A purchase is paid at once: from settled cash, then from the unsettled proceeds that settle first, and the rest is owed
+/// until it is due, on the purchase's settlement day. Money that comes in, by deposit or sale, pays what is owed first, the
+/// oldest purchase before the others. Sold first is what was bought first. So at any time
+///
+/// > settled + unsettled − owed = deposits − withdrawals + sales − purchases
+///
+/// # Verdicts and counts
+///
+/// `risk_compliance_events_total` counts `blocked` for each check that refuses, `warned` for each purchase that settled
+/// cash does not cover, and `violated` for each rule that a purchase or sale broke. [`buy`](Self::buy) and
+/// [`sell`](Self::sell) say what happened and so never refuse because of a rule.
+///
+/// Events come in the order of their days, trades on business days. What cannot be booked is refused and changes nothing.
+#[derive(Debug)]
+pub struct CashAccount {
+    risk: Risk,
+    rule: CashRule,
+    calendar: BusinessDays,
+    state: SavedCashAccount,
+}
+
+/// The state of [`CashAccount`] as it can be kept across a restart. Rule and calendar are not part of it: they are stated
+/// anew.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SavedCashAccount {
+    last: Option<Date>,
+    settled: i64,
+    /// Proceeds on their way that no purchase has used, by the day they settle.
+    pending: Vec<Pending>,
+    /// What is held, the oldest purchase first. A lot that was sold before it was paid for stays until it is.
+    lots: Vec<Lot>,
+    frozen_until: Option<Date>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pending {
+    settles: Date,
+    cents: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Lot {
+    symbol: Box<str>,
+    quantity: f64,
+    /// When the last of the funds it was paid with settles.
+    free_from: Option<Date>,
+    owed: i64,
+    due: Option<Date>,
+}
+
+/// How a purchase is paid, in cents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Funding {
+    /// From settled cash.
+    pub settled: i64,
+    /// From proceeds that have not settled.
+    pub unsettled: i64,
+    /// Not yet.
+    pub owed: i64,
+    /// Before this day a sale of what is bought would break the good-faith rule; `None` where no unsettled funds are used.
+    pub hold_until: Option<Date>,
+}
+
+impl CashAccount {
+    /// An account without cash or positions.
+    #[must_use]
+    pub fn new(risk: &Risk, rule: CashRule, calendar: BusinessDays) -> Self {
+        Self {
+            risk: risk.clone(),
+            rule,
+            calendar,
+            state: SavedCashAccount::default(),
+        }
+    }
+
+    /// Takes a kept state up again.
+    #[must_use]
+    pub fn restore(mut self, saved: SavedCashAccount) -> Self {
+        self.state = saved;
+        self
+    }
+
+    /// The state as it can be kept across a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedCashAccount {
+        self.state.clone()
+    }
+
+    /// Says what the account held before it was followed here, paid for in full.
+    pub fn hold(&mut self, symbol: &str, quantity: f64) -> Result<(), RiskError> {
+        let quantity = positive("the quantity", quantity)?;
+        let lot = Lot {
+            symbol: symbol.into(),
+            quantity,
+            free_from: None,
+            owed: 0,
+            due: None,
+        };
+        self.state.add(lot, Date::MIN);
+        Ok(())
+    }
+
+    /// Cash that can be used at once was paid in.
+    pub fn deposit(&mut self, cents: i64, date: Date) -> Result<(), RiskError> {
+        self.check_income("the deposit", cents)?;
+        self.advance(date)?;
+        let (rest, _) = self.state.pay(cents, None);
+        self.state.settled += rest;
+        Ok(())
+    }
+
+    /// Settled cash was taken out.
+    pub fn withdraw(&mut self, cents: i64, date: Date) -> Result<(), RiskError> {
+        amount("the withdrawal", cents)?;
+        self.check_order(date)?;
+        let settled = self.settled(date);
+        if cents > settled {
+            return Err(RiskError::NotSettled {
+                asked: cents,
+                settled,
+            });
+        }
+        self.advance(date)?;
+        self.state.settled -= cents;
+        Ok(())
+    }
+
+    /// Something was bought for this cost, fees included. Returns how it was paid.
+    pub fn buy(
+        &mut self,
+        symbol: &str,
+        quantity: f64,
+        cost: i64,
+        date: Date,
+    ) -> Result<Funding, RiskError> {
+        let quantity = positive("the quantity", quantity)?;
+        self.check_cost(cost)?;
+        self.check_trade_day(date)?;
+        self.advance(date)?;
+        let funding = self.state.take(cost, date);
+        let lot = Lot {
+            symbol: symbol.into(),
+            quantity,
+            free_from: funding.hold_until,
+            owed: funding.owed,
+            due: (funding.owed > 0).then(|| self.settlement_of(date)),
+        };
+        self.state.add(lot, date);
+        if funding.settled < cost {
+            let action = if self.is_frozen(date) {
+                ComplianceAction::Violated
+            } else {
+                ComplianceAction::Warned
+            };
+            self.risk.compliance(ComplianceRule::UnsettledFunds, action);
+        }
+        Ok(funding)
+    }
+
+    /// Something was sold for these proceeds, fees taken off. Returns the rules that this broke, each once.
+    pub fn sell(
+        &mut self,
+        symbol: &str,
+        quantity: f64,
+        proceeds: i64,
+        date: Date,
+    ) -> Result<Vec<ComplianceRule>, RiskError> {
+        let quantity = positive("the quantity", quantity)?;
+        self.check_income("the proceeds", proceeds)?;
+        self.check_trade_day(date)?;
+        let held = self.state.held(symbol);
+        if quantity > held * (1.0 + ROUNDING) {
+            return Err(RiskError::NotHeld {
+                symbol: symbol.into(),
+                asked: quantity,
+                held,
+            });
+        }
+        self.advance(date)?;
+        let mut broken: Vec<_> = self.state.broken_by(symbol, quantity, date).collect();
+        self.state.remove(symbol, quantity);
+        let settles = self.settlement_of(date);
+        let rest = self.state.pay_own(symbol, proceeds);
+        let (rest, is_late) = self.state.pay(rest, Some(settles));
+        if is_late {
+            broken.push(ComplianceRule::UnsettledFunds);
+        }
+        self.state.receive(rest, settles);
+        self.state.settle(date);
+        if broken.contains(&ComplianceRule::FreeRiding) {
+            let until = add_days(date, self.rule.freeze_days);
+            self.freeze(self.state.frozen_until.max(Some(until)));
+        }
+        for rule in &broken {
+            self.risk.compliance(*rule, ComplianceAction::Violated);
+        }
+        Ok(broken)
+    }
+
+    /// How a purchase of this cost would be paid. Refuses what the account's cash, settled and not, does not cover; while it
+    /// is frozen, what settled cash does not. A refusal is counted as `blocked`.
+    pub fn check_buy(&self, cost: i64, date: Date) -> Result<Funding, RiskError> {
+        amount("the cost", cost)?;
+        let funding = self.state.fund(cost, date);
+        let is_frozen = self.is_frozen(date);
+        if funding.owed == 0 && !(is_frozen && funding.unsettled > 0) {
+            return Ok(funding);
+        }
+        // Waiting helps where the money is on its way.
+        let until = (funding.owed == 0).then_some(funding.hold_until).flatten();
+        Err(self.block(ComplianceRule::UnsettledFunds, until))
+    }
+
+    /// Refuses a sale that would break the good-faith rule or be a free ride. A refusal is counted as `blocked`. Whether
+    /// that much is held is not checked.
+    pub fn check_sell(&self, symbol: &str, quantity: f64, date: Date) -> Result<(), RiskError> {
+        let quantity = positive("the quantity", quantity)?;
+        let mut broken = self.state.broken_by(symbol, quantity, date);
+        match broken.next() {
+            None => Ok(()),
+            Some(ComplianceRule::GoodFaith) => {
+                let until = self.state.free_from(symbol, quantity);
+                Err(self.block(ComplianceRule::GoodFaith, until))
+            }
+            Some(rule) => Err(self.block(rule, None)),
+        }
+    }
+
+    /// Says that the broker restricts the account to settled cash through this day, or with `None` that he does no longer.
+    pub fn freeze(&mut self, until: Option<Date>) {
+        self.state.frozen_until = until;
+    }
+
+    /// Whether the account may buy with settled cash only.
+    #[must_use]
+    pub fn is_frozen(&self, date: Date) -> bool {
+        self.state.frozen_until.is_some_and(|until| date <= until)
+    }
+
+    /// The cash that has settled by this day and is not used, in cents.
+    #[must_use]
+    pub fn settled(&self, date: Date) -> i64 {
+        self.state.settled + self.state.pending_by(|settles| settles <= date)
+    }
+
+    /// The proceeds that have not settled by this day and are not used, in cents.
+    #[must_use]
+    pub fn unsettled(&self, date: Date) -> i64 {
+        self.state.pending_by(|settles| settles > date)
+    }
+
+    /// What purchases still cost that nothing has paid for, in cents.
+    #[must_use]
+    pub fn owed(&self) -> i64 {
+        self.state.lots.iter().map(|lot| lot.owed).sum()
+    }
+
+    /// How much of a symbol is held.
+    #[must_use]
+    pub fn held(&self, symbol: &str) -> f64 {
+        self.state.held(symbol)
+    }
+
+    fn block(&self, rule: ComplianceRule, until: Option<Date>) -> RiskError {
+        self.risk.compliance(rule, ComplianceAction::Blocked);
+        RiskError::Compliance { rule, until }
+    }
+
+    fn settlement_of(&self, date: Date) -> Date {
+        self.calendar.after(date, self.rule.settlement_days)
+    }
+
+    fn check_order(&self, date: Date) -> Result<(), RiskError> {
+        match self.state.last {
+            Some(last) if date < last => Err(RiskError::OutOfOrder { date, last }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_trade_day(&self, date: Date) -> Result<(), RiskError> {
+        if self.calendar.contains(date) {
+            self.check_order(date)
+        } else {
+            Err(RiskError::NotABusinessDay { date })
+        }
+    }
+
+    /// Whether the cash can take it: what is settled and pending adds up without overflow, always.
+    fn check_income(&self, what: &'static str, cents: i64) -> Result<(), RiskError> {
+        amount(what, cents)?;
+        let cash = self.state.settled + self.state.pending_by(|_| true);
+        match cash.checked_add(cents) {
+            Some(_) => Ok(()),
+            None => Err(RiskError::Amount { what, cents }),
+        }
+    }
+
+    /// The same for what is owed.
+    fn check_cost(&self, cents: i64) -> Result<(), RiskError> {
+        let what = "the cost";
+        amount(what, cents)?;
+        match self.owed().checked_add(cents) {
+            Some(_) => Ok(()),
+            None => Err(RiskError::Amount { what, cents }),
+        }
+    }
+
+    fn advance(&mut self, date: Date) -> Result<(), RiskError> {
+        self.check_order(date)?;
+        self.state.last = Some(date);
+        self.state.settle(date);
+        Ok(())
+    }
+}
+
+impl SavedCashAccount {
+    fn settle(&mut self, date: Date) {
+        self.settled += self.pending_by(|settles| settles <= date);
+        self.pending.retain(|pending| pending.settles > date);
+    }
+
+    fn pending_by(&self, counts: impl Fn(Date) -> bool) -> i64 {
+        let counted = self
+            .pending
+            .iter()
+            .filter(|pending| counts(pending.settles));
+        counted.map(|pending| pending.cents).sum()
+    }
+
+    /// Events come in the order of their days, so pending proceeds stay in the order they settle.
+    fn receive(&mut self, cents: i64, settles: Date) {
+        match self.pending.last_mut() {
+            Some(last) if last.settles == settles => last.cents += cents,
+            _ if cents > 0 => self.pending.push(Pending { settles, cents }),
+            _ => {}
+        }
+    }
+
+    /// How a cost would be paid on this day.
+    fn fund(&self, cost: i64, date: Date) -> Funding {
+        let available = self.settled + self.pending_by(|settles| settles <= date);
+        let mut funding = Funding {
+            settled: available.min(cost),
+            unsettled: 0,
+            owed: cost - available.min(cost),
+            hold_until: None,
+        };
+        for pending in self.pending.iter().filter(|pending| pending.settles > date) {
+            let used = pending.cents.min(funding.owed);
+            if used > 0 {
+                funding.unsettled += used;
+                funding.owed -= used;
+                funding.hold_until = Some(pending.settles);
+            }
+        }
+        funding
+    }
+
+    /// Pays a cost; the day's proceeds are settled already.
+    fn take(&mut self, cost: i64, date: Date) -> Funding {
+        let funding = self.fund(cost, date);
+        self.settled -= funding.settled;
+        let mut rest = funding.unsettled;
+        for pending in &mut self.pending {
+            let used = pending.cents.min(rest);
+            pending.cents -= used;
+            rest -= used;
+        }
+        self.pending.retain(|pending| pending.cents > 0);
+        funding
+    }
+
+    /// Adds a lot, or adds it to the symbol's newest one where both are free to sell: nothing tells them apart any more.
+    fn add(&mut self, lot: Lot, date: Date) {
+        let newest = self.lots.iter_mut().rfind(|held| held.symbol == lot.symbol);
+        match newest {
+            Some(newest) if newest.is_free(date) && lot.is_free(date) => {
+                newest.quantity += lot.quantity;
+            }
+            _ => self.lots.push(lot),
+        }
+    }
+
+    fn held(&self, symbol: &str) -> f64 {
+        self.of(symbol).map(|lot| lot.quantity).sum()
+    }
+
+    fn of(&self, symbol: &str) -> impl Iterator<Item = &Lot> {
+        self.lots.iter().filter(move |lot| *lot.symbol == *symbol)
+    }
+
+    /// The lots that a sale of this quantity takes from, the oldest first.
+    fn sold(&self, symbol: &str, quantity: f64) -> impl Iterator<Item = &Lot> {
+        let mut rest = quantity;
+        self.of(symbol)
+            .filter(|lot| lot.quantity > 0.0)
+            .take_while(move |lot| {
+                let takes = rest > ROUNDING * quantity;
+                rest -= lot.quantity;
+                takes
+            })
+    }
+
+    /// The rules that a sale would break: free riding, which is the graver, before good faith.
+    fn broken_by(
+        &self,
+        symbol: &str,
+        quantity: f64,
+        date: Date,
+    ) -> impl Iterator<Item = ComplianceRule> {
+        let free_riding = self.sold(symbol, quantity).any(|lot| lot.owed > 0);
+        let good_faith = self
+            .sold(symbol, quantity)
+            .any(|lot| lot.owed == 0 && !lot.is_free(date));
+        let rules = [
+            free_riding.then_some(ComplianceRule::FreeRiding),
+            good_faith.then_some(ComplianceRule::GoodFaith),
+        ];
+        rules.into_iter().flatten()
+    }
+
+    /// The first day on which a sale of this quantity breaks no good-faith rule.
+    fn free_from(&self, symbol: &str, quantity: f64) -> Option<Date> {
+        let days = self.sold(symbol, quantity).map(|lot| lot.free_from);
+        days.max().flatten()
+    }
+
+    /// Takes a quantity from the oldest lots. A lot that is owed for stays, empty, until it is paid.
+    fn remove(&mut self, symbol: &str, quantity: f64) {
+        let mut rest = quantity;
+        for lot in self.lots.iter_mut().filter(|lot| *lot.symbol == *symbol) {
+            let taken = lot.quantity.min(rest);
+            rest -= taken;
+            lot.quantity -= taken;
+            if lot.quantity <= ROUNDING * quantity {
+                lot.quantity = 0.0;
+            }
+            if taken > 0.0 && lot.owed > 0 {
+                // Sold unpaid: its own proceeds pay for it, and nothing is late about that any more.
+                lot.due = None;
+            }
+        }
+        self.drop_spent();
+    }
+
+    /// Pays for what was sold unpaid from its own proceeds. Returns what is left of them.
+    fn pay_own(&mut self, symbol: &str, cents: i64) -> i64 {
+        let mut rest = cents;
+        for lot in self.lots.iter_mut().filter(|lot| *lot.symbol == *symbol) {
+            if lot.due.is_none() {
+                rest = lot.pay(rest);
+            }
+        }
+        self.drop_spent();
+        rest
+    }
+
+    /// Pays what is owed, the oldest purchase first, with money that is there or settles on a day. Returns what is left, and
+    /// whether a payment was due before its money settles.
+    fn pay(&mut self, cents: i64, settles: Option<Date>) -> (i64, bool) {
+        let (mut rest, mut is_late) = (cents, false);
+        for lot in self.lots.iter_mut().filter(|lot| lot.owed > 0) {
+            if rest == 0 {
+                break;
+            }
+            rest = lot.pay(rest);
+            if settles.is_some() {
+                is_late |= lot.due.is_some() && settles > lot.due;
+                lot.free_from = lot.free_from.max(settles);
+            }
+        }
+        self.drop_spent();
+        (rest, is_late)
+    }
+
+    fn drop_spent(&mut self) {
+        self.lots.retain(|lot| lot.quantity > 0.0 || lot.owed > 0);
+    }
+}
+
+/// How much of a quantity may be left where fractions of shares do not add up.
+const ROUNDING: f64 = 1e-9;
+
+impl Lot {
+    fn is_free(&self, date: Date) -> bool {
+        self.owed == 0 && self.free_from.is_none_or(|from| from <= date)
+    }
+
+    /// Pays what is owed from this money and returns the rest of it.
+    fn pay(&mut self, cents: i64) -> i64 {
+        let paid = self.owed.min(cents);
+        self.owed -= paid;
+        cents - paid
+    }
+}
+
+fn amount(what: &'static str, cents: i64) -> Result<(), RiskError> {
+    if cents >= 0 {
+        Ok(())
+    } else {
+        Err(RiskError::Amount { what, cents })
+    }
+}
+
+/// At the end of the calendar, the year 9999, adding stops.
+fn add_days(date: Date, days: u32) -> Date {
+    date.checked_add(jiff::Span::new().days(days))
+        .unwrap_or(Date::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ComplianceRule::{FreeRiding, GoodFaith, UnsettledFunds};
+    use jiff::civil::date;
+    use obs_core::TestRecorder;
+
+    use super::*;
+
+    struct Desk {
+        test: TestRecorder,
+        account: CashAccount,
+    }
+
+    fn desk_with(rule: CashRule, holidays: &[Date]) -> Desk {
+        let test = TestRecorder::new();
+        let calendar = BusinessDays::weekdays().holidays(holidays.iter().copied());
+        let account = test.run(|| CashAccount::new(&Risk::new(), rule, calendar));
+        Desk { test, account }
+    }
+
+    fn desk() -> Desk {
+        desk_with(CashRule::default(), &[])
+    }
+
+    impl Desk {
+        fn events(&self, rule: &str, action: &str) -> u64 {
+            let labels = [("rule", rule), ("action", action)];
+            self.test
+                .counter("risk_compliance_events_total", &labels)
+                .unwrap()
+        }
+    }
+
+    const MONDAY: Date = date(2026, 3, 2);
+    const TUESDAY: Date = date(2026, 3, 3);
+    const WEDNESDAY: Date = date(2026, 3, 4);
+    const FRIDAY: Date = date(2026, 3, 6);
+
+    #[test]
+    fn a_sale_settles_on_the_next_business_day() {
+        let mut desk = desk_with(CashRule::default(), &[date(2026, 3, 9)]);
+        desk.account.hold("XYZ", 10.0).unwrap();
+        desk.account.sell("XYZ", 10.0, 500, FRIDAY).unwrap();
+        // A weekend and a holiday lie in between.
+        let at = |day| (desk.account.settled(day), desk.account.unsettled(day));
+        assert_eq!(at(FRIDAY), (0, 500));
+        assert_eq!(at(date(2026, 3, 9)), (0, 500));
+        assert_eq!(at(date(2026, 3, 10)), (500, 0));
+    }
+
+    #[test]
+    fn the_cycle_of_two_days_can_be_stated() {
+        let rule = CashRule {
+            settlement_days: 2,
+            ..CashRule::default()
+        };
+        let mut account = desk_with(rule, &[]).account;
+        account.hold("XYZ", 1.0).unwrap();
+        account.sell("XYZ", 1.0, 500, date(2024, 5, 24)).unwrap();
+        assert_eq!(account.settled(date(2024, 5, 27)), 0);
+        assert_eq!(account.settled(date(2024, 5, 28)), 500);
+    }
+
+    #[test]
+    fn settled_cash_buys_and_sells_freely() {
+        let mut desk = desk();
+        desk.account.deposit(1_000, MONDAY).unwrap();
+        let funding = desk.account.check_buy(1_000, MONDAY).unwrap();
+        assert_eq!(desk.account.buy("ABC", 10.0, 1_000, MONDAY), Ok(funding));
+        assert_eq!((funding.settled, funding.hold_until), (1_000, None));
+        assert_eq!(desk.account.check_sell("ABC", 10.0, MONDAY), Ok(()));
+        assert_eq!(desk.account.sell("ABC", 10.0, 1_100, MONDAY), Ok(vec![]));
+        assert_eq!(
+            desk.test.counter_sum("risk_compliance_events_total", &[]),
+            0
+        );
+    }
+
+    #[test]
+    fn what_unsettled_funds_bought_is_held_until_they_settle() {
+        let mut desk = desk();
+        desk.account.hold("XYZ", 100.0).unwrap();
+        desk.account.sell("XYZ", 100.0, 1_000_000, MONDAY).unwrap();
+        desk.account.buy("ABC", 10.0, 1_000_000, MONDAY).unwrap();
+        assert_eq!(desk.events("unsettled_funds", "warned"), 1);
+        let refused = desk.account.check_sell("ABC", 10.0, MONDAY).unwrap_err();
+        let until = Some(TUESDAY);
+        assert_eq!(
+            refused,
+            RiskError::Compliance {
+                rule: GoodFaith,
+                until
+            }
+        );
+        assert_eq!(desk.events("good_faith", "blocked"), 1);
+        assert_eq!(desk.account.check_sell("ABC", 10.0, TUESDAY), Ok(()));
+        // Sold all the same.
+        let broken = desk.account.sell("ABC", 10.0, 1_050_000, MONDAY);
+        assert_eq!(broken, Ok(vec![GoodFaith]));
+        assert_eq!(desk.events("good_faith", "violated"), 1);
+        assert!(!desk.account.is_frozen(MONDAY));
+    }
+
+    #[test]
+    fn the_oldest_shares_are_sold_first() {
+        let mut account = desk().account;
+        account.hold("ABC", 10.0).unwrap();
+        account.hold("XYZ", 1.0).unwrap();
+        account.sell("XYZ", 1.0, 1_000, MONDAY).unwrap();
+        account.buy("ABC", 5.0, 1_000, MONDAY).unwrap();
+        assert_eq!(account.check_sell("ABC", 10.0, MONDAY), Ok(()));
+        assert!(account.check_sell("ABC", 10.5, MONDAY).is_err());
+    }
+
+    #[test]
+    fn selling_what_nobody_paid_for_is_free_riding_and_freezes() {
+        let mut desk = desk();
+        desk.account.deposit(400, MONDAY).unwrap();
+        assert!(desk.account.check_buy(1_000, MONDAY).is_err());
+        assert_eq!(desk.events("unsettled_funds", "blocked"), 1);
+        let funding = desk.account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        assert_eq!((funding.settled, funding.owed), (400, 600));
+        assert!(desk.account.check_sell("ABC", 10.0, TUESDAY).is_err());
+        assert_eq!(desk.events("free_riding", "blocked"), 1);
+        let broken = desk.account.sell("ABC", 10.0, 1_100, TUESDAY);
+        assert_eq!(broken, Ok(vec![FreeRiding]));
+        assert_eq!(desk.events("free_riding", "violated"), 1);
+        assert_eq!(
+            (desk.account.owed(), desk.account.unsettled(TUESDAY)),
+            (0, 500)
+        );
+        // 90 calendar days after the sale.
+        assert!(desk.account.is_frozen(date(2026, 6, 1)));
+        assert!(!desk.account.is_frozen(date(2026, 6, 2)));
+        // Unsettled funds do not buy while frozen; settled ones do.
+        let refused = desk.account.check_buy(500, TUESDAY).unwrap_err();
+        let until = Some(WEDNESDAY);
+        assert_eq!(
+            refused,
+            RiskError::Compliance {
+                rule: UnsettledFunds,
+                until
+            }
+        );
+        assert!(desk.account.check_buy(500, WEDNESDAY).is_ok());
+        desk.account.buy("ABC", 1.0, 500, TUESDAY).unwrap();
+        assert_eq!(desk.events("unsettled_funds", "violated"), 1);
+        desk.account.freeze(None);
+        assert!(!desk.account.is_frozen(WEDNESDAY));
+    }
+
+    #[test]
+    fn a_deposit_in_time_pays_for_the_purchase() {
+        let mut account = desk().account;
+        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        account.deposit(1_500, TUESDAY).unwrap();
+        assert_eq!((account.owed(), account.settled(TUESDAY)), (0, 500));
+        assert_eq!(account.sell("ABC", 10.0, 900, TUESDAY), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_loss_on_a_free_ride_stays_owed() {
+        let mut account = desk().account;
+        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        assert_eq!(account.sell("ABC", 10.0, 900, MONDAY), Ok(vec![FreeRiding]));
+        assert_eq!((account.owed(), account.held("ABC")), (100, 0.0));
+        account.deposit(250, TUESDAY).unwrap();
+        assert_eq!((account.owed(), account.settled(TUESDAY)), (0, 150));
+    }
+
+    #[test]
+    fn paying_from_a_sale_that_settles_too_late_is_a_violation() {
+        let mut desk = desk();
+        desk.account.hold("XYZ", 10.0).unwrap();
+        desk.account.buy("ABC", 10.0, 1_000, MONDAY).unwrap(); // due on Tuesday
+        let broken = desk.account.sell("XYZ", 10.0, 1_200, TUESDAY); // settles on Wednesday
+        assert_eq!(broken, Ok(vec![UnsettledFunds]));
+        assert_eq!(desk.events("unsettled_funds", "violated"), 1);
+        assert_eq!(
+            (desk.account.owed(), desk.account.unsettled(TUESDAY)),
+            (0, 200)
+        );
+        // And what was bought is held until then.
+        assert!(desk.account.check_sell("ABC", 10.0, TUESDAY).is_err());
+        // On the day of the purchase it would have been in time.
+        let mut account = super::tests::desk().account;
+        account.hold("XYZ", 10.0).unwrap();
+        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        assert_eq!(account.sell("XYZ", 10.0, 1_200, MONDAY), Ok(vec![]));
+    }
+
+    #[test]
+    fn only_settled_cash_leaves_the_account() {
+        let mut account = desk().account;
+        account.hold("XYZ", 1.0).unwrap();
+        account.deposit(100, MONDAY).unwrap();
+        account.sell("XYZ", 1.0, 50, MONDAY).unwrap();
+        let text = account.withdraw(120, MONDAY).unwrap_err().to_string();
+        assert!(text.starts_with("120 cents cannot be withdrawn: 100 cents are settled"));
+        account.withdraw(120, TUESDAY).unwrap();
+        assert_eq!(account.settled(TUESDAY), 30);
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_book() {
+        let mut account = desk().account;
+        account.deposit(i64::MAX - 10, TUESDAY).unwrap();
+        account.hold("XYZ", 1.0).unwrap();
+        let before = account.save();
+        assert!(account.deposit(-1, TUESDAY).is_err());
+        assert!(account.deposit(11, TUESDAY).is_err());
+        assert!(account.deposit(1, MONDAY).is_err());
+        assert!(account.buy("ABC", f64::NAN, 1, TUESDAY).is_err());
+        assert!(account.buy("ABC", 1.0, -1, TUESDAY).is_err());
+        assert!(account.buy("ABC", 1.0, 1, date(2026, 3, 7)).is_err());
+        assert!(account.sell("XYZ", 1.0, 11, TUESDAY).is_err());
+        let text = account
+            .sell("XYZ", 2.0, 1, TUESDAY)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("2 XYZ cannot be sold: 1 are held"),
+            "{text}"
+        );
+        assert!(account.check_buy(-1, TUESDAY).is_err());
+        assert!(account.check_sell("XYZ", 0.0, TUESDAY).is_err());
+        assert_eq!(account.save(), before);
+    }
+
+    #[test]
+    fn lots_that_nothing_tells_apart_are_one() {
+        let mut account = desk().account;
+        account.deposit(1_000, MONDAY).unwrap();
+        for _ in 0..100 {
+            account.buy("ABC", 1.0, 10, MONDAY).unwrap();
+        }
+        assert_eq!((account.save().lots.len(), account.held("ABC")), (1, 100.0));
+    }
+}
