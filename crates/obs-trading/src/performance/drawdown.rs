@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Undefined;
 
+/// An equity this little below its peak, as a share of it, stands at it. The same money added up in another order differs by
+/// that much, and no drawdown should grow old on it.
+const ROUNDING: f64 = 1e-12;
+
 /// The running peak of an equity curve, and the falls from it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Drawdown {
@@ -33,19 +37,19 @@ impl Drawdown {
     }
 
     pub(crate) fn observe(&mut self, at: Timestamp, equity: f64) {
-        if equity >= self.peak {
-            if let Some(peak_at) = self.peak_at.filter(|_| self.is_open()) {
-                let recovery = at.duration_since(peak_at).as_secs_f64();
-                self.longest_recovery_seconds = Some(
-                    self.longest_recovery_seconds
-                        .map_or(recovery, |longest| longest.max(recovery)),
-                );
-            }
-            self.peak = equity;
-            self.peak_at = Some(at);
-        }
+        let was_open = self.is_open();
+        self.peak = self.peak.max(equity);
         self.equity = equity;
         self.worst = self.worst.min(self.current());
+        if self.is_open() {
+            return;
+        }
+        if let Some(peak_at) = self.peak_at.filter(|_| was_open) {
+            let recovery = at.duration_since(peak_at).as_secs_f64();
+            let longest = self.longest_recovery_seconds.unwrap_or(0.0);
+            self.longest_recovery_seconds = Some(longest.max(recovery));
+        }
+        self.peak_at = Some(at);
     }
 
     /// Money came or went: the fall from the peak stays the same share of it.
@@ -56,14 +60,19 @@ impl Drawdown {
             equity
         };
         self.equity = equity;
+        self.worst = self.worst.min(self.current());
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.equity < self.peak
+        self.equity < self.peak * (1.0 - ROUNDING)
     }
 
     pub(crate) fn current(&self) -> f64 {
-        self.equity / self.peak - 1.0
+        if self.is_open() {
+            self.equity / self.peak - 1.0
+        } else {
+            0.0
+        }
     }
 
     pub(crate) const fn worst(&self) -> f64 {
@@ -79,5 +88,56 @@ impl Drawdown {
 
     pub(crate) fn longest_recovery_seconds(&self) -> Result<f64, Undefined> {
         self.longest_recovery_seconds.ok_or(Undefined::NoRecovery)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_longest_recovery_is_from_peak_to_regain() {
+        let mut drawdown = Drawdown::new(100.0);
+        drawdown.begin(at(0));
+        assert_eq!(
+            drawdown.longest_recovery_seconds(),
+            Err(Undefined::NoRecovery)
+        );
+        for (second, equity) in [
+            (10, 90.0),
+            (30, 100.0),
+            (40, 110.0),
+            (50, 110.0),
+            (60, 99.0),
+            (65, 110.0),
+            (70, 88.0),
+        ] {
+            drawdown.observe(at(second), equity);
+        }
+        // From 0 to 30 and from 50, when it last stood at 110, to 65.
+        assert_eq!(drawdown.longest_recovery_seconds(), Ok(30.0));
+        assert_eq!(drawdown.age_seconds(Some(at(75))), 10.0);
+        assert!((drawdown.current() + 0.2).abs() < 1e-15);
+        drawdown.transfer(176.0);
+        assert!((drawdown.current() + 0.2).abs() < 1e-15);
+        assert_eq!(drawdown.age_seconds(Some(at(75))), 10.0);
+    }
+
+    #[test]
+    fn rounding_is_no_drawdown() {
+        let mut drawdown = Drawdown::new(0.1 + 0.2);
+        drawdown.observe(at(0), 0.3);
+        assert_eq!(
+            (drawdown.current(), drawdown.age_seconds(Some(at(9)))),
+            (0.0, 0.0)
+        );
+        assert_eq!(
+            drawdown.longest_recovery_seconds(),
+            Err(Undefined::NoRecovery)
+        );
     }
 }

@@ -208,16 +208,19 @@ impl Ledger {
     /// Fails when it is no number or in another currency, and when there is nothing above zero before or after it.
     pub fn transfer(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         self.check(money)?;
-        let (before, after) = (self.state.equity, self.state.equity + money.amount);
+        let contributed = self.state.contributed + money.amount;
+        let before = self.state.equity;
+        let after = match self.conventions.valuation() {
+            Valuation::Marks => before + money.amount,
+            Valuation::ClosedTrades => contributed + self.state.trades.realized(),
+        };
         if before.min(after) < SMALLEST {
-            let equity = Money {
-                amount: before.min(after),
-                ..money
-            };
+            let amount = before.min(after);
+            let equity = Money { amount, ..money };
             return Err(Error::NonPositiveEquity { equity });
         }
         self.advance_to(at);
-        self.state.contributed += money.amount;
+        self.state.contributed = contributed;
         self.state.equity = after;
         self.state.last_close *= after / before;
         self.state.drawdown.transfer(after);
@@ -409,7 +412,7 @@ impl Ledger {
     }
 
     /// How far equity lies below its highest, as a share of that: `equity / peak − 1`; 0 at the peak, −1 when all is lost,
-    /// below −1 when more is. The peak is at first the starting equity.
+    /// below −1 when more is. The peak is at first the starting equity; less than 1e-12 below it is rounding, and 0.
     #[must_use]
     pub fn drawdown_ratio(&self) -> f64 {
         self.state.drawdown.current()

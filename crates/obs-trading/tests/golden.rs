@@ -1,0 +1,453 @@
+//! The statistics against empyrical-reloaded and quantstats; `golden/regenerate.py` makes `golden/reference.json`.
+
+#[path = "../src/performance/random.rs"]
+mod random;
+
+use std::path::Path;
+
+use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use obs_trading::{
+    Basis, Calendar, ClosedTrade, Conventions, Currency, Deviation, Error, Ledger, Money, Period,
+    PeriodsPerYear, RiskFree, TradeResult, Undefined, Valuation,
+};
+use random::Random;
+use serde_json::Value;
+
+const FIRST_DAY: Date = date(2024, 1, 1);
+const PERIODS: [f64; 2] = [252.0, 365.0];
+const YEARLY: [f64; 3] = [0.0, 0.02, 0.05];
+const DAY: f64 = 86_400.0;
+
+#[test]
+fn a_thousand_random_curves() {
+    let reference = reference();
+    let curves = reference["curves"].as_array().unwrap();
+    assert_eq!(curves.len(), 1_000);
+    for (case, expected) in curves.iter().enumerate() {
+        let conventions = daily(PERIODS[case % 2], YEARLY[case % 3]);
+        let ledger = marked(conventions, &curve(case as u64));
+        assert_ratios(&ledger, expected, &format!("curve {case}"));
+        assert_times(&ledger, expected, &format!("curve {case}"));
+    }
+}
+
+#[test]
+fn a_thousand_random_lists_of_trades() {
+    let reference = reference();
+    let lists = reference["trades"].as_array().unwrap();
+    assert_eq!(lists.len(), 1_000);
+    for (case, expected) in lists.iter().enumerate() {
+        let pnl = profits(case as u64);
+        let ledger = traded(&pnl);
+        let case = format!("trades {case}");
+        assert_trades(&ledger, expected, &case);
+        // quantstats leaves trades that broke even out of the divisor.
+        let decided = pnl.iter().filter(|pnl| **pnl != 0.0).count();
+        if decided > 0 {
+            let theirs = ledger.win_ratio().unwrap() * pnl.len() as f64 / decided as f64;
+            assert_close(theirs, number(&expected[0]), &case);
+        }
+    }
+}
+
+#[test]
+fn the_markets_on_their_open_days() {
+    let reference = reference();
+    for market in ["sp500", "nasdaq"] {
+        let bars = closes(market);
+        let open: Vec<_> = bars.iter().map(|(day, _)| *day).collect();
+        let holidays = open[0]
+            .series(1.day())
+            .take_while(|day| day <= open.last().unwrap())
+            .filter(|day| open.binary_search(day).is_err());
+        let exchange = Calendar::weekdays(new_york()).with_holidays(holidays);
+        let ledger = market_ledger(exchange, &bars);
+        assert_eq!(ledger.returns(), bars.len() as u64 - 1);
+        assert_ratios(&ledger, &reference["markets"][market]["open_days"], market);
+        assert_times(&ledger, &reference["markets"][market]["open_days"], market);
+    }
+}
+
+/// Without a list of holidays, each is a day without change: the same as filling prices forward over all weekdays.
+#[test]
+fn the_markets_on_all_weekdays() {
+    let reference = reference();
+    for market in ["sp500", "nasdaq"] {
+        let ledger = market_ledger(Calendar::weekdays(new_york()), &closes(market));
+        assert_ratios(&ledger, &reference["markets"][market]["weekdays"], market);
+        assert_times(&ledger, &reference["markets"][market]["weekdays"], market);
+    }
+}
+
+#[test]
+fn curves_at_the_edge() {
+    let reference = reference();
+    let edge = |name: &str, equity: &[f64]| {
+        let expected = &reference["edges"][name];
+        assert!(expected.is_array(), "{name}");
+        (marked(daily(252.0, 0.0), equity), expected.clone())
+    };
+
+    let (ledger, _) = edge("one_day", &[100.0, 101.0]);
+    assert_eq!(ledger.sharpe_ratio(), Err(Undefined::TooFewReturns));
+    assert_eq!(ledger.sortino_ratio(), Err(Undefined::TooFewReturns));
+    assert_eq!(ledger.max_drawdown_ratio(), 0.0);
+
+    let (ledger, _) = edge("flat", &[100.0; 10]);
+    assert_eq!(ledger.sharpe_ratio(), Err(Undefined::NoDispersion));
+    assert_eq!(ledger.sortino_ratio(), Err(Undefined::NoDownside));
+    assert_eq!(ledger.drawdown_ratio(), 0.0);
+
+    // The references divide by what rounding leaves.
+    let rising: Vec<_> = (0..50).map(|day| 100.0 * 1.01_f64.powi(day)).collect();
+    let (ledger, theirs) = edge("constant_returns", &rising);
+    assert!(number(&theirs[0]) > 1e14 && number(&theirs[3]) > 1e14);
+    assert_eq!(ledger.sharpe_ratio(), Err(Undefined::NoDispersion));
+
+    let (ledger, theirs) = edge("no_losing_day", &[100.0, 101.0, 101.5, 103.0, 103.1]);
+    assert_close(
+        ledger.sharpe_ratio().unwrap(),
+        number(&theirs[0]),
+        "no_losing_day",
+    );
+    assert_eq!(
+        (&theirs[1], &theirs[4]),
+        (&Value::from("inf"), &Value::from("nan"))
+    );
+    assert_eq!(ledger.sortino_ratio(), Err(Undefined::NoDownside));
+
+    for (name, equity) in [
+        ("no_winning_day", &[100.0, 99.0, 98.5, 96.0][..]),
+        ("total_loss", &[100.0, 80.0, 0.0]),
+        ("negative_equity", &[100.0, 50.0, -20.0]),
+    ] {
+        let (ledger, expected) = edge(name, equity);
+        assert_ratios(&ledger, &expected, name);
+        assert_times(&ledger, &expected, name);
+    }
+    // The references go on with returns on nothing, and on debts.
+    for (name, equity) in [
+        ("after_total_loss", &[100.0, 80.0, 0.0, 0.0, 10.0]),
+        ("after_negative_equity", &[100.0, 50.0, -20.0, -10.0, 30.0]),
+    ] {
+        let (ledger, expected) = edge(name, equity);
+        assert_eq!(ledger.sharpe_ratio(), Err(Undefined::NonPositiveEquity));
+        assert_eq!(ledger.sortino_ratio(), Err(Undefined::NonPositiveEquity));
+        assert_close(ledger.max_drawdown_ratio(), number(&expected[2]), name);
+    }
+}
+
+/// A mark that is no number is refused: what changed over the gap is in the next one, while the references lose it.
+#[test]
+fn a_mark_that_is_no_number() {
+    let reference = reference();
+    let conventions = daily(252.0, 0.0);
+    let mut ledger = Ledger::new(conventions, usd(100.0)).unwrap();
+    for (day, equity) in [(1, 110.0), (2, f64::NAN), (3, 99.0), (4, 104.0)] {
+        let marked = ledger.mark(noon(day), usd(equity));
+        assert_eq!(
+            matches!(marked, Err(Error::InvalidAmount { .. })),
+            equity.is_nan()
+        );
+    }
+    ledger.advance_to(noon(5));
+    assert_ratios(&ledger, &reference["edges"]["gap_filled"], "gap");
+    assert_eq!(
+        number(&reference["edges"]["gap"][2]),
+        0.0,
+        "the fall from 110 to 99"
+    );
+}
+
+#[test]
+fn trades_at_the_edge() {
+    let reference = reference();
+    let edge = |name: &str, pnl: &[f64]| {
+        let expected = &reference["trade_edges"][name];
+        let ledger = traded(pnl);
+        assert_trades(&ledger, expected, name);
+        (ledger, expected.clone())
+    };
+    let (ledger, theirs) = edge("no_losses", &[10.0, 5.0]);
+    assert_eq!(theirs[3], Value::from("inf"));
+    assert_eq!(ledger.profit_factor(), Err(Undefined::NoLosses));
+    assert_eq!(ledger.average_loss(), Err(Undefined::NoLosses));
+    let (ledger, _) = edge("no_wins", &[-10.0, -5.0]);
+    assert_eq!(ledger.profit_factor(), Ok(0.0));
+    assert_eq!(ledger.average_win(), Err(Undefined::NoWins));
+    let (ledger, _) = edge("one_trade", &[10.0]);
+    assert_eq!(ledger.best_trade(), ledger.worst_trade());
+    let (ledger, theirs) = edge("break_even", &[0.0]);
+    assert_eq!(ledger.win_ratio(), Ok(0.0));
+    assert_eq!(number(&theirs[3]), 0.0);
+    assert_eq!(ledger.profit_factor(), Err(Undefined::NoLosses));
+    let (ledger, theirs) = edge("break_even_between", &[10.0, 0.0, 10.0, -5.0, 0.0, -5.0]);
+    assert_eq!(
+        (ledger.win_ratio(), number(&theirs[0])),
+        (Ok(2.0 / 6.0), 0.5)
+    );
+
+    let none = traded(&[]);
+    for statistic in [
+        none.win_ratio(),
+        none.average_win(),
+        none.average_loss(),
+        none.profit_factor(),
+        none.best_trade(),
+        none.worst_trade(),
+    ] {
+        assert_eq!(statistic, Err(Undefined::NoTrades));
+    }
+}
+
+/// Returns per trade, against the textbook's two passes over all of them.
+#[test]
+fn ratios_per_trade() {
+    for case in 0..100 {
+        let start = 1e7;
+        let pnl = profits(case);
+        let (mut equity, mut returns) = (start, Vec::new());
+        for pnl in &pnl {
+            returns.push(pnl / equity);
+            equity += pnl;
+        }
+        let conventions = Conventions::new(
+            Basis::PerTrade,
+            Valuation::ClosedTrades,
+            PeriodsPerYear::new(80.0).unwrap(),
+            Calendar::every_day(TimeZone::UTC),
+        )
+        .with_risk_free(RiskFree::per_period(1e-5).unwrap())
+        .with_deviation(Deviation::Population);
+        let mut ledger = Ledger::new(conventions, usd(start)).unwrap();
+        for pnl in &pnl {
+            ledger
+                .trade_closed(&ClosedTrade::new(noon(0), usd(*pnl)))
+                .unwrap();
+        }
+        if returns.len() < 2 {
+            assert_eq!(ledger.sharpe_ratio(), Err(Undefined::TooFewReturns));
+            continue;
+        }
+        let n = returns.len() as f64;
+        let mean = returns.iter().sum::<f64>() / n;
+        let variance = returns.iter().map(|one| (one - mean).powi(2)).sum::<f64>() / n;
+        let downside = returns
+            .iter()
+            .map(|one| (one - 1e-5).min(0.0).powi(2))
+            .sum::<f64>()
+            / n;
+        let ratio = |divisor: f64| (mean - 1e-5) / divisor * 80.0_f64.sqrt();
+        let case = format!("trades {case}");
+        assert_close(
+            ledger.sharpe_ratio().unwrap(),
+            ratio(variance.sqrt()),
+            &case,
+        );
+        assert_close(
+            ledger.sortino_ratio().unwrap(),
+            ratio(downside.sqrt()),
+            &case,
+        );
+        assert_close(ledger.equity(), equity, &case);
+    }
+}
+
+/// Sharpe, Sortino and maximum drawdown, by both libraries.
+fn assert_ratios(ledger: &Ledger, expected: &Value, case: &str) {
+    for library in [0, 3] {
+        let expected = |place: usize| number(&expected[library + place]);
+        assert_close(ledger.sharpe_ratio().unwrap(), expected(0), case);
+        match ledger.sortino_ratio() {
+            Ok(sortino) => assert_close(sortino, expected(1), case),
+            // Theirs is infinite or NaN on a curve that never fell.
+            Err(why) => {
+                assert_eq!(why, Undefined::NoDownside, "{case}");
+                assert!(!expected(1).is_finite(), "{case}");
+            }
+        }
+        assert_close(ledger.max_drawdown_ratio(), expected(2), case);
+    }
+}
+
+/// Longest recovery and age of the open drawdown, in days.
+fn assert_times(ledger: &Ledger, expected: &Value, case: &str) {
+    // A market's close is at another UTC hour in summer.
+    let days = |seconds: f64| (seconds / DAY).round();
+    let recovery = ledger.longest_recovery_seconds().unwrap_or(0.0);
+    assert_eq!(days(recovery), number(&expected[6]), "{case}");
+    let (age, expected_age) = (ledger.drawdown_age_seconds(), number(&expected[7]));
+    // The ledger's clock stands a day after the last mark.
+    let after_last_mark = if expected_age == 0.0 { 0.0 } else { DAY };
+    assert_eq!(days(age - after_last_mark), expected_age, "{case}");
+}
+
+fn assert_trades(ledger: &Ledger, expected: &Value, case: &str) {
+    for (ours, theirs) in [
+        (ledger.average_win(), &expected[1]),
+        (ledger.average_loss(), &expected[2]),
+        (ledger.profit_factor(), &expected[3]),
+        (ledger.best_trade(), &expected[4]),
+        (ledger.worst_trade(), &expected[5]),
+    ] {
+        // Theirs are 0, infinite or NaN where ours say why there is no value.
+        if let Ok(ours) = ours {
+            assert_close(ours, number(theirs), case);
+        } else {
+            assert!(!number(theirs).is_normal(), "{case}: {theirs}");
+        }
+    }
+    for (result, theirs) in [
+        (TradeResult::Win, &expected[6]),
+        (TradeResult::Loss, &expected[7]),
+    ] {
+        assert_eq!(
+            ledger.longest_streak(result) as f64,
+            number(theirs),
+            "{case}"
+        );
+    }
+}
+
+fn assert_close(ours: f64, theirs: f64, case: &str) {
+    let error = (ours - theirs).abs();
+    assert!(
+        error <= 1e-9 * theirs.abs(),
+        "{case}: {ours} is not {theirs}"
+    );
+}
+
+fn marked(conventions: Conventions, equity: &[f64]) -> Ledger {
+    let mut ledger = Ledger::new(conventions, usd(equity[0])).unwrap();
+    for (day, equity) in equity.iter().enumerate().skip(1) {
+        ledger.mark(noon(day), usd(*equity)).unwrap();
+    }
+    ledger.advance_to(noon(equity.len()));
+    ledger
+}
+
+fn traded(pnl: &[f64]) -> Ledger {
+    let mut ledger = Ledger::new(daily(252.0, 0.0), usd(1e6)).unwrap();
+    for (day, pnl) in pnl.iter().enumerate() {
+        ledger
+            .trade_closed(&ClosedTrade::new(noon(day), usd(*pnl)))
+            .unwrap();
+    }
+    assert_eq!(ledger.trades(Period::Total), pnl.len() as u64);
+    ledger
+}
+
+fn market_ledger(calendar: Calendar, bars: &[(Date, f64)]) -> Ledger {
+    let conventions = Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::Marks,
+        PeriodsPerYear::TRADING_DAYS,
+        calendar,
+    )
+    .with_risk_free(RiskFree::per_year(0.03).unwrap());
+    let mut ledger = Ledger::new(conventions, usd(bars[0].1)).unwrap();
+    let at_close = |day: Date| {
+        day.at(16, 0, 0, 0)
+            .to_zoned_datetime(new_york())
+            .unwrap()
+            .timestamp()
+    };
+    for (day, close) in &bars[1..] {
+        ledger.mark(at_close(*day), usd(*close)).unwrap();
+    }
+    let last = bars.last().unwrap().0;
+    ledger.advance_to(at_close(last.tomorrow().unwrap()));
+    ledger
+}
+
+fn daily(periods: f64, yearly: f64) -> Conventions {
+    Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::Marks,
+        PeriodsPerYear::new(periods).unwrap(),
+        Calendar::every_day(TimeZone::UTC),
+    )
+    .with_risk_free(RiskFree::per_year(yearly).unwrap())
+}
+
+fn usd(amount: f64) -> Money {
+    Money::new(amount, Currency::USD)
+}
+
+fn noon(day: usize) -> Timestamp {
+    let day = FIRST_DAY + i64::try_from(day).unwrap().days();
+    day.at(12, 0, 0, 0)
+        .to_zoned_datetime(TimeZone::UTC)
+        .unwrap()
+        .timestamp()
+}
+
+fn new_york() -> TimeZone {
+    TimeZone::get("America/New_York").unwrap()
+}
+
+/// The same curve as `curve` of the script.
+fn curve(seed: u64) -> Vec<f64> {
+    let mut random = Random::new(seed);
+    let days = 3 + (random.unit() * 400.0) as usize;
+    let drift = (random.unit() - 0.4) * 0.002;
+    let spread = 0.001 + random.unit() * 0.03;
+    let mut equity = vec![10_000.0 + random.unit() * 1e6];
+    for day in 0..days {
+        equity.push(equity[day] * (1.0 + (drift + spread * normal(&mut random))));
+    }
+    equity
+}
+
+/// The same trades as `profits` of the script.
+fn profits(seed: u64) -> Vec<f64> {
+    let mut random = Random::new(1_000_000 + seed);
+    let trades = 1 + (random.unit() * 300.0) as usize;
+    let lean = random.unit() - 0.5;
+    let size = 1.0 + random.unit() * 10_000.0;
+    let one = |_| {
+        if random.unit() < 0.0625 {
+            0.0
+        } else {
+            size * (lean + normal(&mut random))
+        }
+    };
+    (0..trades).map(one).collect()
+}
+
+fn normal(random: &mut Random) -> f64 {
+    (0..12)
+        .map(|_| random.unit())
+        .fold(0.0, |total, one| total + one)
+        - 6.0
+}
+
+fn reference() -> Value {
+    let text = std::fs::read_to_string(manifest().join("tests/golden/reference.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn closes(market: &str) -> Vec<(Date, f64)> {
+    let path = manifest().join(format!("../../examples/trading-desk/data/{market}.csv"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let bar = |line: &str| {
+        let mut fields = line.split(',');
+        let day = fields.next().unwrap().parse().unwrap();
+        (day, fields.nth(3).unwrap().parse().unwrap())
+    };
+    text.lines().skip(1).map(bar).collect()
+}
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// NaN and infinite numbers are texts in the file.
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .or_else(|| value.as_str()?.parse().ok())
+        .unwrap_or_else(|| panic!("{value} is no number"))
+}
