@@ -100,7 +100,7 @@ pub struct SavedLimits {
 
 /// A limit that refuses.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("limit {limit} allows {allowed} and {used} would be used; reduce the trade or wait")]
+#[error("{}", self.message())]
 pub struct LimitHit {
     /// Its name.
     pub limit: Box<str>,
@@ -110,6 +110,26 @@ pub struct LimitHit {
     pub allowed: f64,
     /// The reason to refuse the trade for.
     pub reason: RejectReason,
+}
+
+impl LimitHit {
+    fn message(&self) -> String {
+        let Self {
+            limit,
+            used,
+            allowed,
+            ..
+        } = self;
+        if allowed.is_nan() {
+            format!("limit {limit} was never set; state what it allows, or correct its name")
+        } else if used.is_finite() {
+            format!("limit {limit} allows {allowed}, not {used}; trade less or wait")
+        } else {
+            format!(
+                "limit {limit} cannot be judged: {used} is used; find where the number comes from"
+            )
+        }
+    }
 }
 
 impl Limits {
@@ -236,10 +256,10 @@ impl Limits {
 
     /// Takes a kept state up again, once the limits are set. What it says of limits that are set no longer is left out.
     #[must_use]
-    pub fn restore(mut self, saved: &SavedLimits) -> Self {
+    pub fn restore(mut self, mut saved: SavedLimits) -> Self {
         self.marks = saved.marks;
         for limit in &mut self.entries {
-            limit.used = saved.used.get(&limit.name).copied();
+            limit.used = saved.used.remove(&limit.name);
             limit.show();
         }
         self

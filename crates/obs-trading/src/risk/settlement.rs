@@ -164,7 +164,7 @@ impl CashAccount {
             owed: 0,
             due: None,
         };
-        self.state.add(lot, Date::MIN);
+        self.state.lots.insert(0, lot);
         Ok(())
     }
 
@@ -248,7 +248,7 @@ impl CashAccount {
         let mut broken: Vec<_> = self.state.broken_by(symbol, quantity, date).collect();
         self.state.remove(symbol, quantity);
         let settles = self.settlement_of(date);
-        let rest = self.state.pay_own(symbol, proceeds);
+        let rest = self.state.pay_own(symbol, proceeds, settles);
         let (rest, is_late) = self.state.pay(rest, Some(settles));
         if is_late {
             broken.push(ComplianceRule::UnsettledFunds);
@@ -375,8 +375,11 @@ impl CashAccount {
 
     fn advance(&mut self, date: Date) -> Result<(), RiskError> {
         self.check_order(date)?;
-        self.state.last = Some(date);
-        self.state.settle(date);
+        if self.state.last != Some(date) {
+            self.state.last = Some(date);
+            self.state.settle(date);
+            self.state.merge(date);
+        }
         Ok(())
     }
 }
@@ -436,6 +439,13 @@ impl SavedCashAccount {
         }
         self.pending.retain(|pending| pending.cents > 0);
         funding
+    }
+
+    /// Joins lots that became free to sell, so that their number is bounded by the symbols held and the trades of the last days.
+    fn merge(&mut self, date: Date) {
+        for lot in std::mem::take(&mut self.lots) {
+            self.add(lot, date);
+        }
     }
 
     /// Adds a lot, or adds it to the symbol's newest one where both are free to sell: nothing tells them apart any more.
@@ -512,12 +522,12 @@ impl SavedCashAccount {
     }
 
     /// Pays for what was sold unpaid from its own proceeds. Returns what is left of them.
-    fn pay_own(&mut self, symbol: &str, cents: i64) -> i64 {
+    fn pay_own(&mut self, symbol: &str, cents: i64, settles: Date) -> i64 {
         let mut rest = cents;
-        for lot in self.lots.iter_mut().filter(|lot| *lot.symbol == *symbol) {
-            if lot.due.is_none() {
-                rest = lot.pay(rest);
-            }
+        let own = self.lots.iter_mut().filter(|lot| *lot.symbol == *symbol);
+        for lot in own.filter(|lot| lot.owed > 0 && lot.due.is_none()) {
+            rest = lot.pay(rest);
+            lot.free_from = lot.free_from.max(Some(settles));
         }
         self.drop_spent();
         rest
@@ -806,6 +816,28 @@ mod tests {
     }
 
     #[test]
+    fn the_rest_of_a_free_ride_is_held_until_its_payment_settles() {
+        let mut account = desk().account;
+        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        assert_eq!(
+            account.sell("ABC", 9.0, 1_000, MONDAY),
+            Ok(vec![FreeRiding])
+        );
+        assert_eq!((account.owed(), account.held("ABC")), (0, 1.0));
+        assert!(account.check_sell("ABC", 1.0, MONDAY).is_err());
+        assert_eq!(account.check_sell("ABC", 1.0, TUESDAY), Ok(()));
+    }
+
+    #[test]
+    fn what_was_held_before_is_sold_first() {
+        let mut account = desk().account;
+        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        account.hold("ABC", 5.0).unwrap();
+        assert_eq!(account.check_sell("ABC", 5.0, MONDAY), Ok(()));
+        assert!(account.check_sell("ABC", 6.0, MONDAY).is_err());
+    }
+
+    #[test]
     fn lots_that_nothing_tells_apart_are_one() {
         let mut account = desk().account;
         account.deposit(1_000, MONDAY).unwrap();
@@ -813,5 +845,13 @@ mod tests {
             account.buy("ABC", 1.0, 10, MONDAY).unwrap();
         }
         assert_eq!((account.save().lots.len(), account.held("ABC")), (1, 100.0));
+        // Bought with unsettled funds they are lots of their own, until the next day.
+        let mut day = MONDAY;
+        for _ in 0..50 {
+            account.sell("ABC", 1.0, 10, day).unwrap();
+            account.buy("ABC", 1.0, 10, day).unwrap();
+            day = BusinessDays::weekdays().after(day, 1);
+        }
+        assert_eq!((account.save().lots.len(), account.held("ABC")), (2, 100.0));
     }
 }

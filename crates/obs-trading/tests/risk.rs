@@ -1,0 +1,644 @@
+//! Risk: what each verb moves, and state machines held against simple models under random events and restarts.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::{Date, date};
+use obs_core::TestRecorder;
+use obs_trading::{
+    BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBands,
+    DayTradeRule, DayTrades, ExitPlan, Limits, PdtAction, RejectReason, Risk, RiskError, Side,
+    Trigger, limit,
+};
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn desk() -> (TestRecorder, Risk) {
+    let test = TestRecorder::new();
+    let risk = test.run(Risk::new);
+    (test, risk)
+}
+
+/// As a restart leaves it.
+fn kept<T: Serialize + DeserializeOwned>(state: &T) -> T {
+    let text = serde_json::to_string(state).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn every_series_that_is_known_exists_from_the_start() {
+    let (test, risk) = desk();
+    assert_eq!(test.series("risk_compliance_events_total"), 9);
+    assert_eq!(test.series("risk_pdt_events_total"), 3);
+    risk.register("crossover");
+    assert_eq!(test.series("risk_exits_total"), 3);
+    assert_eq!(test.series("risk_position_size_ratio"), 3);
+    let _limits = Limits::new(&risk);
+    for name in ["max_position", "daily_loss", "drawdown", "exposure"] {
+        let label = [("limit", name)];
+        assert_eq!(test.counter("risk_limit_hits_total", &label), Some(0));
+        let headroom = test.gauge("risk_limit_headroom_ratio", &label).unwrap();
+        assert!(headroom.is_nan());
+    }
+}
+
+#[test]
+fn each_verb_moves_its_metric() {
+    let (test, risk) = desk();
+    risk.exit("crossover", Trigger::StopLoss);
+    let labels = [("strategy", "crossover"), ("trigger", "stop_loss")];
+    assert_eq!(test.counter("risk_exits_total", &labels), Some(1));
+
+    risk.limit_hit("sector_tech");
+    let labels = [("limit", "sector_tech")];
+    assert_eq!(test.counter("risk_limit_hits_total", &labels), Some(1));
+
+    risk.headroom("sector_tech", 0.05, 0.20);
+    assert_eq!(test.gauge("risk_limit_headroom_ratio", &labels), Some(0.75));
+    risk.headroom("sector_tech", 0.05, 0.0);
+    assert!(
+        test.gauge("risk_limit_headroom_ratio", &labels)
+            .unwrap()
+            .is_nan()
+    );
+
+    risk.compliance(ComplianceRule::GoodFaith, ComplianceAction::Blocked);
+    let labels = [("rule", "good_faith"), ("action", "blocked")];
+    assert_eq!(
+        test.counter("risk_compliance_events_total", &labels),
+        Some(1)
+    );
+
+    risk.pdt(PdtAction::Avoided);
+    let labels = [("action", "avoided")];
+    assert_eq!(test.counter("risk_pdt_events_total", &labels), Some(1));
+
+    risk.day_trades_remaining("margin", Some(2));
+    let labels = [("account", "margin")];
+    assert_eq!(test.gauge("risk_day_trades_remaining", &labels), Some(2.0));
+}
+
+#[test]
+fn positions_are_sized_by_confidence() {
+    let test = TestRecorder::new();
+    let risk = test.run(|| Risk::with_bands(ConfidenceBands::new(0.5, 0.8).unwrap()));
+    for (share, confidence) in [
+        (0.02, 0.49),
+        (0.05, 0.5),
+        (0.06, 0.79),
+        (-0.10, 0.8),
+        (0.2, 1.0),
+    ] {
+        risk.position("crossover", share, confidence);
+    }
+    let sizes = |band| {
+        let labels = [("strategy", "crossover"), ("confidence", band)];
+        test.samples("risk_position_size_ratio", &labels).unwrap()
+    };
+    assert_eq!(sizes("low"), [0.02]);
+    assert_eq!(sizes("medium"), [0.05, 0.06]);
+    assert_eq!(sizes("high"), [0.10, 0.2]);
+}
+
+#[test]
+fn what_is_no_position_is_dropped_and_counted() {
+    let (test, risk) = desk();
+    for (share, confidence) in [(1.5, 0.9), (f64::NAN, 0.9), (0.1, f64::NAN), (0.1, 1.1)] {
+        risk.position("crossover", share, confidence);
+    }
+    let labels = [("metric", "risk_position_size_ratio")];
+    assert_eq!(test.counter("obs_samples_rejected_total", &labels), Some(4));
+    for (medium, high) in [(0.8, 0.5), (-0.1, 0.5), (0.5, 1.1), (f64::NAN, 0.5)] {
+        let refused = ConfidenceBands::new(medium, high).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .starts_with("the confidence bands start at")
+        );
+    }
+}
+
+struct Guarded {
+    test: TestRecorder,
+    limits: Limits,
+}
+
+impl Guarded {
+    fn new() -> Self {
+        let (test, risk) = desk();
+        let limits = limits(&risk);
+        Self { test, limits }
+    }
+
+    fn hits(&self, name: &str) -> u64 {
+        self.test
+            .counter("risk_limit_hits_total", &[("limit", name)])
+            .unwrap()
+    }
+
+    fn shown(&self, name: &str) -> f64 {
+        self.test
+            .gauge("risk_limit_headroom_ratio", &[("limit", name)])
+            .unwrap()
+    }
+}
+
+fn limits(risk: &Risk) -> Limits {
+    let set = |limits: Limits| {
+        limits
+            .max_position(0.10)?
+            .daily_loss(0.25)?
+            .drawdown(0.50)?
+            .own("sector_tech", 0.25)
+    };
+    set(Limits::new(risk)).unwrap()
+}
+
+const MONDAY: Date = date(2026, 3, 2);
+const TUESDAY: Date = date(2026, 3, 3);
+
+#[test]
+fn a_check_refuses_what_goes_beyond_a_limit() {
+    let desk = Guarded::new();
+    assert_eq!(desk.limits.check(limit::MAX_POSITION, 0.10), Ok(()));
+    // A position of a tenth that division made a little more.
+    assert_eq!(desk.limits.check(limit::MAX_POSITION, 0.1 + 1e-16), Ok(()));
+    let hit = desk.limits.check(limit::MAX_POSITION, -0.11).unwrap_err();
+    assert_eq!(hit.reason, RejectReason::PositionLimit);
+    assert_eq!((hit.used, hit.allowed), (-0.11, 0.10));
+    assert!(
+        hit.to_string()
+            .starts_with("limit max_position allows 0.1, not -0.11")
+    );
+    assert_eq!(desk.hits("max_position"), 1);
+    assert!(desk.shown("max_position").is_nan()); // nothing is used yet
+    assert_eq!(RiskError::from(hit).reason(), RejectReason::PositionLimit);
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused() {
+    let mut desk = Guarded::new();
+    for used in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        assert!(desk.limits.check(limit::MAX_POSITION, used).is_err());
+        assert!(desk.limits.observe(limit::MAX_POSITION, used).is_err());
+        assert!(desk.shown("max_position").is_nan());
+    }
+    let unknown = desk.limits.check("sector_tehc", 0.01).unwrap_err();
+    assert!(
+        unknown
+            .to_string()
+            .starts_with("limit sector_tehc was never set")
+    );
+    let undefined = desk.limits.check("sector_tech", f64::NAN).unwrap_err();
+    assert!(
+        undefined
+            .to_string()
+            .contains("cannot be judged: NaN is used")
+    );
+    assert!(desk.limits.check_losses().is_err()); // not marked yet
+    assert!(desk.limits.mark(MONDAY, f64::NAN).is_err());
+    assert_eq!(desk.limits.mark(MONDAY, 100.0), Ok(()));
+    assert!(desk.limits.mark(MONDAY, f64::NAN).is_err());
+    assert_eq!(desk.limits.mark(MONDAY, 90.0), Ok(()));
+    assert!(desk.limits.cash_flow(f64::NAN).is_err());
+    for allowed in [0.0, -0.1, f64::NAN, f64::INFINITY] {
+        let refused = Limits::new(&Risk::new()).drawdown(allowed).unwrap_err();
+        assert!(refused.to_string().contains("positive, finite number"));
+    }
+}
+
+#[test]
+fn losses_are_measured_from_the_days_start_and_the_peak() {
+    let mut desk = Guarded::new();
+    let mark = |desk: &mut Guarded, day, equity| {
+        let verdict = desk.limits.mark(day, equity);
+        (
+            verdict.is_ok(),
+            desk.shown("daily_loss"),
+            desk.shown("drawdown"),
+        )
+    };
+    assert_eq!(mark(&mut desk, MONDAY, 100.0), (true, 1.0, 1.0));
+    assert_eq!(mark(&mut desk, MONDAY, 200.0), (true, 1.0, 1.0));
+    assert_eq!(mark(&mut desk, MONDAY, 100.0), (true, 1.0, 0.0)); // half of the peak is gone, none of the day's start
+    assert_eq!(mark(&mut desk, TUESDAY, 150.0), (true, 1.0, 0.5));
+    assert_eq!(mark(&mut desk, TUESDAY, 75.0), (false, 0.0, -0.25)); // from Monday's last 100
+    assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (0, 1));
+    assert_eq!(mark(&mut desk, TUESDAY, 50.0), (false, -1.0, -0.5));
+    assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (1, 1)); // still beyond: counted once
+    assert_eq!(mark(&mut desk, MONDAY, 1_000.0), (false, -1.0, -0.5)); // too late
+    assert!(desk.limits.check_losses().is_err());
+    assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (2, 1)); // a trade was refused
+    let wednesday = date(2026, 3, 4);
+    assert_eq!(mark(&mut desk, wednesday, 50.0), (false, 1.0, -0.5)); // a new day, the same drawdown
+}
+
+#[test]
+fn paying_in_and_out_is_neither_gain_nor_loss() {
+    let mut desk = Guarded::new();
+    desk.limits.mark(MONDAY, 100.0).unwrap();
+    desk.limits.cash_flow(-60.0).unwrap();
+    assert_eq!(desk.limits.mark(MONDAY, 40.0), Ok(()));
+    assert_eq!(
+        (desk.shown("daily_loss"), desk.shown("drawdown")),
+        (1.0, 1.0)
+    );
+    assert!(desk.limits.mark(MONDAY, 20.0).is_err());
+    assert_eq!(desk.shown("daily_loss"), -1.0);
+}
+
+#[test]
+fn a_restart_keeps_the_day_and_the_peak() {
+    let mut before = Guarded::new();
+    before.limits.mark(MONDAY, 100.0).unwrap();
+    before.limits.mark(MONDAY, 70.0).unwrap_err();
+    before.limits.observe("sector_tech", 0.125).unwrap();
+    let saved = kept(&before.limits.save());
+
+    let (test, risk) = desk();
+    let mut after = Guarded {
+        test,
+        limits: limits(&risk).restore(saved),
+    };
+    assert_eq!(after.shown("sector_tech"), 0.5);
+    assert!(after.limits.check_losses().is_err()); // the loss of the morning still counts
+    assert!(after.limits.mark(MONDAY, 69.0).is_err());
+    assert_eq!(after.hits("daily_loss"), 1); // the refused trade; not the loss a second time
+    assert_eq!(after.limits.mark(TUESDAY, 70.0), Ok(()));
+}
+
+#[test]
+fn exits_survive_a_restart() {
+    let plan = |price| {
+        let mut plan = ExitPlan::new(Side::Sell, 100.0).and_then(|plan| plan.trailing(0.25))?;
+        plan.on_price(price);
+        Ok::<_, RiskError>(plan)
+    };
+    let mut plan = kept(&plan(40.0).unwrap());
+    assert_eq!(plan.on_price(49.9), None);
+    assert_eq!(plan.on_price(50.0), Some(Trigger::TrailingStop));
+}
+
+#[test]
+fn state_names_what_it_cannot_read() {
+    let text = r#"{"side":"hold","entry":1.0,"best":1.0,"stop_loss":null,"take_profit":null,"trailing":null}"#;
+    let error = serde_json::from_str::<ExitPlan>(text).unwrap_err();
+    assert!(error.to_string().contains("one of buy, sell"));
+}
+
+const SYMBOLS: [&str; 3] = ["ABC", "DEF", "XYZ"];
+
+/// An execution, after some business days.
+#[derive(Clone, Copy, Debug)]
+struct Fill {
+    days_later: u32,
+    symbol: usize,
+    side: Side,
+    quantity: u8,
+}
+
+fn fills() -> impl Strategy<Value = Vec<Fill>> {
+    let side = prop_oneof![Just(Side::Buy), Just(Side::Sell)];
+    let days = prop_oneof![6 => Just(0), 3 => Just(1u32), 1 => 2..7u32];
+    let fill = (days, 0..SYMBOLS.len(), side, 1..4u8);
+    let fill = fill.prop_map(|(days_later, symbol, side, quantity)| Fill {
+        days_later,
+        symbol,
+        side,
+        quantity,
+    });
+    prop::collection::vec(fill, 0..60)
+}
+
+fn calendar() -> BusinessDays {
+    BusinessDays::weekdays().holidays([date(2026, 3, 5), date(2026, 3, 9), date(2026, 4, 3)])
+}
+
+fn dated(fills: &[Fill]) -> Vec<(Date, Fill)> {
+    let calendar = calendar();
+    let mut day = MONDAY;
+    let dated = fills.iter().map(|fill| {
+        day = calendar.after(day, fill.days_later);
+        (day, *fill)
+    });
+    dated.collect()
+}
+
+/// Day trades and runs of one day, by going through all of a symbol's executions one share at a time.
+fn day_of_model(history: &[(Date, Fill)], day: Date) -> (u32, u32) {
+    let (mut day_trades, mut runs) = (0, 0);
+    for symbol in 0..SYMBOLS.len() {
+        let own = history.iter().filter(|(_, fill)| fill.symbol == symbol);
+        let shares = own.flat_map(|(date, fill)| {
+            std::iter::repeat_n((*date, fill.side), usize::from(fill.quantity))
+        });
+        let (mut position, mut armed, mut last) = (0i32, None, None);
+        for (date, side) in shares {
+            let step = if side == Side::Buy { 1 } else { -1 };
+            if date == day && last != Some((date, side)) {
+                runs += 1;
+            }
+            last = Some((date, side));
+            if position * step >= 0 {
+                armed = Some(date);
+            } else {
+                day_trades += u32::from(armed == Some(date) && date == day);
+                armed = None;
+            }
+            position += step;
+        }
+    }
+    (day_trades, runs)
+}
+
+fn window_of_model(history: &[(Date, Fill)], day: Date) -> (u32, u32) {
+    let calendar = calendar();
+    // The five days, counted out one by one.
+    let mut days = vec![];
+    let mut at = day;
+    while days.len() < 5 {
+        if calendar.contains(at) {
+            days.push(at);
+        }
+        at = at.yesterday().unwrap();
+    }
+    let counts = days.iter().map(|day| day_of_model(history, *day));
+    counts.fold((0, 0), |sum, day| (sum.0 + day.0, sum.1 + day.1))
+}
+
+fn day_trades(risk: &Risk) -> DayTrades {
+    DayTrades::new(risk, "margin", DayTradeRule::default(), calendar())
+}
+
+/// An event in the life of a cash account.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Deposit(i64),
+    Withdraw(i64),
+    Buy(usize, u8, i64),
+    Sell(usize, u8, i64),
+}
+
+fn events() -> impl Strategy<Value = Vec<(u32, Event)>> {
+    let cents = 0..5_000i64;
+    let event = prop_oneof![
+        1 => cents.clone().prop_map(Event::Deposit),
+        1 => cents.clone().prop_map(Event::Withdraw),
+        4 => (0..SYMBOLS.len(), 1..4u8, cents.clone()).prop_map(|(s, q, c)| Event::Buy(s, q, c)),
+        4 => (0..SYMBOLS.len(), 1..4u8, cents).prop_map(|(s, q, c)| Event::Sell(s, q, c)),
+    ];
+    let days = prop_oneof![4 => Just(0), 2 => Just(1u32), 1 => 2..4u32];
+    prop::collection::vec((days, event), 0..80)
+}
+
+fn cash_account(risk: &Risk) -> CashAccount {
+    CashAccount::new(risk, CashRule::default(), calendar())
+}
+
+/// Books the event where it can be booked. Returns what it brings the account.
+fn book(account: &mut CashAccount, event: Event, day: Date) -> i64 {
+    match event {
+        Event::Deposit(cents) => account.deposit(cents, day).map(|()| cents),
+        Event::Withdraw(cents) => account.withdraw(cents, day).map(|()| -cents),
+        Event::Buy(symbol, quantity, cents) => account
+            .buy(SYMBOLS[symbol], f64::from(quantity), cents, day)
+            .map(|_| -cents),
+        Event::Sell(symbol, quantity, cents) => account
+            .sell(SYMBOLS[symbol], f64::from(quantity), cents, day)
+            .map(|_| cents),
+    }
+    .unwrap_or(0)
+}
+
+fn counters(test: &TestRecorder) -> BTreeMap<String, u64> {
+    let counted = test.snapshot().into_iter().filter_map(|recorded| {
+        let labels = format!("{}{:?}", recorded.name, recorded.labels);
+        match recorded.value {
+            obs_core::TestValue::Counter(count) => Some((labels, count)),
+            _ => None,
+        }
+    });
+    counted.collect()
+}
+
+proptest! {
+    #[test]
+    fn day_trades_agree_with_a_model_that_keeps_everything(fills in fills()) {
+        let (test, risk) = desk();
+        let mut account = day_trades(&risk);
+        let dated = dated(&fills);
+        let (mut violated, mut warned) = (0, 0);
+        for (i, (day, fill)) in dated.iter().enumerate() {
+            let symbol = SYMBOLS[fill.symbol];
+            let foretold = account.would_be_day_trade(symbol, fill.side, *day);
+            let before = window_of_model(&dated[..i], *day).0;
+            let is_day_trade = account
+                .fill(symbol, fill.side, f64::from(fill.quantity), *day)
+                .unwrap();
+            let (count, runs) = window_of_model(&dated[..=i], *day);
+            prop_assert_eq!(foretold, is_day_trade);
+            prop_assert_eq!(before + u32::from(is_day_trade), count);
+            prop_assert_eq!(account.day_trades(*day), count);
+            prop_assert_eq!(account.remaining(*day), Some(3u32.saturating_sub(count)));
+            let is_pattern = count >= 4 && f64::from(count) > 0.06 * f64::from(runs);
+            prop_assert_eq!(account.is_pattern(*day), is_pattern);
+            violated += u64::from(is_day_trade && is_pattern);
+            warned += u64::from(is_day_trade && !is_pattern && count >= 3);
+        }
+        let events = |action| test.counter("risk_pdt_events_total", &[("action", action)]);
+        prop_assert_eq!(events("violated"), Some(violated));
+        prop_assert_eq!(events("warned"), Some(warned));
+    }
+
+    #[test]
+    fn who_follows_the_checks_makes_no_pattern(fills in fills()) {
+        let (test, risk) = desk();
+        let mut account = day_trades(&risk);
+        for (day, fill) in dated(&fills) {
+            let symbol = SYMBOLS[fill.symbol];
+            if account.check(symbol, fill.side, day).is_ok() {
+                account.fill(symbol, fill.side, f64::from(fill.quantity), day).unwrap();
+            }
+        }
+        let violated = test.counter("risk_pdt_events_total", &[("action", "violated")]);
+        prop_assert_eq!(violated, Some(0));
+    }
+
+    #[test]
+    fn day_trades_survive_a_restart_at_any_point(fills in fills(), at in any::<prop::sample::Index>()) {
+        let dated = dated(&fills);
+        let (whole_test, risk) = desk();
+        let mut whole = day_trades(&risk);
+        let (first_test, risk) = desk();
+        let mut first = day_trades(&risk);
+        let (rest_test, risk) = desk();
+        let fill = |account: &mut DayTrades, (day, fill): &(Date, Fill)| {
+            account.fill(SYMBOLS[fill.symbol], fill.side, f64::from(fill.quantity), *day).unwrap();
+        };
+        let cut = at.index(dated.len() + 1);
+        dated.iter().for_each(|event| fill(&mut whole, event));
+        dated[..cut].iter().for_each(|event| fill(&mut first, event));
+        let mut rest = day_trades(&risk).restore(kept(&first.save()));
+        dated[cut..].iter().for_each(|event| fill(&mut rest, event));
+        prop_assert_eq!(rest.save(), whole.save());
+        let gauge = |test: &TestRecorder| test.gauge("risk_day_trades_remaining", &[("account", "margin")]);
+        prop_assert_eq!(gauge(&rest_test), gauge(&whole_test));
+        let (mut sum, rest) = (counters(&first_test), counters(&rest_test));
+        rest.into_iter().for_each(|(series, count)| *sum.entry(series).or_default() += count);
+        prop_assert_eq!(sum, counters(&whole_test));
+    }
+
+    #[test]
+    fn cash_is_neither_made_nor_lost(events in events()) {
+        let (_, risk) = desk();
+        let mut account = cash_account(&risk);
+        let (mut day, mut booked) = (MONDAY, 0);
+        for (days_later, event) in events {
+            day = calendar().after(day, days_later);
+            booked += book(&mut account, event, day);
+            let (settled, unsettled, owed) = (account.settled(day), account.unsettled(day), account.owed());
+            prop_assert!(settled >= 0 && unsettled >= 0 && owed >= 0);
+            prop_assert_eq!(settled + unsettled - owed, booked);
+            prop_assert!(owed == 0 || settled + unsettled == 0, "money pays what is owed first");
+            // A week on, everything has settled.
+            let later = calendar().after(day, 5);
+            prop_assert_eq!((account.settled(later), account.unsettled(later)), (settled + unsettled, 0));
+        }
+    }
+
+    #[test]
+    fn who_follows_the_checks_breaks_no_rule(events in events()) {
+        let (test, risk) = desk();
+        let mut account = cash_account(&risk);
+        let mut day = MONDAY;
+        for (days_later, event) in events {
+            day = calendar().after(day, days_later);
+            let allowed = match event {
+                Event::Buy(_, _, cost) => account.check_buy(cost, day).is_ok(),
+                Event::Sell(symbol, quantity, _) => {
+                    account.check_sell(SYMBOLS[symbol], f64::from(quantity), day).is_ok()
+                }
+                _ => true,
+            };
+            if allowed {
+                book(&mut account, event, day);
+            }
+        }
+        prop_assert_eq!(account.owed(), 0);
+        prop_assert_eq!(test.counter_sum("risk_compliance_events_total", &[("action", "violated")]), 0);
+    }
+
+    #[test]
+    fn a_check_foretells_what_a_trade_breaks(events in events()) {
+        let (_, risk) = desk();
+        let mut account = cash_account(&risk);
+        let mut day = MONDAY;
+        for (days_later, event) in events {
+            day = calendar().after(day, days_later);
+            if let Event::Sell(symbol, quantity, cents) = event {
+                let (symbol, quantity) = (SYMBOLS[symbol], f64::from(quantity));
+                let check = account.check_sell(symbol, quantity, day);
+                if let Ok(broken) = account.sell(symbol, quantity, cents, day) {
+                    let own = |rule: &&ComplianceRule| **rule != ComplianceRule::UnsettledFunds;
+                    let foretold = match check {
+                        Err(RiskError::Compliance { rule, .. }) => Some(rule),
+                        _ => None,
+                    };
+                    prop_assert_eq!(broken.iter().find(own).copied(), foretold);
+                }
+            } else {
+                book(&mut account, event, day);
+            }
+        }
+    }
+
+    #[test]
+    fn cash_survives_a_restart_at_any_point(events in events(), at in any::<prop::sample::Index>()) {
+        let (whole_test, risk) = desk();
+        let mut whole = cash_account(&risk);
+        let (parts_test, risk) = desk();
+        let mut parts = cash_account(&risk);
+        let cut = at.index(events.len() + 1);
+        let mut day = MONDAY;
+        for (i, (days_later, event)) in events.iter().enumerate() {
+            day = calendar().after(day, *days_later);
+            if i == cut {
+                parts = cash_account(&risk).restore(kept(&parts.save()));
+            }
+            book(&mut whole, *event, day);
+            book(&mut parts, *event, day);
+        }
+        prop_assert_eq!(parts.save(), whole.save());
+        prop_assert_eq!(counters(&parts_test), counters(&whole_test));
+    }
+
+    #[test]
+    fn the_verdict_is_the_sign_of_the_headroom(
+        used in prop_oneof![-3.0..3.0f64, Just(f64::NAN), Just(0.25), Just(f64::INFINITY)],
+        allowed in prop_oneof![0.01..2.0f64, Just(0.25)],
+    ) {
+        let (test, risk) = desk();
+        let mut limits = Limits::new(&risk).own("own", allowed).unwrap();
+        let verdict = limits.check("own", used).is_ok();
+        prop_assert_eq!(limits.observe("own", used).is_ok(), verdict);
+        let shown = test.gauge("risk_limit_headroom_ratio", &[("limit", "own")]).unwrap();
+        prop_assert_eq!(shown >= 0.0, verdict);
+        prop_assert_eq!(limits.headroom("own").is_some(), !shown.is_nan());
+        if used.is_finite() {
+            prop_assert!(shown <= 1.0);
+            let is_close = (used.abs() / allowed - 1.0).abs() < 1e-8;
+            prop_assert!(is_close || (used.abs() <= allowed) == verdict);
+        }
+    }
+
+    #[test]
+    fn limits_survive_a_restart_at_any_point(
+        marks in prop::collection::vec((0..2u32, -20..200i32, 0..40u32), 1..40),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut whole = Guarded::new();
+        let mut parts = Guarded::new();
+        let cut = at.index(marks.len());
+        let mut day = MONDAY;
+        for (i, (days_later, equity, sector)) in marks.iter().enumerate() {
+            day = calendar().after(day, *days_later);
+            if i == cut {
+                let saved = kept(&parts.limits.save());
+                let risk = parts.test.run(Risk::new);
+                parts.limits = limits(&risk).restore(saved);
+            }
+            let (equity, sector) = (f64::from(*equity), f64::from(*sector) / 100.0);
+            let verdicts = [&mut whole, &mut parts].map(|desk| {
+                let verdict = desk.limits.mark(day, equity).is_ok();
+                (verdict, desk.limits.observe("sector_tech", sector).is_ok())
+            });
+            prop_assert_eq!(verdicts[0], verdicts[1]);
+        }
+        prop_assert_eq!(whole.limits.save(), parts.limits.save());
+        prop_assert_eq!(counters(&whole.test), counters(&parts.test));
+        for name in ["daily_loss", "drawdown", "sector_tech"] {
+            let (a, b) = (whole.shown(name), parts.shown(name));
+            prop_assert!(a == b || a.is_nan() && b.is_nan());
+        }
+    }
+
+    #[test]
+    fn a_plan_restored_at_any_point_goes_on_as_if_never_kept(
+        prices in prop::collection::vec(1.0..200.0f64, 1..40),
+        at in any::<prop::sample::Index>(),
+        is_long in any::<bool>(),
+    ) {
+        let side = if is_long { Side::Buy } else { Side::Sell };
+        let plan = |plan: ExitPlan| plan.stop_loss(0.3)?.take_profit(0.4)?.trailing(0.2);
+        let mut whole = ExitPlan::new(side, 100.0).and_then(plan).unwrap();
+        let mut parts = whole.clone();
+        let cut = at.index(prices.len());
+        for (i, price) in prices.iter().enumerate() {
+            if i == cut {
+                parts = kept(&parts);
+            }
+            prop_assert_eq!(whole.on_price(*price), parts.on_price(*price));
+        }
+        prop_assert_eq!(whole, parts);
+    }
+}
