@@ -371,6 +371,7 @@ impl Holding {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers come out exactly")]
 mod tests {
     use Side::{Buy, Sell};
     use jiff::civil::date;

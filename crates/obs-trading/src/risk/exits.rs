@@ -218,8 +218,8 @@ mod tests {
         ExitPlan::new(Side::Sell, 100.0).unwrap()
     }
 
-    fn exit(trigger: Trigger, price: f64) -> Option<Exit> {
-        Some(Exit { trigger, price })
+    fn exit(trigger: Trigger, price: f64) -> Exit {
+        Exit { trigger, price }
     }
 
     #[test]
@@ -244,7 +244,7 @@ mod tests {
         let mut long = long().trailing(0.25).unwrap();
         assert_eq!(long.on_price(200.0), None);
         assert_eq!(long.on_price(160.0), None);
-        assert_eq!(long.stop(), exit(Trigger::TrailingStop, 150.0));
+        assert_eq!(long.stop(), Some(exit(Trigger::TrailingStop, 150.0)));
         assert_eq!(long.on_price(150.0), Some(Trigger::TrailingStop));
         let mut short = short().trailing(0.25).unwrap();
         assert_eq!(short.on_price(80.0), None);
@@ -266,22 +266,22 @@ mod tests {
     fn a_bar_that_reaches_both_is_stopped_first() {
         let plan = long().stop_loss(0.25).unwrap().take_profit(0.25).unwrap();
         let reached = plan.clone().on_bar(100.0, 130.0, 70.0, 120.0);
-        assert_eq!(reached, exit(Trigger::StopLoss, 75.0));
+        assert_eq!(reached, Some(exit(Trigger::StopLoss, 75.0)));
         let reached = plan.clone().on_bar(100.0, 130.0, 80.0, 120.0);
-        assert_eq!(reached, exit(Trigger::TakeProfit, 125.0));
+        assert_eq!(reached, Some(exit(Trigger::TakeProfit, 125.0)));
         assert_eq!(plan.clone().on_bar(100.0, 110.0, 90.0, 100.0), None);
         let plan = short().stop_loss(0.25).unwrap().take_profit(0.25).unwrap();
         let reached = plan.clone().on_bar(100.0, 130.0, 70.0, 120.0);
-        assert_eq!(reached, exit(Trigger::StopLoss, 125.0));
+        assert_eq!(reached, Some(exit(Trigger::StopLoss, 125.0)));
     }
 
     #[test]
     fn a_gap_exits_at_the_open() {
         let plan = long().stop_loss(0.25).unwrap().take_profit(0.25).unwrap();
         let reached = plan.clone().on_bar(60.0, 130.0, 55.0, 120.0);
-        assert_eq!(reached, exit(Trigger::StopLoss, 60.0));
+        assert_eq!(reached, Some(exit(Trigger::StopLoss, 60.0)));
         let reached = plan.clone().on_bar(140.0, 150.0, 60.0, 70.0);
-        assert_eq!(reached, exit(Trigger::TakeProfit, 140.0));
+        assert_eq!(reached, Some(exit(Trigger::TakeProfit, 140.0)));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!(plan.clone().on_bar(100.0, 200.0, 90.0, 180.0), None);
         // The close came after it.
         let reached = plan.clone().on_bar(100.0, 200.0, 90.0, 140.0);
-        assert_eq!(reached, exit(Trigger::TrailingStop, 150.0));
+        assert_eq!(reached, Some(exit(Trigger::TrailingStop, 150.0)));
     }
 
     #[test]

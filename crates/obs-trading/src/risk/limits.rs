@@ -402,6 +402,7 @@ pub(crate) fn headroom(used: f64, allowed: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these numbers come out exactly")]
 mod tests {
     use super::*;
 
