@@ -9,25 +9,39 @@ use crate::verify_metrics::VerifyMetrics;
 pub(crate) struct Ci {}
 
 impl Ci {
+    /// Goes through all steps whatever fails: one run is to tell all there is to repair.
     #[expect(clippy::unused_self, reason = "every command is run alike")]
     pub(crate) fn run(&self) -> Result<bool, Error> {
-        let mut format = cargo(["fmt", "--all", "--check"]);
-        let mut lints = cargo([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]);
         let mut docs = cargo(["doc", "--workspace", "--no-deps"]);
         docs.env("RUSTDOCFLAGS", "-D warnings");
-        for step in [&mut format, &mut lints, &mut docs] {
-            eprintln!("\n{}", shown(step));
-            run(step)?;
+        let steps = [
+            cargo(["fmt", "--all", "--check"]),
+            cargo([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+            docs,
+        ];
+        let mut passed = true;
+        for mut step in steps {
+            eprintln!("\n{}", shown(&step));
+            passed &= told(run(&mut step).map(|()| true));
         }
-        eprintln!("\ncargo xtask verify-metrics");
         // It checks the generated reference too.
-        VerifyMetrics::default().run()
+        eprintln!("\ncargo xtask verify-metrics");
+        passed &= told(VerifyMetrics::default().run());
+        Ok(passed)
     }
+}
+
+/// Whether a step passed; says why not, if that was not said yet.
+fn told(step: Result<bool, Error>) -> bool {
+    step.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        false
+    })
 }
