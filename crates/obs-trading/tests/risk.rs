@@ -369,7 +369,11 @@ fn window_of_model(history: &[(Date, Fill)], day: Date) -> (u32, u32) {
 }
 
 fn day_trades(risk: &Risk) -> DayTrades {
-    DayTrades::new(risk, "margin", DayTradeRule::default(), calendar())
+    day_trades_under(DayTradeRule::default(), risk)
+}
+
+fn day_trades_under(rule: DayTradeRule, risk: &Risk) -> DayTrades {
+    DayTrades::new(risk, "margin", rule, calendar())
 }
 
 /// An event in the life of a cash account.
@@ -425,9 +429,14 @@ fn counters(test: &TestRecorder) -> BTreeMap<String, u64> {
 
 proptest! {
     #[test]
-    fn day_trades_agree_with_a_model_that_keeps_everything(fills in fills()) {
+    fn day_trades_agree_with_a_model_that_keeps_everything(
+        fills in fills(),
+        // Shares about as large as random trading makes them, so that both sides occur.
+        share in prop_oneof![Just(0.06), 0.1..0.5f64],
+    ) {
         let (test, risk) = desk();
-        let mut account = day_trades(&risk);
+        let rule = DayTradeRule { share, ..DayTradeRule::default() };
+        let mut account = day_trades_under(rule, &risk);
         let dated = dated(&fills);
         let (mut violated, mut warned) = (0, 0);
         for (i, (day, fill)) in dated.iter().enumerate() {
@@ -442,7 +451,7 @@ proptest! {
             prop_assert_eq!(before + u32::from(is_day_trade), count);
             prop_assert_eq!(account.day_trades(*day), count);
             prop_assert_eq!(account.remaining(*day), Some(3u32.saturating_sub(count)));
-            let is_pattern = count >= 4 && f64::from(count) > 0.06 * f64::from(runs);
+            let is_pattern = count >= 4 && f64::from(count) > share * f64::from(runs);
             prop_assert_eq!(account.is_pattern(*day), is_pattern);
             violated += u64::from(is_day_trade && is_pattern);
             warned += u64::from(is_day_trade && !is_pattern && count >= 3);

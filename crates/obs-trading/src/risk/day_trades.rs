@@ -554,6 +554,18 @@ mod tests {
     }
 
     #[test]
+    fn an_order_filled_in_pieces_is_one_trade() {
+        let mut account = desk(&[]).account;
+        for symbol in ["A", "B", "C", "D"] {
+            for _ in 0..50 {
+                account.fill(symbol, Buy, 1.0, MONDAY).unwrap();
+            }
+            account.fill(symbol, Sell, 50.0, MONDAY).unwrap();
+        }
+        assert!(account.is_pattern(MONDAY)); // 4 of 8, not of 204
+    }
+
+    #[test]
     fn refuses_what_it_cannot_place() {
         let mut account = desk(&[]).account;
         account.fill("A", Buy, 1.0, date(2026, 3, 3)).unwrap();
