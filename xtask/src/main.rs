@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Task::Test(test) => test.run(),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
-        Task::Ci(ci) => ci.run(),
+        Task::Ci(ci) => Ok(ci.run()),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
