@@ -66,8 +66,7 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
     pub fn save(&self, value: &T) -> Result<(), Error> {
         let text = self.to_text(value)?;
         let beside = self.beside();
-        self.write(&beside, text.as_bytes())
-            .map_err(failed("write", &beside))?;
+        write(&beside, text.as_bytes()).map_err(failed("write", &beside))?;
         fs::rename(&beside, &self.path).map_err(failed("replace", &self.path))?;
         self.sync_folder()
     }
@@ -75,7 +74,7 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
     /// What was saved last; nothing where there is no file. What a crash left beside it is not looked at.
     pub fn load(&self) -> Result<Option<T>, Error> {
         match fs::read(&self.path) {
-            Ok(bytes) => self.from_bytes(&bytes).map(Some),
+            Ok(bytes) => self.parse(&bytes).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed("read", &self.path)(error)),
         }
@@ -86,6 +85,13 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
         // A NaN would be written as null, and be missed only when it is needed.
         serde_json::from_str::<T>(&body).map_err(|error| self.not_kept(&error))?;
         let (kind, version) = (self.kind, self.version);
+        if kind.split_whitespace().ne([kind]) {
+            let source = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("`{kind}` is not one word"),
+            );
+            return Err(failed("name the kind of", &self.path)(source));
+        }
         let sum = checksum(kind, version, body.as_bytes());
         Ok(format!(
             "{MAGIC} {kind} {version} {sum:08x} {}\n{body}",
@@ -96,12 +102,6 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
     fn not_kept(&self, error: &serde_json::Error) -> Error {
         let source = io::Error::new(io::ErrorKind::InvalidInput, error.to_string());
         failed("write as JSON what is to be kept in", &self.path)(source)
-    }
-
-    fn write(&self, beside: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = File::create(beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()
     }
 
     /// A rename is on the disk when its folder is. Only Unix can be asked for that.
@@ -127,7 +127,7 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
         self.path.with_file_name(name)
     }
 
-    fn from_bytes(&self, bytes: &[u8]) -> Result<T, Error> {
+    fn parse(&self, bytes: &[u8]) -> Result<T, Error> {
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let (header, body) = match end {
             Some(end) => (&bytes[..end], &bytes[end + 1..]),
@@ -170,6 +170,13 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
             damage: damage.to_owned(),
         }
     }
+}
+
+/// Writes a file and waits until it is on the disk.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn checksum(kind: &str, version: u32, body: &[u8]) -> u32 {
@@ -303,6 +310,15 @@ mod tests {
             message.contains("does not begin with `obs-state`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn a_kind_that_could_not_be_read_back_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for kind in ["", "the day", "day\n"] {
+            let file = StateFile::<State>::new(folder.path().join("day.state"), kind, 1);
+            assert!(matches!(file.save(&state(1.0)), Err(Error::StateIo { .. })));
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The statistics against empyrical-reloaded and quantstats; `golden/regenerate.py` makes `golden/reference.json`.
 
+#![expect(clippy::float_cmp, reason = "what is compared is exact")]
+
 #[path = "../src/performance/random.rs"]
 mod random;
 
@@ -391,24 +393,26 @@ fn new_york() -> TimeZone {
 /// The same curve as `curve` of the script.
 fn curve(seed: u64) -> Vec<f64> {
     let mut random = Random::new(seed);
-    let days = 3 + (random.unit() * 400.0) as usize;
-    let drift = (random.unit() - 0.4) * 0.002;
-    let spread = 0.001 + random.unit() * 0.03;
-    let mut equity = vec![10_000.0 + random.unit() * 1e6];
-    for day in 0..days {
-        equity.push(equity[day] * (1.0 + (drift + spread * normal(&mut random))));
+    let days = 3 + random.below(400);
+    let drift = (unit(&mut random) - 0.4) * 0.002;
+    let spread = 0.001 + unit(&mut random) * 0.03;
+    let mut equity = 10_000.0 + unit(&mut random) * 1e6;
+    let mut curve = vec![equity];
+    for _ in 0..days {
+        equity *= 1.0 + (drift + spread * normal(&mut random));
+        curve.push(equity);
     }
-    equity
+    curve
 }
 
 /// The same trades as `profits` of the script.
 fn profits(seed: u64) -> Vec<f64> {
     let mut random = Random::new(1_000_000 + seed);
-    let trades = 1 + (random.unit() * 300.0) as usize;
-    let lean = random.unit() - 0.5;
-    let size = 1.0 + random.unit() * 10_000.0;
+    let trades = 1 + random.below(300);
+    let lean = unit(&mut random) - 0.5;
+    let size = 1.0 + unit(&mut random) * 10_000.0;
     let one = |_| {
-        if random.unit() < 0.0625 {
+        if unit(&mut random) < 0.0625 {
             0.0
         } else {
             size * (lean + normal(&mut random))
@@ -417,9 +421,14 @@ fn profits(seed: u64) -> Vec<f64> {
     (0..trades).map(one).collect()
 }
 
+/// From 0 up to 1.
+fn unit(random: &mut Random) -> f64 {
+    (random.next() >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 fn normal(random: &mut Random) -> f64 {
     (0..12)
-        .map(|_| random.unit())
+        .map(|_| unit(random))
         .fold(0.0, |total, one| total + one)
         - 6.0
 }

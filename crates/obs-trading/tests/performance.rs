@@ -1,5 +1,7 @@
 //! What accounts and strategies export, how events are taken, and that a restart changes nothing.
 
+#![expect(clippy::float_cmp, reason = "what is compared is exact")]
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use obs_core::{Closed, TestRecorder};
@@ -11,26 +13,41 @@ use obs_trading::{
 };
 use proptest::prelude::*;
 
-#[test]
-fn an_account_exports_all_of_the_contract() {
-    let test = TestRecorder::new();
-    let mut account = test
-        .run(|| Account::new("main", equities(), usd(1_000.0)))
-        .unwrap();
-    let main = [("account", "main")];
-    let gauge = |name: &str| test.gauge(name, &main).unwrap();
-    let money = |name: &str| {
-        test.gauge(name, &[("account", "main"), ("currency", "USD")])
-            .unwrap()
-    };
-    let of = |name: &str, key: &str, value: &str| {
-        let labels = [("account", "main"), ("currency", "USD"), (key, value)];
-        test.gauge(name, &labels)
-            .or(test.gauge(name, &[labels[0], labels[2]]))
-            .unwrap()
-    };
+/// The gauges of the account `main`.
+struct Shown(TestRecorder);
 
-    // Before anything happened: what is undefined is NaN, what is nothing is 0.
+impl Shown {
+    fn account() -> (Self, Account) {
+        let test = TestRecorder::new();
+        let account = test.run(|| Account::new("main", equities(), usd(1_000.0)));
+        (Self(test), account.unwrap())
+    }
+
+    fn gauge(&self, name: &str) -> f64 {
+        self.0.gauge(name, &[("account", "main")]).unwrap()
+    }
+
+    fn money(&self, name: &str) -> f64 {
+        let labels = [("account", "main"), ("currency", "USD")];
+        self.0.gauge(name, &labels).unwrap()
+    }
+
+    fn money_of(&self, name: &str, period: &str) -> f64 {
+        let labels = [("account", "main"), ("currency", "USD"), ("period", period)];
+        self.0.gauge(name, &labels).unwrap()
+    }
+
+    fn count_of(&self, name: &str, key: &str, value: &str) -> f64 {
+        self.0
+            .gauge(name, &[("account", "main"), (key, value)])
+            .unwrap()
+    }
+}
+
+/// What is undefined is NaN, what is nothing is 0.
+#[test]
+fn an_account_that_saw_nothing() {
+    let (shown, _account) = Shown::account();
     for name in [
         "win_ratio",
         "profit_factor",
@@ -38,20 +55,23 @@ fn an_account_exports_all_of_the_contract() {
         "sortino_ratio",
         "recovery_seconds",
     ] {
-        assert!(gauge(&format!("portfolio_{name}")).is_nan(), "{name}");
+        assert!(shown.gauge(&format!("portfolio_{name}")).is_nan(), "{name}");
     }
     for name in [
         "drawdown_ratio",
         "max_drawdown_ratio",
         "drawdown_age_seconds",
     ] {
-        assert_eq!(gauge(&format!("portfolio_{name}")), 0.0, "{name}");
+        assert_eq!(shown.gauge(&format!("portfolio_{name}")), 0.0, "{name}");
     }
-    assert!(
-        money("portfolio_best_trade_pnl").is_nan() && money("portfolio_worst_trade_pnl").is_nan()
-    );
-    assert_eq!(money("portfolio_value"), 1_000.0);
-    assert_eq!(of("portfolio_pnl", "period", "day"), 0.0);
+    assert!(shown.money("portfolio_best_trade_pnl").is_nan());
+    assert!(shown.money("portfolio_worst_trade_pnl").is_nan());
+    assert_eq!(shown.money("portfolio_value"), 1_000.0);
+    for period in ["day", "week", "month", "total"] {
+        assert_eq!(shown.money_of("portfolio_pnl", period), 0.0);
+        assert_eq!(shown.money_of("portfolio_value_change", period), 0.0);
+        assert_eq!(shown.count_of("portfolio_trades", "period", period), 0.0);
+    }
     let conventions = [
         ("account", "main"),
         ("basis", "period_returns"),
@@ -60,10 +80,14 @@ fn an_account_exports_all_of_the_contract() {
         ("calendar", "weekdays America/New_York"),
     ];
     assert_eq!(
-        test.gauge("portfolio_statistics_info", &conventions),
+        shown.0.gauge("portfolio_statistics_info", &conventions),
         Some(1.0)
     );
+}
 
+#[test]
+fn an_account_exports_all_of_the_contract() {
+    let (shown, mut account) = Shown::account();
     // Tuesday to Friday of one week, in New York.
     account
         .mark(at("2024-06-04T20:00:00Z"), usd(1_010.0))
@@ -90,36 +114,49 @@ fn an_account_exports_all_of_the_contract() {
         .mark(at("2024-06-07T20:00:00Z"), usd(969.0))
         .unwrap();
 
-    assert_eq!(gauge("portfolio_win_ratio"), 0.75);
-    assert_eq!(gauge("portfolio_profit_factor"), 7.5);
+    assert_eq!(shown.gauge("portfolio_win_ratio"), 0.75);
+    assert_eq!(shown.gauge("portfolio_profit_factor"), 7.5);
     assert_eq!(
-        gauge("portfolio_sharpe_ratio"),
+        shown.gauge("portfolio_sharpe_ratio"),
         account.ledger().sharpe_ratio().unwrap()
     );
     assert_eq!(
-        gauge("portfolio_sortino_ratio"),
+        shown.gauge("portfolio_sortino_ratio"),
         account.ledger().sortino_ratio().unwrap()
     );
-    assert!((gauge("portfolio_drawdown_ratio") + 0.05).abs() < 1e-12);
-    assert!((gauge("portfolio_max_drawdown_ratio") + 0.05).abs() < 1e-12);
-    assert_eq!(gauge("portfolio_recovery_seconds"), 2.0 * 86_400.0);
-    assert_eq!(gauge("portfolio_drawdown_age_seconds"), 86_400.0);
-    assert_eq!(of("portfolio_streak_trades", "result", "win"), 2.0);
-    assert_eq!(of("portfolio_streak_trades", "result", "loss"), 0.0);
-    assert_eq!(of("portfolio_longest_streak_trades", "result", "loss"), 1.0);
-    assert_eq!(money("portfolio_best_trade_pnl"), 40.0);
-    assert_eq!(money("portfolio_worst_trade_pnl"), -10.0);
-    assert_eq!(money("portfolio_value"), 969.0);
+    assert!((shown.gauge("portfolio_drawdown_ratio") + 0.05).abs() < 1e-12);
+    assert!((shown.gauge("portfolio_max_drawdown_ratio") + 0.05).abs() < 1e-12);
+    assert_eq!(shown.gauge("portfolio_recovery_seconds"), 2.0 * 86_400.0);
+    assert_eq!(shown.gauge("portfolio_drawdown_age_seconds"), 86_400.0);
+    assert_eq!(
+        shown.count_of("portfolio_streak_trades", "result", "win"),
+        2.0
+    );
+    assert_eq!(
+        shown.count_of("portfolio_streak_trades", "result", "loss"),
+        0.0
+    );
+    assert_eq!(
+        shown.count_of("portfolio_longest_streak_trades", "result", "loss"),
+        1.0
+    );
+    assert_eq!(shown.money("portfolio_best_trade_pnl"), 40.0);
+    assert_eq!(shown.money("portfolio_worst_trade_pnl"), -10.0);
+    assert_eq!(shown.money("portfolio_value"), 969.0);
     for (period, trades, pnl, change) in [
         ("day", 0.0, 0.0, -51.0),
         ("week", 4.0, 65.0, -31.0),
         ("month", 4.0, 65.0, -31.0),
         ("total", 4.0, 65.0, -31.0),
     ] {
-        assert_eq!(of("portfolio_trades", "period", period), trades, "{period}");
-        assert_eq!(of("portfolio_pnl", "period", period), pnl, "{period}");
         assert_eq!(
-            of("portfolio_value_change", "period", period),
+            shown.count_of("portfolio_trades", "period", period),
+            trades,
+            "{period}"
+        );
+        assert_eq!(shown.money_of("portfolio_pnl", period), pnl, "{period}");
+        assert_eq!(
+            shown.money_of("portfolio_value_change", period),
             change,
             "{period}"
         );
@@ -501,6 +538,12 @@ impl Event {
     }
 }
 
+fn happen(events: &[Event], ledger: &mut Ledger) {
+    for event in events {
+        event.happen(ledger);
+    }
+}
+
 fn events() -> impl Strategy<Value = Vec<Event>> {
     // Mostly in order, over some weeks with both clock changes of a long winter; sometimes late.
     let event = (0_i64..4_000, -500_i64..500).prop_flat_map(|(step, jitter)| {
@@ -557,16 +600,18 @@ proptest! {
 
     /// Saved as text at any point and restored, a ledger is to the last bit what it would have been.
     #[test]
-    fn a_restart_at_any_point_changes_nothing(events in events(), conventions in any_conventions(), cut in 0.0..=1.0) {
-        let cut = (events.len() as f64 * cut) as usize;
+    fn a_restart_at_any_point_changes_nothing(
+        events in events(), conventions in any_conventions(), cut in any::<prop::sample::Index>(),
+    ) {
+        let cut = cut.index(events.len() + 1);
         let mut whole = Ledger::new(conventions.clone(), usd(10_000.0)).unwrap();
         let mut first = whole.clone();
-        events.iter().for_each(|event| event.happen(&mut whole));
+        happen(&events, &mut whole);
 
-        events[..cut].iter().for_each(|event| event.happen(&mut first));
+        happen(&events[..cut], &mut first);
         let text = serde_json::to_string(&first.save()).unwrap();
         let mut second = Ledger::restore(conventions, serde_json::from_str(&text).unwrap()).unwrap();
-        events[cut..].iter().for_each(|event| event.happen(&mut second));
+        happen(&events[cut..], &mut second);
 
         // The text has every bit of every number.
         prop_assert_eq!(serde_json::to_string(&second.save()).unwrap(), serde_json::to_string(&whole.save()).unwrap());

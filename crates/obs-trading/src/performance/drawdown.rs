@@ -92,6 +92,7 @@ impl Drawdown {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is compared is exact")]
 mod tests {
     use super::*;
 

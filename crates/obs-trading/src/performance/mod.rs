@@ -41,7 +41,7 @@
 //! | win ratio | quantstats: wins / (wins + losses) | wins / trades | a trade that broke even was taken, and won nothing |
 //! | win ratio and averages without trades | 0 or NaN | undefined | 0 reads as "never won" |
 //! | risk-free rate | a number: per period (empyrical), per year (quantstats) | [`RiskFree`] says which | the two differ by a factor of 252 |
-//! | missing value (NaN) | left out; the return over the gap is lost (quantstats fills prices forward) | refused; the day's return is 0 and the next mark holds the change | money that changed is not lost |
+//! | missing value (NaN) | left out, and with it the return over the gap | refused; the day's return is 0 and the next mark holds the change | money that changed is not lost |
 //! | days without data | no return | zero, if they count by the calendar | one day's return is not that of a week |
 //! | equity at or below zero | goes on with infinite or sign-flipped returns | ratios undefined from the next period on; drawdown goes on, below −1 | a return on nothing does not exist |
 //! | drawdown | one equity a day; from the first return on | every mark, also within a day; the starting equity is the first peak | the fall was there |

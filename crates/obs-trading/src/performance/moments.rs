@@ -23,17 +23,17 @@ impl Moments {
         self.m2.add(before * self.mean.distance_to(number));
     }
 
-    /// The same number several times, at the cost of one (T. Chan, G. Golub, R. LeVeque, 1979).
+    /// The same number several times, at the cost of one (Chan, Golub and `LeVeque`, 1979).
     pub(crate) fn push_times(&mut self, number: f64, times: u64) {
         if times == 0 {
             return;
         }
-        let (seen, times) = (self.count as f64, times as f64);
         let distance = self.mean.distance_to(number);
-        self.count += times as u64;
-        self.mean.add(distance * times / (seen + times));
-        self.m2
-            .add(distance * distance * seen * times / (seen + times));
+        let (before, added) = (self.count as f64, times as f64);
+        self.count += times;
+        let share = added / self.count as f64;
+        self.mean.add(distance * share);
+        self.m2.add(distance * distance * before * share);
     }
 
     pub(crate) const fn count(&self) -> u64 {
@@ -64,7 +64,7 @@ mod tests {
         let (mut random, mut moments) = (Random::new(1), Moments::default());
         let (mut sum, mut squares) = (0_i128, 0_i128);
         for _ in 0..N {
-            let step = (random.unit() * 2_001.0) as i64 - 1_000;
+            let step = i64::try_from(random.below(2_001)).unwrap() - 1_000;
             moments.push((1_000_000_000 + step) as f64);
             sum += i128::from(step);
             squares += i128::from(step * step);

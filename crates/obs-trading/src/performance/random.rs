@@ -1,6 +1,6 @@
 //! Numbers for tests: the same as `tests/golden/regenerate.py` makes, to the last bit.
 
-/// SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
+/// `SplitMix64` (G. Steele, D. Lea, C. Flood, 2014).
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -16,8 +16,8 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// From 0 up to 1.
-    pub(crate) fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    /// A whole number below the limit.
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
     }
 }

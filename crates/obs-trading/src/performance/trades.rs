@@ -173,7 +173,7 @@ mod tests {
         let (mut random, mut trades) = (Random::new(2), Trades::default());
         let (mut won, mut lost, mut wins, mut losses) = (0_i128, 0_i128, 0_i64, 0_i64);
         for _ in 0..10_000_000 {
-            let size = 1_000_000_000 + (random.unit() * 2_001.0) as i64 - 1_000;
+            let size = 999_999_000 + i64::try_from(random.below(2_001)).unwrap();
             if random.next() & 1 == 0 {
                 (won, wins) = (won + i128::from(size), wins + 1);
                 trades.push(size as f64);

@@ -38,6 +38,9 @@ class Random:
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
         return z ^ (z >> 31)
 
+    def below(self, limit):
+        return self.next() % limit
+
     def unit(self):
         return (self.next() >> 11) / float(1 << 53)
 
@@ -52,7 +55,7 @@ class Random:
 def curve(seed):
     """Equity at the end of each day, the first being the start."""
     random = Random(seed)
-    days = 3 + int(random.unit() * 400.0)
+    days = 3 + random.below(400)
     drift = (random.unit() - 0.4) * 0.002
     spread = 0.001 + random.unit() * 0.03
     equity = [10_000.0 + random.unit() * 1e6]
@@ -64,7 +67,7 @@ def curve(seed):
 def profits(seed):
     """P/L of trades; about one in sixteen breaks even."""
     random = Random(1_000_000 + seed)
-    trades = 1 + int(random.unit() * 300.0)
+    trades = 1 + random.below(300)
     lean = random.unit() - 0.5
     size = 1.0 + random.unit() * 10_000.0
     return [
