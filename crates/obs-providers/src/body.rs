@@ -1,0 +1,112 @@
+//! A response's body, watched until its end.
+//!
+//! reqwest hands a middleware a `Response` whose body it cannot look into. What can be done is to take the response apart
+//! into an `http::Response`, put a watching body around its body, and build a `reqwest::Response` from that again. Status,
+//! version, headers and extensions stay what they are; the URL would be lost and is handed on by reqwest's own
+//! `ResponseBuilderExt`. It costs three allocations for the bodies and three for the URL.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use reqwest::{Response, ResponseBuilderExt};
+use tower::BoxError;
+
+use crate::ProviderError;
+use crate::call::Call;
+use crate::failure::{Shown, of_body};
+
+struct Watched {
+    inner: reqwest::Body,
+    /// Nothing once the call has ended.
+    call: Option<Call>,
+    /// Bytes that may still come.
+    left: Option<u64>,
+    limit: Option<u64>,
+}
+
+/// The same response, whose call ends with its body. Its URL shows what it may.
+pub(crate) fn watch(response: Response, call: Call, limit: Option<u64>, shown: Shown) -> Response {
+    let mut url = response.url().clone();
+    shown.redact(&mut url);
+    let (mut parts, body) = http::Response::from(response).into_parts();
+    // The builder is the only way to say what the URL is: it goes through an extension that nobody else can name.
+    let mut carrier = http::Response::builder();
+    if let Some(extensions) = carrier.extensions_mut() {
+        *extensions = std::mem::take(&mut parts.extensions);
+    }
+    if let Ok(carrier) = carrier.url(url).body(()) {
+        parts.extensions = carrier.into_parts().0.extensions;
+    }
+    let watched = Watched {
+        inner: body,
+        call: Some(call),
+        left: limit,
+        limit,
+    };
+    Response::from(http::Response::from_parts(
+        parts,
+        reqwest::Body::wrap(watched),
+    ))
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        if let Some(call) = &mut this.call {
+            call.reads();
+        }
+        let polled = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        let frame =
+            polled.map(|frame| admit(frame.map_err(Into::into), &mut this.left, this.limit));
+        match &frame {
+            Some(Ok(frame)) if !frame.is_trailers() && !this.inner.is_end_stream() => {}
+            Some(Err(error)) => {
+                if let Some(call) = this.call.take() {
+                    call.end(Some(of_body(&**error)));
+                }
+            }
+            Some(Ok(_)) | None => {
+                if let Some(call) = this.call.take() {
+                    call.body_ended();
+                }
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Lets a frame through while the body stays within its limit.
+fn admit(
+    frame: Result<Frame<Bytes>, BoxError>,
+    left: &mut Option<u64>,
+    limit: Option<u64>,
+) -> Result<Frame<Bytes>, BoxError> {
+    let frame = frame?;
+    let (Some(left), Some(limit)) = (left, limit) else {
+        return Ok(frame);
+    };
+    let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+    match left.checked_sub(length) {
+        Some(rest) => {
+            *left = rest;
+            Ok(frame)
+        }
+        None => Err(ProviderError::BodyTooLarge { limit }.into()),
+    }
+}

@@ -1,0 +1,174 @@
+//! The labels of providers, and what decides the values of the closed ones.
+
+obs_core::label! {
+    /// Who provides data, by the name the configuration gives; see [`names`](crate::names) for ready ones.
+    pub open ProviderName as "provider" up to 30
+}
+
+obs_core::label! {
+    /// What a provider provides.
+    pub enum ProviderKind as "kind" {
+        /// What people think of the market.
+        Sentiment = "sentiment",
+        /// Quotes, trades, bars, books.
+        MarketData = "market_data",
+        /// Trades in options.
+        OptionsFlow = "options_flow",
+    }
+}
+
+obs_core::label! {
+    /// What is asked of a provider: a name or a route's template, never a path or a query.
+    pub open EndpointName as "endpoint" up to 50
+}
+
+obs_core::label! {
+    /// How a call, or an attempt of it, ended.
+    pub enum CallOutcome as "outcome" {
+        /// The provider answered, and the answer is no error. Its body, where it was read, came to its end.
+        Ok = "ok",
+        /// Something went wrong; `provider_errors_total` says what.
+        Error = "error",
+        /// The provider refused because too much was asked of it.
+        RateLimited = "rate_limited",
+        /// The future was dropped before there was an answer, or the body before its end was read.
+        Cancelled = "cancelled",
+        /// Something panicked on the way.
+        Panicked = "panicked",
+    }
+}
+
+obs_core::label! {
+    /// What went wrong with a call.
+    pub enum ErrorType as "error_type" {
+        /// The client's timeout ran out: while connecting, waiting for headers, or reading the body.
+        Timeout = "timeout",
+        /// The host has no address.
+        Dns = "dns",
+        /// No connection could be made.
+        Connect = "connect",
+        /// The host could not prove who it is, or the handshake was no TLS.
+        Tls = "tls",
+        /// The request was sent and no valid head of a response came back: the connection broke, or what came is no HTTP.
+        Transport = "transport",
+        /// Status 429, or another that the provider is known to mean by it.
+        RateLimited = "rate_limited",
+        /// Any other 4xx.
+        ClientError = "client_error",
+        /// A 5xx.
+        ServerError = "server_error",
+        /// Too many redirects, or one that could not be followed.
+        Redirect = "redirect",
+        /// The body broke off.
+        Body = "body",
+        /// The body is larger than the provider may send.
+        TooLarge = "too_large",
+        /// The body could not be decompressed, or was not what it should be.
+        Decode = "decode",
+        /// The call was given up by whoever made it.
+        Cancelled = "cancelled",
+        /// Something panicked on the way.
+        Panic = "panic",
+        /// The request could not be made.
+        Request = "request",
+        /// Another middleware or service on the way failed.
+        Middleware = "middleware",
+    }
+}
+
+obs_core::label! {
+    /// What a cache had.
+    pub enum CacheResult as "result" {
+        /// An entry that is fresh.
+        Hit = "hit",
+        /// No entry, or none that could be read.
+        Miss = "miss",
+        /// An entry that is too old to be served without trying for a newer one.
+        Stale = "stale",
+    }
+}
+
+obs_core::label! {
+    /// What a provider's data is about, such as `daily_bars`.
+    pub open DatasetName as "dataset" up to 50
+}
+
+obs_core::label! {
+    /// Where there is trading, such as `NYSE`.
+    pub open MarketVenue as "venue" up to 20
+}
+
+/// The endpoint of calls that say none and match no route.
+pub const UNMATCHED: &str = "unmatched";
+
+impl ErrorType {
+    /// What the status says went wrong, if anything.
+    #[must_use]
+    pub fn of_status(status: http::StatusCode) -> Option<Self> {
+        match status.as_u16() {
+            429 => Some(Self::RateLimited),
+            400..=499 => Some(Self::ClientError),
+            500..=599 => Some(Self::ServerError),
+            _ => None,
+        }
+    }
+
+    /// What a call with this error, or with none, counts as.
+    #[must_use]
+    pub fn outcome(error: Option<Self>) -> CallOutcome {
+        match error {
+            None => CallOutcome::Ok,
+            Some(Self::RateLimited) => CallOutcome::RateLimited,
+            Some(Self::Cancelled) => CallOutcome::Cancelled,
+            Some(Self::Panic) => CallOutcome::Panicked,
+            Some(_) => CallOutcome::Error,
+        }
+    }
+
+    /// What an ended call says of the provider's availability: whether it answered, or nothing either way.
+    pub(crate) fn answered(error: Option<Self>) -> Option<bool> {
+        match error {
+            None | Some(Self::RateLimited | Self::ClientError) => Some(true),
+            Some(
+                Self::Timeout
+                | Self::Dns
+                | Self::Connect
+                | Self::Tls
+                | Self::Transport
+                | Self::ServerError
+                | Self::Body,
+            ) => Some(false),
+            Some(
+                Self::Redirect
+                | Self::TooLarge
+                | Self::Decode
+                | Self::Cancelled
+                | Self::Panic
+                | Self::Request
+                | Self::Middleware,
+            ) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_perhaps_an_error_and_always_an_outcome() {
+        let of = |code| {
+            let error = ErrorType::of_status(http::StatusCode::from_u16(code).unwrap());
+            (error, ErrorType::outcome(error))
+        };
+        assert_eq!(of(200), (None, CallOutcome::Ok));
+        assert_eq!(of(304), (None, CallOutcome::Ok));
+        assert_eq!(of(404), (Some(ErrorType::ClientError), CallOutcome::Error));
+        assert_eq!(
+            of(429),
+            (Some(ErrorType::RateLimited), CallOutcome::RateLimited)
+        );
+        assert_eq!(of(503), (Some(ErrorType::ServerError), CallOutcome::Error));
+        assert_eq!(of(999), (None, CallOutcome::Ok));
+    }
+}

@@ -1,0 +1,100 @@
+//! The families of a provider.
+
+use obs_core::{By, Counter, Gauge, Histogram, Outcome, TimeCounter, Unit};
+
+use crate::{
+    CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, MarketVenue, ProviderKind,
+    ProviderName,
+};
+
+/// Seconds of a call over a network: 100 µs for the machine next door, a minute for the slowest of reports.
+const CALL_BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+
+/// Seconds since data was loaded: a tenth for a quote, a week for what changes seldom.
+const AGE_BUCKETS: &[f64] = &[
+    0.001, 0.01, 0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 259_200.0,
+    604_800.0,
+];
+
+obs_core::families! {
+    /// One provider.
+    pub struct ProviderMetrics(provider: ProviderName) {
+        /// Calls that did not succeed, by what went wrong. Each counts once.
+        pub errors: By<ErrorType, Counter> = "provider_errors_total",
+        /// Calls that have begun and not ended.
+        pub in_flight: Gauge = "provider_requests_in_flight",
+        /// Attempts of calls, by how they ended; moved only where attempts are measured apart from calls.
+        ///
+        /// An attempt ends with the head of its response.
+        pub attempts: By<CallOutcome, Counter> = "provider_attempts_total",
+        /// Attempts of a call after its first; moved only where attempts are measured apart from calls.
+        pub retries: Counter = "provider_retries_total",
+        /// Responses by which the provider refused because too much was asked of it.
+        pub rate_limit_hits: Counter = "provider_rate_limit_hits_total",
+        /// Calls the provider still allows in its present window, as it last said; undefined until it says so.
+        pub rate_limit_remaining: Gauge = "provider_rate_limit_remaining",
+        /// When the provider allows calls again, as it last said; undefined until it says so.
+        pub rate_limit_reset: Gauge = "provider_rate_limit_reset_timestamp_seconds",
+        /// Whether the provider is taken to be available.
+        pub up: Gauge = "provider_up" { unit: Unit::Switch },
+        /// Time for which the provider was not available.
+        pub unavailable: TimeCounter = "provider_unavailable_seconds_total",
+        /// Active probes, by how they ended.
+        pub probes: By<Outcome, Counter> = "provider_probes_total",
+        /// Lookups in a cache of the provider's data, by what it had.
+        pub cache: By<CacheResult, Counter> = "provider_cache_requests_total",
+        /// Times a cache could not be read or written. The lookup is a miss, and the data is loaded.
+        pub cache_errors: Counter = "provider_cache_errors_total",
+        /// Time it took to load what a cache did not have, or not fresh.
+        pub cache_load: By<Outcome, Histogram> = "provider_cache_load_duration_seconds" { buckets: CALL_BUCKETS },
+    }
+}
+
+obs_core::families! {
+    /// One endpoint of a provider, by what the provider provides.
+    pub struct RequestMetrics(provider: ProviderName, kind: ProviderKind, endpoint: EndpointName) {
+        /// Calls that have ended, by how.
+        pub requests: By<CallOutcome, Counter> = "provider_requests_total" { budget: 2_500 },
+    }
+}
+
+obs_core::families! {
+    /// One endpoint of a provider.
+    pub struct EndpointMetrics(provider: ProviderName, endpoint: EndpointName) {
+        /// Time from the start of a call to the end of its body, or to its headers where the body was not read.
+        pub duration: Histogram = "provider_request_duration_seconds" { buckets: CALL_BUCKETS, budget: 500 },
+        /// Time from the start of a call to the headers of its response, where one came.
+        pub headers: Histogram = "provider_request_headers_duration_seconds" { buckets: CALL_BUCKETS, budget: 500 },
+    }
+}
+
+obs_core::families! {
+    /// One dataset of a provider.
+    pub struct DatasetMetrics(provider: ProviderName, dataset: DatasetName) {
+        /// How old data was when a cache served it.
+        pub age: Histogram = "provider_data_age_seconds" { buckets: AGE_BUCKETS, budget: 300 },
+        /// When the data was last updated; undefined until then.
+        pub updated: Gauge = "provider_data_updated_timestamp_seconds" { budget: 300 },
+    }
+}
+
+obs_core::families! {
+    /// One dataset of a provider that changes only while its market is open.
+    pub struct DatasetSessionMetrics(provider: ProviderName, dataset: DatasetName) {
+        /// Time for which the market was open since the data was last updated; undefined until it was.
+        ///
+        /// It stands still at night, at weekends and on holidays, so that an alert on it does too.
+        pub session_age: Gauge = "provider_data_session_age_seconds" { budget: 300 },
+    }
+}
+
+obs_core::families! {
+    /// One market.
+    pub struct MarketMetrics(venue: MarketVenue) {
+        /// Whether the market is in a regular session.
+        pub open: Gauge = "market_session_open" { unit: Unit::Switch },
+    }
+}

@@ -1,0 +1,91 @@
+//! Measuring through reqwest-middleware.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::Extensions;
+use reqwest::{Request, Response};
+use reqwest_middleware::{Middleware, Next, Result};
+
+use crate::Provider;
+use crate::call::{Call, attempt};
+use crate::provider::Inner;
+
+/// Names the endpoint of one request, as an extension of it. It goes before the route table.
+///
+/// ```
+/// # fn request(client: reqwest_middleware::ClientWithMiddleware) -> reqwest_middleware::RequestBuilder {
+/// use obs_providers::Endpoint;
+///
+/// client.get("https://data.example/v2/bars?symbol=AAPL").with_extension(Endpoint("bars"))
+/// # }
+/// ```
+///
+/// The name stands in the program's text, so that no path or query can become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint(pub &'static str);
+
+/// Measures calls; made by [`Provider::middleware`].
+#[derive(Clone, Debug)]
+pub struct ProviderMiddleware(Arc<Inner>);
+
+/// Measures attempts; made by [`Provider::attempts`].
+#[derive(Clone, Debug)]
+pub struct AttemptMiddleware(Arc<Inner>);
+
+impl Provider {
+    /// A middleware that measures calls. Put it first in the chain, so that it sees calls as they are made.
+    #[must_use]
+    pub fn middleware(&self) -> ProviderMiddleware {
+        ProviderMiddleware(Arc::clone(&self.0))
+    }
+
+    /// A middleware that measures the attempts a retrying middleware makes. Put it last in the chain, behind that one;
+    /// without retries there is no need of it.
+    #[must_use]
+    pub fn attempts(&self) -> AttemptMiddleware {
+        AttemptMiddleware(Arc::clone(&self.0))
+    }
+}
+
+/// What `async_trait` makes of an async method. Written out, it takes one crate and one allocation less.
+type Handled<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
+
+impl Middleware for ProviderMiddleware {
+    fn handle<'s, 'e, 'n, 'a>(
+        &'s self,
+        request: Request,
+        extensions: &'e mut Extensions,
+        next: Next<'n>,
+    ) -> Handled<'a>
+    where
+        's: 'a,
+        'e: 'a,
+        'n: 'a,
+        Self: 'a,
+    {
+        let endpoint = match extensions.get::<Endpoint>() {
+            Some(Endpoint(name)) => self.0.endpoint(name),
+            None => self.0.endpoint_of_path(request.url().path()),
+        };
+        let call = Call::start(Arc::clone(&self.0), endpoint);
+        Box::pin(async move { call.run(next.run(request, extensions)).await })
+    }
+}
+
+impl Middleware for AttemptMiddleware {
+    fn handle<'s, 'e, 'n, 'a>(
+        &'s self,
+        request: Request,
+        extensions: &'e mut Extensions,
+        next: Next<'n>,
+    ) -> Handled<'a>
+    where
+        's: 'a,
+        'e: 'a,
+        'n: 'a,
+        Self: 'a,
+    {
+        Box::pin(async move { attempt(&self.0, next.run(request, extensions)).await })
+    }
+}
