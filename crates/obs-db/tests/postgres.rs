@@ -1,0 +1,303 @@
+//! A PostgreSQL pool on a real server, and what happens when that goes wrong.
+
+mod common;
+
+use std::time::Duration;
+
+use common::Postgres;
+use futures_util::TryStreamExt;
+use obs_core::TestRecorder;
+use obs_db::Pool;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor, PgExecutor, SqlSafeStr};
+
+const POOL: (&str, &str) = ("pool", "orders");
+
+struct Database {
+    // Closed before the server is stopped.
+    pool: Pool<sqlx::Postgres>,
+    test: TestRecorder,
+    server: Postgres,
+}
+
+impl Database {
+    async fn start(connections: u32) -> Self {
+        let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+        let options = PgPoolOptions::new().max_connections(connections);
+        let raw = options.connect_with(server.options()).await.unwrap();
+        let test = TestRecorder::new();
+        let pool = test.run(|| Pool::new(raw, "orders"));
+        pool.raw()
+            .execute("CREATE TABLE orders (id int PRIMARY KEY, size int CHECK (size > 0))")
+            .await
+            .unwrap();
+        pool.raw()
+            .execute("INSERT INTO orders VALUES (1, 1), (2, 1)")
+            .await
+            .unwrap();
+        Self { pool, test, server }
+    }
+
+    fn queries(&self, operation: &str, outcome: &str) -> u64 {
+        let labels = [POOL, ("operation", operation), ("outcome", outcome)];
+        self.test.counter("db_queries_total", &labels).unwrap()
+    }
+
+    fn errors(&self, kind: &str) -> u64 {
+        let labels = [POOL, ("error_type", kind)];
+        self.test.counter("db_query_errors_total", &labels).unwrap()
+    }
+
+    fn transactions(&self, outcome: &str) -> u64 {
+        let labels = [POOL, ("outcome", outcome)];
+        self.test.counter("db_transactions_total", &labels).unwrap()
+    }
+
+    /// Every query is counted once, and every error by its type.
+    fn check_sums(&self, issued: u64) {
+        let sum = |labels: &[(&str, &str)]| self.test.counter_sum("db_queries_total", labels);
+        assert_eq!(sum(&[]), issued);
+        let errors = self.test.counter_sum("db_query_errors_total", &[]);
+        assert_eq!(sum(&[("outcome", "error")]), errors);
+    }
+
+    /// Nothing is in use when nothing is held.
+    async fn check_rest(&self) {
+        // What was given back may still be on its way: closing waits for it.
+        self.pool.close().await;
+        self.pool.observe();
+        for state in ["idle", "in_use"] {
+            let gauge = self
+                .test
+                .gauge("db_pool_connections", &[POOL, ("state", state)]);
+            assert_eq!(gauge, Some(0.0), "{state}");
+        }
+    }
+}
+
+async fn resize(executor: impl PgExecutor<'_>, id: i32) -> sqlx::Result<()> {
+    sqlx::query("UPDATE orders SET size = size + 1 WHERE id = $1")
+        .bind(id)
+        .execute(executor)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_users_write_is_unchanged_and_counted() {
+    let db = Database::start(2).await;
+    let pool = &db.pool;
+
+    resize(pool, 1).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let mut savepoint = tx.begin().await.unwrap();
+    resize(&mut *savepoint, 1).await.unwrap();
+    drop(savepoint);
+    tx.commit().await.unwrap();
+    let size: i32 = sqlx::query_scalar("SELECT size FROM orders WHERE id = 1")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(size, 3);
+    let rows: Vec<(i32,)> = sqlx::query_as::<_, (i32,)>("SELECT id FROM orders")
+        .fetch(pool)
+        .try_collect()
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    sqlx::raw_sql("SELECT 1; SELECT 2")
+        .execute_many(pool)
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap();
+    pool.describe("SELECT 1".into_sql_str())
+        .await
+        .map(drop)
+        .unwrap();
+
+    assert_eq!(db.queries("update", "ok"), 3);
+    assert_eq!(db.queries("select", "ok"), 3);
+    assert_eq!(db.queries("begin", "ok"), 2);
+    assert_eq!(db.queries("commit", "ok"), 1);
+    assert_eq!(db.queries("prepare", "ok"), 1);
+    assert_eq!(db.transactions("commit"), 1);
+    db.check_sums(10);
+    db.check_rest().await;
+}
+
+#[tokio::test]
+async fn faults_of_queries_are_told_apart() {
+    let db = Database::start(3).await;
+    let pool = &db.pool;
+
+    pool.execute("INSERT INTO orders VALUES (1, 1)")
+        .await
+        .unwrap_err();
+    pool.execute("INSERT INTO orders VALUES (3, -1)")
+        .await
+        .unwrap_err();
+    assert_eq!(db.errors("constraint"), 2);
+
+    pool.execute("SELECT nothing").await.unwrap_err();
+    assert_eq!(db.errors("statement"), 1);
+
+    let mut conn = pool.acquire().await.unwrap();
+    conn.execute("SET statement_timeout = 20").await.unwrap();
+    conn.execute("SELECT pg_sleep(60)").await.unwrap_err();
+    assert_eq!(db.errors("timeout"), 1);
+    drop(conn.into_raw().detach());
+
+    let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+    resize(&mut *one, 1).await.unwrap();
+    resize(&mut *two, 2).await.unwrap();
+    // Each waits for the other; the server ends one of them, and the other goes on.
+    let (first, second) = tokio::join!(
+        async {
+            let result = resize(&mut *one, 2).await;
+            one.rollback().await.unwrap();
+            result
+        },
+        async {
+            let result = resize(&mut *two, 1).await;
+            two.rollback().await.unwrap();
+            result
+        }
+    );
+    assert!(first.is_err() != second.is_err());
+    assert_eq!(db.errors("deadlock"), 1);
+    assert_eq!(db.transactions("rollback"), 2);
+
+    let mut holder = pool.begin().await.unwrap();
+    resize(&mut *holder, 1).await.unwrap();
+    pool.execute("SELECT * FROM orders FOR UPDATE NOWAIT")
+        .await
+        .unwrap_err();
+    assert_eq!(db.errors("lock"), 1);
+    drop(holder);
+
+    let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+    for tx in [&mut one, &mut two] {
+        tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .await
+            .unwrap();
+        tx.execute("SELECT * FROM orders").await.unwrap();
+    }
+    resize(&mut *one, 1).await.unwrap();
+    one.commit().await.unwrap();
+    resize(&mut *two, 1).await.unwrap_err();
+    drop(two);
+    assert_eq!(db.errors("serialization"), 1);
+    assert_eq!(db.transactions("rollback_by_drop"), 2);
+
+    db.check_sums(5 + 8 + 3 + 9);
+    db.check_rest().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_query_is_no_error() {
+    let db = Database::start(1).await;
+    let sleeps = db.pool.execute("SELECT pg_sleep(60)");
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), sleeps)
+            .await
+            .is_err()
+    );
+    assert_eq!(db.queries("select", "cancelled"), 1);
+    db.check_sums(1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dies_and_comes_back() {
+    let db = Database::start(4).await;
+    let pool = &db.pool;
+
+    // Mid-query, mid-transaction, and cut off by an administrator.
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let mut cut = pool.acquire().await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+        .fetch_one(&mut *cut)
+        .await
+        .unwrap();
+    sqlx::query("SELECT pg_terminate_backend($1)")
+        .bind(pid)
+        .execute(pool)
+        .await
+        .unwrap();
+    cut.execute("SELECT 1").await.unwrap_err();
+    assert_eq!(db.errors("connection"), 1);
+
+    let mut sleeper = pool.acquire().await.unwrap();
+    let asleep = async {
+        // Seen from another connection, which is the event to wait for.
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        while sqlx::query_scalar::<_, i64>(waiting)
+            .fetch_one(pool.raw())
+            .await
+            .unwrap()
+            == 0
+        {}
+        tokio::task::block_in_place(|| db.server.crash());
+    };
+    let (broken, ()) = tokio::join!(sleeper.execute("SELECT pg_sleep(60)"), asleep);
+    broken.unwrap_err();
+    tx.commit().await.unwrap_err();
+    assert_eq!(db.errors("connection"), 3);
+    assert_eq!(db.transactions("failed"), 1);
+    drop((sleeper, cut));
+
+    tokio::task::block_in_place(|| db.server.resume());
+    let size: i32 = sqlx::query_scalar("SELECT size FROM orders WHERE id = 1")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(size, 1);
+    db.check_sums(8);
+    db.check_rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_thousand_tasks_on_ten_connections_add_up() {
+    let db = Database::start(10).await;
+    let tasks: Vec<_> = (0..1000)
+        .map(|n| {
+            let pool = db.pool.clone();
+            tokio::spawn(async move {
+                match n % 4 {
+                    0 => resize(&pool, 1).await,
+                    1 => sqlx::query("SELECT 1")
+                        .fetch(&pool)
+                        .try_collect::<Vec<_>>()
+                        .await
+                        .map(drop),
+                    2 => pool.execute("SELECT 1 / 0").await.map(drop),
+                    _ => pool.begin().await?.commit().await,
+                }
+            })
+        })
+        .collect();
+    let mut failed = 0;
+    for task in tasks {
+        failed += u64::from(task.await.unwrap().is_err());
+    }
+
+    assert_eq!(failed, 250);
+    assert_eq!(db.queries("update", "ok"), 250);
+    assert_eq!(db.queries("select", "ok"), 250);
+    assert_eq!(db.queries("select", "error"), 250);
+    assert_eq!(db.transactions("commit"), 250);
+    db.check_sums(1250);
+    let waits = db
+        .test
+        .samples("db_pool_acquire_duration_seconds", &[POOL])
+        .unwrap();
+    assert_eq!(waits.len(), 1000);
+    // No more than the pool may have, less the one that was there.
+    let connects = db
+        .test
+        .samples("db_pool_connect_duration_seconds", &[POOL])
+        .unwrap();
+    assert!(!connects.is_empty());
+    db.check_rest().await;
+}

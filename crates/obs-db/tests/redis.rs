@@ -1,0 +1,379 @@
+//! Redis connections to a real server, async and blocking, and what happens when that goes wrong.
+
+mod common;
+
+use futures_util::StreamExt;
+use obs_core::TestRecorder;
+use obs_db::Redis;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use redis::{AsyncCommands, Client, Commands, ErrorKind, ServerErrorKind, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const CLIENT: (&str, &str) = ("client", "prices");
+
+struct Cache {
+    test: TestRecorder,
+    client: Client,
+    server: common::Redis,
+}
+
+impl Cache {
+    fn start() -> Self {
+        let server = common::Redis::start();
+        Self {
+            test: TestRecorder::new(),
+            client: Client::open(server.url()).unwrap(),
+            server,
+        }
+    }
+
+    async fn connect(&self) -> Redis<MultiplexedConnection> {
+        let connection = self
+            .client
+            .get_multiplexed_async_connection()
+            .await
+            .unwrap();
+        self.test.run(|| Redis::new(connection, "prices"))
+    }
+
+    fn commands(&self, command: &str, outcome: &str) -> u64 {
+        let labels = [CLIENT, ("command", command), ("outcome", outcome)];
+        self.test
+            .counter("redis_client_commands_total", &labels)
+            .unwrap_or(0)
+    }
+
+    fn all_commands(&self) -> u64 {
+        self.test.counter_sum("redis_client_commands_total", &[])
+    }
+
+    fn errors(&self, kind: &str) -> u64 {
+        let labels = [CLIENT, ("error_type", kind)];
+        self.test
+            .counter("redis_client_errors_total", &labels)
+            .unwrap()
+    }
+
+    fn lookups(&self) -> (u64, u64) {
+        let result = |result| {
+            let labels = [CLIENT, ("result", result)];
+            self.test
+                .counter("redis_client_lookups_total", &labels)
+                .unwrap()
+        };
+        (result("hit"), result("miss"))
+    }
+
+    fn durations(&self, command: &str) -> usize {
+        let labels = [CLIENT, ("command", command)];
+        let samples = self
+            .test
+            .samples("redis_client_command_duration_seconds", &labels);
+        samples.map_or(0, |samples| samples.len())
+    }
+
+    /// Every command that failed is counted by what went wrong.
+    fn check_sums(&self, issued: u64) {
+        assert_eq!(self.all_commands(), issued);
+        let failed = self
+            .test
+            .counter_sum("redis_client_commands_total", &[("outcome", "error")]);
+        assert_eq!(
+            self.test.counter_sum("redis_client_errors_total", &[]),
+            failed
+        );
+    }
+}
+
+#[tokio::test]
+async fn commands_are_counted_by_name_and_lookups_by_result() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+
+    let () = redis.set("AAPL", 1).await.unwrap();
+    assert_eq!(redis.get("AAPL").await, Ok(Some(1)));
+    assert_eq!(redis.get("MSFT").await, Ok(None::<i64>));
+    let many: Vec<Option<i64>> = redis.mget(&["AAPL", "MSFT", "GOOG"]).await.unwrap();
+    assert_eq!(many, [Some(1), None, None]);
+    let () = redis.hset("h", "a", 1).await.unwrap();
+    let _: Option<i64> = redis.hget("h", "a").await.unwrap();
+    let _: Vec<Option<i64>> = redis.hmget("h", &["a", "b"]).await.unwrap();
+    let _: Option<i64> = redis.get_del("AAPL").await.unwrap();
+    let _: Vec<String> = redis.hgetall("none").await.unwrap();
+    let _: Value = redis::cmd("OBJECT")
+        .arg("HELP")
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+
+    assert_eq!(cache.commands("set", "ok"), 1);
+    assert_eq!(cache.commands("get", "ok"), 2);
+    assert_eq!(cache.commands("mget", "ok"), 1);
+    assert_eq!(cache.commands("other", "ok"), 1);
+    // get 1:1, mget 1:2, hget 1:0, hmget 1:1, getdel 1:0, hgetall 0:1.
+    assert_eq!(cache.lookups(), (5, 5));
+    assert_eq!(cache.durations("get"), 2);
+    cache.check_sums(10);
+}
+
+#[tokio::test]
+async fn pipelines_and_transactions_are_counted_by_command_and_timed_as_one() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+
+    let values: (i64, Option<i64>) = redis::pipe()
+        .set("a", 1)
+        .ignore()
+        .get("a")
+        .get("b")
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(values, (1, None));
+    let values: (i64, i64) = redis::pipe()
+        .atomic()
+        .incr("a", 1)
+        .get("a")
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(values, (2, 2));
+
+    assert_eq!(cache.commands("set", "ok"), 1);
+    assert_eq!(cache.commands("get", "ok"), 3);
+    assert_eq!(cache.commands("incrby", "ok"), 1);
+    assert_eq!(cache.lookups(), (2, 1));
+    assert_eq!(cache.durations("pipeline"), 1);
+    assert_eq!(cache.durations("transaction"), 1);
+    assert_eq!(cache.durations("get"), 0);
+    cache.check_sums(5);
+
+    // One of a pipeline may fail while the others go on, in a transaction too.
+    let mixed = || {
+        let mut mixed = redis::pipe();
+        mixed.lpush("a", 1).get("a");
+        mixed
+    };
+    mixed().query_async::<()>(&mut redis).await.unwrap_err();
+    mixed()
+        .atomic()
+        .query_async::<()>(&mut redis)
+        .await
+        .unwrap_err();
+    assert_eq!(cache.commands("lpush", "error"), 2);
+    assert_eq!(cache.commands("get", "ok"), 5);
+    assert_eq!(cache.errors("wrong_type"), 2);
+
+    // What does not even reach the queue fails all of it.
+    let mut wrong = redis::pipe();
+    wrong.atomic().cmd("NO.SUCH").get("a");
+    wrong.query_async::<()>(&mut redis).await.unwrap_err();
+    assert_eq!(cache.commands("other", "error"), 1);
+    assert_eq!(cache.commands("get", "error"), 1);
+    cache.check_sums(11);
+}
+
+#[tokio::test]
+async fn a_transaction_whose_key_was_touched_is_cancelled() {
+    let cache = Cache::start();
+    let (mut one, mut two) = (cache.connect().await, cache.connect().await);
+    let () = redis::cmd("WATCH")
+        .arg("a")
+        .query_async(&mut one)
+        .await
+        .unwrap();
+    let () = two.set("a", 1).await.unwrap();
+    let aborted: Option<(i64,)> = redis::pipe()
+        .atomic()
+        .incr("a", 1)
+        .query_async(&mut one)
+        .await
+        .unwrap();
+    assert_eq!(aborted, None);
+    assert_eq!(cache.commands("incrby", "cancelled"), 1);
+    cache.check_sums(3);
+}
+
+#[tokio::test]
+async fn errors_that_come_as_replies_are_errors() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let () = redis.lpush("list", 1).await.unwrap();
+    let wrong: Result<i64, _> = redis.get("list").await;
+    wrong.unwrap_err();
+    let missing: Result<(), _> = redis::cmd("EVALSHA")
+        .arg("0".repeat(40))
+        .arg(0)
+        .query_async(&mut redis)
+        .await;
+    assert_eq!(
+        missing.unwrap_err().kind(),
+        ErrorKind::Server(ServerErrorKind::NoScript)
+    );
+
+    assert_eq!(cache.commands("get", "error"), 1);
+    assert_eq!(cache.errors("wrong_type"), 1);
+    assert_eq!(cache.errors("no_script"), 1);
+    // Nothing was looked up.
+    assert_eq!(cache.lookups(), (0, 0));
+    cache.check_sums(3);
+}
+
+#[tokio::test]
+async fn a_command_that_nobody_awaits_any_more_is_cancelled() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let waits = redis.blpop::<_, Value>("nothing", 60.0);
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(20), waits).await;
+    assert!(waited.is_err());
+    assert_eq!(cache.commands("blpop", "cancelled"), 1);
+    assert_eq!(cache.durations("blpop"), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_and_comes_back() {
+    let mut cache = Cache::start();
+    let config = ConnectionManagerConfig::new().set_number_of_retries(0);
+    let manager = ConnectionManager::new_with_config(cache.client.clone(), config)
+        .await
+        .unwrap();
+    let mut redis = cache.test.run(|| Redis::new(manager, "prices"));
+    let () = redis.set("a", 1).await.unwrap();
+
+    cache.server.crash();
+    redis.get::<_, Option<i64>>("a").await.unwrap_err();
+    assert_eq!(cache.commands("get", "error"), 1);
+    assert_eq!(cache.errors("connection"), 1);
+
+    cache.server.resume();
+    let mut issued = 2;
+    // The manager reconnects in the background; until then, commands fail.
+    loop {
+        issued += 1;
+        if redis.get::<_, Option<i64>>("a").await.is_ok() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(cache.commands("get", "ok"), 1);
+    assert_eq!(cache.lookups(), (0, 1));
+    cache.check_sums(issued);
+}
+
+#[test]
+fn a_blocking_connection_is_counted_the_same() {
+    let cache = Cache::start();
+    let connection = cache.client.get_connection().unwrap();
+    let mut redis = cache.test.run(|| Redis::new(connection, "prices"));
+
+    let () = redis.set("a", 1).unwrap();
+    assert_eq!(redis.get("a"), Ok(Some(1)));
+    assert_eq!(redis.get("b"), Ok(None::<i64>));
+    let (one, two): (i64, i64) = redis::pipe()
+        .get("a")
+        .incr("a", 1)
+        .query(&mut redis)
+        .unwrap();
+    assert_eq!((one, two), (1, 2));
+    let mut both = redis::pipe();
+    let (two, three): (i64, i64) = both
+        .atomic()
+        .get("a")
+        .incr("a", 1)
+        .query(&mut redis)
+        .unwrap();
+    assert_eq!((two, three), (2, 3));
+    let wrong: Result<(), _> = redis.lpush("a", 1);
+    wrong.unwrap_err();
+    let packed = redis::cmd("GET").arg("a").get_packed_command();
+    redis::ConnectionLike::req_packed_command(&mut redis, &packed).unwrap();
+    redis.observe_server_blocking().unwrap();
+
+    assert_eq!(cache.commands("get", "ok"), 5);
+    assert_eq!(cache.commands("incrby", "ok"), 2);
+    assert_eq!(cache.errors("wrong_type"), 1);
+    assert_eq!(cache.lookups(), (4, 1));
+    assert_eq!(cache.durations("pipeline"), 1);
+    assert_eq!(cache.durations("transaction"), 1);
+    cache.check_sums(9);
+    let hits = cache
+        .test
+        .counter("redis_server_keyspace_hits_total", &[CLIENT]);
+    assert!(hits.is_some_and(|hits| hits >= 4), "{hits:?}");
+}
+
+#[tokio::test]
+async fn the_server_is_asked_for_its_own_counts() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let () = redis.set("a", 1).await.unwrap();
+    for key in ["a", "a", "b"] {
+        let _: Option<i64> = redis.get(key).await.unwrap();
+    }
+    redis.observe_server().await.unwrap();
+    redis.observe_server().await.unwrap();
+    let counter = |name| cache.test.counter(name, &[CLIENT]);
+    assert_eq!(counter("redis_server_keyspace_hits_total"), Some(2));
+    assert_eq!(counter("redis_server_keyspace_misses_total"), Some(1));
+    // Asking is nobody's command.
+    cache.check_sums(4);
+}
+
+#[tokio::test]
+async fn messages_of_subscriptions_are_counted() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let mut subscriber = cache.client.get_async_pubsub().await.unwrap();
+    subscriber.subscribe("fills").await.unwrap();
+    subscriber.psubscribe("quotes.*").await.unwrap();
+    let mut messages = redis.metrics().messages(subscriber.on_message());
+    for channel in ["fills", "quotes.AAPL", "quotes.MSFT"] {
+        let _: i64 = redis.publish(channel, 1).await.unwrap();
+        messages.next().await.unwrap();
+    }
+    let received = |kind| {
+        let labels = [CLIENT, ("subscription", kind)];
+        cache.test.counter("redis_client_messages_total", &labels)
+    };
+    assert_eq!(received("channel"), Some(1));
+    assert_eq!(received("pattern"), Some(2));
+    assert_eq!(cache.commands("publish", "ok"), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_is_loading_says_so() {
+    // A server that answers one thing only: no real one is loading for long enough to be caught at it.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}/?protocol=resp2", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut asked = [0; 1024];
+        while let Ok(1..) = socket.read(&mut asked).await {
+            let loading = b"-LOADING Redis is loading the dataset in memory\r\n";
+            // The client asks for one thing at a time here, but introduces itself by two at once.
+            let commands = asked.iter().filter(|byte| **byte == b'*').count();
+            asked.fill(0);
+            socket.write_all(&loading.repeat(commands)).await.unwrap();
+        }
+    });
+    let test = TestRecorder::new();
+    let connection = Client::open(url)
+        .unwrap()
+        .get_multiplexed_async_connection()
+        .await
+        .unwrap();
+    let mut redis = test.run(|| Redis::new(connection, "prices"));
+    let loading: Result<(), _> = redis.get("a").await;
+    assert_eq!(
+        loading.unwrap_err().kind(),
+        ErrorKind::Server(ServerErrorKind::BusyLoading)
+    );
+    assert_eq!(
+        test.counter(
+            "redis_client_errors_total",
+            &[CLIENT, ("error_type", "loading")]
+        ),
+        Some(1)
+    );
+    server.abort();
+}
