@@ -3,18 +3,19 @@
 //! An order passes the risk check, goes to the broker, and what the broker makes of it is booked in the
 //! portfolio. What changed is collected on the way, for whoever keeps the records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use obs_trading::Decided;
+use obs_trading::{Decided, Risk};
 
 use crate::bars::Bar;
 use crate::broker::{CancelError, PaperBroker, Tally};
+use crate::calendar::TradingDays;
 use crate::error::Error;
-use crate::metrics::{OrderFlow, Strategies};
+use crate::metrics::{OrderFlow, Performance, Strategies};
 use crate::order::{Order, OrderId, OrderRequest, OrderStatus, Side};
 use crate::portfolio::{ClosedTrade, Portfolio};
-use crate::risk::{Exposure, Proposal, Refusal, RefusalReason, RiskCheck};
+use crate::risk::{Exposure, Limits, Proposal, Refusal, RefusalReason, RiskCheck, UseOfLimits};
 use crate::strategy::StrategyId;
 use crate::strategy::decision::Holding;
 use crate::symbol::Symbol;
@@ -25,7 +26,9 @@ pub struct Account {
     risk: RiskCheck,
     broker: PaperBroker,
     portfolio: Portfolio,
+    days: TradingDays,
     flow: OrderFlow,
+    performance: Performance,
     refused: BTreeMap<(StrategyId, RefusalReason), u32>,
     today: Date,
     changes: Changes,
@@ -41,39 +44,42 @@ pub struct Changes {
 }
 
 impl Account {
-    /// An account that opens on `today`.
-    #[must_use]
-    pub fn new(
-        risk: RiskCheck,
+    /// An account that begins with this much cash, on the first of the days that will be traded. Fails where the limits or
+    /// the cash are none.
+    pub fn open(
+        limits: Limits,
         broker: PaperBroker,
-        portfolio: Portfolio,
-        flow: OrderFlow,
-        today: Date,
-    ) -> Self {
-        let refused = BTreeMap::new();
-        Self {
-            risk,
+        cash: f64,
+        days: &BTreeSet<Date>,
+    ) -> Result<Self, Error> {
+        let trading_days = TradingDays::of(days);
+        Ok(Self {
+            risk: RiskCheck::new(limits, cash, &trading_days)?,
             broker,
-            portfolio,
-            flow,
-            refused,
-            today,
+            portfolio: Portfolio::new(cash),
+            flow: OrderFlow::new(Strategies::default()),
+            performance: Performance::new(cash, trading_days.clone())?,
+            refused: BTreeMap::new(),
+            today: days.first().copied().unwrap_or(Date::MIN),
+            days: trading_days,
             changes: Changes::default(),
-        }
+        })
     }
 
     /// Trades the day's bars: the broker fills what was ordered before, and the day is marked at its close.
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
         self.today = date;
         // Orders are filled at the open, and everything after this day's fills happens at its close.
-        self.flow.strategies().open(date);
+        self.strategies().advance_to(self.days.open(date));
         for (symbol, bar) in bars {
             for order in self.broker.on_bar(symbol, bar) {
                 self.book(order)?;
             }
         }
-        self.flow.strategies().close(date);
+        self.strategies().advance_to(self.days.close(date));
         self.portfolio.mark(date, bars);
+        self.performance.mark(date, &self.portfolio)?;
+        self.observe_limits();
         Ok(())
     }
 
@@ -93,7 +99,7 @@ impl Account {
                 price,
             };
             let exposure = self.exposure(request.strategy, &request.symbol);
-            if let Err(refusal) = self.risk.check(proposal, &exposure) {
+            if let Err(refusal) = self.risk.check(proposal, &exposure, self.today) {
                 *self
                     .refused
                     .entry((request.strategy, refusal.reason))
@@ -170,6 +176,12 @@ impl Account {
         exposure
     }
 
+    /// The verbs of risk that are no limits: position sizes, exits.
+    #[must_use]
+    pub fn risk(&self) -> &Risk {
+        self.risk.risk()
+    }
+
     /// The measured strategies, for those who act for them.
     #[must_use]
     pub fn strategies(&self) -> &Strategies {
@@ -217,10 +229,30 @@ impl Account {
     }
 
     /// Books an order that the broker closed.
+    /// Shows how much of each limit the positions use.
+    fn observe_limits(&mut self) {
+        let mut by_symbol: BTreeMap<&Symbol, f64> = BTreeMap::new();
+        for (_, symbol, position) in self.portfolio.positions() {
+            *by_symbol.entry(symbol).or_default() += self.portfolio.value(symbol, position);
+        }
+        let use_of_limits = UseOfLimits {
+            equity: self.portfolio.equity(),
+            largest_position: by_symbol.values().copied().fold(0.0, f64::max),
+            gross_value: by_symbol.values().sum(),
+            day_return: self.portfolio.day_return(),
+            drawdown: self.portfolio.drawdown(),
+        };
+        self.risk.observe(&use_of_limits);
+    }
+
     fn book(&mut self, order: Order) -> Result<(), Error> {
         self.flow.closed(&order);
         if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {
             let trade = self.portfolio.apply(&order, fill, self.today)?;
+            self.risk.filled(&order, fill, self.today)?;
+            if let Some(trade) = &trade {
+                self.performance.trade_closed(trade)?;
+            }
             self.changes.trades.extend(trade);
         }
         self.changes.orders.push(order);
@@ -252,20 +284,16 @@ mod tests {
     use super::*;
     use crate::broker::Terms;
     use crate::order::OrderKind;
-    use crate::risk::Limits;
 
     fn spx() -> Symbol {
         Symbol::new("SPX").unwrap()
     }
 
     fn account() -> Account {
-        let mut account = Account::new(
-            RiskCheck::new(Limits::default()),
-            PaperBroker::new([spx()], Terms::default()),
-            Portfolio::new(10_000.0),
-            OrderFlow::new(Strategies::default()),
-            date(2020, 1, 1),
-        );
+        let broker = PaperBroker::new([spx()], Terms::default());
+        // A Sunday: of a market that never closes, so that any number of days may follow.
+        let days = [date(2020, 1, 5)].into();
+        let mut account = Account::open(Limits::default(), broker, 10_000.0, &days).unwrap();
         next_day(&mut account);
         account
     }

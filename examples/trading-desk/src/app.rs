@@ -11,11 +11,9 @@ use crate::broker::{PaperBroker, Terms};
 use crate::client::DeskClient;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::metrics::{OrderFlow, Strategies};
-use crate::portfolio::Portfolio;
 use crate::provider::{self, MarketData};
 use crate::replay::Replay;
-use crate::risk::{Limits, RiskCheck};
+use crate::risk::Limits;
 use crate::server::Server;
 use crate::service::Service;
 use crate::store::Store;
@@ -110,16 +108,13 @@ impl App {
 
 /// A desk that has seen no bar yet.
 fn desk(config: &Config) -> Result<Desk, Error> {
-    let first = bars::days(&config.series).first().copied();
-    let first = first.ok_or_else(|| Error::NoBars {
-        file: "--bars".to_owned(),
-    })?;
+    let days = bars::days(&config.series);
+    if days.is_empty() {
+        let file = "--bars".to_owned();
+        return Err(Error::NoBars { file });
+    }
     let symbols = config.series.iter().map(|series| series.symbol.clone());
-    Ok(Desk::new(Account::new(
-        RiskCheck::new(config.limits),
-        PaperBroker::new(symbols, config.terms),
-        Portfolio::new(config.cash),
-        OrderFlow::new(Strategies::default()),
-        first,
-    )))
+    let broker = PaperBroker::new(symbols, config.terms);
+    let account = Account::open(config.limits, broker, config.cash, &days)?;
+    Ok(Desk::new(account))
 }

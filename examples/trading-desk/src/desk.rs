@@ -27,7 +27,7 @@ impl Desk {
                 .filter_map(StrategyId::build);
             let measured = account.strategies();
             strategies.map(move |strategy| {
-                let metrics = measured.get(strategy.id());
+                let metrics = measured.get(strategy.id()).clone();
                 Trader::new(strategy, symbol.clone(), metrics)
             })
         });
@@ -69,10 +69,8 @@ mod tests {
     use super::*;
     use crate::bars;
     use crate::broker::{PaperBroker, Terms};
-    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::OrderStatus;
-    use crate::portfolio::Portfolio;
-    use crate::risk::{Limits, RiskCheck};
+    use crate::risk::Limits;
 
     const CASH: f64 = 1_000_000.0;
 
@@ -87,16 +85,11 @@ mod tests {
                     .push((series.symbol.clone(), *bar));
             }
         }
-        let mut desk = Desk::new(Account::new(
-            RiskCheck::new(Limits::default()),
-            PaperBroker::new(
-                series.iter().map(|series| series.symbol.clone()),
-                Terms::default(),
-            ),
-            Portfolio::new(CASH),
-            OrderFlow::new(Strategies::default()),
-            *days.keys().next().unwrap(),
-        ));
+        let symbols = series.iter().map(|series| series.symbol.clone());
+        let broker = PaperBroker::new(symbols, Terms::default());
+        let dates = days.keys().copied().collect();
+        let account = Account::open(Limits::default(), broker, CASH, &dates).unwrap();
+        let mut desk = Desk::new(account);
         for (date, bars) in days {
             desk.trade_day(date, &bars).unwrap();
             each_day(&desk);

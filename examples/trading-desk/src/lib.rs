@@ -18,6 +18,7 @@ pub mod api;
 pub mod app;
 pub mod bars;
 pub mod broker;
+pub mod calendar;
 pub mod cli;
 pub mod client;
 pub mod desk;

@@ -32,10 +32,7 @@ fn strategies(metrics: &Exposition) -> Table {
         "win ratio",
         "P/L",
     ]);
-    for id in StrategyId::AUTOMATIC
-        .into_iter()
-        .chain([StrategyId::Manual])
-    {
+    for id in StrategyId::all() {
         let strategy = [("strategy", <&str>::from(id))];
         let sum = |name| metrics.sum(name, &strategy);
         table.add_row([

@@ -2,11 +2,18 @@
 //!
 //! Limits are shares of equity. Only purchases can break them; a sale makes every one of them easier to
 //! keep, so it is refused only when there is not enough to sell.
+//!
+//! The limits are `obs_trading`'s: they give the verdict here, and count and show themselves. So do the rules of cash
+//! accounts, which the check follows with every fill.
 
+use jiff::civil::Date;
+use obs_trading::{CashAccount, CashRule, Risk, RiskError, limit};
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::order::Side;
+use crate::calendar::TradingDays;
+use crate::order::{Fill, Order, Side};
+use crate::strategy::StrategyId;
 
 /// How far the account may go.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,6 +45,21 @@ pub struct Exposure {
     pub drawdown: f64,
     /// Units of the symbol that the strategy has and does not sell yet.
     pub sellable: u32,
+}
+
+/// What an account at its close uses of the limits. Money in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UseOfLimits {
+    /// Cash and positions.
+    pub equity: f64,
+    /// The value of the symbol of which there is most.
+    pub largest_position: f64,
+    /// The value of all symbols.
+    pub gross_value: f64,
+    /// Change of equity since the close before, as a share of it.
+    pub day_return: f64,
+    /// Distance to the highest equity of a year, as a share of it; 0 or below.
+    pub drawdown: f64,
 }
 
 /// An order before it is one.
@@ -82,6 +104,8 @@ pub enum RefusalReason {
     GrossExposure,
     /// It would cost more than there is.
     InsufficientCash,
+    /// A cash account may not pay for it yet.
+    Compliance,
 }
 
 /// A rule, and the figures that break it.
@@ -90,17 +114,25 @@ pub enum RefusalReason {
 pub struct Refusal {
     /// The rule.
     pub reason: RefusalReason,
-    /// What the account would come to: units for `short_sale`, US dollars for `insufficient_cash`, a
+    /// What the account would come to: units for `short_sale`, US dollars for `insufficient_cash` and `compliance`, a
     /// share of equity for the others.
     pub value: f64,
     /// The most it may come to, in the same unit.
     pub limit: f64,
 }
 
+/// Days from a trade to its settlement, in the years of the bundled bars: three until 4 September 2017, then two. The
+/// longer one is the safe side.
+const SETTLEMENT_DAYS: u32 = 3;
+
 /// Holds proposals against limits.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RiskCheck {
     limits: Limits,
+    measured: obs_trading::Limits,
+    risk: Risk,
+    /// What has settled. A market that never closes settles at once, and has no such rules.
+    cash: Option<CashAccount>,
 }
 
 impl Default for Limits {
@@ -115,10 +147,74 @@ impl Default for Limits {
 }
 
 impl RiskCheck {
-    /// A check of these limits.
+    /// A check of these limits, for an account that begins with this much cash. Fails where a limit is no share.
+    pub fn new(limits: Limits, cash: f64, days: &TradingDays) -> Result<Self, RiskError> {
+        let risk = Risk::new();
+        for strategy in StrategyId::all() {
+            risk.register(strategy.into());
+        }
+        // The rule on pattern day trading is for margin accounts.
+        risk.day_trades_remaining("main", None);
+        let measured = obs_trading::Limits::new(&risk)
+            .daily_loss(limits.daily_loss)?
+            .drawdown(limits.drawdown)?
+            .max_position(limits.position)?
+            .exposure(limits.gross)?;
+        let rule = CashRule {
+            settlement_days: SETTLEMENT_DAYS,
+            ..CashRule::default()
+        };
+        let mut account = days
+            .business_days()
+            .map(|days| CashAccount::new(&risk, rule, days));
+        if let Some(account) = &mut account {
+            account.deposit(cents(cash), Date::MIN)?;
+        }
+        Ok(Self {
+            limits,
+            measured,
+            risk,
+            cash: account,
+        })
+    }
+
+    /// The verbs for what is not a limit: position sizes, exits.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self { limits }
+    pub fn risk(&self) -> &Risk {
+        &self.risk
+    }
+
+    /// The account as it is at the close: moves the headroom of every limit. What is over a limit then is counted by it;
+    /// the next purchase is what it stops.
+    pub fn observe(&mut self, account: &UseOfLimits) {
+        let share = |value: f64| value / account.equity;
+        for (name, used) in [
+            (limit::DAILY_LOSS, (-account.day_return).max(0.0)),
+            (limit::DRAWDOWN, (-account.drawdown).max(0.0)),
+            (limit::MAX_POSITION, share(account.largest_position)),
+            (limit::EXPOSURE, share(account.gross_value)),
+        ] {
+            // The verdict is for who wants to act on it; here the next purchase asks again.
+            let _ = self.measured.observe(name, used);
+        }
+    }
+
+    /// An order was filled: its cash is on its way. Fails where the account does not hold what was sold, which the check
+    /// rules out.
+    pub fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), RiskError> {
+        let Some(account) = &mut self.cash else {
+            return Ok(());
+        };
+        let (symbol, quantity) = (order.symbol.as_str(), f64::from(order.quantity));
+        let value = quantity * fill.price;
+        match order.side {
+            Side::Buy => account
+                .buy(symbol, quantity, cents(value + fill.commission), on)
+                .map(drop),
+            Side::Sell => account
+                .sell(symbol, quantity, cents(value - fill.commission), on)
+                .map(drop),
+        }
     }
 
     /// The limits it holds to.
@@ -128,18 +224,23 @@ impl RiskCheck {
     }
 
     /// Refuses with the first rule that `proposal` would break.
-    pub fn check(&self, proposal: Proposal, exposure: &Exposure) -> Result<(), Refusal> {
+    pub fn check(&self, proposal: Proposal, exposure: &Exposure, on: Date) -> Result<(), Refusal> {
         match proposal.side {
             Side::Sell => within(
                 RefusalReason::ShortSale,
                 f64::from(proposal.quantity),
                 f64::from(exposure.sellable),
             ),
-            Side::Buy => self.check_purchase(proposal, exposure),
+            Side::Buy => self.check_purchase(proposal, exposure, on),
         }
     }
 
-    fn check_purchase(&self, proposal: Proposal, exposure: &Exposure) -> Result<(), Refusal> {
+    fn check_purchase(
+        &self,
+        proposal: Proposal,
+        exposure: &Exposure,
+        on: Date,
+    ) -> Result<(), Refusal> {
         let cost = f64::from(proposal.quantity) * proposal.price;
         let share = |value: f64| value / exposure.equity;
         // Cash comes first where there is no equity to take shares of.
@@ -150,22 +251,57 @@ impl RiskCheck {
                 exposure.free_cash.min(0.0),
             );
         }
-        within(
-            RefusalReason::DailyLoss,
-            -exposure.day_return,
-            self.limits.daily_loss,
+        self.limit(RefusalReason::DailyLoss, -exposure.day_return)?;
+        self.limit(RefusalReason::Drawdown, -exposure.drawdown)?;
+        self.limit(
+            RefusalReason::MaxPosition,
+            share(exposure.symbol_value + cost),
         )?;
-        within(
-            RefusalReason::Drawdown,
-            -exposure.drawdown,
-            self.limits.drawdown,
+        self.limit(
+            RefusalReason::GrossExposure,
+            share(exposure.gross_value + cost),
         )?;
-        let position = share(exposure.symbol_value + cost);
-        within(RefusalReason::MaxPosition, position, self.limits.position)?;
-        let gross = share(exposure.gross_value + cost);
-        within(RefusalReason::GrossExposure, gross, self.limits.gross)?;
-        within(RefusalReason::InsufficientCash, cost, exposure.free_cash)
+        within(RefusalReason::InsufficientCash, cost, exposure.free_cash)?;
+        self.check_settlement(cost, on)
     }
+
+    /// The verdict of a limit. A loss limit is not used by a gain.
+    fn limit(&self, reason: RefusalReason, used: f64) -> Result<(), Refusal> {
+        let name = match reason {
+            RefusalReason::DailyLoss => limit::DAILY_LOSS,
+            RefusalReason::Drawdown => limit::DRAWDOWN,
+            RefusalReason::MaxPosition => limit::MAX_POSITION,
+            _ => limit::EXPOSURE,
+        };
+        // Not `f64::max`, which would make 0 of what is not a number.
+        let used = if used < 0.0 { 0.0 } else { used };
+        let refuse = |hit: obs_trading::LimitHit| Refusal {
+            reason,
+            value: hit.used,
+            limit: hit.allowed,
+        };
+        self.measured.check(name, used).map_err(refuse)
+    }
+
+    fn check_settlement(&self, cost: f64, on: Date) -> Result<(), Refusal> {
+        let Some(account) = &self.cash else {
+            return Ok(());
+        };
+        let refuse = |_| Refusal {
+            reason: RefusalReason::Compliance,
+            value: cost,
+            limit: account.settled(on) as f64 / 100.0,
+        };
+        account.check_buy(cents(cost), on).map(drop).map_err(refuse)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the cast saturates, at more money than there is"
+)]
+fn cents(usd: f64) -> i64 {
+    (usd * 100.0).round() as i64
 }
 
 fn within(reason: RefusalReason, value: f64, limit: f64) -> Result<(), Refusal> {
@@ -202,13 +338,19 @@ mod tests {
         sellable: 10,
     };
 
+    const TODAY: Date = jiff::civil::date(2020, 1, 2);
+
+    fn risk_check() -> RiskCheck {
+        RiskCheck::new(LIMITS, 1000.0, &TradingDays::of(&[TODAY].into())).unwrap()
+    }
+
     fn check(side: Side, quantity: u32, exposure: Exposure) -> Option<RefusalReason> {
         let proposal = Proposal {
             side,
             quantity,
             price: 1.0,
         };
-        let refusal = RiskCheck::new(LIMITS).check(proposal, &exposure).err();
+        let refusal = risk_check().check(proposal, &exposure, TODAY).err();
         refusal.map(|refusal| refusal.reason)
     }
 
@@ -298,7 +440,7 @@ mod tests {
             quantity: 400,
             price: 1.0,
         };
-        let refusal = RiskCheck::new(LIMITS).check(proposal, &CALM).unwrap_err();
+        let refusal = risk_check().check(proposal, &CALM, TODAY).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "refused by max_position: 0.4000 where the limit is 0.3500"

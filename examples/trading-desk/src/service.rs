@@ -99,22 +99,17 @@ mod tests {
 
     use super::*;
     use crate::broker::{PaperBroker, Terms};
-    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::{OrderKind, Side};
-    use crate::portfolio::Portfolio;
-    use crate::risk::{Limits, RiskCheck};
+    use crate::risk::Limits;
     use crate::strategy::StrategyId;
 
     #[tokio::test]
     async fn an_order_is_recorded_though_nobody_waits_for_it() {
         let symbol = Symbol::new("SPX").unwrap();
-        let desk = Desk::new(Account::new(
-            RiskCheck::new(Limits::default()),
-            PaperBroker::new([symbol.clone()], Terms::default()),
-            Portfolio::new(1000.0),
-            OrderFlow::new(Strategies::default()),
-            date(2020, 1, 1),
-        ));
+        let broker = PaperBroker::new([symbol.clone()], Terms::default());
+        let days = [date(2020, 1, 1)].into();
+        let account = Account::open(Limits::default(), broker, 1000.0, &days).unwrap();
+        let desk = Desk::new(account);
         let service = Arc::new(Service::new(desk, Store::open(None, 1000.0).await.unwrap()));
         let request = OrderRequest {
             strategy: StrategyId::Manual,

@@ -1,13 +1,23 @@
 //! A trader: one strategy at work on one symbol.
 
-use obs_trading::Decided;
+use obs_trading::{Decided, ExitPlan};
 
 use crate::account::Account;
 use crate::bars::Bar;
-use crate::order::{OrderKind, OrderRequest, Side};
-use crate::strategy::decision::{Decision, decide};
+use crate::order::{Order, OrderKind, OrderRequest, Side};
+use crate::risk::Refusal;
+use crate::strategy::decision::{Decision, Holding, decide};
 use crate::strategy::{Signal, Strategy, StrategyId};
 use crate::symbol::Symbol;
+
+/// A position is closed when it has lost this share of what it cost,
+const STOP_LOSS: f64 = 0.08;
+
+/// gained this share of it,
+const TAKE_PROFIT: f64 = 0.25;
+
+/// or fallen by this share from its best price.
+const TRAILING_STOP: f64 = 0.15;
 
 /// Share of equity that an entry without any confidence would take.
 const BASE_SIZE: f64 = 0.10;
@@ -20,6 +30,8 @@ const CONFIDENCE_SIZE: f64 = 0.20;
 pub struct Trader {
     strategy: Box<dyn Strategy>,
     symbol: Symbol,
+    /// When the position is closed whatever the strategy says; there is one while there is a position.
+    exits: Option<ExitPlan>,
     metrics: obs_trading::Strategy,
 }
 
@@ -34,6 +46,7 @@ impl Trader {
         Self {
             strategy,
             symbol,
+            exits: None,
             metrics,
         }
     }
@@ -47,6 +60,7 @@ impl Trader {
     /// After the close: hears the strategy, decides, and acts on the account.
     pub fn on_bar(&mut self, bar: &Bar, account: &mut Account) {
         let id = self.strategy.id();
+        self.protect(id, bar, account);
         let mut evaluation = self.metrics.evaluate();
         let signal = self.strategy.on_bar(bar);
         let idea = evaluation.signal(signal.kind.into(), signal.confidence);
@@ -55,7 +69,7 @@ impl Trader {
         drop(evaluation);
         match decision {
             Decision::Enter => self.enter(id, signal, bar, decided, account),
-            Decision::Exit => self.exit(id, decided, account),
+            Decision::Exit => self.exit(id, Some(decided), account),
             Decision::Withdraw => self.withdraw(id, account),
             Decision::Hold
             | Decision::SkipDuplicate
@@ -74,17 +88,44 @@ impl Trader {
     ) {
         let quantity = units(account.portfolio().equity() * size(signal), bar.close);
         let kind = self.strategy.entry(bar.close);
-        self.place((id, Side::Buy, kind, quantity), decided, account);
+        let placed = self.place((id, Side::Buy, kind, quantity), Some(decided), account);
+        if placed.is_ok() {
+            account
+                .risk()
+                .position(id.into(), size(signal), signal.confidence);
+        }
     }
 
-    fn exit(&self, id: StrategyId, decided: Decided, account: &mut Account) {
+    fn exit(&self, id: StrategyId, decided: Option<Decided>, account: &mut Account) {
         let position = account.portfolio().position(id, &self.symbol);
         let quantity = position.map_or(0, |position| position.quantity);
-        self.place(
+        // A refusal is counted by the account; the next bar asks again.
+        let _ = self.place(
             (id, Side::Sell, OrderKind::Market, quantity),
             decided,
             account,
         );
+    }
+
+    /// Closes the position if the bar reached one of its exits, and it is not being closed already.
+    fn protect(&mut self, id: StrategyId, bar: &Bar, account: &mut Account) {
+        let position = account.portfolio().position(id, &self.symbol);
+        let Some(position) = position else {
+            self.exits = None;
+            return;
+        };
+        let entry = position.cost / f64::from(position.quantity);
+        self.exits = self.exits.take().or_else(|| exits(entry));
+        let reached = self
+            .exits
+            .as_mut()
+            .and_then(|exits| exits.on_bar(bar.open, bar.high, bar.low, bar.close));
+        if let Some(exit) = reached
+            && account.holding(id, &self.symbol) == Holding::Long
+        {
+            account.risk().exit(id.into(), exit.trigger);
+            self.exit(id, None, account);
+        }
     }
 
     fn withdraw(&self, id: StrategyId, account: &mut Account) {
@@ -97,9 +138,9 @@ impl Trader {
     fn place(
         &self,
         (strategy, side, kind, quantity): (StrategyId, Side, OrderKind, u32),
-        decided: Decided,
+        decided: Option<Decided>,
         account: &mut Account,
-    ) {
+    ) -> Result<Order, Refusal> {
         let symbol = self.symbol.clone();
         let request = OrderRequest {
             strategy,
@@ -108,9 +149,16 @@ impl Trader {
             kind,
             quantity,
         };
-        // A refusal is counted by the account; the strategy waits for its next signal.
-        let _ = account.place(request, Some(decided));
+        account.place(request, decided)
     }
+}
+
+/// The exits of a position bought at this price; none for a price that is none.
+fn exits(entry: f64) -> Option<ExitPlan> {
+    let plan = ExitPlan::new(obs_trading::Side::Buy, entry);
+    let plan = plan.and_then(|plan| plan.stop_loss(STOP_LOSS));
+    let plan = plan.and_then(|plan| plan.take_profit(TAKE_PROFIT));
+    plan.and_then(|plan| plan.trailing(TRAILING_STOP)).ok()
 }
 
 /// The share of equity that a signal is worth.
@@ -134,10 +182,8 @@ mod tests {
 
     use super::*;
     use crate::broker::{PaperBroker, Terms};
-    use crate::metrics::{OrderFlow, Strategies};
     use crate::order::OrderStatus;
-    use crate::portfolio::Portfolio;
-    use crate::risk::{Limits, RiskCheck};
+    use crate::risk::Limits;
     use crate::strategy::SignalKind;
 
     /// Says what it is told to.
@@ -161,16 +207,12 @@ mod tests {
     /// Runs the script over bars of which each trades within 1 of its close.
     fn run(script: &[SignalKind], closes: &[f64]) -> Account {
         let symbol = Symbol::new("SPX").unwrap();
-        let strategies = Strategies::default();
-        let measured = strategies.get(StrategyId::MeanReversion);
-        let mut trader = Trader::new(Box::new(Script(script.to_vec())), symbol.clone(), measured);
-        let mut account = Account::new(
-            RiskCheck::new(Limits::default()),
-            PaperBroker::new([symbol.clone()], Terms::default()),
-            Portfolio::new(10_000.0),
-            OrderFlow::new(strategies),
-            date(2020, 1, 1),
-        );
+        let broker = PaperBroker::new([symbol.clone()], Terms::default());
+        // A Sunday: of a market that never closes, so that any number of days may follow.
+        let days = [date(2020, 1, 5)].into();
+        let mut account = Account::open(Limits::default(), broker, 10_000.0, &days).unwrap();
+        let metrics = account.strategies().get(StrategyId::MeanReversion).clone();
+        let mut trader = Trader::new(Box::new(Script(script.to_vec())), symbol.clone(), metrics);
         for close in closes {
             let date = account.today().tomorrow().unwrap();
             let [high, low] = [close + 1.0, close - 1.0];
@@ -196,6 +238,14 @@ mod tests {
         // A fifth of 10,000 at half confidence.
         assert_eq!(changes.trades[0].quantity, 20);
         assert!(changes.trades[0].pnl > 190.0);
+        assert_eq!(account.portfolio().positions().count(), 0);
+    }
+
+    #[test]
+    fn a_fall_stops_the_loss_whatever_the_strategy_says() {
+        use SignalKind::{Buy, Hold};
+        let account = run(&[Buy, Hold, Hold, Hold], &[100.0, 100.0, 90.0, 90.0]);
+        assert!(account.changes().trades[0].pnl < -190.0);
         assert_eq!(account.portfolio().positions().count(), 0);
     }
 

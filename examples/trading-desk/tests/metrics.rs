@@ -11,7 +11,7 @@ use trading_desk::broker::Terms;
 use trading_desk::metrics;
 use trading_desk::order::OrderStatus;
 use trading_desk::progress::Progress;
-use trading_desk::risk::Limits;
+use trading_desk::risk::{Limits, RefusalReason};
 
 const DAYS: usize = 600;
 
@@ -76,8 +76,72 @@ async fn a_scrape_agrees_with_the_books() {
         assert_value(&scrape, "http_requests_total", &labels, count + own);
     }
     assert_value(&scrape, "http_requests_in_flight", &[], 0);
+    performance_agrees(&scrape, &app).await;
     app.stop().await.unwrap();
     server.shutdown().await;
+}
+
+/// Ratios and P/L against the trades in the database, and the limits against what was refused.
+async fn performance_agrees(scrape: &Exposition, app: &App) {
+    let service = app.service();
+    let results = service.store().results().await.unwrap();
+    assert!(!results.is_empty());
+    for of in &results {
+        let labels = [("strategy", <&str>::from(of.strategy))];
+        assert_value(scrape, "trading_trade_pnl_count", &labels, of.trades);
+        let near = |name, expected: f64| {
+            let shown = scrape.sum(name, &labels).unwrap();
+            assert!(
+                (shown - expected).abs() < 1e-6,
+                "{name}: {shown} is not {expected}"
+            );
+        };
+        near(
+            "trading_win_ratio",
+            f64::from(of.wins) / f64::from(of.trades),
+        );
+        let realized = service
+            .look(|account| account.portfolio().realized(of.strategy))
+            .await;
+        near("trading_pnl_realized", realized);
+    }
+    let (equity, refused) = service
+        .look(|account| (account.portfolio().equity(), account.refused().clone()))
+        .await;
+    assert_eq!(scrape.sum("portfolio_value", &[]), Some(equity));
+    assert_value(
+        scrape,
+        "portfolio_trades",
+        &[("period", "total")],
+        results.iter().map(|of| of.trades).sum(),
+    );
+    for (limit, reason) in [
+        ("max_position", RefusalReason::MaxPosition),
+        ("exposure", RefusalReason::GrossExposure),
+        ("drawdown", RefusalReason::Drawdown),
+    ] {
+        let refused = refused
+            .iter()
+            .filter(|((_, by), _)| *by == reason)
+            .map(|(_, count)| count);
+        let hits = scrape
+            .sum("risk_limit_hits_total", &[("limit", limit)])
+            .unwrap();
+        // A market that moves beyond a limit hits it too, without an order.
+        assert!(
+            hits >= f64::from(refused.sum::<u32>()),
+            "{limit}: {hits} hits"
+        );
+        let headroom = scrape
+            .sum("risk_limit_headroom_ratio", &[("limit", limit)])
+            .unwrap();
+        assert!(
+            headroom <= 1.0 && headroom.is_finite(),
+            "{limit}: {headroom}"
+        );
+    }
+    assert!(scrape.sum("risk_exits_total", &[]).unwrap() > 0.0);
+    assert!(scrape.sum("risk_position_size_ratio_count", &[]).unwrap() > 0.0);
 }
 
 fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView) {

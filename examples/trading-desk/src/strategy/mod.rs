@@ -94,6 +94,11 @@ impl StrategyId {
     /// The strategies that trade by themselves.
     pub const AUTOMATIC: [Self; 2] = [Self::MaCrossover, Self::MeanReversion];
 
+    /// All of them: those that trade by themselves, and users.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::AUTOMATIC.into_iter().chain([Self::Manual])
+    }
+
     /// A fresh instance with the usual parameters, for one symbol; none for `Manual`, whose strategy
     /// is in somebody's head.
     #[must_use]

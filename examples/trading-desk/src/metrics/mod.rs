@@ -1,0 +1,67 @@
+//! What the desk tells of itself: the desk's words put into those of the `obs` crates.
+//!
+//! Everything here is built once, after the exporter was installed, and handed to the part that speaks: the
+//! traders hold their strategy, the account holds its [order flow](OrderFlow) and its
+//! [performance](Performance), the risk check its limits. Nothing is counted anywhere else.
+
+mod flow;
+mod performance;
+mod words;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use obs_core::{Catalogue, CatalogueError};
+use obs_trading::{ReplayClock, Strategy};
+
+use crate::strategy::StrategyId;
+
+pub use flow::OrderFlow;
+pub use performance::Performance;
+
+/// Every family of the desk and of the crates it uses.
+pub fn catalogue() -> Result<Catalogue, CatalogueError> {
+    Catalogue::join([
+        obs_exporter::catalogue()?,
+        obs_health::catalogue(),
+        obs_http::catalogue(),
+        obs_trading::catalogue(),
+    ])
+}
+
+/// The strategies under measurement, all on the time of the replay.
+#[derive(Debug, Clone)]
+pub struct Strategies {
+    clock: ReplayClock,
+    by_id: BTreeMap<StrategyId, Strategy>,
+}
+
+impl Default for Strategies {
+    fn default() -> Self {
+        let clock = ReplayClock::new();
+        let strategy = |id: StrategyId| {
+            let strategy = Strategy::with_clock(id.into(), &clock);
+            strategy.set_active(true);
+            (id, strategy)
+        };
+        Self {
+            by_id: StrategyId::all().map(strategy).collect(),
+            clock,
+        }
+    }
+}
+
+impl Strategies {
+    /// The strategy of that name.
+    #[must_use]
+    pub fn get(&self, id: StrategyId) -> &Strategy {
+        &self.by_id[&id]
+    }
+
+    /// It is that late in the replay. Times before 1970 are 1970.
+    pub fn advance_to(&self, now: Timestamp) {
+        let since_1970 = Duration::try_from(now.as_duration());
+        self.clock.advance_to(since_1970.unwrap_or_default());
+    }
+}
