@@ -144,12 +144,12 @@ impl Ledger {
         if let Some(id) = trade.id.filter(|id| self.state.recent.contains(id)) {
             return Err(Error::DuplicateTrade { id: id.to_owned() });
         }
-        self.advance_to(trade.at);
+        let day = self.conventions.calendar().day(trade.at);
+        self.advance(trade.at, day);
         if let Some(id) = trade.id {
             self.state.recent.insert(id);
         }
         let pnl = trade.pnl.amount;
-        let day = self.conventions.calendar().day(trade.at);
         let before = self.closed_trades_equity();
         self.state.trades.push(pnl);
         self.state.periods.trade(day, pnl);
@@ -182,7 +182,7 @@ impl Ledger {
                 now: self.state.now.unwrap_or(at),
             });
         }
-        self.advance_to(at);
+        self.advance(at, day);
         self.state.last_mark = Some(at);
         self.observe(at, equity.amount);
         Ok(())
@@ -191,6 +191,7 @@ impl Ledger {
     /// Open positions are worth this much more than they cost, or less: the equity is starting equity + transfers + realised
     /// P/L + this. For a strategy, which has no cash of its own. Fails as [`mark`](Self::mark) does.
     pub fn mark_open_pnl(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
+        self.check(open_pnl)?;
         let equity = self.closed_trades_equity() + open_pnl.amount;
         self.mark(
             at,
@@ -231,22 +232,27 @@ impl Ledger {
     /// It is this late: what is over is over. Trades and marks say so themselves; this is for a desk at rest, once a minute or
     /// so. An earlier time changes nothing.
     pub fn advance_to(&mut self, at: Timestamp) {
+        self.advance(at, self.conventions.calendar().day(at));
+    }
+
+    fn advance(&mut self, at: Timestamp, day: Date) {
         if self.state.now.is_some_and(|now| at <= now) {
             return;
         }
-        let day = self.conventions.calendar().day(at);
+        self.state.now = Some(at);
         match self.state.today {
-            None => self.state.drawdown.begin(at),
+            // A zone may repeat a day: the clock of the ledger does not.
+            Some(today) if day <= today => return,
             Some(today) => self.close_days(today, day),
+            None => self.state.drawdown.begin(at),
         }
         self.state.periods.advance(day, self.state.equity);
         self.state.today = Some(day);
-        self.state.now = Some(at);
     }
 
     /// Takes the returns of the day that ends and of those that passed without an event.
     fn close_days(&mut self, today: Date, next: Date) {
-        if next <= today || self.conventions.basis() != Basis::PeriodReturns {
+        if self.conventions.basis() != Basis::PeriodReturns {
             return;
         }
         let calendar = self.conventions.calendar();
