@@ -1,4 +1,4 @@
-//! A PostgreSQL pool on a real server, and what happens when that goes wrong.
+//! A `PostgreSQL` pool on a real server, and what happens when that goes wrong.
 
 mod common;
 

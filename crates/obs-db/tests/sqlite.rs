@@ -1,4 +1,4 @@
-//! An SQLite pool: what users write, and what comes out.
+//! An `SQLite` pool: what users write, and what comes out.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -309,9 +309,8 @@ async fn a_panic_while_rows_are_read_is_told_from_a_cancellation() {
     let pool = db.pool.clone();
     let reads = tokio::spawn(async move {
         let mut rows = sqlx::query("SELECT 1 UNION SELECT 2").fetch(&pool);
-        while let Some(row) = rows.next().await {
-            panic!("{:?}", row.map(drop));
-        }
+        let row = rows.next().await;
+        panic!("a row: {}", row.is_some());
     });
     assert!(reads.await.unwrap_err().is_panic());
     assert_eq!(db.queries("select", "panicked"), 1);

@@ -56,15 +56,15 @@ obs_core::label! {
         Constraint = "constraint",
         /// The database ended a deadlock by this query (SQLSTATE 40P01).
         Deadlock = "deadlock",
-        /// The transaction could not be serialized with others (SQLSTATE 40001, which MySQL also gives for a deadlock).
+        /// The transaction could not be serialized with others (SQLSTATE 40001, which `MySQL` also gives for a deadlock).
         Serialization = "serialization",
-        /// A lock was not to be had: SQLSTATE 55P03, or SQLite was busy or locked.
+        /// A lock was not to be had: SQLSTATE 55P03, or `SQLite` was busy or locked.
         Lock = "lock",
         /// The server ended the query: by a statement timeout, or because somebody asked it to (SQLSTATE 57014).
         Timeout = "timeout",
         /// The connection failed, or the server shut down or went away (SQLSTATE 08, 57P01 to 57P03).
         Connection = "connection",
-        /// The statement was wrong: syntax, names, types or rights (SQLSTATE 42, SQLite's 1).
+        /// The statement was wrong: syntax, names, types or rights (SQLSTATE 42, `SQLite`'s 1).
         Statement = "statement",
         /// Anything else.
         Other = "other",
@@ -98,7 +98,7 @@ impl QueryError {
         }
     }
 
-    /// By the SQLSTATE, or by SQLite's own number.
+    /// By the SQLSTATE, or by `SQLite`'s own number.
     fn of_code(code: &str) -> Self {
         match code {
             "40P01" => Self::Deadlock,

@@ -184,7 +184,7 @@ impl<'a> Words<'a> {
         self.rest = found.unwrap_or("");
     }
 
-    /// PostgreSQL's block comments nest; with others, one within another is a mistake anyhow.
+    /// `PostgreSQL`'s block comments nest; with others, one within another is a mistake anyhow.
     fn skip_block_comment(&mut self) {
         let mut open = 0_usize;
         while !self.rest.is_empty() {

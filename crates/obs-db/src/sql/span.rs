@@ -13,7 +13,7 @@ pub(crate) const TARGET: &str = "sqlx::query";
 #[cfg(feature = "tracing")]
 pub(crate) const NAME: &str = "obs_db";
 
-/// A span around one query. sqlx reports the query inside of it, on whatever thread: SQLite's carries it to its own.
+/// A span around one query. sqlx reports the query inside of it, on whatever thread: `SQLite`'s carries it to its own.
 ///
 /// It is of the highest level, so that no filter drops it and keeps the event within. Without the `tracing` feature it is
 /// nothing at all.

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-/// A PostgreSQL server that listens on a socket in its folder, and nowhere else.
+/// A `PostgreSQL` server that listens on a socket in its folder, and nowhere else.
 pub(crate) struct Postgres {
     programs: PathBuf,
     folder: TempDir,
