@@ -19,3 +19,16 @@ pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
 pub use crate::python::{PythonFamily, PythonParser, PythonSample};
 pub use crate::scrape::scrape;
+
+/// The examples of the guides are compiled and run as tests.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../CONTRIBUTING.md")]
+    struct Contributing;
+    #[doc = include_str!("../../docs/METRICS_GUIDE.md")]
+    struct MetricsGuide;
+    #[doc = include_str!("../../docs/TRADING.md")]
+    struct Trading;
+}

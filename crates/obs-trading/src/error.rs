@@ -5,12 +5,19 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::RiskError;
 use crate::performance::{Currency, Money};
 
 /// What can go wrong: what happened, to what, and what to do.
+///
+/// What a risk check answers is a [`RiskError`], which can be compared and names the reason to refuse a trade for; `?` turns it
+/// into this type where both occur.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A trade that a risk check refuses, or input that it cannot judge.
+    #[error(transparent)]
+    Risk(#[from] RiskError),
     /// A number that is no convention.
     #[error("{what} cannot be {value}; state {expected}")]
     InvalidConvention {

@@ -67,10 +67,10 @@ impl Default for DayTradeRule {
 /// down the 6 %. Which executions were held overnight and which were not is not told apart: after any opening trade of the
 /// day, the next closing one completes a day trade.
 ///
-/// **This rule is on its way out.** The SEC approved its removal on 14 April 2026 (release 34-105226, file
-/// SR-FINRA-2025-017, 91 FR 20731). Margin requirements for the exposure within a day take its place from 4 June 2026, and
-/// brokers may take until 20 October 2027 to change over (FINRA Regulatory Notice 26-10). Until your broker has, his count
-/// binds you; some count otherwise or keep limits of their own. Ask, and state his numbers in [`DayTradeRule`].
+/// **This rule is being replaced.** FINRA filed to remove it in favour of margin for the exposure within a day
+/// (SR-FINRA-2025-017); the press reported the SEC's approval in April 2026, with a time for brokers to change over. We did not
+/// read the order itself. Until your broker has changed, his count binds you, and some count otherwise or keep limits of their
+/// own: ask, and state his numbers in [`DayTradeRule`].
 ///
 /// # Verdicts and counts
 ///
