@@ -34,7 +34,8 @@
 /// - A field's **doc comment** is the metric's help; its first paragraph is exported, the rest is for readers.
 /// - Its **type** is the metric's shape: leaves and axes, composed.
 /// - The **name** stands whole, so that one search finds code, panel and alert.
-/// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`.
+/// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`,
+///   `idle`, `exemplars`.
 ///
 /// The struct gets `new`, which resolves every handle from the installed recorder, and the constant `FAMILIES` for a
 /// [`Catalogue`](crate::Catalogue). A name, suffix, label or bucket against the conventions does not compile, and the

@@ -1,6 +1,7 @@
 //! A family: everything that is known of a metric before the program runs.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::message::Message;
 use crate::{LabelNode, Labels, MAX_SECONDS, rules};
@@ -104,6 +105,8 @@ pub struct Family {
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) budget: Option<usize>,
     pub(crate) in_nanoseconds: bool,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) exemplars: bool,
     pub(crate) source: Source,
 }
 
@@ -142,6 +145,8 @@ impl Family {
             range: None,
             budget: None,
             in_nanoseconds,
+            idle: None,
+            exemplars: false,
             source: Source {
                 package: "",
                 file: "",
@@ -199,6 +204,23 @@ impl Family {
     #[must_use]
     pub const fn budget(mut self, series: usize) -> Self {
         self.budget = Some(series);
+        self
+    }
+
+    /// Option `idle`: how long a series is shown after something was last recorded to it. Unless told it stays for good, which
+    /// is right for what happens seldom; this is for labels that come and go, such as connections. A handle that is used again
+    /// brings its series back, from 0.
+    #[must_use]
+    pub const fn idle(mut self, after: Duration) -> Self {
+        self.idle = Some(after);
+        self
+    }
+
+    /// Option `exemplars`: whether a histogram keeps, for each bucket, its latest observation with the trace it was made in.
+    /// They are served to scrapers that ask for `OpenMetrics`. Other kinds have none.
+    #[must_use]
+    pub const fn exemplars(mut self, kept: bool) -> Self {
+        self.exemplars = kept;
         self
     }
 
@@ -316,6 +338,18 @@ impl Family {
     #[must_use]
     pub const fn is_in_nanoseconds(&self) -> bool {
         self.in_nanoseconds
+    }
+
+    /// How long a series is shown after something was last recorded to it; for good where there is no limit.
+    #[must_use]
+    pub const fn idle_after(&self) -> Option<Duration> {
+        self.idle
+    }
+
+    /// Whether its buckets keep exemplars.
+    #[must_use]
+    pub const fn has_exemplars(&self) -> bool {
+        self.exemplars && matches!(self.kind, Kind::Histogram)
     }
 
     /// The package that declares it.

@@ -1,0 +1,476 @@
+//! The recorder as its users see it: built from a catalogue, recorded into through the facade, rendered.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+use metrics::{Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use obs_core::{Catalogue, Family as Declared, Kind};
+
+use crate::cell::Store;
+use crate::exemplar;
+use crate::key::metric_name;
+use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
+use crate::registry::{Context, Family, Registry};
+use crate::slot::{self, MAX_SLOTS};
+use crate::summary::Summary;
+use crate::text::{Format, Heading, Lines, globals};
+use crate::{EngineError, lock};
+
+/// A [`Recorder`] that is also what a scrape reads. Clones are the same engine: install one, keep one.
+///
+/// ```
+/// use obs_recorder::{Engine, Format};
+///
+/// let engine = Engine::builder().global_label("service", "desk").build()?;
+/// metrics::with_local_recorder(&engine, || {
+///     metrics::counter!("orders_total", "side" => "buy").increment(2);
+/// });
+/// let text = engine.render(Format::Classic);
+/// assert!(text.contains("\norders_total{service=\"desk\",side=\"buy\"} 2\n"));
+/// # Ok::<(), obs_recorder::EngineError>(())
+/// ```
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    globals: String,
+    store: Store,
+    counters: Registry<Counter>,
+    gauges: Registry<Gauge>,
+    histograms: Registry<Histogram>,
+    summaries: Registry<Summary>,
+    help: Mutex<HashMap<String, String>>,
+    /// The scrape's lock: held while rendering, removing and during upkeep. Nobody who records or registers takes it.
+    scraping: Mutex<()>,
+}
+
+/// What an engine was told when it was built.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) declared: HashMap<&'static str, &'static Declared>,
+    pub(crate) globals: BTreeMap<String, String>,
+    pub(crate) quantile_window: Duration,
+}
+
+/// How a family is watched.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    pub(crate) series: metrics::Gauge,
+    pub(crate) overflow: metrics::Counter,
+}
+
+/// Puts an [`Engine`] together; made by [`Engine::builder`].
+#[derive(Clone, Debug)]
+#[must_use = "nothing records until the engine is built"]
+pub struct Builder {
+    catalogue: Catalogue,
+    globals: BTreeMap<String, String>,
+    quantile_window: Duration,
+    slots: Option<usize>,
+}
+
+impl Builder {
+    /// Takes what is known of families: help, buckets, quantiles, budgets, idle times, exemplars.
+    pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
+        self.catalogue = catalogue;
+        self
+    }
+
+    /// Puts a label on every series. A series' own label of the same key overrules it.
+    pub fn global_label(mut self, key: &str, value: &str) -> Self {
+        self.globals.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// How far back the quantiles of summaries look; a minute unless told.
+    pub fn quantile_window(mut self, window: Duration) -> Self {
+        self.quantile_window = window;
+        self
+    }
+
+    /// How many threads may have cells of their own, so that recording on one never waits for another; up to 1024. Threads
+    /// beyond them share cells by atomic additions.
+    ///
+    /// A thread's cells cost 8 bytes for each counter it records to and 8 for each bucket of each histogram, in pages of 4 KiB;
+    /// when it ends, another takes them over. The default is twice the number of cores, but at least 8 and at most 64.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// Makes the engine.
+    ///
+    /// # Errors
+    ///
+    /// When a histogram of the catalogue has more than 510 bounds, or more slots are asked for than threads can have.
+    pub fn build(self) -> Result<Engine, EngineError> {
+        let cores = available_parallelism().map_or(1, std::num::NonZero::get);
+        let slots = self.slots.unwrap_or((2 * cores).clamp(8, 64));
+        if slots > MAX_SLOTS {
+            return Err(EngineError::TooManySlots { slots });
+        }
+        for family in self.catalogue.families() {
+            let bounds = family.bucket_bounds().len();
+            if bounds > MAX_BOUNDS {
+                return Err(EngineError::TooManyBounds {
+                    family: family.name(),
+                    bounds,
+                });
+            }
+        }
+        let declared = self
+            .catalogue
+            .families()
+            .map(|family| (family.name(), family));
+        let engine = Engine(Arc::new(Inner {
+            globals: globals(&self.globals),
+            settings: Settings {
+                declared: declared.collect(),
+                globals: self.globals,
+                quantile_window: self.quantile_window,
+            },
+            store: Store::new(slots),
+            counters: Registry::new(),
+            gauges: Registry::new(),
+            histograms: Registry::new(),
+            summaries: Registry::new(),
+            help: Mutex::default(),
+            scraping: Mutex::default(),
+        }));
+        self.catalogue.describe(&engine);
+        Ok(engine)
+    }
+}
+
+impl Engine {
+    /// Starts with no catalogue, no global labels and the default memory.
+    pub fn builder() -> Builder {
+        Builder {
+            catalogue: Catalogue::default(),
+            globals: BTreeMap::new(),
+            quantile_window: Duration::from_mins(1),
+            slots: None,
+        }
+    }
+
+    /// Everything recorded, as text.
+    #[must_use]
+    pub fn render(&self, format: Format) -> String {
+        let mut out = String::new();
+        self.render_into(&mut out, format);
+        out
+    }
+
+    /// Appends everything recorded to a text, which is best kept from scrape to scrape: its memory is then there already.
+    ///
+    /// The text is the same for the same values: families by name, series by their labels, labels by their keys behind the
+    /// global ones. No counter is less than in an earlier scrape, and the count of a histogram is what its buckets hold. Nobody
+    /// who records or registers waits for it.
+    pub fn render_into(&self, out: &mut String, format: Format) {
+        let _alone = lock(&self.0.scraping);
+        let highest = slot::highest();
+        let families = self.shown(highest);
+        let names: HashSet<&str> = families.iter().map(|family| family.name()).collect();
+        let help = lock(&self.0.help).clone();
+        let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now());
+        for of_one_name in families.chunk_by(|a, b| a.name() == b.name()) {
+            let name = of_one_name[0].name();
+            // One name has one kind: the declared one, or else the first.
+            let shown = of_one_name
+                .iter()
+                .position(|family| family.is_declared())
+                .unwrap_or(0);
+            for (_, family) in of_one_name
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| *at != shown)
+            {
+                lines.left_out(name, family.kind());
+            }
+            let base = name.strip_suffix("_total");
+            let base_is_taken = base.is_some_and(|base| names.contains(base));
+            let help = help.get(name).map_or("", String::as_str);
+            of_one_name[shown].render(help, self.unit(name), base_is_taken, &mut lines);
+        }
+        lines.end();
+    }
+
+    /// Hides series of a family until they are recorded to again, and returns how many were shown before.
+    ///
+    /// `wanted` is given the labels as a scrape shows them, without braces and global ones: `side="buy",venue="alpaca"`. A
+    /// handle that is still used afterwards brings its series back, at 0. One that nobody holds any more gives back its memory
+    /// and its place in the family's budget.
+    pub fn remove(&self, family: &str, wanted: impl Fn(&str) -> bool) -> usize {
+        fn remove<M: Metric>(
+            of: &Registry<M>,
+            name: &str,
+            store: &Store,
+            wanted: &dyn Fn(&str) -> bool,
+        ) -> usize {
+            of.family_of(name)
+                .map_or(0, |family| of.remove(&family, store, wanted))
+        }
+        let _alone = lock(&self.0.scraping);
+        let (inner, name) = (&*self.0, &*metric_name(family));
+        remove(&inner.counters, name, &inner.store, &wanted)
+            + remove(&inner.gauges, name, &inner.store, &wanted)
+            + remove(&inner.histograms, name, &inner.store, &wanted)
+            + remove(&inner.summaries, name, &inner.store, &wanted)
+    }
+
+    /// Moves the windows of summaries on and lets idle series go. To be called about once a second; memory is bounded without.
+    pub fn upkeep(&self) {
+        fn upkeep<M: Metric>(of: &Registry<M>, store: &Store, now: u64) {
+            for family in of.families() {
+                of.upkeep(&family, store, now);
+            }
+        }
+        let _alone = lock(&self.0.scraping);
+        let (inner, now) = (&*self.0, exemplar::now());
+        upkeep(&inner.counters, &inner.store, now);
+        upkeep(&inner.gauges, &inner.store, now);
+        upkeep(&inner.histograms, &inner.store, now);
+        upkeep(&inner.summaries, &inner.store, now);
+        let now = Instant::now();
+        for family in inner.summaries.families() {
+            for series in family.ordered().iter() {
+                series.metric.take_in(now);
+            }
+        }
+    }
+
+    /// The families that were recorded and that no catalogue declares, with the kind they are shown as, by name.
+    #[must_use]
+    pub fn undeclared(&self) -> Vec<(String, Kind)> {
+        let _alone = lock(&self.0.scraping);
+        let families = self.shown(slot::highest());
+        let declared = |name: &str| self.0.settings.declared.contains_key(name);
+        let undeclared = families.iter().filter(|family| !declared(family.name()));
+        undeclared
+            .map(|family| (family.name().to_owned(), family.kind()))
+            .collect()
+    }
+
+    /// The families that have anything to show, by name and then by kind. The caller holds the scrape's lock.
+    fn shown(&self, highest: usize) -> Vec<Box<dyn Shown>> {
+        fn add<M: Metric>(to: &mut Vec<Box<dyn Shown>>, of: &Registry<M>, highest: usize)
+        where
+            Family<M>: Limits,
+        {
+            let shown = of
+                .families()
+                .into_iter()
+                .filter(|family| family.is_shown(highest));
+            to.extend(shown.map(|family| Box::new(family) as Box<dyn Shown>));
+        }
+        let mut families = Vec::new();
+        add(&mut families, &self.0.counters, highest);
+        add(&mut families, &self.0.gauges, highest);
+        add(&mut families, &self.0.histograms, highest);
+        add(&mut families, &self.0.summaries, highest);
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        families
+    }
+
+    /// The word that `OpenMetrics` has for what a declared family is measured in.
+    fn unit(&self, name: &str) -> Option<&'static str> {
+        match self.0.settings.declared.get(name)?.measured_in() {
+            obs_core::Unit::Seconds | obs_core::Unit::Timestamp => Some("seconds"),
+            obs_core::Unit::Bytes => Some("bytes"),
+            obs_core::Unit::Ratio => Some("ratio"),
+            _ => None,
+        }
+    }
+
+    fn describe(&self, name: &KeyName, help: &SharedString) {
+        let mut known = lock(&self.0.help);
+        let name = metric_name(name.as_str()).into_owned();
+        known.entry(name).or_insert_with(|| help.to_string());
+    }
+
+    fn register<M: Metric>(
+        &self,
+        registry: &Registry<M>,
+        key: &Key,
+    ) -> Arc<crate::registry::Series<M>> {
+        let watch = |name: &str| self.watch(name);
+        registry.register(
+            key,
+            &Context {
+                watch: Some(&watch),
+                ..self.context()
+            },
+        )
+    }
+
+    /// The handles by which a family is watched. Their own series know no budget: there are as many as families.
+    fn watch(&self, name: &str) -> Watch {
+        let key = |family: &'static str| {
+            Key::from_parts(family, vec![Label::new("metric", name.to_owned())])
+        };
+        let [overflow, _, series] = obs_core::PipelineMetrics::FAMILIES else {
+            return Watch {
+                series: metrics::Gauge::noop(),
+                overflow: metrics::Counter::noop(),
+            };
+        };
+        let series = self.0.gauges.register(&key(series.name()), &self.context());
+        let overflow = self
+            .0
+            .counters
+            .register(&key(overflow.name()), &self.context());
+        Watch {
+            series: metrics::Gauge::from_arc(series),
+            overflow: metrics::Counter::from_arc(overflow),
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            settings: &self.0.settings,
+            store: &self.0.store,
+            watch: None,
+        }
+    }
+
+    /// Whether a name of the facade's histograms is a summary: it is declared so, or nothing says what its buckets are.
+    fn is_summary(&self, name: &str) -> bool {
+        let name = metric_name(name);
+        match self
+            .0
+            .settings
+            .declared
+            .get(&*name)
+            .map(|family| family.kind())
+        {
+            Some(Kind::Summary) => true,
+            Some(Kind::Histogram) => false,
+            _ => buckets_of(&name).is_none(),
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Recorder for Engine {
+    fn describe_counter(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+        self.describe(&name, &help);
+    }
+
+    fn describe_gauge(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+        self.describe(&name, &help);
+    }
+
+    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, help: SharedString) {
+        self.describe(&name, &help);
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
+        let known = self.0.counters.find(key);
+        metrics::Counter::from_arc(known.unwrap_or_else(|| self.register(&self.0.counters, key)))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
+        let known = self.0.gauges.find(key);
+        metrics::Gauge::from_arc(known.unwrap_or_else(|| self.register(&self.0.gauges, key)))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
+        if let Some(known) = self.0.histograms.find(key) {
+            metrics::Histogram::from_arc(known)
+        } else if self.is_summary(key.name()) {
+            let known = self.0.summaries.find(key);
+            metrics::Histogram::from_arc(
+                known.unwrap_or_else(|| self.register(&self.0.summaries, key)),
+            )
+        } else {
+            metrics::Histogram::from_arc(self.register(&self.0.histograms, key))
+        }
+    }
+}
+
+/// A family of any kind, as a scrape needs it.
+trait Shown {
+    fn name(&self) -> &str;
+    fn kind(&self) -> Kind;
+    fn is_declared(&self) -> bool;
+    fn render(
+        &self,
+        help: &str,
+        unit: Option<&'static str>,
+        base_is_taken: bool,
+        lines: &mut Lines<'_>,
+    );
+}
+
+/// The bounds or quantiles of a family.
+trait Limits {
+    fn bounds(&self) -> &'static [f64] {
+        &[]
+    }
+
+    fn levels(&self) -> &'static [f64] {
+        &[]
+    }
+}
+
+impl Limits for Family<Counter> {}
+impl Limits for Family<Gauge> {}
+
+impl Limits for Family<Histogram> {
+    fn bounds(&self) -> &'static [f64] {
+        self.shape.bounds()
+    }
+}
+
+impl Limits for Family<Summary> {
+    fn levels(&self) -> &'static [f64] {
+        self.shape.levels()
+    }
+}
+
+impl<M: Metric> Shown for Arc<Family<M>>
+where
+    Family<M>: Limits,
+{
+    fn name(&self) -> &str {
+        Family::name(self)
+    }
+
+    fn kind(&self) -> Kind {
+        M::KIND
+    }
+
+    fn is_declared(&self) -> bool {
+        Family::is_declared(self)
+    }
+
+    fn render(
+        &self,
+        help: &str,
+        unit: Option<&'static str>,
+        base_is_taken: bool,
+        lines: &mut Lines<'_>,
+    ) {
+        let heading = Heading {
+            name: Family::name(self),
+            kind: M::KIND,
+            help,
+            unit,
+            parts: M::PARTS,
+            bounds: self.bounds(),
+            levels: self.levels(),
+        };
+        Family::render(self, &heading, base_is_taken, lines);
+    }
+}

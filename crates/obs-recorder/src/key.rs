@@ -1,0 +1,260 @@
+//! Keys in the one form in which they are exported, and their text.
+//!
+//! A facade's key may hold anything: characters that no name may have, labels in any order, one label twice, labels that
+//! mean something to the format. In canonical form it is valid and sorted, and two keys that mean one series are equal.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use metrics::{Key, Label};
+
+/// A key in canonical form: a valid name, labels with valid names sorted by these, no empty values, nothing twice.
+pub(crate) fn canonical(key: &Key) -> Cow<'_, Key> {
+    let name = metric_name(key.name());
+    let labels = key.labels().as_slice();
+    let in_form = labels.iter().all(is_in_form) && labels.is_sorted_by(|a, b| a.key() < b.key());
+    if in_form && *name == *key.name() {
+        return Cow::Borrowed(key);
+    }
+    // Of one label twice, the latter counts.
+    let labels: BTreeMap<_, _> = labels.iter().filter_map(label).collect();
+    let labels: Vec<_> = labels
+        .into_iter()
+        .map(|(key, value)| Label::new(key.into_owned(), value.to_owned()))
+        .collect();
+    Cow::Owned(Key::from_parts(name.into_owned(), labels))
+}
+
+/// A valid name of a metric.
+pub(crate) fn metric_name(name: &str) -> Cow<'_, str> {
+    valid_name(name, |c| c == b':')
+}
+
+/// The label as it is exported; none when its value is empty, which means the same to Prometheus.
+fn label(label: &Label) -> Option<(Cow<'_, str>, &str)> {
+    let key = valid_name(label.key(), |_| false);
+    let key = match key {
+        // As Prometheus itself does where a target's label stands in the way of one of its own.
+        reserved if is_reserved(&reserved) => Cow::Owned(format!("exported_{reserved}")),
+        key => key,
+    };
+    (!label.value().is_empty()).then_some((key, label.value()))
+}
+
+fn is_in_form(label: &Label) -> bool {
+    let key = valid_name(label.key(), |_| false);
+    !label.value().is_empty() && matches!(key, Cow::Borrowed(_)) && !is_reserved(&key)
+}
+
+/// Whether the format or Prometheus gives the label a meaning of its own.
+fn is_reserved(key: &str) -> bool {
+    matches!(key, "le" | "quantile") || key.starts_with("__")
+}
+
+/// The name with `_` for each character that may not stand there; `_` for no name at all.
+fn valid_name(name: &str, more: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    let valid = |(at, c): (usize, char)| {
+        c == '_'
+            || c.is_ascii_alphabetic()
+            || (at > 0 && c.is_ascii_digit())
+            || u8::try_from(c).is_ok_and(&more)
+    };
+    if name.is_empty() {
+        Cow::Borrowed("_")
+    } else if name.chars().enumerate().all(valid) {
+        Cow::Borrowed(name)
+    } else {
+        let replaced = |(at, c)| if valid((at, c)) { c } else { '_' };
+        Cow::Owned(name.chars().enumerate().map(replaced).collect())
+    }
+}
+
+/// The text of a series' labels, without braces.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) labels: Box<str>,
+    /// Labels of the key itself.
+    pub(crate) count: u8,
+    /// Whether the global labels stand in the text, because one of the key's own overrules one of them.
+    pub(crate) is_whole: bool,
+}
+
+impl Text {
+    /// The text of a canonical key. Its own labels stand in front of global ones of the same name.
+    pub(crate) fn of(key: &Key, globals: &BTreeMap<String, String>) -> Self {
+        let own: BTreeMap<_, _> = key
+            .labels()
+            .map(|label| (label.key(), label.value()))
+            .collect();
+        let is_whole = own.keys().any(|key| globals.contains_key(*key));
+        let mut all = own.clone();
+        if is_whole {
+            for (key, value) in globals {
+                all.entry(key).or_insert(value);
+            }
+        }
+        let mut text = String::with_capacity(all.iter().map(|(k, v)| k.len() + v.len() + 4).sum());
+        for (key, value) in all {
+            push_label(&mut text, key, value);
+        }
+        Self {
+            labels: text.into_boxed_str(),
+            count: u8::try_from(own.len()).unwrap_or(u8::MAX),
+            is_whole,
+        }
+    }
+
+    /// Whether this is the text of a key that is canonical but for the order of its labels. `false` says nothing: the key
+    /// may be of the series nevertheless.
+    #[inline]
+    pub(crate) fn is_of(&self, key: &Key) -> bool {
+        let labels = key.labels().as_slice();
+        if labels.len() != usize::from(self.count) || self.is_whole {
+            return false;
+        }
+        let mut rest = self.labels.as_bytes();
+        for number in 0..labels.len() {
+            if number > 0 {
+                match rest.split_first() {
+                    Some((b',', after)) => rest = after,
+                    _ => return false,
+                }
+            }
+            // Labels mostly come in order, and otherwise there are few to try.
+            let in_order = after_label(rest, &labels[number]);
+            let Some(after) =
+                in_order.or_else(|| labels.iter().find_map(|label| after_label(rest, label)))
+            else {
+                return false;
+            };
+            rest = after;
+        }
+        rest.is_empty()
+    }
+}
+
+/// Appends a label, after a comma where it is not the first.
+pub(crate) fn push_label(text: &mut String, key: &str, value: &str) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(key);
+    text.push_str("=\"");
+    push_escaped(text, value, true);
+    text.push('"');
+}
+
+/// Appends a text with its backslashes, line feeds and, if asked, quotes escaped.
+pub(crate) fn push_escaped(text: &mut String, value: &str, quotes: bool) {
+    for c in value.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '"' if quotes => text.push_str("\\\""),
+            c => text.push(c),
+        }
+    }
+}
+
+/// What follows the label in the text, if it stands there.
+#[inline]
+fn after_label<'a>(text: &'a [u8], label: &Label) -> Option<&'a [u8]> {
+    let rest = text.strip_prefix(label.key().as_bytes())?;
+    let rest = rest.strip_prefix(b"=\"")?;
+    let rest = match rest.strip_prefix(label.value().as_bytes()) {
+        Some(rest) if !label.value().bytes().any(is_escaped) => rest,
+        _ => after_escaped(rest, label.value())?,
+    };
+    rest.strip_prefix(b"\"")
+}
+
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'\\' | b'"' | b'\n')
+}
+
+fn after_escaped<'a>(text: &'a [u8], value: &str) -> Option<&'a [u8]> {
+    value.bytes().try_fold(text, |rest, byte| match byte {
+        b'\n' => rest.strip_prefix(b"\\n"),
+        byte if is_escaped(byte) => rest.strip_prefix(b"\\")?.strip_prefix(&[byte]),
+        byte => rest.strip_prefix(&[byte]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+        Key::from_parts(name, labels.iter().map(Label::from).collect::<Vec<_>>())
+    }
+
+    fn text(key: &Key) -> Text {
+        Text::of(&canonical(key), &BTreeMap::new())
+    }
+
+    #[test]
+    fn keys_of_one_series_have_one_form() {
+        let expected = key("a_b", &[("x_y", "1"), ("z", "2")]);
+        for same in [
+            key("a_b", &[("z", "2"), ("x_y", "1")]),
+            key("a.b", &[("x.y", "1"), ("z", "2"), ("empty", "")]),
+            key("a-b", &[("z", "0"), ("z", "2"), ("x y", "1")]),
+        ] {
+            let found = canonical(&same);
+            assert_eq!(
+                (&*found, found.get_hash()),
+                (&expected, expected.get_hash())
+            );
+        }
+        let odd = key(
+            "9é",
+            &[("le", "1"), ("__name__", "2"), ("9", "3"), ("", "4")],
+        );
+        let expected = key(
+            "__",
+            &[("_", "4"), ("exported___name__", "2"), ("exported_le", "1")],
+        );
+        assert_eq!(
+            *canonical(&odd),
+            expected,
+            "of two that become one, the latter"
+        );
+    }
+
+    #[test]
+    fn a_text_is_told_from_others_that_look_alike() {
+        let series = key("x", &[("a", "1"), ("b", "2\\n\"3\"\n")]);
+        let text = text(&series);
+        assert_eq!(&*text.labels, r#"a="1",b="2\\n\"3\"\n""#);
+        assert!(text.is_of(&series));
+        assert!(text.is_of(&key("x", &[("b", "2\\n\"3\"\n"), ("a", "1")])));
+        for other in [
+            key("x", &[("a", "1")]),
+            key("x", &[("a", "1"), ("b", "2")]),
+            key("x", &[("a", "1"), ("b", r#"2\\n\"3\"\n"#)]),
+            key("x", &[("a", "1"), ("a", "1")]),
+            key("x", &[("a", "1\",b=\"2")]),
+            key("x", &[("a=\"1\",b", "2\\n\"3\"\n")]),
+            key("x", &[("a=\"1\",b", "2\\n\"3\"\n"), ("c", "")]),
+        ] {
+            assert!(!text.is_of(&other), "{other}");
+        }
+        let newline = self::text(&key("x", &[("a", "\n")]));
+        assert!(!newline.is_of(&key("x", &[("a", "\\n")])));
+    }
+
+    #[test]
+    fn own_labels_stand_in_front_of_global_ones() {
+        let globals = BTreeMap::from([
+            ("env".to_owned(), "test".to_owned()),
+            ("service".to_owned(), "desk".to_owned()),
+        ]);
+        let plain = Text::of(&key("x", &[("a", "1")]), &globals);
+        assert_eq!((&*plain.labels, plain.is_whole), ("a=\"1\"", false));
+        let clash = Text::of(&key("x", &[("service", "mine")]), &globals);
+        assert_eq!(
+            (&*clash.labels, clash.is_whole),
+            ("env=\"test\",service=\"mine\"", true)
+        );
+    }
+}

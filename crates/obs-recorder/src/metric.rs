@@ -1,0 +1,406 @@
+//! What a series of each kind keeps, how it records, and how it comes out.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use metrics::{CounterFn, GaugeFn, HistogramFn};
+use obs_core::{Family, Kind, buckets};
+
+use crate::cell::{
+    Store, WORDS, Words, add_float_owned, add_float_shared, add_owned, add_shared, raise_shared,
+};
+use crate::engine::Settings;
+use crate::exemplar::Exemplars;
+use crate::registry::Series;
+use crate::text::{At, Lines, Part};
+use crate::{lock, slot};
+
+/// One kind of metric, as the registry and the scrape need it.
+pub(crate) trait Metric: Send + Sync + Sized + 'static {
+    const KIND: Kind;
+    /// What its lines are called after the family's name, in the order in which they come.
+    const PARTS: &'static [Part];
+    /// What all series of a family share.
+    type Shape: Send + Sync + std::fmt::Debug;
+
+    /// The shape of a family. `declared` has this kind.
+    fn shape(name: &str, declared: Option<&'static Family>, settings: &Settings) -> Self::Shape;
+
+    fn new(shape: &Self::Shape, store: &Store) -> Self;
+
+    /// Makes what recording on this thread needs, so that it does not have to.
+    fn make_ready(&self) {}
+
+    /// Gives back what [`new`](Self::new) took. Nobody holds a handle any more.
+    fn dismantle(self, _store: &Store) {}
+
+    /// A number that is another one whenever something was recorded since. Only the holder of the scrape's lock asks.
+    fn pulse(&self, highest: usize) -> u64;
+
+    /// Shows nothing of what was recorded until now from now on. Returns the pulse of that moment.
+    fn forget(&self, highest: usize) -> u64 {
+        self.pulse(highest)
+    }
+
+    /// Writes the lines of a part of its [`PARTS`](Self::PARTS).
+    fn write(&self, shape: &Self::Shape, at: At<'_>, part: usize, lines: &mut Lines<'_>);
+}
+
+/// A counter: one word, whose sum over all lanes is the total.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    words: Words,
+}
+
+impl Metric for Counter {
+    const KIND: Kind = Kind::Counter;
+    const PARTS: &'static [Part] = &[Part::Value, Part::Created];
+    /// Whether it counts nanoseconds and shows seconds.
+    type Shape = bool;
+
+    fn shape(_: &str, declared: Option<&'static Family>, _: &Settings) -> bool {
+        declared.is_some_and(Family::is_in_nanoseconds)
+    }
+
+    fn new(_: &bool, store: &Store) -> Self {
+        Self {
+            words: store.take(1),
+        }
+    }
+
+    fn make_ready(&self) {
+        let _ = self.words.own_or_shared();
+    }
+
+    fn dismantle(self, store: &Store) {
+        store.give_back(self.words, 1);
+    }
+
+    fn pulse(&self, highest: usize) -> u64 {
+        self.words.sum(0, highest)
+    }
+
+    fn write(&self, in_nanoseconds: &bool, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+        if part == 1 {
+            return lines.created(at);
+        }
+        let total = self.words.sum(0, lines.highest()).wrapping_sub(at.mark);
+        lines.open(at, part);
+        if *in_nanoseconds {
+            lines.seconds(total);
+        } else {
+            lines.whole(total);
+        }
+    }
+}
+
+impl CounterFn for Series<Counter> {
+    #[inline]
+    fn increment(&self, n: u64) {
+        let words = &self.metric.words;
+        if let Some(own) = words.own() {
+            add_owned(own.word(0), n);
+        } else {
+            match words.own_or_shared() {
+                Ok(own) => add_owned(own.word(0), n),
+                Err(shared) => add_shared(shared.word(0), n),
+            }
+        }
+    }
+
+    fn absolute(&self, total: u64) {
+        let words = &self.metric.words;
+        let others = || words.sum_owned(0, slot::highest());
+        raise_shared(words.shared().word(0), others, total);
+    }
+}
+
+/// A gauge: one word of everybody's, for who sets it overrules all others.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    bits: AtomicU64,
+    /// Set by recording, cleared by whoever asks for the pulse: a value may be set again to what it is.
+    touched: AtomicBool,
+    pulse: AtomicU32,
+}
+
+impl Metric for Gauge {
+    const KIND: Kind = Kind::Gauge;
+    const PARTS: &'static [Part] = &[Part::Value];
+    type Shape = ();
+
+    fn shape(_: &str, _: Option<&'static Family>, _: &Settings) {}
+
+    fn new((): &(), _: &Store) -> Self {
+        Self::default()
+    }
+
+    fn pulse(&self, _: usize) -> u64 {
+        if self.touched.swap(false, Relaxed) {
+            self.pulse.fetch_add(1, Relaxed);
+        }
+        u64::from(self.pulse.load(Relaxed))
+    }
+
+    fn forget(&self, highest: usize) -> u64 {
+        // A handle that adds from here on begins at 0.
+        self.bits.store(0, Relaxed);
+        self.pulse(highest)
+    }
+
+    fn write(&self, (): &(), at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+        lines.open(at, part);
+        lines.float(f64::from_bits(self.bits.load(Relaxed)));
+    }
+}
+
+impl GaugeFn for Series<Gauge> {
+    fn increment(&self, by: f64) {
+        add_float_shared(&self.metric.bits, by);
+        self.metric.touched.store(true, Relaxed);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.increment(-by);
+    }
+
+    #[inline]
+    fn set(&self, value: f64) {
+        self.metric.bits.store(value.to_bits(), Relaxed);
+        self.metric.touched.store(true, Relaxed);
+    }
+}
+
+/// A histogram: a word for each bucket, not cumulated, and one for the sum. The count is what the buckets hold.
+#[derive(Debug)]
+pub(crate) struct Histogram {
+    words: Words,
+    bounds: &'static [f64],
+    /// What the words held when the series began anew.
+    baseline: Mutex<Option<Box<[u64]>>>,
+    exemplars: Option<Box<Exemplars>>,
+}
+
+/// What the histograms of a family share.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    bounds: &'static [f64],
+    exemplars: bool,
+}
+
+/// The most bounds a histogram may have: its words lie in one block.
+pub(crate) const MAX_BOUNDS: usize = WORDS - 2;
+
+/// Buckets for histograms that no catalogue knows, by the unit their name ends in. Without buckets they are summaries.
+pub const BUCKETS_BY_SUFFIX: [(&str, &[f64]); 3] = [
+    ("_seconds", buckets::LATENCY),
+    ("_bytes", buckets::BYTES),
+    ("_ratio", buckets::SHARE),
+];
+
+/// The buckets of a histogram that no catalogue knows, if its name tells any.
+pub(crate) fn buckets_of(name: &str) -> Option<&'static [f64]> {
+    let mut known = BUCKETS_BY_SUFFIX.iter();
+    known
+        .find(|(suffix, _)| name.ends_with(suffix))
+        .map(|(_, bounds)| *bounds)
+}
+
+impl Histogram {
+    /// The buckets, the last of which is up to infinity, and the sum.
+    fn len(&self) -> usize {
+        self.bounds.len() + 2
+    }
+
+    fn add(&self, value: f64, count: u64) {
+        let (bucket, sum) = (bucket_of(self.bounds, value), self.bounds.len() + 1);
+        let by = value * count as f64;
+        match self
+            .words
+            .own()
+            .map_or_else(|| self.words.own_or_shared(), Ok)
+        {
+            Ok(own) => {
+                add_owned(own.word(bucket), count);
+                add_float_owned(own.word(sum), by);
+            }
+            Err(shared) => {
+                add_shared(shared.word(bucket), count);
+                add_float_shared(shared.word(sum), by);
+            }
+        }
+        if let Some(exemplars) = &self.exemplars {
+            exemplars.note(bucket, value);
+        }
+    }
+
+    /// Appends the buckets and returns the sum.
+    fn read(&self, highest: usize, buckets: &mut Vec<u64>) -> f64 {
+        let last = self.bounds.len() + 1;
+        buckets.clear();
+        buckets.resize(last, 0);
+        let mut sum = 0.0;
+        for lane in self.words.lanes(highest) {
+            for (index, bucket) in buckets.iter_mut().enumerate() {
+                *bucket = bucket.wrapping_add(lane.word(index).load(Relaxed));
+            }
+            sum += f64::from_bits(lane.word(last).load(Relaxed));
+        }
+        sum
+    }
+}
+
+/// The bucket of a value: the first whose bound is not below it. What is not a number is in the last.
+#[inline]
+fn bucket_of(bounds: &[f64], value: f64) -> usize {
+    /// So many are compared faster than a search takes to guess.
+    const FEW: usize = 24;
+    #[expect(
+        clippy::neg_cmp_op_on_partial_ord,
+        reason = "not a number is below no bound"
+    )]
+    let is_above = |bound: &f64| !(value <= *bound);
+    if bounds.len() <= FEW {
+        bounds
+            .iter()
+            .map(|bound| usize::from(is_above(bound)))
+            .sum()
+    } else {
+        bounds.partition_point(is_above)
+    }
+}
+
+impl Metric for Histogram {
+    const KIND: Kind = Kind::Histogram;
+    const PARTS: &'static [Part] = &[Part::Bucket, Part::Sum, Part::Count, Part::Created];
+    type Shape = Buckets;
+
+    fn shape(name: &str, declared: Option<&'static Family>, _: &Settings) -> Buckets {
+        Buckets {
+            bounds: declared
+                .map(Family::bucket_bounds)
+                .or_else(|| buckets_of(name))
+                .unwrap_or_default(),
+            exemplars: declared.is_some_and(Family::has_exemplars),
+        }
+    }
+
+    fn new(shape: &Buckets, store: &Store) -> Self {
+        let bounds = shape.bounds;
+        Self {
+            words: store.take(bounds.len() + 2),
+            bounds,
+            baseline: Mutex::default(),
+            exemplars: shape
+                .exemplars
+                .then(|| Box::new(Exemplars::new(bounds.len() + 1))),
+        }
+    }
+
+    fn make_ready(&self) {
+        let _ = self.words.own_or_shared();
+    }
+
+    fn dismantle(self, store: &Store) {
+        let len = self.len();
+        store.give_back(self.words, len);
+    }
+
+    fn pulse(&self, highest: usize) -> u64 {
+        (0..=self.bounds.len())
+            .map(|bucket| self.words.sum(bucket, highest))
+            .fold(0, u64::wrapping_add)
+    }
+
+    fn forget(&self, highest: usize) -> u64 {
+        let mut words = Vec::with_capacity(self.len());
+        let sum = self.read(highest, &mut words);
+        let count = words.iter().copied().fold(0, u64::wrapping_add);
+        words.push(sum.to_bits());
+        *lock(&self.baseline) = Some(words.into_boxed_slice());
+        if let Some(exemplars) = &self.exemplars {
+            exemplars.clear();
+        }
+        count
+    }
+
+    fn write(&self, _: &Buckets, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+        if part == 3 {
+            return lines.created(at);
+        }
+        if part == 0 || lines.is_split() {
+            let highest = lines.highest();
+            let mut sum = self.read(highest, lines.buckets());
+            // Most series never began anew, and their lock is not worth taking.
+            if at.mark != 0
+                && let Some(baseline) = &*lock(&self.baseline)
+            {
+                for (bucket, before) in lines.buckets().iter_mut().zip(baseline) {
+                    *bucket = bucket.wrapping_sub(*before);
+                }
+                sum -= baseline.last().copied().map_or(0.0, f64::from_bits);
+            }
+            lines.set_sum(sum);
+        }
+        match part {
+            0 => lines.bucket_lines(at, part, self.exemplars.as_deref()),
+            1 => {
+                lines.open(at, part);
+                lines.sum();
+            }
+            _ => {
+                lines.open(at, part);
+                lines.count();
+            }
+        }
+    }
+}
+
+impl Buckets {
+    /// The upper bounds, without the infinite one.
+    pub(crate) fn bounds(&self) -> &'static [f64] {
+        self.bounds
+    }
+}
+
+impl HistogramFn for Series<Histogram> {
+    #[inline]
+    fn record(&self, value: f64) {
+        self.metric.add(value, 1);
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        if count > 0 {
+            self.metric.add(value, count as u64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_in_the_first_bucket_whose_bound_is_not_below_it() {
+        let few: Vec<_> = (-3..8).map(f64::from).collect();
+        let many: Vec<_> = (-3..80).map(f64::from).collect();
+        for bounds in [few, many] {
+            let last = bounds.len();
+            for (value, bucket) in [
+                (f64::NEG_INFINITY, 0),
+                (-3.0, 0),
+                (-2.9, 1),
+                (-0.0, 3),
+                (0.0, 3),
+                (f64::MIN_POSITIVE, 4),
+                (7.0, 10),
+                (f64::MAX, last),
+                (f64::INFINITY, last),
+                (f64::NAN, last),
+            ] {
+                assert_eq!(bucket_of(&bounds, value), bucket, "{value} in {last}");
+            }
+        }
+        assert_eq!(bucket_of(&[], 1.0), 0);
+    }
+}

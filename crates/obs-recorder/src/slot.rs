@@ -1,0 +1,166 @@
+//! Slot numbers: every recording thread has one of its own, and gives it back when it ends.
+//!
+//! A slot's cells have one writer, so they are written with a plain load and store. Who takes a number that another thread
+//! has given back goes on where that one stopped: the pool's lock orders the two.
+
+use std::cell::Cell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The lane of threads that have no slot, or one that a recorder does not give a lane to.
+pub(crate) const SHARED_LANE: usize = 0;
+
+/// The most slots of a process. Threads beyond them share one lane.
+pub(crate) const MAX_SLOTS: usize = 1024;
+
+/// This thread has not recorded yet. Beyond every lane, so that looking up the lane tells.
+const UNASSIGNED: usize = usize::MAX;
+/// This thread has no slot and gets none any more.
+const NONE: usize = usize::MAX - 1;
+
+thread_local! {
+    /// Needs no destructor, and so can be read for as long as the thread runs.
+    static SLOT: Cell<usize> = const { Cell::new(UNASSIGNED) };
+    static LEASE: Lease = Lease::take();
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
+
+/// The highest slot that was ever taken; only rises.
+static HIGHEST: AtomicUsize = AtomicUsize::new(SHARED_LANE);
+
+/// The slot of this thread, or a number beyond every lane.
+#[inline]
+pub(crate) fn current() -> usize {
+    SLOT.get()
+}
+
+/// Makes sure that this thread has a slot if it can have one, and returns what [`current`] does from now on.
+#[cold]
+pub(crate) fn acquire() -> usize {
+    if SLOT.get() == UNASSIGNED {
+        // A thread whose destructors run has no lease any more, and what they record goes to the shared lane.
+        SLOT.set(LEASE.try_with(|lease| lease.0).unwrap_or(NONE));
+    }
+    SLOT.get()
+}
+
+/// The highest lane in which anything can stand.
+pub(crate) fn highest() -> usize {
+    HIGHEST.load(Ordering::Acquire)
+}
+
+/// A thread's hold on its slot.
+struct Lease(usize);
+
+impl Lease {
+    fn take() -> Self {
+        let Some(slot) = pool().take() else {
+            return Self(NONE);
+        };
+        HIGHEST.fetch_max(slot, Ordering::AcqRel);
+        Self(slot)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        // First this thread stops to write there, then another may.
+        SLOT.set(NONE);
+        if self.0 != NONE {
+            pool().give_back(self.0);
+        }
+    }
+}
+
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The numbers that are free, of which the lowest is taken first: lanes stay few.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    returned: BinaryHeap<Reverse<usize>>,
+    next: usize,
+}
+
+impl Pool {
+    pub(crate) const fn new() -> Self {
+        Self {
+            returned: BinaryHeap::new(),
+            next: SHARED_LANE + 1,
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<usize> {
+        if let Some(Reverse(slot)) = self.returned.pop() {
+            return Some(slot);
+        }
+        (self.next <= MAX_SLOTS).then(|| {
+            self.next += 1;
+            self.next - 1
+        })
+    }
+
+    pub(crate) fn give_back(&mut self, slot: usize) {
+        self.returned.push(Reverse(slot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_free_number_is_taken_and_no_more_than_there_are() {
+        let mut pool = Pool::new();
+        assert_eq!(
+            (pool.take(), pool.take(), pool.take()),
+            (Some(1), Some(2), Some(3))
+        );
+        pool.give_back(3);
+        pool.give_back(1);
+        assert_eq!(
+            (pool.take(), pool.take(), pool.take()),
+            (Some(1), Some(3), Some(4))
+        );
+        while pool.take().is_some() {}
+        assert_eq!(pool.next, MAX_SLOTS + 1);
+        pool.give_back(7);
+        assert_eq!((pool.take(), pool.take()), (Some(7), None));
+    }
+
+    #[test]
+    fn a_thread_keeps_its_slot_until_it_ends() {
+        let of_a_thread = || {
+            std::thread::spawn(|| (acquire(), acquire(), current()))
+                .join()
+                .unwrap()
+        };
+        let (first, again, now) = of_a_thread();
+        assert!(first == again && again == now && first != SHARED_LANE);
+        assert!(highest() >= first);
+    }
+
+    #[test]
+    fn a_destructor_that_runs_after_the_lease_is_gone_finds_no_slot() {
+        struct Late;
+        impl Drop for Late {
+            fn drop(&mut self) {
+                FOUND.store(acquire(), Ordering::Relaxed);
+            }
+        }
+        static FOUND: AtomicUsize = AtomicUsize::new(UNASSIGNED);
+        thread_local!(static LATE: Late = const { Late });
+        // Destructors run in the reverse order of first use on some systems and in the order on others: either is right.
+        let thread = std::thread::spawn(|| {
+            LATE.with(|_| ());
+            acquire()
+        });
+        let slot = thread.join().unwrap();
+        let found = FOUND.load(Ordering::Relaxed);
+        assert!(found == NONE || found == slot, "{found}");
+    }
+}
