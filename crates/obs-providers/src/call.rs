@@ -13,11 +13,21 @@ use crate::failure::examine;
 use crate::provider::{Endpoint, Inner};
 
 tokio::task_local! {
-    /// How many attempts the call around has made.
-    static ATTEMPTS: Cell<u32>;
+    /// What the attempts of the call around have come to.
+    static ATTEMPTS: Attempts;
     /// Takes a call over from its body, so that it ends with what the body turns out to be.
     static DECODING: RefCell<Option<Call>>;
 }
+
+/// The attempts of a call, where they are measured apart.
+#[derive(Clone, Copy, Debug, Default)]
+struct Made {
+    count: u32,
+    /// What went wrong with the last.
+    error: Option<ErrorType>,
+}
+
+type Attempts = Cell<Made>;
 
 /// A call under way. It records when it ends: told how by [`end`](Self::end), or dropped.
 #[derive(Debug)]
@@ -65,12 +75,16 @@ impl Call {
             let result = send.await;
             (result, ATTEMPTS.with(Cell::get))
         };
-        let (result, attempts) = ATTEMPTS.scope(Cell::new(0), send).await;
-        self.attempted = attempts > 0;
+        let (result, attempts) = ATTEMPTS.scope(Attempts::default(), send).await;
+        self.attempted = attempts.count > 0;
         match result {
             Ok(response) => Ok(self.answered(response)),
             Err(mut error) => {
-                let kind = examine(&mut error, self.provider.shown);
+                let kind = match examine(&mut error, self.provider.shown) {
+                    // What retries may hide what went wrong, but not from the attempt itself.
+                    ErrorType::Middleware => attempts.error.unwrap_or(ErrorType::Middleware),
+                    known => known,
+                };
                 self.end(Some(kind));
                 Err(error)
             }
@@ -162,8 +176,8 @@ pub(crate) async fn attempt<E: 'static>(
     provider: &Arc<Inner>,
     send: impl Future<Output = Result<Response, E>>,
 ) -> Result<Response, E> {
-    let earlier = ATTEMPTS.try_with(|attempts| attempts.replace(attempts.get() + 1));
-    if earlier.is_ok_and(|earlier| earlier > 0) {
+    let earlier = made().count;
+    if earlier > 0 {
         provider.metrics.retries.increment(1);
     }
     let attempt = Attempt::start(provider);
@@ -177,7 +191,14 @@ pub(crate) async fn attempt<E: 'static>(
         Err(error) => Some(examine(error, provider.shown)),
     };
     attempt.end(error);
+    let count = earlier + 1;
+    // An attempt without a call around has nobody to tell.
+    let _ = ATTEMPTS.try_with(|attempts| attempts.set(Made { count, error }));
     result
+}
+
+fn made() -> Made {
+    ATTEMPTS.try_with(Cell::get).unwrap_or_default()
 }
 
 struct Attempt<'a> {

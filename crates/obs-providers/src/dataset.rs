@@ -134,14 +134,11 @@ mod tests {
         let test = TestRecorder::new();
         let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
         let bars = test.run(|| provider.dataset("daily_bars"));
-        let updated = || {
-            test.gauge("provider_data_updated_timestamp_seconds", &LABELS)
-                .unwrap()
-        };
-        assert!(updated().is_nan());
+        let updated = || test.gauge("provider_data_updated_timestamp_seconds", &LABELS);
+        assert!(updated().is_some_and(f64::is_nan));
         bars.updated_at(at("2026-11-25T15:00:00.5Z"));
         bars.updated_at(at("2026-11-24T15:00Z"));
-        assert_eq!(updated(), 1_795_618_800.5);
+        assert_eq!(updated(), Some(1_795_618_800.5));
     }
 
     #[test]
@@ -149,16 +146,13 @@ mod tests {
         let test = TestRecorder::new();
         let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
         let bars = test.run(|| provider.session_dataset("daily_bars", TradingCalendar::nyse()));
-        let age = || {
-            test.gauge("provider_data_session_age_seconds", &LABELS)
-                .unwrap()
-        };
+        let age = || test.gauge("provider_data_session_age_seconds", &LABELS);
         bars.observe(at("2026-11-20T20:00Z"));
-        assert!(age().is_nan());
+        assert!(age().is_some_and(f64::is_nan));
         // Friday, half an hour before the close.
         bars.updated_at(at("2026-11-20T20:30Z"));
         bars.observe(at("2026-11-20T20:40Z"));
-        assert_eq!(age(), 600.0);
+        assert_eq!(age(), Some(600.0));
         for weekend in [
             "2026-11-20T21:00Z",
             "2026-11-21T12:00Z",
@@ -166,10 +160,10 @@ mod tests {
             "2026-11-23T14:30Z",
         ] {
             bars.observe(at(weekend));
-            assert_eq!(age(), 1_800.0, "{weekend}");
+            assert_eq!(age(), Some(1_800.0), "{weekend}");
         }
         bars.observe(at("2026-11-23T14:31Z"));
-        assert_eq!(age(), 1_860.0);
+        assert_eq!(age(), Some(1_860.0));
         assert_eq!(
             bars.ages_by(at("2026-11-20T21:00Z"), at("2026-11-22T12:00Z")),
             Duration::ZERO

@@ -40,6 +40,25 @@ impl Shown {
         }
     }
 
+    /// Whether a text contains a URL that says more than it may.
+    fn is_overstepped_by(self, text: &str) -> bool {
+        let oversteps = |(at, _): (usize, &str)| {
+            let scheme = text[..at].trim_end_matches(|c: char| c.is_ascii_alphanumeric());
+            let url = &text[scheme.len()..];
+            let end = url.find(|c: char| c.is_whitespace() || "\"'`<>(){}[]".contains(c));
+            let url = url
+                .get(..end.unwrap_or(url.len()))
+                .and_then(|url| Url::parse(url).ok());
+            // What cannot be read as a URL is one with something cut off or in between.
+            url.is_none_or(|url| {
+                let mut redacted = url.clone();
+                self.redact(&mut redacted);
+                redacted != url
+            })
+        };
+        self != Self::All && text.match_indices("://").any(oversteps)
+    }
+
     fn redact_error(self, error: &mut reqwest::Error) {
         if let Some(url) = error.url_mut() {
             self.redact(url);
@@ -60,8 +79,13 @@ pub(crate) fn examine<E: 'static>(error: &mut E, shown: Shown) -> ErrorType {
     if let Some(error) = any.downcast_mut::<BoxError>() {
         if let Some(error) = error.downcast_mut::<reqwest::Error>() {
             shown.redact_error(error);
+            return of_reqwest(error);
         }
-        return of_chain(&**error);
+        let kind = of_chain(&**error);
+        if shown.is_overstepped_by(&format!("{error:?} {error}")) {
+            *error = Withheld(kind).into();
+        }
+        return kind;
     }
     ErrorType::Middleware
 }
@@ -74,23 +98,13 @@ fn examine_middleware(error: &mut reqwest_middleware::Error, shown: Shown) -> Er
         }
         reqwest_middleware::Error::Middleware(wrapped) => {
             let kind = of_chain(wrapped.as_ref());
-            // What another middleware has wrapped cannot be changed any more. Where it would give a URL away, its words
-            // are replaced.
-            if causes(wrapped.as_ref()).any(|cause| gives_away(cause, shown)) {
+            // What another middleware has wrapped cannot be changed any more, nor always be found: so its words are read.
+            if shown.is_overstepped_by(&format!("{wrapped:?} {wrapped:#}")) {
                 *error = reqwest_middleware::Error::middleware(Withheld(kind));
             }
             kind
         }
     }
-}
-
-fn gives_away(error: &(dyn StdError + 'static), shown: Shown) -> bool {
-    let url = inner_reqwest(error).and_then(reqwest::Error::url);
-    url.is_some_and(|url| {
-        let mut redacted = url.clone();
-        shown.redact(&mut redacted);
-        redacted != *url
-    })
 }
 
 /// An error of another middleware whose words contain a URL that must not be seen.
@@ -117,7 +131,10 @@ fn inner_reqwest<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a reqwest:
 }
 
 fn of_reqwest(error: &reqwest::Error) -> ErrorType {
-    if error.is_timeout() {
+    if let Some(of_status) = error.status().and_then(ErrorType::of_status) {
+        // Another middleware has made an error of it.
+        of_status
+    } else if error.is_timeout() {
         ErrorType::Timeout
     } else if error.is_dns() {
         ErrorType::Dns
@@ -185,6 +202,8 @@ fn causes<'a>(
 
 #[cfg(test)]
 mod tests {
+    use reqwest::ResponseBuilderExt;
+
     use super::*;
 
     const SECRET: &str = "https://user:pass@host.example:8443/v2/bars?apikey=KEY#KEY";
@@ -204,13 +223,25 @@ mod tests {
     #[test]
     fn an_error_another_middleware_has_wrapped_is_withheld_where_it_would_tell() {
         let wrapped = |url: &str| {
-            let inner = reqwest::Client::new().get("http://").build().unwrap_err();
-            let inner = inner.with_url(Url::parse(url).unwrap());
+            let answer = http::Response::builder()
+                .status(500)
+                .url(Url::parse(url).unwrap());
+            let answer = reqwest::Response::from(answer.body("").unwrap());
+            let inner = answer.error_for_status().unwrap_err();
             reqwest_middleware::Error::middleware(Wrapped(inner))
+        };
+        let transparent = |url: &str| {
+            reqwest_middleware::Error::middleware(Words(format!("no answer from ({url})")))
         };
         let mut telling = wrapped(SECRET);
         assert!(format!("{telling:?}").contains("KEY"));
-        assert_eq!(examine(&mut telling, Shown::Path), ErrorType::Request);
+        assert_eq!(examine(&mut telling, Shown::Path), ErrorType::ServerError);
+        assert!(
+            !format!("{telling:?} {telling}").contains("KEY"),
+            "{telling:?}"
+        );
+        let mut telling = transparent(SECRET);
+        assert_eq!(examine(&mut telling, Shown::Path), ErrorType::Middleware);
         assert!(
             !format!("{telling:?} {telling}").contains("KEY"),
             "{telling:?}"
@@ -218,6 +249,14 @@ mod tests {
         let mut harmless = wrapped("http://host.example/v2");
         examine(&mut harmless, Shown::Path);
         assert!(format!("{harmless}").contains("wrapped"), "{harmless}");
+        let mut harmless = transparent("http://host.example/v2");
+        examine(&mut harmless, Shown::Path);
+        assert!(format!("{harmless}").contains("/v2"), "{harmless}");
+        examine(&mut harmless, Shown::Host);
+        assert!(!format!("{harmless}").contains("/v2"), "{harmless}");
+        let mut boxed: BoxError = Box::new(Words(format!("at {SECRET}")));
+        examine(&mut boxed, Shown::Path);
+        assert!(!format!("{boxed:?} {boxed}").contains("KEY"), "{boxed:?}");
     }
 
     #[test]
@@ -228,6 +267,11 @@ mod tests {
         assert_eq!(examine(&mut other, Shown::Path), ErrorType::Middleware);
         assert_eq!(examine(&mut 3, Shown::Path), ErrorType::Middleware);
     }
+
+    /// An error that has taken over another's words and nothing else.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Words(String);
 
     #[derive(Debug, thiserror::Error)]
     #[error("wrapped")]

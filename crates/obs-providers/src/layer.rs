@@ -29,7 +29,7 @@ pub struct AttemptLayer(Arc<Inner>);
 impl Provider {
     /// A layer that measures calls. Put it outermost, so that it sees calls as they are made.
     ///
-    /// ```
+    /// ```no_run
     /// use obs_providers::{Provider, ProviderKind};
     /// use tower::ServiceBuilder;
     ///

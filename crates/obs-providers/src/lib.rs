@@ -51,7 +51,8 @@
 //!
 //! **Retries.** Redirects, and the retries of reqwest's own policy, happen inside of the client: the call is one. Where a
 //! middleware retries, put [`Provider::attempts`] behind it; `provider_attempts_total` and `provider_retries_total` then
-//! tell attempts from calls, and limits and failures are seen that a later attempt makes good.
+//! tell attempts from calls, and limits and failures are seen that a later attempt makes good. Without it, a call whose
+//! retries all failed may count as `middleware`, since what retries wraps errors in its own.
 //!
 //! # Limits
 //!
@@ -81,9 +82,9 @@
 //!
 //! No label, log line or debug print of this crate holds any part of a request or a response. Errors and responses of
 //! reqwest do print their URL, and error messages end up in logs: so both leave here with user, password, query and
-//! fragment of the URL taken out, and the path too [where that holds a secret](ProviderBuilder::secret_in_path). Errors
-//! that another middleware wraps around such a URL are replaced; put [`Provider::attempts`] last in the chain to have them
-//! redacted before they are wrapped. What a request that could not even be built prints never passes through here.
+//! fragment of the URL taken out, and the path too [where that holds a secret](ProviderBuilder::secret_in_path). An error
+//! that another middleware has wrapped is replaced where its words contain such a URL; put [`Provider::attempts`] last in
+//! the chain to have it redacted before it is wrapped. What a request that could not even be built prints never passes through here.
 
 mod availability;
 mod body;

@@ -4,20 +4,27 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use obs_core::TestRecorder;
 use obs_providers::{Provider, ProviderKind};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest::{Request, Response};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
+use tower::ServiceExt;
+use tower_http::decompression::Decompression;
 
 /// How long clients wait where the provider never answers.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How long they wait where it does: for ever, as far as the slowest of machines is concerned.
+const LONG: Duration = Duration::from_mins(1);
 
 /// What the bomb weighs when it has gone off, and on the wire about a thousandth of it.
 pub(crate) const BOMB_BYTES: usize = 64 << 20;
@@ -83,27 +90,55 @@ pub(crate) fn measured() -> (TestRecorder, Provider, ClientWithMiddleware) {
     });
     let client = ClientBuilder::new(plain_client())
         .with(provider.middleware())
+        .with(Gunzip)
         .build();
     (test, provider, client)
 }
 
-/// A client without TLS: building one that trusts the system's certificates takes its time.
+/// A client that waits as long as it takes.
 pub(crate) fn plain_client() -> reqwest::Client {
-    // Whichever test comes first installs it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
-    builder
-        .tls_backend_preconfigured(trusting_nobody())
-        .build()
-        .unwrap()
+    let builder = reqwest::Client::builder().timeout(LONG).no_proxy();
+    builder.build().unwrap()
 }
 
-pub(crate) fn trusting_nobody() -> rustls::ClientConfig {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+/// What reqwest does under its feature `gzip`, which would be turned on for the whole workspace.
+struct Gunzip;
+
+impl reqwest_middleware::Middleware for Gunzip {
+    fn handle<'s, 'e, 'n, 'a>(
+        &'s self,
+        request: Request,
+        extensions: &'e mut http::Extensions,
+        next: Next<'n>,
+    ) -> Handled<'a>
+    where
+        's: 'a,
+        'e: 'a,
+        'n: 'a,
+        Self: 'a,
+    {
+        Box::pin(async move {
+            let response = next.run(request, extensions).await?;
+            if !response
+                .headers()
+                .contains_key(http::header::CONTENT_ENCODING)
+            {
+                return Ok(response);
+            }
+            let mut given = Some(response.into());
+            let inner = tower::service_fn(move |_: http::Request<()>| {
+                let given: Option<http::Response<reqwest::Body>> = given.take();
+                std::future::ready(given.ok_or("asked twice"))
+            });
+            let unzipped = Decompression::new(inner).oneshot(http::Request::new(()));
+            Ok(unzipped.await.unwrap().map(reqwest::Body::wrap).into())
+        })
+    }
 }
+
+/// What a middleware answers with.
+pub(crate) type Handled<'a> =
+    Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>>;
 
 async fn serve(
     mut stream: TcpStream,
@@ -173,7 +208,7 @@ fn known_response(path: &str, target: &str) -> Vec<u8> {
         "/no-json" => response("200 OK", "", b""),
         "/not-utf8" => response("200 OK", "", b"[\"\xff\xfe\"]"),
         "/redirect" => response("302 Found", &format!("location: {target}\r\n"), b""),
-        "/bomb" => response("200 OK", "content-encoding: gzip\r\n", &bomb()),
+        "/bomb" => response("200 OK", "content-encoding: gzip\r\n", &BOMB),
         "/bad-gzip" => response(
             "200 OK",
             "content-encoding: gzip\r\n",
@@ -190,6 +225,8 @@ fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(body);
     bytes
 }
+
+static BOMB: LazyLock<Vec<u8>> = LazyLock::new(bomb);
 
 fn bomb() -> Vec<u8> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
