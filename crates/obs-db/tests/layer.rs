@@ -1,6 +1,6 @@
 //! The tracing layer: it counts what goes past the wrapper, and nothing twice.
 //!
-//! SQLite's driver reports on a thread of its own, which only a global subscriber sees; so there is one test in this file.
+//! `SQLite`'s driver reports on a thread of its own, which only a global subscriber sees; so there is one test in this file.
 
 use futures_util::StreamExt;
 use obs_core::TestRecorder;
