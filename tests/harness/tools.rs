@@ -1,7 +1,8 @@
 //! Where the programs from outside are, and how they get there.
 //!
-//! Nothing of the system is changed: a Debian package is unpacked, not installed, and Python packages live in an
-//! environment of their own. All of it lies in `target/test-tools`, and `cargo clean` takes it away.
+//! What is one program is unpacked from its Debian package, not installed, and Python packages live in an environment of
+//! their own: all of that lies in `target/test-tools`, and `cargo clean` takes it away. Only the database servers, which
+//! bring libraries of their own, are installed, where they are missing and the user may.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,8 +14,13 @@ const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
 
 const PROMTOOL_REPAIR: &str = "install promtool, which is part of Prometheus \
     (Debian and Ubuntu: `apt-get install prometheus`), so that it is on the PATH";
+const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
+    (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.9 or later with its venv module \
     (Debian and Ubuntu: `apt-get install python3-venv`)";
+
+/// The servers that tests start: a program of each, and Debian's package of it.
+const SERVERS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("pg_ctl", "postgresql")];
 
 /// The directory of the workspace.
 #[must_use]
@@ -57,7 +63,7 @@ pub fn install() -> Result<(), Error> {
     if python().is_err() {
         install_python()?;
     }
-    Ok(())
+    install_servers()
 }
 
 fn directory() -> PathBuf {
@@ -100,6 +106,46 @@ fn install_promtool() -> Result<(), Error> {
     let unpacked = target.join("prometheus");
     run(Command::new("dpkg-deb").arg("-x").args([package, unpacked])).map_err(failed)?;
     promtool().map(drop)
+}
+
+/// Installs the servers that are missing, all at once.
+fn install_servers() -> Result<(), Error> {
+    let missing = SERVERS.iter().filter(|(program, _)| !is_installed(program));
+    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing Debian's packages {}", missing.join(" and "));
+    let failed = |reason| Error::CannotInstall {
+        program: "the servers that tests start",
+        reason,
+        repair: SERVERS_REPAIR,
+    };
+    let mut install = Command::new("apt-get");
+    install
+        .args(["-q", "install", "--yes", "--no-install-recommends"])
+        .args(&missing)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    if run(&mut install).is_err() {
+        run(Command::new("apt-get").args(["-q", "update"])).map_err(failed)?;
+        run(&mut install).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Whether a program is on the `PATH`, or where Debian keeps those of PostgreSQL.
+fn is_installed(program: &str) -> bool {
+    let of_postgresql = Path::new("/usr/lib/postgresql")
+        .read_dir()
+        .into_iter()
+        .flatten();
+    let of_postgresql = of_postgresql
+        .flatten()
+        .map(|version| version.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(of_postgresql)
+        .any(|folder| folder.join(program).is_file())
 }
 
 fn newest_package(directory: &Path) -> Result<PathBuf, Error> {
