@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use obs_providers::Market;
 use obs_trading::{Decided, Risk};
 
 use crate::bars::Bar;
@@ -27,6 +29,7 @@ pub struct Account {
     broker: PaperBroker,
     portfolio: Portfolio,
     days: TradingDays,
+    market: Market,
     flow: OrderFlow,
     performance: Performance,
     refused: BTreeMap<(StrategyId, RefusalReason), u32>,
@@ -61,6 +64,7 @@ impl Account {
             performance: Performance::new(cash, trading_days.clone())?,
             refused: BTreeMap::new(),
             today: days.first().copied().unwrap_or(Date::MIN),
+            market: trading_days.market(),
             days: trading_days,
             changes: Changes::default(),
         })
@@ -70,13 +74,13 @@ impl Account {
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
         self.today = date;
         // Orders are filled at the open, and everything after this day's fills happens at its close.
-        self.strategies().advance_to(self.days.open(date));
+        self.advance_to(self.days.open(date));
         for (symbol, bar) in bars {
             for order in self.broker.on_bar(symbol, bar) {
                 self.book(order)?;
             }
         }
-        self.strategies().advance_to(self.days.close(date));
+        self.advance_to(self.days.close(date));
         self.portfolio.mark(date, bars);
         self.performance.mark(date, &self.portfolio)?;
         self.observe_limits();
@@ -211,6 +215,12 @@ impl Account {
         &self.refused
     }
 
+    /// When the last trading day closed.
+    #[must_use]
+    pub fn last_close(&self) -> Timestamp {
+        self.days.close(self.today)
+    }
+
     /// The trading day: the last whose bars were traded.
     #[must_use]
     pub fn today(&self) -> Date {
@@ -228,7 +238,12 @@ impl Account {
         self.changes = Changes::default();
     }
 
-    /// Books an order that the broker closed.
+    /// It is that late in the replay.
+    fn advance_to(&self, now: Timestamp) {
+        self.strategies().advance_to(now);
+        self.market.observe_at(now);
+    }
+
     /// Shows how much of each limit the positions use.
     fn observe_limits(&mut self) {
         let mut by_symbol: BTreeMap<&Symbol, f64> = BTreeMap::new();
@@ -245,6 +260,7 @@ impl Account {
         self.risk.observe(&use_of_limits);
     }
 
+    /// Books an order that the broker closed.
     fn book(&mut self, order: Order) -> Result<(), Error> {
         self.flow.closed(&order);
         if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {

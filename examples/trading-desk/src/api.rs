@@ -11,6 +11,8 @@
 //! | `GET /positions` | what is held |
 //! | `GET /portfolio` | cash, equity, closes |
 //! | `GET /trades?limit=` | closed trades, the newest first |
+//! | `GET /bars?symbol=` | this month's bars up to the trading day |
+//! | `GET /sentiment` | what the providers make of each symbol, as of the last time they were asked |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,11 +27,13 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
+use crate::bars::Bar;
 use crate::broker::{CancelError, Tally};
 use crate::error::Error;
 use crate::order::{Order, OrderId, OrderKind, OrderRequest, OrderStatus, Side};
 use crate::portfolio::{ClosedTrade, Position};
 use crate::risk::{Refusal, RefusalReason};
+use crate::sentiment::SymbolSentiment;
 use crate::service::Service;
 use crate::store::Results;
 use crate::strategy::StrategyId;
@@ -144,6 +148,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/positions", get(positions))
         .route("/portfolio", get(portfolio))
         .route("/trades", get(trades))
+        .route("/bars", get(bars))
+        .route("/sentiment", get(sentiment))
         .fallback(no_such_page)
         .method_not_allowed_fallback(no_such_method)
         // Last, so that it sees every route and both fallbacks.
@@ -251,6 +257,34 @@ async fn trades(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Answer<Vec<ClosedTrade>> {
     Ok(Json(service.store().trades(query?.rows()).await?))
+}
+
+#[derive(Debug, Deserialize)]
+struct BarsQuery {
+    symbol: Symbol,
+}
+
+async fn bars(
+    State(service): Shared,
+    query: Result<Query<BarsQuery>, QueryRejection>,
+) -> Answer<Vec<Bar>> {
+    let Query(BarsQuery { symbol }) = query?;
+    let known = |account: &Account| {
+        let known = account.symbols().any(|known| *known == symbol);
+        known.then(|| account.today())
+    };
+    let today = service
+        .look(known)
+        .await
+        .ok_or_else(|| not_found(format!("there is no symbol {symbol}")))?;
+    let mut bars = service.market().month(&symbol, today).await?.bars;
+    // The provider knows what is still to come in the replay.
+    bars.retain(|bar| bar.date <= today);
+    Ok(Json(bars))
+}
+
+async fn sentiment(State(service): Shared) -> Json<BTreeMap<Symbol, SymbolSentiment>> {
+    Json(service.sentiment().latest())
 }
 
 async fn no_such_page() -> ApiError {
@@ -368,7 +402,10 @@ impl From<CancelError> for ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let status = match error {
+            Error::MarketData(_) => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
         Self {
             status,
             error: error.to_string(),

@@ -1,19 +1,25 @@
 //! The application: builds every part at start-up, hands each what it needs, and takes them down again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::civil::Date;
 
 use crate::account::Account;
 use crate::api;
 use crate::bars::{self, Series};
 use crate::broker::{PaperBroker, Terms};
+use crate::calendar::TradingDays;
 use crate::client::DeskClient;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::provider::{self, MarketData};
+use crate::market_data::MarketData;
+use crate::provider::Vendors;
 use crate::replay::Replay;
 use crate::risk::Limits;
+use crate::sentiment::SentimentFeed;
 use crate::server::Server;
 use crate::service::Service;
 use crate::store::Store;
@@ -37,12 +43,12 @@ pub struct Config {
     pub terms: Terms,
 }
 
-/// The running application: a provider, the desk, and the API on it.
+/// The running application: the providers, the desk, and the API on it.
 #[derive(Debug)]
 pub struct App {
+    vendors: Arc<Vendors>,
     provider: Server,
     api: Server,
-    market: MarketData,
     service: Arc<Service>,
     pace: Duration,
 }
@@ -50,17 +56,21 @@ pub struct App {
 impl App {
     /// Starts everything but the replay.
     pub async fn start(config: Config) -> Result<Self, Error> {
+        let days = bars::days(&config.series);
+        let desk = desk(&config, &days)?;
         let store = Store::open(config.db.as_deref(), config.cash).await?;
-        let service = Arc::new(Service::new(desk(&config)?, store));
+        let vendors = Vendors::new(config.series);
+        // Any free port will do: nobody but the desk has to know it.
+        let loopback = "a free port on loopback";
+        let provider = Server::start("127.0.0.1:0", loopback, vendors.router()).await?;
+        let market = MarketData::new(&provider.url(), &TradingDays::of(&days))?;
+        let sentiment = SentimentFeed::new(&provider.url())?;
+        let service = Arc::new(Service::new(desk, store, market, sentiment));
         let api = Server::start(&config.listen, "--listen", api::router(service.clone())).await?;
-        // Any free port will do: nobody but the replay has to know it.
-        let provider = provider::router(config.series);
-        let provider = Server::start("127.0.0.1:0", "a free port on loopback", provider).await?;
-        let market = MarketData::new(&provider.url())?;
         Ok(Self {
+            vendors,
             provider,
             api,
-            market,
             service,
             pace: config.pace,
         })
@@ -68,8 +78,9 @@ impl App {
 
     /// A replay of all that the provider has, from its first bar.
     pub async fn replay(&self) -> Result<Replay, Error> {
-        let streams = self.market.symbols().await?.into_iter();
-        let streams = streams.map(|listing| self.market.stream(listing.symbol, listing.first));
+        let market = self.service.market();
+        let streams = market.symbols().await?.into_iter();
+        let streams = streams.map(|listing| market.stream(listing.symbol, listing.first));
         let client = DeskClient::new(&self.api.url())?;
         Ok(Replay::new(
             streams.collect(),
@@ -83,6 +94,12 @@ impl App {
     #[must_use]
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// The providers on loopback, to see what they were asked.
+    #[must_use]
+    pub fn vendors(&self) -> &Vendors {
+        &self.vendors
     }
 
     /// The API's address as a URL.
@@ -107,14 +124,13 @@ impl App {
 }
 
 /// A desk that has seen no bar yet.
-fn desk(config: &Config) -> Result<Desk, Error> {
-    let days = bars::days(&config.series);
+fn desk(config: &Config, days: &BTreeSet<Date>) -> Result<Desk, Error> {
     if days.is_empty() {
         let file = "--bars".to_owned();
         return Err(Error::NoBars { file });
     }
     let symbols = config.series.iter().map(|series| series.symbol.clone());
     let broker = PaperBroker::new(symbols, config.terms);
-    let account = Account::open(config.limits, broker, config.cash, &days)?;
+    let account = Account::open(config.limits, broker, config.cash, days)?;
     Ok(Desk::new(account))
 }

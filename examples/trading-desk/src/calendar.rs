@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday, time};
 use jiff::tz::TimeZone;
+use obs_providers::{Market, TradingCalendar};
 use obs_trading::{BusinessDays, Calendar, PeriodsPerYear};
 
 /// When the New York Stock Exchange opens and closes.
@@ -53,6 +54,25 @@ impl TradingDays {
             Some(holidays) => Calendar::weekdays(self.zone.clone()).with_holidays(holidays.clone()),
             None => Calendar::every_day(self.zone.clone()),
         }
+    }
+
+    /// The sessions of the market, by which its data ages.
+    #[must_use]
+    pub fn sessions(&self) -> TradingCalendar {
+        match &self.holidays {
+            Some(holidays) => TradingCalendar::nyse().holidays(holidays.iter().copied()),
+            None => TradingCalendar::always_open(),
+        }
+    }
+
+    /// The market under measurement, which is to be told what time it is in the replay.
+    #[must_use]
+    pub fn market(&self) -> Market {
+        let venue = match self.holidays {
+            Some(_) => "NYSE",
+            None => "24/7",
+        };
+        Market::new(venue, self.sessions())
     }
 
     /// How many of them make a year.

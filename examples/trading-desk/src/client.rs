@@ -11,8 +11,10 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::api::{NewOrder, PortfolioView, PositionView};
+use crate::bars::Bar;
 use crate::error::Error;
 use crate::order::{Order, OrderId, OrderKind, Side};
+use crate::sentiment::SymbolSentiment;
 use crate::strategy::StrategyId;
 use crate::symbol::Symbol;
 
@@ -86,12 +88,16 @@ impl DeskClient {
         &self.answers
     }
 
-    /// Bids below the market for one symbol after the other. The bid is taken back next week, unless it
+    /// Looks at one symbol after the other and bids below the market for it, whatever it saw. The bid is taken back next week, unless it
     /// was filled by then.
     async fn bid(&mut self, portfolio: &PortfolioView) -> Result<(), Error> {
         let Some((symbol, close)) = self.symbol_of_the_week(portfolio) else {
             return Ok(());
         };
+        let bars = self.request(Method::GET, "/bars");
+        let bars = bars.query(&[("symbol", symbol.as_str())]);
+        let _: Option<Vec<Bar>> = self.send(bars).await?;
+        let _: Option<BTreeMap<Symbol, SymbolSentiment>> = self.get("/sentiment").await?;
         let kind = OrderKind::Limit {
             limit_price: close * (1.0 - BID_BELOW),
         };

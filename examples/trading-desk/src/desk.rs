@@ -36,6 +36,8 @@ impl Desk {
     }
 
     /// Trades one day: yesterday's orders first, then the close, then what the strategies make of it.
+    #[obs_core::track_duration(name = "Desk::trade_day")]
+    #[obs_core::track_calls(name = "Desk::trade_day")]
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
         self.account.trade_day(date, bars)?;
         for (symbol, bar) in bars {

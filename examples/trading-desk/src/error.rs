@@ -2,12 +2,15 @@
 
 use std::io;
 
+use obs_core::ErrorKind;
+
 use crate::bars::{MalformedBar, REQUIRED_COLUMNS};
+use crate::outside::CallFailed;
 use crate::symbol::Symbol;
 
 /// Anything that stops the desk. What a strategy or a user asked for and may not have is no error:
 /// see [`Refusal`](crate::risk::Refusal) and [`RejectReason`](crate::order::RejectReason).
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, ErrorKind)]
 pub enum Error {
     /// A bars file could not be opened or read.
     #[error("cannot read {file}: {source}")]
@@ -62,6 +65,7 @@ pub enum Error {
     },
     /// A listener could not be opened.
     #[error("cannot listen on {address}: {source}; choose another address with {option}")]
+    #[error_kind(severity = "critical")]
     Listen {
         /// The address asked for.
         address: String,
@@ -72,6 +76,7 @@ pub enum Error {
     },
     /// A server stopped by itself.
     #[error("the server on {address} stopped: {source}")]
+    #[error_kind(severity = "critical")]
     Serve {
         /// The address it listened on.
         address: String,
@@ -93,19 +98,39 @@ pub enum Error {
     /// The desk's own exposition could not be read back.
     #[error("the metrics cannot be read: {0}; this is a bug in the exporter")]
     Exposition(#[from] obs_exposition::ParseError),
-    /// A request to the market-data provider failed.
-    #[error("market data: GET {path}: {problem}")]
-    MarketData {
-        /// The path asked for.
-        path: String,
-        /// The status or the failure of the transport.
+    /// A provider cannot be measured as it is configured.
+    #[error(transparent)]
+    Provider(#[from] obs_providers::ProviderError),
+    /// A client of a provider could not be built.
+    #[error("cannot reach {provider}: {problem}")]
+    Outside {
+        /// The provider.
+        provider: String,
+        /// What is wrong with its address, or with the client.
         problem: String,
     },
+    /// A call to the market-data provider failed, after all its attempts.
+    #[error("market data: {0}")]
+    #[error_kind(name = "call_failed")]
+    MarketData(CallFailed),
+    /// A call to a sentiment provider failed. Its scores are left out, and the desk goes on.
+    #[error("sentiment of {provider}: {source}")]
+    #[error_kind(name = "call_failed", severity = "warning")]
+    SentimentCall {
+        /// The provider.
+        provider: &'static str,
+        /// What went wrong.
+        source: CallFailed,
+    },
+    /// A score, or a threshold for scores, is none.
+    #[error("sentiment: {0}")]
+    Sentiment(#[from] obs_sentiment::SentimentError),
     /// A request of the light client failed on its way; an answer with an error status is not that.
     #[error("client: {0}")]
     Client(#[from] reqwest::Error),
     /// The database refused.
     #[error("cannot {what}: {source}; is the file given with --db writable, and the desk's own?")]
+    #[error_kind(name = "database")]
     Store {
         /// What was attempted.
         what: &'static str,
@@ -114,9 +139,11 @@ pub enum Error {
     },
     /// The task that changed the account died, or the runtime ended under it.
     #[error("a change to the account was not finished: {0}; this is a bug in the desk")]
+    #[error_kind(severity = "critical")]
     Unfinished(#[from] tokio::task::JoinError),
     /// A fill sold more than is held, which the risk check rules out.
     #[error("order {order} sold {quantity} {symbol} of {held} held; this is a bug in the desk")]
+    #[error_kind(severity = "critical")]
     Oversold {
         /// The order that was filled.
         order: u32,

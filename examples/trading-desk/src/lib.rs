@@ -1,17 +1,18 @@
 //! A small but real trading service: two strategies trade twenty years of daily prices on paper.
 //!
 //! ```text
-//!            pages of bars over HTTP
-//! provider ───────────────────────────▶ replay ──▶ desk ──▶ traders ──▶ account
-//!                                         │                (strategy)   (risk check ▸ broker ▸ portfolio)
-//!                                         │ a visit a week                  │ orders, trades
-//!                                         ▼                                 ▼
-//!                                       client ───HTTP───▶ API ───────▶ store (SQLite)
+//! providers ──HTTP──▶ market data ──▶ replay ──▶ desk ──▶ traders ──▶ account
+//!     │                (cache)          │                (strategy)   (risk check ▸ broker ▸ portfolio)
+//!     │                                 │ a visit a week                 │ orders, trades
+//!     │                                 ▼                                ▼
+//!     │                              client ────HTTP───▶ API ───────▶ store (SQLite)
+//!     └───────HTTP────▶ sentiment ──────────────────────▲
 //! ```
 //!
 //! Every part is a value that [`app`] builds at start-up and hands to the part that uses it; there are no
 //! statics. The bars' dates are the only time there is: a day's orders are placed after its close and
-//! filled with the next bar, however fast the replay runs.
+//! filled with the next bar, however fast the replay runs. The [providers](provider) fail now and then, by count, and the
+//! desk goes on; their sentiment is [computed from prices](stand_in) and nothing is traded on it.
 
 pub mod account;
 pub mod api;
@@ -23,16 +24,20 @@ pub mod cli;
 pub mod client;
 pub mod desk;
 pub mod error;
+pub mod market_data;
 pub mod metrics;
 pub mod order;
+pub mod outside;
 pub mod portfolio;
 pub mod progress;
 pub mod provider;
 pub mod replay;
 pub mod report;
 pub mod risk;
+pub mod sentiment;
 pub mod server;
 pub mod service;
+pub mod stand_in;
 pub mod store;
 pub mod strategy;
 pub mod symbol;
@@ -59,6 +64,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let mut progress =
         Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
     let app = App::start(config).await?;
+    let service = app.service().clone();
+    exporter.on_scrape(move || service.observe());
     println!("metrics      http://{}/metrics", metrics.local_addr());
     println!("API          {}/portfolio", app.api_url());
     println!("market data  {}/v1/symbols", app.provider_url());

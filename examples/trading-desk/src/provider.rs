@@ -1,38 +1,69 @@
-//! Market data over HTTP: a provider that serves the bars on loopback, and the client that asks for them.
+//! The outside world on loopback: providers of bars and of sentiment, which do fail now and then.
 //!
-//! The provider stands in for a vendor, so the replay gets its prices the way a real desk does: in pages,
-//! over a socket, as JSON.
+//! They stand in for vendors, so that the desk gets its data the way a real desk does: in pages, over a socket, as
+//! JSON, and not always at the first attempt.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `GET /v1/symbols` | the symbols, and how many bars each has |
-//! | `GET /v1/bars/{symbol}?from=1999-01-04&limit=21` | a page of bars, and the date the next one begins with |
+//! | `GET /v1/bars/{symbol}?from=1999-01-01&to=1999-01-31` | a page of bars, and the date of the bar behind it |
+//! | `GET /v1/sentiment/{provider}?at=1999-01-29` | what the provider makes of each symbol at that day's close |
+//!
+//! What the sentiment is made of, [`stand_in`](crate::stand_in) tells. What goes wrong goes wrong by count, so that every
+//! run meets the same faults:
+//!
+//! | provider | fault |
+//! |---|---|
+//! | `bars` | every 97th page is refused with 503 and `Retry-After: 0`, every 151st takes 50 ms |
+//! | `twitter` | 60 requests a window, told in `X-RateLimit-Remaining`; the one beyond gets 429 |
+//! | `reddit` | every 83rd answer breaks off in the middle |
+//! | `news` | four requests in a row, of every hundred, get 503 |
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use futures_util::stream;
 use jiff::civil::Date;
-use reqwest::Url;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::bars::{Bar, Series};
-use crate::error::Error;
+use crate::stand_in::{Opinion, StandIn};
 use crate::symbol::Symbol;
-
-/// Bars in a page unless the request says otherwise: about a month of trading days.
-pub const PAGE: usize = 21;
 
 /// The most bars that a page can have.
 const MAX_PAGE: usize = 500;
 
-/// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// Every so many pages one is refused,
+const BUSY_EVERY: u64 = 97;
+
+/// and every so many
+const SLOW_EVERY: u64 = 151;
+
+/// one takes so long.
+const SLOW: Duration = Duration::from_millis(50);
+
+/// Requests that `twitter` takes in a window.
+const QUOTA: u64 = 60;
+
+/// Every so many answers of `reddit` one breaks off.
+const BREAK_EVERY: u64 = 83;
+
+/// Of so many requests of `news`,
+const OUTAGE_EVERY: u64 = 100;
+
+/// so many in a row are refused.
+const OUTAGE: u64 = 4;
 
 /// One symbol on offer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,37 +85,75 @@ pub struct Page {
     pub next: Option<Date>,
 }
 
-/// The client: fetches bars from a provider.
-#[derive(Debug, Clone)]
-pub struct MarketData {
-    http: reqwest::Client,
-    base: Url,
-}
+/// What a sentiment provider makes of the symbols; those it cannot speak of are not there.
+pub type Opinions = BTreeMap<Symbol, Opinion>;
 
-/// All bars of one symbol, fetched page by page as they are needed.
+/// All providers, and how much they have been asked.
 #[derive(Debug)]
-pub struct BarStream {
-    market: MarketData,
-    symbol: Symbol,
-    page: VecDeque<Bar>,
-    next: Option<Date>,
+pub struct Vendors {
+    series: BTreeMap<Symbol, Vec<Bar>>,
+    listings: Turns,
+    pages: Turns,
+    sentiment: BTreeMap<StandIn, Turns>,
 }
 
-/// The provider's routes.
-pub fn router(series: Vec<Series>) -> Router {
-    let by_symbol: BTreeMap<Symbol, Vec<Bar>> = series
-        .into_iter()
-        .map(|series| (series.symbol, series.bars))
-        .collect();
-    Router::new()
-        .route("/v1/symbols", get(symbols))
-        .route("/v1/bars/{symbol}", get(bars))
-        .with_state(Arc::new(by_symbol))
+impl Vendors {
+    /// Providers that sell these bars, and sentiment computed from them.
+    #[must_use]
+    pub fn new(series: Vec<Series>) -> Arc<Self> {
+        let sentiment = StandIn::ALL.map(|of| (of, Turns::default()));
+        Arc::new(Self {
+            series: series
+                .into_iter()
+                .map(|series| (series.symbol, series.bars))
+                .collect(),
+            listings: Turns::default(),
+            pages: Turns::default(),
+            sentiment: sentiment.into(),
+        })
+    }
+
+    /// The providers' routes.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/v1/symbols", get(symbols))
+            .route("/v1/bars/{symbol}", get(bars))
+            .route("/v1/sentiment/{provider}", get(sentiment))
+            .with_state(self.clone())
+    }
+
+    /// How many requests have come in for bars and their listing, whatever became of them.
+    #[must_use]
+    pub fn asked_for_bars(&self) -> u64 {
+        self.listings.so_far() + self.pages.so_far()
+    }
+
+    /// How many requests have come in for a provider's sentiment, whatever became of them.
+    #[must_use]
+    pub fn asked_for_sentiment(&self, of: StandIn) -> u64 {
+        self.sentiment[&of].so_far()
+    }
 }
 
-type Bars = State<Arc<BTreeMap<Symbol, Vec<Bar>>>>;
+/// Counts requests.
+#[derive(Debug, Default)]
+struct Turns(AtomicU64);
 
-async fn symbols(State(series): Bars) -> Json<Vec<Listing>> {
+impl Turns {
+    /// The number of this request, from 1 on.
+    fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn so_far(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+type Shared = State<Arc<Vendors>>;
+
+async fn symbols(State(vendors): Shared) -> Json<Vec<Listing>> {
+    vendors.listings.next();
     let listing = |(symbol, bars): (&Symbol, &Vec<Bar>)| {
         let first = bars.first()?.date;
         Some(Listing {
@@ -93,206 +162,108 @@ async fn symbols(State(series): Bars) -> Json<Vec<Listing>> {
             first,
         })
     };
-    Json(series.iter().filter_map(listing).collect())
+    Json(vendors.series.iter().filter_map(listing).collect())
 }
 
 #[derive(Debug, Deserialize)]
 struct PageQuery {
     from: Option<Date>,
-    limit: Option<usize>,
+    to: Option<Date>,
 }
 
 async fn bars(
-    State(series): Bars,
+    State(vendors): Shared,
     Path(symbol): Path<Symbol>,
     Query(query): Query<PageQuery>,
-) -> Result<Json<Page>, StatusCode> {
-    let bars = series.get(&symbol).ok_or(StatusCode::NOT_FOUND)?;
-    let start = query
-        .from
-        .map_or(0, |from| bars.partition_point(|bar| bar.date < from));
-    let rest = &bars[start..];
-    let length = query
-        .limit
-        .unwrap_or(PAGE)
-        .clamp(1, MAX_PAGE)
-        .min(rest.len());
+) -> Response {
+    let turn = vendors.pages.next();
+    if turn.is_multiple_of(BUSY_EVERY) {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "0")]).into_response();
+    }
+    if turn.is_multiple_of(SLOW_EVERY) {
+        sleep(SLOW).await;
+    }
+    let Some(bars) = vendors.series.get(&symbol) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let from = query.from.unwrap_or(Date::MIN);
+    let to = query.to.unwrap_or(Date::MAX);
+    let rest = &bars[bars.partition_point(|bar| bar.date < from)..];
+    let length = rest.partition_point(|bar| bar.date <= to).min(MAX_PAGE);
     let (page, after) = rest.split_at(length);
-    Ok(Json(Page {
+    Json(Page {
         bars: page.to_vec(),
         next: after.first().map(|bar| bar.date),
-    }))
+    })
+    .into_response()
 }
 
-impl MarketData {
-    /// A client of the provider at `base`, such as `http://127.0.0.1:4000`.
-    pub fn new(base: &str) -> Result<Self, Error> {
-        let problem = |error: &dyn std::error::Error| Error::MarketData {
-            path: base.to_owned(),
-            problem: error.to_string(),
-        };
-        let http = reqwest::Client::builder().timeout(TIMEOUT).build();
-        Ok(Self {
-            http: http.map_err(|error| problem(&error))?,
-            base: Url::parse(base).map_err(|error| problem(&error))?,
-        })
-    }
+#[derive(Debug, Deserialize)]
+struct SentimentQuery {
+    at: Date,
+}
 
-    /// What the provider has.
-    pub async fn symbols(&self) -> Result<Vec<Listing>, Error> {
-        self.get(self.url(&["v1", "symbols"])).await
-    }
-
-    /// Up to `limit` bars of `symbol`, from `from` on.
-    pub async fn bars(&self, symbol: &Symbol, from: Date, limit: usize) -> Result<Page, Error> {
-        let mut url = self.url(&["v1", "bars", symbol.as_str()]);
-        url.query_pairs_mut()
-            .append_pair("from", &from.to_string())
-            .append_pair("limit", &limit.to_string());
-        self.get(url).await
-    }
-
-    /// All bars of `symbol` from `from` on, fetched as they are needed.
-    #[must_use]
-    pub fn stream(&self, symbol: Symbol, from: Date) -> BarStream {
-        BarStream {
-            market: self.clone(),
-            symbol,
-            page: VecDeque::new(),
-            next: Some(from),
+async fn sentiment(
+    State(vendors): Shared,
+    Path(provider): Path<String>,
+    Query(query): Query<SentimentQuery>,
+) -> Response {
+    let Some(of) = StandIn::named(&provider) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let turn = vendors.sentiment[&of].next();
+    let opinion = |(symbol, bars): (&Symbol, &Vec<Bar>)| {
+        let past = bars.partition_point(|bar| bar.date <= query.at);
+        Some((symbol.clone(), of.opinion(&bars[..past])?))
+    };
+    let opinions: Opinions = vendors.series.iter().filter_map(opinion).collect();
+    match of {
+        StandIn::Momentum => within_quota(turn, Json(opinions)),
+        StandIn::Contrarian if turn.is_multiple_of(BREAK_EVERY) => broken_off(),
+        StandIn::Range if turn % OUTAGE_EVERY >= OUTAGE_EVERY - OUTAGE => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
-    }
-
-    /// The base with these segments as its path, each encoded as it must be.
-    fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        // It fails for URLs without a host, such as `mailto:`; the request then says so.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.clear().extend(segments);
-        }
-        url
-    }
-
-    async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T, Error> {
-        let path = url.path().to_owned();
-        let answer = async {
-            self.http
-                .get(url)
-                .send()
-                .await?
-                .error_for_status()?
-                .json()
-                .await
-        };
-        answer
-            .await
-            .map_err(|error: reqwest::Error| Error::MarketData {
-                path,
-                problem: error.without_url().to_string(),
-            })
+        StandIn::Contrarian | StandIn::Range => Json(opinions).into_response(),
     }
 }
 
-impl BarStream {
-    /// The symbol whose bars these are.
-    #[must_use]
-    pub fn symbol(&self) -> &Symbol {
-        &self.symbol
+/// The answer with what is left of the quota, or a refusal, with which a new window begins.
+fn within_quota(turn: u64, answer: impl IntoResponse) -> Response {
+    let used = (turn - 1) % (QUOTA + 1) + 1;
+    let left = [(
+        "x-ratelimit-remaining",
+        QUOTA.saturating_sub(used).to_string(),
+    )];
+    if used > QUOTA {
+        let refusal = (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "0")]);
+        (left, refusal).into_response()
+    } else {
+        (left, answer).into_response()
     }
+}
 
-    /// The next bar's date, or `None` after the last; fetches the next page when this one is used up.
-    pub async fn peek(&mut self) -> Result<Option<Date>, Error> {
-        if self.page.is_empty()
-            && let Some(from) = self.next.take()
-        {
-            let page = self.market.bars(&self.symbol, from, PAGE).await?;
-            self.page = page.bars.into();
-            self.next = page.next;
-        }
-        Ok(self.page.front().map(|bar| bar.date))
-    }
-
-    /// Takes the next bar, if it is that of `date` and was fetched by [`peek`](Self::peek).
-    pub fn take(&mut self, date: Date) -> Option<Bar> {
-        self.page.pop_front_if(|bar| bar.date == date)
-    }
+/// The beginning of an answer, and then the end of the connection.
+fn broken_off() -> Response {
+    let begun = Ok(Bytes::from_static(b"{"));
+    let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    let body = Body::from_stream(stream::iter([begun, broken]));
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
-
     use super::*;
-    use crate::server::Server;
 
-    fn series(symbol: &str, days: i8) -> Series {
-        let bar = |day| Bar {
-            date: date(2020, 1, day),
-            open: 1.0,
-            high: 2.0,
-            low: 0.5,
-            close: 1.0 / 3.0,
-            volume: 1e9,
+    #[test]
+    fn a_window_ends_with_a_refusal() {
+        let told = |turn| {
+            let answer = within_quota(turn, "");
+            let left = answer.headers()["x-ratelimit-remaining"].clone();
+            (answer.status().as_u16(), left.to_str().unwrap().to_owned())
         };
-        Series {
-            symbol: Symbol::new(symbol).unwrap(),
-            bars: (1..=days).map(bar).collect(),
-        }
-    }
-
-    async fn provider(series: Vec<Series>) -> (Server, MarketData) {
-        let server = Server::start("127.0.0.1:0", "", router(series))
-            .await
-            .unwrap();
-        let market = MarketData::new(&server.url()).unwrap();
-        (server, market)
-    }
-
-    #[tokio::test]
-    async fn pages_join_into_the_series() {
-        let series = series("^a/b c", 30);
-        let (server, market) = provider(vec![series.clone()]).await;
-        let listing = market.symbols().await.unwrap().remove(0);
-        assert_eq!((listing.symbol.as_str(), listing.bars), ("^A/B C", 30));
-
-        let mut stream = market.stream(listing.symbol, listing.first);
-        let mut bars = Vec::new();
-        while let Some(date) = stream.peek().await.unwrap() {
-            assert_eq!(stream.take(date.yesterday().unwrap()), None);
-            bars.extend(stream.take(date));
-        }
-        assert_eq!(bars, series.bars);
-        server.stop().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_page_begins_and_ends_where_it_was_asked_to() {
-        let (server, market) = provider(vec![series("A", 30)]).await;
-        let symbol = Symbol::new("A").unwrap();
-        let page = market.bars(&symbol, date(2020, 1, 10), 5).await.unwrap();
-        assert_eq!(page.bars.len(), 5);
-        assert_eq!(page.bars[0].date, date(2020, 1, 10));
-        assert_eq!(page.next, Some(date(2020, 1, 15)));
-        let page = market.bars(&symbol, date(2021, 1, 1), 5).await.unwrap();
-        assert_eq!((page.bars.len(), page.next), (0, None));
-        server.stop().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn failures_name_the_request() {
-        let (server, market) = provider(vec![series("A", 1)]).await;
-        let missing = Symbol::new("B").unwrap();
-        let error = market
-            .bars(&missing, date(2020, 1, 1), 5)
-            .await
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with("market data: GET /v1/bars/B: "),
-            "{error}"
-        );
-        assert!(error.contains("404"), "{error}");
-        server.stop().await.unwrap();
-        assert!(market.symbols().await.is_err());
+        assert_eq!(told(1), (200, "59".to_owned()));
+        assert_eq!(told(60), (200, "0".to_owned()));
+        assert_eq!(told(61), (429, "0".to_owned()));
+        assert_eq!(told(62), (200, "59".to_owned()));
     }
 }

@@ -1,16 +1,19 @@
-//! The replay: fetches the bars from the provider and drives the desk through them, day by day.
+//! The replay: fetches the bars from the provider and drives the desk through them, day by day. When a new week begins it
+//! has the sentiment providers asked, and the client look at the desk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::{Date, ISOWeekDate};
+use obs_core::{CountError, ErrorMetrics};
 use tokio::time::sleep;
 
 use crate::bars::Bar;
 use crate::client::DeskClient;
 use crate::error::Error;
+use crate::market_data::BarStream;
+use crate::metrics;
 use crate::progress::Progress;
-use crate::provider::BarStream;
 use crate::service::Service;
 use crate::symbol::Symbol;
 
@@ -22,6 +25,7 @@ pub struct Replay {
     client: DeskClient,
     /// How long a day takes at least.
     pace: Duration,
+    errors: Arc<ErrorMetrics>,
 }
 
 impl Replay {
@@ -38,6 +42,7 @@ impl Replay {
             service,
             client,
             pace,
+            errors: metrics::errors("replay", ["client"]),
         }
     }
 
@@ -49,7 +54,8 @@ impl Replay {
             let bars = self.bars_of(date);
             self.service.trade_day(date, &bars).await?;
             if last.is_some_and(|last| week(last) != week(date)) {
-                self.client.visit().await?;
+                self.service.ask_sentiment(date).await;
+                self.client.visit().await.count_error(&self.errors)?;
             }
             last = Some(date);
             progress.day(date, bars.len());

@@ -1,23 +1,31 @@
 //! What the metrics say of the replay, as tables. Every figure is read from the exposition that a scrape would
 //! get, by the same parser that checks it: what is not measured cannot be printed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use obs_core::Closed;
 use obs_exposition::Exposition;
+use obs_providers::CacheResult;
+use obs_sentiment::{AggregationOutcome, Divergence};
 use obs_trading::{OrderOutcome, RejectReason};
 
 use crate::error::Error;
 use crate::strategy::StrategyId;
 
-/// The tables as text: strategies, orders, what was refused, how long things took.
+/// The tables as text: strategies, orders, what was refused, what came from outside, what went wrong, how long things
+/// took.
 pub fn report(exposition: &str) -> Result<String, Error> {
     let metrics = obs_exposition::parse(exposition)?;
     let tables = [
         strategies(&metrics),
         orders(&metrics),
         refusals(&metrics),
+        providers(&metrics),
+        sentiment(&metrics),
+        database(&metrics),
+        errors(&metrics),
         durations(&metrics),
     ];
     Ok(tables.map(|table| table.to_string()).join("\n\n"))
@@ -80,18 +88,123 @@ fn refusals(metrics: &Exposition) -> Table {
     table
 }
 
+fn providers(metrics: &Exposition) -> Table {
+    let mut table = table(&[
+        "provider",
+        "calls",
+        "failed",
+        "retries",
+        "limited",
+        "cache hits",
+        "in aggregates",
+        "weight",
+    ]);
+    for provider in values(metrics, "provider_up", "provider") {
+        let provider = [("provider", provider)];
+        let sum = |name| metrics.sum(name, &provider);
+        table.add_row([
+            provider[0].1.to_owned(),
+            count(sum("provider_requests_total")),
+            count(sum("provider_errors_total")),
+            count(sum("provider_retries_total")),
+            count(sum("provider_rate_limit_hits_total")),
+            percent(hit_share(metrics, provider[0])),
+            count(sum("sentiment_provider_usage_total")),
+            percent(sum("sentiment_provider_weight_ratio")),
+        ]);
+    }
+    table
+}
+
+/// The share of lookups that the cache had an answer to; none without lookups.
+fn hit_share(metrics: &Exposition, provider: (&str, &str)) -> Option<f64> {
+    let lookups = metrics.sum("provider_cache_requests_total", &[provider])?;
+    let hit = ("result", CacheResult::Hit.as_str());
+    let hits = metrics.sum("provider_cache_requests_total", &[provider, hit])?;
+    Some(hits / lookups)
+}
+
+fn sentiment(metrics: &Exposition) -> Table {
+    let mut table = table(&["sentiment", "aggregations", "divergences"]);
+    let outcomes = AggregationOutcome::ALL.iter().map(|outcome| {
+        let labels = [("outcome", outcome.as_str())];
+        let aggregations = metrics.sum("sentiment_aggregations_total", &labels);
+        (outcome.to_string(), aggregations, None)
+    });
+    let divergences = Divergence::ALL.iter().map(|kind| {
+        let labels = [("kind", kind.as_str())];
+        let divergences = metrics.sum("sentiment_divergences_total", &labels);
+        (kind.to_string(), None, divergences)
+    });
+    for (what, aggregations, divergences) in outcomes.chain(divergences) {
+        if aggregations.or(divergences) > Some(0.0) {
+            table.add_row([what, count(aggregations), count(divergences)]);
+        }
+    }
+    table
+}
+
+fn database(metrics: &Exposition) -> Table {
+    let mut table = table(&["pool", "connections", "transactions", "queries", "failed"]);
+    for pool in values(metrics, "db_pool_connections_max", "pool") {
+        let pool = [("pool", pool)];
+        let sum = |name| metrics.sum(name, &pool);
+        table.add_row([
+            pool[0].1.to_owned(),
+            count(sum("db_pool_connections")),
+            count(sum("db_transactions_total")),
+            count(sum("db_queries_total")),
+            count(sum("db_query_errors_total")),
+        ]);
+    }
+    table
+}
+
+fn errors(metrics: &Exposition) -> Table {
+    let mut table = table(&["errors", "type", "severity", "count"]);
+    let samples = metrics.family("errors_total").map(|family| &family.samples);
+    for sample in samples.into_iter().flatten() {
+        if sample.value > 0.0 {
+            let label = |key| sample.label(key).unwrap_or(NOTHING).to_owned();
+            table.add_row([
+                label("component"),
+                label("error_type"),
+                label("severity"),
+                count(Some(sample.value)),
+            ]);
+        }
+    }
+    table
+}
+
+/// The values that a label of a family has, in order.
+fn values<'a>(metrics: &'a Exposition, name: &str, label: &'a str) -> BTreeSet<&'a str> {
+    let samples = metrics.family(name).map(|family| &family.samples);
+    let samples = samples.into_iter().flatten();
+    samples.filter_map(|sample| sample.label(label)).collect()
+}
+
 /// The histograms whose quantiles are worth a look, and the labels that tell their rows apart.
-const DURATIONS: [(&str, &str); 5] = [
-    ("http_request_duration_seconds", "endpoint"),
-    ("trading_signal_generation_duration_seconds", "strategy"),
-    ("trading_decision_duration_seconds", "strategy"),
-    ("trading_strategy_duration_seconds", "strategy"),
-    ("trading_order_fill_duration_seconds", "order_type"),
+const DURATIONS: [(&str, &[&str]); 8] = [
+    (
+        "http_request_duration_seconds",
+        &["endpoint", "method", "status_class"],
+    ),
+    ("trading_signal_generation_duration_seconds", &["strategy"]),
+    ("trading_decision_duration_seconds", &["strategy"]),
+    ("trading_strategy_duration_seconds", &["strategy"]),
+    ("trading_order_fill_duration_seconds", &["order_type"]),
+    (
+        "provider_request_duration_seconds",
+        &["provider", "endpoint"],
+    ),
+    ("db_query_duration_seconds", &["operation"]),
+    ("function_duration_seconds", &["function"]),
 ];
 
 fn durations(metrics: &Exposition) -> Table {
     let mut table = table(&["duration of", "", "count", "p50", "p95", "p99"]);
-    for (name, label) in DURATIONS {
+    for (name, labels) in DURATIONS {
         let Some(family) = metrics.family(name) else {
             continue;
         };
@@ -99,18 +212,17 @@ fn durations(metrics: &Exposition) -> Table {
             if histogram.count == 0.0 {
                 continue;
             }
-            let labels = histogram.labels.iter();
-            let shown = labels.filter(|(key, _)| {
-                matches!(key.as_str(), "method" | "status_class") || key == label
-            });
+            let shown: Vec<_> = histogram
+                .labels
+                .iter()
+                .filter(|(key, _)| labels.contains(&key.as_str()))
+                .map(|(_, value)| value.as_str())
+                .collect();
             let mut row = vec![
                 name.trim_end_matches("_seconds")
                     .trim_end_matches("_duration")
                     .to_owned(),
-                shown
-                    .map(|(_, value)| value.as_str())
-                    .collect::<Vec<_>>()
-                    .join(" "),
+                shown.join(" "),
                 count(Some(histogram.count)),
             ];
             row.extend([0.5, 0.95, 0.99].map(|q| time(histogram.quantile(q))));

@@ -2,16 +2,20 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::civil::Date;
+use obs_core::ErrorMetrics;
+use obs_db::{Pool, Tx};
 use serde::Serialize;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Row, Sqlite, SqlitePool, Transaction};
+use sqlx::{Row, Sqlite, SqlitePool};
 
 use crate::account::Changes;
 use crate::error::Error;
+use crate::metrics;
 use crate::order::{Fill, Order, OrderId, OrderKind};
 use crate::portfolio::ClosedTrade;
 use crate::strategy::StrategyId;
@@ -23,8 +27,9 @@ const CONNECTIONS: u32 = 4;
 /// The records of one run. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: Pool<Sqlite>,
     run: i64,
+    errors: Arc<ErrorMetrics>,
 }
 
 /// What the closed trades of a strategy came to.
@@ -43,26 +48,31 @@ pub struct Results {
 impl Store {
     /// Opens the file, or a database in memory without one, and begins a run that starts with `cash`.
     pub async fn open(path: Option<&Path>, cash: f64) -> Result<Self, Error> {
+        let errors = metrics::errors("store", ["database"]);
         let pool = match path {
             Some(path) => file(path).await,
             None => memory().await,
         };
-        let pool = pool.map_err(error("open the database"))?;
+        let pool = pool.map_err(error("open the database", &errors))?;
+        // From here on everything is as with the pool itself, and measured.
+        let pool = Pool::new(pool, "orders");
         sqlx::raw_sql(include_str!("schema.sql"))
             .execute(&pool)
             .await
-            .map_err(error("create the tables"))?;
+            .map_err(error("create the tables", &errors))?;
         let run = sqlx::query("INSERT INTO runs (cash) VALUES (?)")
             .bind(cash)
             .execute(&pool)
             .await
-            .map_err(error("begin a run"))?
+            .map_err(error("begin a run", &errors))?
             .last_insert_rowid();
-        Ok(Self { pool, run })
+        Ok(Self { pool, run, errors })
     }
 
     /// Writes what changed, all of it or nothing. Without changes it does nothing; writing the same
     /// changes again changes nothing either.
+    #[obs_core::track_duration(name = "Store::record")]
+    #[obs_core::track_calls(name = "Store::record")]
     pub async fn record(&self, changes: &Changes) -> Result<(), Error> {
         if changes.is_empty() {
             return Ok(());
@@ -77,7 +87,9 @@ impl Store {
             }
             transaction.commit().await
         };
-        write.await.map_err(error("write orders and trades"))
+        write
+            .await
+            .map_err(error("write orders and trades", &self.errors))
     }
 
     /// The newest orders, the last first.
@@ -88,7 +100,7 @@ impl Store {
             .try_map(|row| read_order(&row))
             .fetch_all(&self.pool)
             .await
-            .map_err(error("read the orders"))
+            .map_err(error("read the orders", &self.errors))
     }
 
     /// One order.
@@ -99,7 +111,7 @@ impl Store {
             .try_map(|row| read_order(&row))
             .fetch_optional(&self.pool)
             .await
-            .map_err(error("read an order"))
+            .map_err(error("read an order", &self.errors))
     }
 
     /// The newest closed trades, the last first.
@@ -110,7 +122,7 @@ impl Store {
             .try_map(|row| read_trade(&row))
             .fetch_all(&self.pool)
             .await
-            .map_err(error("read the trades"))
+            .map_err(error("read the trades", &self.errors))
     }
 
     /// What the closed trades of each strategy came to; a strategy without trades is not there.
@@ -123,7 +135,12 @@ impl Store {
         .try_map(|row| read_results(&row))
         .fetch_all(&self.pool)
         .await
-        .map_err(error("sum up the trades"))
+        .map_err(error("sum up the trades", &self.errors))
+    }
+
+    /// Brings the gauges of the connections up to date; to be called before each scrape.
+    pub fn observe(&self) {
+        self.pool.observe();
     }
 
     /// Closes all connections.
@@ -134,7 +151,7 @@ impl Store {
     async fn write_order(
         &self,
         order: &Order,
-        transaction: &mut Transaction<'_, Sqlite>,
+        transaction: &mut Tx<'_, Sqlite>,
     ) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO orders (run, id, strategy, symbol, side, quantity, limit_price,
@@ -168,7 +185,7 @@ impl Store {
     async fn write_trade(
         &self,
         trade: &ClosedTrade,
-        transaction: &mut Transaction<'_, Sqlite>,
+        transaction: &mut Tx<'_, Sqlite>,
     ) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO trades (run, closing_order, strategy, symbol, quantity, opened, closed,
@@ -306,8 +323,13 @@ fn undecodable(
     }
 }
 
-fn error(what: &'static str) -> impl Fn(sqlx::Error) -> Error {
-    move |source| Error::Store { what, source }
+/// Counts an error of the database and says what it kept from being done.
+fn error(what: &'static str, errors: &ErrorMetrics) -> impl Fn(sqlx::Error) -> Error {
+    move |source| {
+        let error = Error::Store { what, source };
+        errors.count(&error);
+        error
+    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::civil::Date;
 use obs_exporter::{Config as ExporterConfig, Exporter};
 use obs_exposition::Exposition;
 use trading_desk::api::PortfolioView;
 use trading_desk::app::{App, Config};
-use trading_desk::bars;
+use trading_desk::bars::{self, Bar};
 use trading_desk::broker::Terms;
 use trading_desk::metrics;
 use trading_desk::order::OrderStatus;
 use trading_desk::progress::Progress;
 use trading_desk::risk::{Limits, RefusalReason};
+use trading_desk::stand_in::StandIn;
 
 const DAYS: usize = 600;
 
@@ -29,6 +31,8 @@ async fn a_scrape_agrees_with_the_books() {
         .unwrap();
     let server = exporter.serve().await.unwrap();
     let app = App::start(desk()).await.unwrap();
+    let service = app.service().clone();
+    exporter.on_scrape(move || service.observe());
     let mut replay = app.replay().await.unwrap();
     replay.run(&mut Progress::silent()).await.unwrap();
 
@@ -77,8 +81,176 @@ async fn a_scrape_agrees_with_the_books() {
     }
     assert_value(&scrape, "http_requests_in_flight", &[], 0);
     performance_agrees(&scrape, &app).await;
+    providers_agree(&scrape, &app);
+    sentiment_agrees(&scrape);
+    database_agrees(&scrape, &app, &portfolio).await;
+    functions_and_errors_agree(&scrape);
     app.stop().await.unwrap();
     server.shutdown().await;
+}
+
+/// What the providers on loopback were asked is what the desk says it asked them, and what came of it adds up.
+fn providers_agree(scrape: &Exposition, app: &App) {
+    let bars = ("provider", "bars");
+    let asked = u32::try_from(app.vendors().asked_for_bars()).unwrap();
+    assert_value(scrape, "provider_attempts_total", &[bars], asked);
+    let retries = number(scrape, "provider_retries_total", &[bars]);
+    let calls = asked - retries;
+    assert_value(scrape, "provider_requests_total", &[bars], calls);
+    assert_value(scrape, "provider_errors_total", &[bars], 0);
+    // All but the listing go through the cache.
+    let lookups = |result| {
+        let labels = [bars, ("result", result)];
+        number(scrape, "provider_cache_requests_total", &labels)
+    };
+    assert_eq!(lookups("miss") + lookups("stale"), calls - 1);
+    assert!(lookups("hit") > 0);
+    for of in StandIn::ALL {
+        let provider = ("provider", of.name());
+        let asked = u32::try_from(app.vendors().asked_for_sentiment(of)).unwrap();
+        assert_eq!(asked, weeks(), "{of:?}");
+        assert_value(scrape, "provider_requests_total", &[provider], asked);
+        let ok = [provider, ("outcome", "ok")];
+        let ok = number(scrape, "provider_requests_total", &ok);
+        let errors = number(scrape, "provider_errors_total", &[provider]);
+        assert!(errors > 0, "{of:?}");
+        assert_eq!(ok + errors, asked, "{of:?}");
+        assert_value(scrape, "sentiment_provider_missing_total", &[provider], {
+            // Each week that it failed, and each that had too few bars yet, for both symbols.
+            2 * asked - number(scrape, "sentiment_provider_score_count", &[provider])
+        });
+    }
+    let twitter = [("provider", "twitter")];
+    // 60 requests a window, and one that is refused.
+    assert_value(
+        scrape,
+        "provider_rate_limit_hits_total",
+        &twitter,
+        weeks() / 61,
+    );
+    let news = [("provider", "news")];
+    assert!(scrape.sum("provider_unavailable_seconds_total", &news) > Some(0.0));
+    assert_value(scrape, "provider_requests_in_flight", &[], 0);
+    assert_value(scrape, "provider_up", &[], 4);
+    // The last bar's close is what the bars are as of, and with it the market has closed.
+    assert_value(scrape, "market_session_open", &[("venue", "NYSE")], 0);
+    let updated = [bars, ("dataset", "daily_bars")];
+    assert_value(
+        scrape,
+        "provider_data_updated_timestamp_seconds",
+        &updated,
+        last_close(),
+    );
+}
+
+/// One aggregation for each symbol and week, each of which ended with a score or without.
+fn sentiment_agrees(scrape: &Exposition) {
+    assert_value(scrape, "sentiment_aggregations_total", &[], 2 * weeks());
+    let ended = |outcome| {
+        let labels = [("outcome", outcome)];
+        number(scrape, "sentiment_aggregations_total", &labels)
+    };
+    let (whole, partial, undefined) = (ended("ok"), ended("partial"), ended("undefined"));
+    assert_eq!(whole + partial + undefined, 2 * weeks());
+    assert!(whole > 0 && partial > 0 && undefined > 0);
+    assert_value(scrape, "sentiment_score_count", &[], whole + partial);
+    for kind in ["between_providers", "price"] {
+        let divergences = number(scrape, "sentiment_divergences_total", &[("kind", kind)]);
+        assert!(0 < divergences && divergences < weeks(), "{kind}");
+    }
+    let weight = scrape.sum("sentiment_provider_weight_ratio", &[]).unwrap();
+    assert!((weight - 1.0).abs() < 1e-9, "{weight}");
+}
+
+/// Queries against what had to be written and read.
+async fn database_agrees(scrape: &Exposition, app: &App, portfolio: &PortfolioView) {
+    let queries = |operation| number(scrape, "db_queries_total", &[("operation", operation)]);
+    let tally = &portfolio.orders;
+    let opened = tally.submitted - tally.closed[&OrderStatus::Rejected];
+    let results = app.service().store().results().await.unwrap();
+    let trades: u32 = results.iter().map(|of| of.trades).sum();
+    // A row for the run, one for each order as it was submitted and as it was closed, one for each trade.
+    let rows = 1 + tally.submitted + (opened - tally.open) + trades;
+    assert_eq!(queries("insert"), rows);
+    let answered = |endpoint| {
+        let labels = [("method", "GET"), ("endpoint", endpoint)];
+        number(scrape, "http_requests_total", &labels)
+    };
+    assert_eq!(
+        queries("select"),
+        answered("/orders") + answered("/orders/{id}")
+    );
+    let commits = [("outcome", "commit")];
+    let commits = number(scrape, "db_transactions_total", &commits);
+    assert!(commits > 0);
+    assert_eq!([queries("begin"), queries("commit")], [commits; 2]);
+    assert_value(scrape, "db_transactions_total", &[], commits);
+    let all = rows + queries("select") + 2 * commits + queries("ddl");
+    assert_value(scrape, "db_queries_total", &[("outcome", "ok")], all);
+    assert_value(scrape, "db_queries_total", &[], all);
+    assert_value(scrape, "db_query_duration_seconds_count", &[], all);
+    for (state, connections) in [("idle", 1), ("in_use", 0)] {
+        let labels = [("pool", "orders"), ("state", state)];
+        assert_value(scrape, "db_pool_connections", &labels, connections);
+    }
+}
+
+/// Calls of the functions under an attribute against what called them; errors against what failed.
+fn functions_and_errors_agree(scrape: &Exposition) {
+    let days = u32::try_from(DAYS).unwrap();
+    let answered = |method, endpoint| {
+        let labels = [("method", method), ("endpoint", endpoint)];
+        number(scrape, "http_requests_total", &labels)
+    };
+    let placed = answered("POST", "/orders");
+    let cancelled = answered("DELETE", "/orders/{id}");
+    let looked_up = number(scrape, "provider_cache_requests_total", &[]);
+    for (function, calls) in [
+        ("Desk::trade_day", days),
+        ("Service::place", placed),
+        ("Store::record", days + placed + cancelled),
+        ("MarketData::month", looked_up),
+    ] {
+        let labels = [("function", function), ("outcome", "ok")];
+        assert_value(scrape, "function_calls_total", &labels, calls);
+        assert_value(scrape, "function_duration_seconds_count", &labels, calls);
+    }
+    let failed = StandIn::ALL.map(|of| {
+        let provider = [("provider", of.name())];
+        number(scrape, "provider_errors_total", &provider)
+    });
+    let sentiment = [
+        ("component", "sentiment"),
+        ("error_type", "call_failed"),
+        ("severity", "warning"),
+    ];
+    assert_value(scrape, "errors_total", &sentiment, failed.iter().sum());
+    assert_value(scrape, "errors_total", &[], failed.iter().sum());
+    for component in ["desk", "market_data", "replay", "store"] {
+        assert_value(scrape, "errors_total", &[("component", component)], 0);
+    }
+}
+
+/// How often a new week begins in the bars.
+fn weeks() -> u32 {
+    let bars = &desk().series[0].bars;
+    let week = |date: Date| (date.iso_week_date().year(), date.iso_week_date().week());
+    let begins = |pair: &&[Bar]| week(pair[0].date) != week(pair[1].date);
+    u32::try_from(bars.windows(2).filter(begins).count()).unwrap()
+}
+
+/// When the last day of the bars closed, in seconds since 1970.
+fn last_close() -> u32 {
+    let last = desk().series[0].bars[DAYS - 1].date;
+    let close = last.at(16, 0, 0, 0).in_tz("America/New_York").unwrap();
+    u32::try_from(close.timestamp().as_second()).unwrap()
+}
+
+/// A count, which is a whole number.
+fn number(scrape: &Exposition, name: &str, labels: &[(&str, &str)]) -> u32 {
+    let sum = scrape.sum(name, labels);
+    let sum = sum.unwrap_or_else(|| panic!("no {name} {labels:?}"));
+    sum.to_string().parse().unwrap()
 }
 
 /// Ratios and P/L against the trades in the database, and the limits against what was refused.

@@ -2,17 +2,19 @@
 //!
 //! Everything here is built once, after the exporter was installed, and handed to the part that speaks: the
 //! traders hold their strategy, the account holds its [order flow](OrderFlow) and its
-//! [performance](Performance), the risk check its limits. Nothing is counted anywhere else.
+//! [performance](Performance), the risk check its limits. What wraps something measures by itself and stands where that
+//! is: the pool in the store, the providers around their clients, the HTTP layer on the API.
 
 mod flow;
 mod performance;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use obs_core::{Catalogue, CatalogueError};
+use obs_core::{Catalogue, CatalogueError, ErrorMetrics};
 use obs_trading::{ReplayClock, Strategy};
 
 use crate::strategy::StrategyId;
@@ -24,10 +26,24 @@ pub use performance::Performance;
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     Catalogue::join([
         obs_exporter::catalogue()?,
+        obs_db::catalogue(),
         obs_health::catalogue(),
         obs_http::catalogue(),
+        obs_providers::catalogue(),
+        obs_sentiment::catalogue(),
         obs_trading::catalogue(),
     ])
+}
+
+/// The errors of a component, with the series of those types that are known to come; each error is counted where it
+/// arises, once.
+#[must_use]
+pub fn errors<const N: usize>(component: &str, types: [&str; N]) -> Arc<ErrorMetrics> {
+    let errors = ErrorMetrics::new(component);
+    for error_type in types {
+        let _ = errors.errors.of(error_type);
+    }
+    Arc::new(errors)
 }
 
 /// The strategies under measurement, all on the time of the replay.
