@@ -17,7 +17,7 @@ pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
-pub use crate::python::{PythonFamily, PythonParser, PythonSample};
+pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample};
 pub use crate::scrape::scrape;
 
 /// The examples of the guides are compiled and run as tests.

@@ -25,6 +25,8 @@ pub struct PythonFamily {
     pub kind: String,
     /// Its help text.
     pub help: String,
+    /// Its unit, which `OpenMetrics` names; empty where it does not.
+    pub unit: String,
     /// Its samples, in their order.
     pub samples: Vec<PythonSample>,
 }
@@ -41,6 +43,20 @@ pub struct PythonSample {
     pub value: f64,
     /// Seconds since the Unix epoch.
     pub timestamp: Option<f64>,
+    /// An observation that stands for others, which `OpenMetrics` may show.
+    pub exemplar: Option<PythonExemplar>,
+}
+
+/// An exemplar as Python's parser understands it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct PythonExemplar {
+    /// Its labels, such as `trace_id`.
+    pub labels: BTreeMap<String, String>,
+    /// What was observed.
+    #[serde(deserialize_with = "number")]
+    pub value: f64,
+    /// When, in seconds since the Unix epoch.
+    pub timestamp: f64,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +87,7 @@ impl PythonParser {
         }
     }
 
-    /// What it reads in an exposition, or why it reads nothing.
+    /// What it reads in an exposition, or why it reads nothing. One that ends in `# EOF` is read as `OpenMetrics`.
     pub fn parse(&mut self, exposition: &str) -> Result<Result<Vec<PythonFamily>, String>, Error> {
         let asked = || Error::system("ask Python");
         let question = serde_json::Value::from(exposition);

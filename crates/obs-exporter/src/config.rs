@@ -19,6 +19,8 @@ use crate::ExporterError;
 /// | `OBS_MODE` | [`mode`](Self::mode) | no label |
 /// | `OBS_QUANTILE_WINDOW_SECONDS` | [`quantile_window`](Self::quantile_window) | 60 |
 /// | `OBS_UPKEEP_INTERVAL_SECONDS` | [`upkeep_interval`](Self::upkeep_interval) | 1 |
+/// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
+/// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -32,10 +34,38 @@ pub struct Config {
     pub mode: Option<Mode>,
     /// How far back the quantiles of summaries look.
     pub quantile_window: Duration,
-    /// How often recorded samples are taken in. Until then, or a scrape, each takes 8 to 16 bytes of memory.
+    /// How often windows are moved on and idle series let go. The stock recorder takes recorded samples in: until then, or a
+    /// scrape, each takes 8 to 16 bytes of its memory.
     pub upkeep_interval: Duration,
+    /// Which recorder is behind the facade.
+    pub recorder: RecorderKind,
+    /// How many threads record to cells of their own; see [`slots`](obs_recorder::Builder::slots). The stock recorder has
+    /// none.
+    pub recorder_slots: Option<usize>,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,
+}
+
+/// Which recorder keeps what comes through the facade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecorderKind {
+    /// The one of this workspace, [`obs_recorder`].
+    #[default]
+    Obs,
+    /// The one of `metrics-exporter-prometheus`: slower, and with the classic text format only. What it can besides, such as
+    /// a push gateway, needs a program that installs it itself.
+    Stock,
+}
+
+impl RecorderKind {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Obs => "obs",
+            Self::Stock => "stock",
+        }
+    }
 }
 
 /// What the program trades with: the `mode` label.
@@ -76,6 +106,8 @@ impl Default for Config {
             mode: None,
             quantile_window: Duration::from_mins(1),
             upkeep_interval: Duration::from_secs(1),
+            recorder: RecorderKind::default(),
+            recorder_slots: None,
             git_commit: None,
         }
     }
@@ -180,11 +212,12 @@ struct Variable {
 }
 
 const TEXT: &str = "1 to 256 bytes of UTF-8 text";
+const SLOTS: &str = "a number of threads from 0 to 1024";
 const TIME: &str = "a number of seconds from 0.001 to 86400, such as 60";
 const TIME_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_hours(24);
 
-const VARIABLES: [Variable; 7] = [
+const VARIABLES: [Variable; 9] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -216,6 +249,16 @@ const VARIABLES: [Variable; 7] = [
         set: |config, text| seconds(text).map(|time| config.upkeep_interval = time),
     },
     Variable {
+        name: "OBS_RECORDER",
+        accepts: "`obs` or `stock`",
+        set: |config, text| recorder(text).map(|kind| config.recorder = kind),
+    },
+    Variable {
+        name: "OBS_RECORDER_SLOTS",
+        accepts: SLOTS,
+        set: |config, text| slots(text).map(|slots| config.recorder_slots = Some(slots)),
+    },
+    Variable {
         name: "OBS_GIT_COMMIT",
         accepts: TEXT,
         set: |config, text| label_value(text).map(|text| config.git_commit = Some(text)),
@@ -234,6 +277,16 @@ fn mode(text: &str) -> Option<Mode> {
     [Mode::Backtest, Mode::Paper, Mode::Live]
         .into_iter()
         .find(|mode| mode.as_str() == text)
+}
+
+fn recorder(text: &str) -> Option<RecorderKind> {
+    [RecorderKind::Obs, RecorderKind::Stock]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+}
+
+fn slots(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|slots| *slots <= 1024)
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -263,6 +316,8 @@ mod tests {
             ("OBS_MODE", "live"),
             ("OBS_QUANTILE_WINDOW_SECONDS", "300"),
             ("OBS_UPKEEP_INTERVAL_SECONDS", "0.25"),
+            ("OBS_RECORDER", "stock"),
+            ("OBS_RECORDER_SLOTS", "4"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("HOME", "/root"),
             ("OBSERVER", "not ours"),
@@ -274,6 +329,8 @@ mod tests {
             mode: Some(Mode::Live),
             quantile_window: Duration::from_mins(5),
             upkeep_interval: Duration::from_millis(250),
+            recorder: RecorderKind::Stock,
+            recorder_slots: Some(4),
             git_commit: Some("0123abc".into()),
         };
         assert_eq!(config.unwrap(), expected);
@@ -316,6 +373,16 @@ mod tests {
             ("OBS_QUANTILE_WINDOW_SECONDS", "-1", "is `-1`; it takes"),
             ("OBS_UPKEEP_INTERVAL_SECONDS", "NaN", "is `NaN`; it takes"),
             ("OBS_UPKEEP_INTERVAL_SECONDS", "inf", "is `inf`; it takes"),
+            (
+                "OBS_RECORDER",
+                "prometheus",
+                "OBS_RECORDER is `prometheus`; it takes `obs` or `stock`",
+            ),
+            (
+                "OBS_RECORDER_SLOTS",
+                "1025",
+                "is `1025`; it takes a number of threads from 0 to 1024",
+            ),
             (
                 "OBS_LISTENS",
                 "a",

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use obs_core::{AlreadyInstalled, CatalogueError};
+use obs_recorder::EngineError;
 
 use crate::config::variables;
 
@@ -37,7 +38,10 @@ pub enum ExporterError {
     /// The process has a recorder already.
     #[error(transparent)]
     AlreadyInstalled(#[from] AlreadyInstalled),
-    /// The recorder does not take the buckets or quantiles of a family.
+    /// The recorder of this workspace does not take a setting or a family.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The stock recorder does not take the buckets or quantiles of a family.
     #[error("the recorder refuses `{family}`: {reason}; correct its declaration")]
     Refused {
         /// The family.

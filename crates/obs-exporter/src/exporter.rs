@@ -1,6 +1,5 @@
 //! Setting the recorder up, and rendering what it holds.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +7,12 @@ use std::time::Instant;
 
 use axum::Router;
 use metrics::Recorder;
-use metrics_exporter_prometheus::{
-    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
-use obs_core::{Budgeted, Catalogue, Kind};
+use obs_core::Catalogue;
+use obs_recorder::{Engine, Format};
 use tokio::sync::Semaphore;
 
-use crate::canonical::{Canonical, encode};
-use crate::exposition::Arranger;
+use crate::backend::Backend;
 use crate::own::{self, Own};
-use crate::summary::{BUCKETS_BY_SUFFIX, Summaries};
 use crate::upkeep::Upkeep;
 use crate::{AppInfo, Config, ExporterError, Mode, Server, server};
 
@@ -30,13 +25,11 @@ pub struct Exporter(Arc<Inner>);
 
 struct Inner {
     config: Config,
-    recorder: PrometheusHandle,
-    summaries: Arc<Summaries>,
-    arranger: Arranger,
+    backend: Backend,
     own: Own,
     hooks: Mutex<Vec<Hook>>,
-    /// Held while rendering, so that there is one at a time.
-    rendering: Mutex<()>,
+    /// Held while rendering, so that there is one at a time. Its memory serves every scrape anew.
+    text: Mutex<String>,
     /// Where requests wait for their turn without holding a thread.
     turn: Arc<Semaphore>,
     _upkeep: Arc<Upkeep>,
@@ -92,34 +85,16 @@ impl Builder {
         let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
 
         let global_labels = global_labels(&self.app, &self.config);
-        let inner = prometheus(&global_labels, &catalogue)?;
-        let handle = inner.handle();
-        let summaries = Summaries::new(&catalogue, global_labels, self.config.quantile_window);
-        let summaries = Arc::new(summaries);
-        let upkeep = Upkeep::start(
-            handle.clone(),
-            Arc::clone(&summaries),
-            self.config.upkeep_interval,
-        )?;
-        let upkeep = Arc::new(upkeep);
-        let canonical = Canonical {
-            inner,
-            summaries: Arc::clone(&summaries),
-            _upkeep: Arc::clone(&upkeep),
-        };
-        catalogue.describe(&canonical);
-        let recorder = Budgeted::new(canonical, &catalogue);
+        let (recorder, backend, upkeep) = Backend::build(&self.config, &catalogue, &global_labels)?;
 
         let own = || Own::new(&self.app, self.config.git_commit.as_deref());
         let own = metrics::with_local_recorder(&recorder, own);
         let exporter = Exporter(Arc::new(Inner {
             config: self.config,
-            recorder: handle,
-            summaries,
-            arranger: Arranger::new(&catalogue),
+            backend,
             own,
             hooks: Mutex::default(),
-            rendering: Mutex::default(),
+            text: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             _upkeep: upkeep,
         }));
@@ -154,10 +129,31 @@ impl Exporter {
 
     /// Everything recorded, in the Prometheus text format, version 0.0.4.
     ///
-    /// Takes time in the order of a microsecond per series; an async caller does it in `spawn_blocking`.
+    /// A large scrape takes milliseconds; an async caller does it in `spawn_blocking`.
     #[must_use]
     pub fn render(&self) -> String {
-        let _one_at_a_time = lock(&self.0.rendering);
+        self.render_as(Format::Classic)
+    }
+
+    /// Everything recorded, in this format. The stock recorder has the classic one only, and answers in that.
+    #[must_use]
+    pub fn render_as(&self, format: Format) -> String {
+        self.with_text(format, |_, text| text.to_owned())
+    }
+
+    /// The recorder of this workspace, to remove series from or to ask which families nobody declared; none where the
+    /// configuration asks for the stock one.
+    #[must_use]
+    pub fn engine(&self) -> Option<&Engine> {
+        match &self.0.backend {
+            Backend::Obs(engine) => Some(engine),
+            Backend::Stock(_) => None,
+        }
+    }
+
+    /// Renders, and passes the text to `then` with the format it is in.
+    fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
+        let mut text = lock(&self.0.text);
         let start = Instant::now();
         self.0.own.refresh();
         let hooks = lock(&self.0.hooks).clone();
@@ -165,11 +161,11 @@ impl Exporter {
             // The panic hook has reported it. One faulty reading must not hide all the others.
             let _ = catch_unwind(AssertUnwindSafe(|| hook()));
         }
-        let mut rendered = self.0.recorder.render();
-        self.0.summaries.render(&mut rendered, Instant::now());
-        let text = self.0.arranger.arrange(&rendered);
+        let format = self.0.backend.offered(wanted);
+        text.clear();
+        self.0.backend.render_into(&mut text, format);
         self.0.own.scraped(start.elapsed(), text.len());
-        text
+        then(format, &text)
     }
 
     /// Serves `/metrics`, `/healthz` and an index of the two at the address of the configuration, until the server is shut
@@ -192,14 +188,15 @@ impl Exporter {
     /// shuts down meanwhile.
     pub(crate) async fn scrape<T: Send + 'static>(
         &self,
-        then: impl FnOnce(String) -> T + Send + 'static,
+        wanted: Format,
+        then: impl FnOnce(Format, &str) -> T + Send + 'static,
     ) -> Option<T> {
         let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
         let exporter = self.clone();
         let work = move || {
             // The turn ends with the rendering, not with the request, whose client may go away before.
             let _turn = turn;
-            then(exporter.render())
+            exporter.with_text(wanted, then)
         };
         tokio::task::spawn_blocking(work).await.ok()
     }
@@ -213,8 +210,8 @@ impl fmt::Debug for Exporter {
     }
 }
 
-/// The labels that stand on every series, encoded.
-fn global_labels(app: &AppInfo, config: &Config) -> BTreeMap<&'static str, String> {
+/// The labels that stand on every series.
+fn global_labels<'a>(app: &AppInfo, config: &'a Config) -> Vec<(&'static str, &'a str)> {
     let labels = [
         ("environment", config.environment.as_deref()),
         ("mode", config.mode.map(Mode::as_str)),
@@ -223,46 +220,10 @@ fn global_labels(app: &AppInfo, config: &Config) -> BTreeMap<&'static str, Strin
             Some(config.service.as_deref().unwrap_or(app.name)),
         ),
     ];
-    let configured = labels
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)));
+    let configured = labels.into_iter();
     configured
-        .map(|(key, value)| (key, encode(value).into_owned()))
+        .filter_map(|(key, value)| Some((key, value?)))
         .collect()
-}
-
-/// The recorder that keeps counters, gauges and histograms, told what the catalogue knows of buckets.
-fn prometheus(
-    global_labels: &BTreeMap<&'static str, String>,
-    catalogue: &Catalogue,
-) -> Result<PrometheusRecorder, ExporterError> {
-    let mut builder = PrometheusBuilder::new();
-    for (suffix, bounds) in BUCKETS_BY_SUFFIX {
-        let matcher = Matcher::Suffix(suffix.to_owned());
-        builder = accepted(builder.set_buckets_for_metric(matcher, bounds), suffix)?;
-    }
-    for family in catalogue
-        .families()
-        .filter(|family| family.kind() == Kind::Histogram)
-    {
-        let matcher = Matcher::Full(family.name().to_owned());
-        let set = builder.set_buckets_for_metric(matcher, family.bucket_bounds());
-        builder = accepted(set, family.name())?;
-    }
-    for (key, value) in global_labels {
-        builder = builder.add_global_label(*key, value);
-    }
-    Ok(builder.build_recorder())
-}
-
-fn accepted(
-    built: Result<PrometheusBuilder, BuildError>,
-    family: &'static str,
-) -> Result<PrometheusBuilder, ExporterError> {
-    built.map_err(|error| ExporterError::Refused {
-        family,
-        reason: error.to_string(),
-    })
 }
 
 /// What is behind these locks is whole even where a panic let go of one.

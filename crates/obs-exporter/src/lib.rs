@@ -19,9 +19,9 @@
 //!
 //! # What comes out
 //!
-//! The recorder is that of `metrics-exporter-prometheus`, behind the series budgets of [`obs_core::Budgeted`] and with
-//! summaries of our own. It records whatever comes through the `metrics` facade, and the catalogue adds what the facade
-//! does not know:
+//! The recorder is that of [`obs_recorder`], or with `OBS_RECORDER=stock` that of `metrics-exporter-prometheus`, behind the
+//! series budgets of [`obs_core::Budgeted`] and with summaries of our own; both show the same. It records whatever comes
+//! through the `metrics` facade, and the catalogue adds what the facade does not know:
 //!
 //! - **Declared families** have their help, their kind, their buckets or quantiles, and counters of seconds exact to the
 //!   nanosecond. A family that records but is in no catalogue has none of this, and a
@@ -36,25 +36,32 @@
 //! their bounds. A label value may be any text; backslashes, quotes and line feeds arrive as they were sent. One name has
 //! one kind: where code records a name as two, the declared kind is shown and a comment says what was left out.
 //!
+//! # `OpenMetrics`
+//!
+//! Who names it in `Accept`, as Prometheus does, is served `OpenMetrics` text: the same series under the same names, with units,
+//! the time each series began (`_created`) and exemplars. What that format cannot say is of type `unknown` there: a counter whose
+//! name does not end in `_total`, and the series of a histogram with bounds below 0, which may not have a sum. The stock recorder
+//! answers in the classic format.
+//!
 //! # Summaries
 //!
 //! Each shows the quantiles that its family declares, within half a percent of the true value, over a window that slides
 //! ([`Config::quantile_window`]). While the window is empty they are `NaN`.
 
 mod app;
-mod canonical;
+mod backend;
 mod config;
 mod error;
 mod exporter;
-mod exposition;
 mod own;
 mod server;
-mod summary;
+mod stock;
 mod upkeep;
 
 pub use crate::app::AppInfo;
-pub use crate::config::{Config, Mode};
+pub use crate::config::{Config, Mode, RecorderKind};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};
 pub use crate::own::catalogue;
 pub use crate::server::Server;
+pub use obs_recorder::{Engine, EngineError, Format, set_trace_id_source};

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use obs_recorder::Format;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -97,29 +98,28 @@ const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
     <p><a href=\"/metrics\">/metrics</a>: what Prometheus scrapes</p>\n\
     <p><a href=\"/healthz\">/healthz</a>: whether the process answers</p>\n";
 
-/// The text format's media type and version.
-const TEXT_FORMAT: HeaderValue =
-    HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
-const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+const BY_ACCEPTED: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 
 async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Response {
     let compressed = accepts_gzip(&headers);
-    let body = exporter.scrape(move |text| {
-        if compressed {
-            gzip(&text)
+    let body = exporter.scrape(wanted_format(&headers), move |format, text| {
+        let body = if compressed {
+            gzip(text)
         } else {
-            Ok(text.into_bytes())
-        }
+            Ok(text.as_bytes().to_vec())
+        };
+        body.map(|body| (format, body))
     });
-    let Some(Ok(body)) = body.await else {
+    let Some(Ok((format, body))) = body.await else {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "the process is shutting down\n",
         )
             .into_response();
     };
-    let mut response = ([(CONTENT_TYPE, TEXT_FORMAT), (VARY, BY_ENCODING)], body).into_response();
+    let media_type = HeaderValue::from_static(format.media_type());
+    let mut response = ([(CONTENT_TYPE, media_type), (VARY, BY_ACCEPTED)], body).into_response();
     if compressed {
         response.headers_mut().insert(CONTENT_ENCODING, GZIP);
     }
@@ -131,6 +131,35 @@ fn gzip(text: &str) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder.write_all(text.as_bytes())?;
     encoder.finish()
+}
+
+/// `OpenMetrics` for who names it and does not like the plain text better.
+fn wanted_format(headers: &HeaderMap) -> Format {
+    let (mut open, mut plain) = (0.0_f32, 0.0_f32);
+    let values = headers.get_all(ACCEPT).iter();
+    for range in values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
+        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+        match media_type.trim() {
+            "application/openmetrics-text" if is_version_1(parameters) => {
+                open = open.max(weight(parameters));
+            }
+            "text/plain" => plain = plain.max(weight(parameters)),
+            _ => {}
+        }
+    }
+    if open > 0.0 && open >= plain {
+        Format::OpenMetrics
+    } else {
+        Format::Classic
+    }
+}
+
+/// Whether the version that is asked for is the one that is written; who names none takes any.
+fn is_version_1(parameters: &str) -> bool {
+    parameter(parameters, "version").is_none_or(|version| version.trim_matches('"') == "1.0.0")
 }
 
 /// Whether the client takes gzip: named, or by `*`, and not with a weight of 0.
@@ -153,15 +182,23 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     any
 }
 
-/// Whether the weight is above 0; it is 1 where none is given.
+/// Whether the weight is above 0.
 fn is_wanted(parameters: &str) -> bool {
-    let weight = parameters
+    weight(parameters) > 0.0
+}
+
+/// The weight: 1 where none is given, 0 where it is no number.
+fn weight(parameters: &str) -> f32 {
+    let weight = parameter(parameters, "q");
+    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
+fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut parameters = parameters
         .split(';')
         .filter_map(|parameter| parameter.split_once('='));
-    let weight = weight
-        .into_iter()
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
-    weight.is_none_or(|(_, weight)| weight.trim().parse().is_ok_and(|weight: f32| weight > 0.0))
+    let found = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+    found.map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]
@@ -193,5 +230,36 @@ mod tests {
             }
             assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
         }
+    }
+
+    #[test]
+    fn open_metrics_is_sent_to_those_who_like_it_no_less() {
+        // What Prometheus 2 and 3 send, of which the latter asks for protobuf first.
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+            text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.1";
+        let cases = [
+            ("", false),
+            ("*/*", false),
+            ("text/plain", false),
+            ("text/html, application/xhtml+xml, */*;q=0.8", false),
+            ("application/openmetrics-text", true),
+            ("application/openmetrics-text; version=1.0.0", true),
+            ("application/openmetrics-text; version=2.0.0", false),
+            ("application/openmetrics-text; version=0.0.1", false),
+            ("application/openmetrics-text;q=0", false),
+            ("application/openmetrics-text;q=0.3, text/plain", false),
+            ("text/plain;q=0.5, application/openmetrics-text;q=0.5", true),
+            (prometheus_2, true),
+            (prometheus_3, true),
+        ];
+        for (value, is_open) in cases {
+            let mut headers = HeaderMap::new();
+            headers.append(ACCEPT, HeaderValue::from_static(value));
+            let found = wanted_format(&headers) == Format::OpenMetrics;
+            assert_eq!(found, is_open, "{value:?}");
+        }
+        assert_eq!(wanted_format(&HeaderMap::new()), Format::Classic);
     }
 }

@@ -1,14 +1,10 @@
-//! Upkeep: taking in recorded samples, which otherwise pile up until a scrape.
+//! Upkeep: what the recorder needs done now and then, whether or not anybody scrapes.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, Instant};
-
-use metrics_exporter_prometheus::PrometheusHandle;
+use std::time::Duration;
 
 use crate::ExporterError;
-use crate::summary::Summaries;
 
 /// A thread that does upkeep until this is dropped. A thread and not a task, because samples are recorded whether or not
 /// an async runtime runs.
@@ -20,15 +16,13 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn start(
-        recorder: PrometheusHandle,
-        summaries: Arc<Summaries>,
         interval: Duration,
+        upkeep: impl Fn() + Send + 'static,
     ) -> Result<Self, ExporterError> {
         let (running, ended) = mpsc::channel::<()>();
         let run = move || {
             while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-                recorder.run_upkeep();
-                summaries.take_in(Instant::now());
+                upkeep();
             }
         };
         thread::Builder::new()

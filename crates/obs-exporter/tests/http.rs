@@ -6,9 +6,9 @@ use std::sync::mpsc;
 use axum::Router;
 use axum::routing::get;
 use metrics::Recorder;
-use obs_exporter::{Config, Exporter, ExporterError, Server};
+use obs_exporter::{Config, Exporter, ExporterError, RecorderKind, Server};
 use reqwest::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY,
 };
 use reqwest::{Client, Method, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +54,7 @@ async fn metrics_are_served_plain_and_compressed() {
     assert_eq!(plain.status(), StatusCode::OK);
     assert_eq!(header(&plain, CONTENT_TYPE), TEXT);
     assert_eq!(header(&plain, CONTENT_ENCODING), None);
-    assert_eq!(header(&plain, VARY), Some("accept-encoding"));
+    assert_eq!(header(&plain, VARY), Some("accept, accept-encoding"));
     let plain = plain.text().await.unwrap();
     let count = |text: &str| {
         obs_exposition::parse(text)
@@ -82,6 +82,40 @@ async fn metrics_are_served_plain_and_compressed() {
     let refused = ask(&server, Method::GET, "/metrics", "gzip;q=0").await;
     assert_eq!(header(&refused, CONTENT_ENCODING), None);
     assert_eq!(count(&refused.text().await.unwrap()), Some(7.0));
+}
+
+#[tokio::test]
+async fn open_metrics_is_served_to_who_asks_for_it() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve().await.unwrap();
+    let ask = async |server: &Server| {
+        let url = format!("http://{}/metrics", server.local_addr());
+        let request = Client::new().get(url).header(
+            ACCEPT,
+            "application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+        );
+        request.send().await.unwrap()
+    };
+    let open = ask(&server).await;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(header(&open, CONTENT_TYPE), Some(media_type));
+    assert!(open.text().await.unwrap().ends_with("\n# EOF\n"));
+
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        recorder: RecorderKind::Stock,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let server = exporter.serve().await.unwrap();
+    let classic = ask(&server).await;
+    assert_eq!(
+        header(&classic, CONTENT_TYPE),
+        TEXT,
+        "the stock recorder has no other"
+    );
+    assert!(obs_exposition::parse(&classic.text().await.unwrap()).is_ok());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use obs_exporter::{Config, Exporter};
+use obs_exporter::{Config, Exporter, RecorderKind};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -10,14 +10,21 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 #[test]
 fn samples_are_taken_in_without_a_scrape_even_when_the_exporter_is_dropped() {
+    for recorder in [RecorderKind::Obs, RecorderKind::Stock] {
+        memory_is_bounded(recorder);
+    }
+}
+
+fn memory_is_bounded(recorder: RecorderKind) {
     let config = Config {
         upkeep_interval: Duration::from_millis(1),
+        recorder,
         ..Config::default()
     };
     let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
     let (recorder, exporter) = builder.build().unwrap();
     drop(exporter);
-    // With buckets the recorder keeps it, without it is a summary of our own.
+    // With buckets it is a histogram, without a summary.
     for name in ["busy_seconds", "busy_workers"] {
         let samples = metrics::with_local_recorder(&recorder, || metrics::histogram!(name));
         assert!(

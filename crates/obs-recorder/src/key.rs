@@ -43,7 +43,7 @@ fn label(label: &Label) -> Option<(Cow<'_, str>, &str)> {
 
 fn is_in_form(label: &Label) -> bool {
     let key = valid_name(label.key(), |_| false);
-    !label.value().is_empty() && matches!(key, Cow::Borrowed(_)) && !is_reserved(&key)
+    !label.value().is_empty() && *key == *label.key() && !is_reserved(&key)
 }
 
 /// Whether the format or Prometheus gives the label a meaning of its own.

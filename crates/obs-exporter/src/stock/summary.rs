@@ -11,23 +11,17 @@ use std::time::{Duration, Instant};
 
 use metrics::{Histogram, HistogramFn, Key};
 use metrics_util::storage::{AtomicBucket, Summary};
-use obs_core::{Catalogue, Family, Kind, buckets};
+use obs_core::{Catalogue, Family, Kind};
+use obs_recorder::BUCKETS_BY_SUFFIX;
 
 use crate::exporter::lock;
-
-/// Buckets for histograms that no catalogue knows, by the unit their name ends in. Without buckets they are summaries.
-pub(crate) const BUCKETS_BY_SUFFIX: [(&str, &[f64]); 3] = [
-    ("_seconds", buckets::LATENCY),
-    ("_bytes", buckets::BYTES),
-    ("_ratio", buckets::SHARE),
-];
 
 /// The quantiles of a summary that no catalogue knows.
 const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 
 /// Every summary of one recorder.
 #[derive(Debug)]
-pub(crate) struct Summaries {
+pub(super) struct Summaries {
     declared: HashMap<&'static str, &'static Family>,
     /// On every series, encoded.
     global_labels: BTreeMap<&'static str, String>,
@@ -53,7 +47,7 @@ impl HistogramFn for Cell {
 }
 
 impl Summaries {
-    pub(crate) fn new(
+    pub(super) fn new(
         catalogue: &Catalogue,
         global_labels: BTreeMap<&'static str, String>,
         window: Duration,
@@ -71,7 +65,7 @@ impl Summaries {
     }
 
     /// Whether a family of samples is a summary: it is declared so, or nothing says what its buckets are.
-    pub(crate) fn takes(&self, name: &str) -> bool {
+    pub(super) fn takes(&self, name: &str) -> bool {
         match self.declared.get(name) {
             Some(family) => family.kind() == Kind::Summary,
             None => !BUCKETS_BY_SUFFIX
@@ -81,12 +75,12 @@ impl Summaries {
     }
 
     /// Notes an encoded help text; the first stays.
-    pub(crate) fn describe(&self, name: &str, help: String) {
+    pub(super) fn describe(&self, name: &str, help: String) {
         lock(&self.help).entry(name.to_owned()).or_insert(help);
     }
 
     /// The handle of a series, whose key is canonical.
-    pub(crate) fn register(&self, key: &Key) -> Histogram {
+    pub(super) fn register(&self, key: &Key) -> Histogram {
         let mut cells = lock(&self.cells);
         if let Some(cell) = cells.get(key) {
             return Histogram::from_arc(Arc::clone(cell));
@@ -100,14 +94,14 @@ impl Summaries {
     }
 
     /// Takes in what was recorded, so that it does not pile up.
-    pub(crate) fn take_in(&self, now: Instant) {
+    pub(super) fn take_in(&self, now: Instant) {
         for (_, cell) in self.cells() {
             drop(cell.take_in(now));
         }
     }
 
     /// Appends every summary in the form in which the recorder renders its families.
-    pub(crate) fn render(&self, out: &mut String, now: Instant) {
+    pub(super) fn render(&self, out: &mut String, now: Instant) {
         let help = lock(&self.help).clone();
         let mut at = None;
         for (key, cell) in self.cells() {

@@ -1,4 +1,4 @@
-//! What comes out of an exporter, read by a strict parser.
+//! What comes out of an exporter, read by a strict parser. The tests of `obs.rs` and `stock.rs`, which say which recorder.
 
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +40,10 @@ const APP: AppInfo = AppInfo {
 };
 
 fn build(config: Config) -> (impl Recorder, Exporter) {
+    let config = Config {
+        recorder: crate::RECORDER,
+        ..config
+    };
     Exporter::builder(APP)
         .config(config)
         .catalogue(Catalogue::of(&[Sample::FAMILIES]))

@@ -5,6 +5,7 @@
 //! key is enough to make a scrape invalid, so keys are put in order here, before they are registered.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use metrics::{
@@ -12,17 +13,14 @@ use metrics::{
 };
 use metrics_exporter_prometheus::formatting::{sanitize_label_key, sanitize_metric_name};
 
-use crate::summary::Summaries;
-use crate::upkeep::Upkeep;
+use super::summary::Summaries;
 
 /// A recorder in front of the exporting one that registers keys in one form: valid names, labels sorted by key, values
 /// [encoded](encode). It keeps summaries apart from what the exporting one keeps.
 #[derive(Debug)]
-pub(crate) struct Canonical<R> {
-    pub(crate) inner: R,
-    pub(crate) summaries: Arc<Summaries>,
-    /// Upkeep goes on for as long as something can be registered here, even when nobody holds the exporter any more.
-    pub(crate) _upkeep: Arc<Upkeep>,
+pub(super) struct Canonical<R> {
+    pub(super) inner: R,
+    pub(super) summaries: Arc<Summaries>,
 }
 
 impl<R: Recorder> Recorder for Canonical<R> {
@@ -72,8 +70,12 @@ fn canonical(key: &Key) -> Cow<'_, Key> {
     if in_form && name == key.name() {
         return Cow::Borrowed(key);
     }
-    let mut labels: Vec<_> = labels.into_iter().filter_map(label).collect();
-    labels.sort_by(|a, b| a.key().cmp(b.key()));
+    // Of two labels that have become one, the latter counts.
+    let labels: BTreeMap<_, _> = labels.into_iter().filter_map(label).collect();
+    let labels: Vec<_> = labels
+        .into_iter()
+        .map(|(key, value)| Label::new(key, value))
+        .collect();
     Cow::Owned(Key::from_parts(name.into_owned(), labels))
 }
 
@@ -98,7 +100,7 @@ const ESCAPE: char = '\u{1}';
 const ENCODED: [(char, char); 4] = [('\\', 'b'), ('"', 'q'), ('\n', 'n'), (ESCAPE, 'e')];
 
 /// Text without any character that the recorder escapes; [`decode`] turns it into the exposition's escapes.
-pub(crate) fn encode(text: &str) -> Cow<'_, str> {
+pub(super) fn encode(text: &str) -> Cow<'_, str> {
     let letter = |c: char| {
         ENCODED
             .iter()
@@ -119,7 +121,7 @@ pub(crate) fn encode(text: &str) -> Cow<'_, str> {
 }
 
 /// Appends encoded text as the exposition writes it. A help text leaves its quotes alone, a label value escapes them.
-pub(crate) fn decode(text: &str, quote: &str, to: &mut String) {
+pub(super) fn decode(text: &str, quote: &str, to: &mut String) {
     let mut parts = text.split(ESCAPE);
     to.push_str(parts.next().unwrap_or_default());
     for part in parts {
@@ -146,7 +148,7 @@ fn is_in_form(label: &Label) -> bool {
 }
 
 /// The label as it is exported; none when its value is empty, which means the same to Prometheus.
-fn label(label: &Label) -> Option<Label> {
+fn label(label: &Label) -> Option<(String, String)> {
     if label.value().is_empty() {
         return None;
     }
@@ -157,7 +159,7 @@ fn label(label: &Label) -> Option<Label> {
         reserved if is_reserved(reserved) => format!("exported_{reserved}"),
         _ => key,
     };
-    Some(Label::new(key, encode(label.value()).into_owned()))
+    Some((key, encode(label.value()).into_owned()))
 }
 
 /// Whether the format or Prometheus gives the label a meaning of its own.

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use obs_core::{Catalogue, Family};
 
-use crate::canonical::decode;
+use super::canonical::decode;
 
 /// Rewrites what the recorder renders into what is served.
 #[derive(Debug)]
-pub(crate) struct Arranger {
+pub(super) struct Arranger {
     declared: HashMap<&'static str, &'static Family>,
 }
 
@@ -38,7 +38,7 @@ struct Line<'a> {
 }
 
 impl Arranger {
-    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+    pub(super) fn new(catalogue: &Catalogue) -> Self {
         let declared = catalogue.families().map(|family| (family.name(), family));
         Self {
             declared: declared.collect(),
@@ -46,7 +46,7 @@ impl Arranger {
     }
 
     /// The text as it is served.
-    pub(crate) fn arrange(&self, rendered: &str) -> String {
+    pub(super) fn arrange(&self, rendered: &str) -> String {
         let mut out = String::with_capacity(rendered.len());
         for (name, mut blocks) in families(rendered) {
             let declared = self.declared.get(name).copied();

@@ -1,0 +1,120 @@
+//! The two recorders an exporter can have.
+
+use std::fmt;
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use obs_core::Catalogue;
+use obs_recorder::{Engine, Format};
+
+use crate::config::RecorderKind;
+use crate::stock::Stock;
+use crate::upkeep::Upkeep;
+use crate::{Config, ExporterError};
+
+/// What a scrape reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Obs(Engine),
+    Stock(Stock),
+}
+
+/// What records.
+pub(crate) struct Recording {
+    inner: Box<dyn Recorder + Send + Sync>,
+    /// Upkeep goes on for as long as something can be registered here, even when nobody holds the exporter any more.
+    _upkeep: Arc<Upkeep>,
+}
+
+impl Backend {
+    /// Makes the recorder that the configuration asks for, what reads it, and its upkeep.
+    pub(crate) fn build(
+        config: &Config,
+        catalogue: &Catalogue,
+        global_labels: &[(&'static str, &str)],
+    ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
+        let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
+            RecorderKind::Obs => {
+                let mut builder = Engine::builder()
+                    .catalogue(catalogue.clone())
+                    .quantile_window(config.quantile_window);
+                for (key, value) in global_labels {
+                    builder = builder.global_label(key, value);
+                }
+                if let Some(slots) = config.recorder_slots {
+                    builder = builder.slots(slots);
+                }
+                let engine = builder.build()?;
+                (Box::new(engine.clone()), Self::Obs(engine))
+            }
+            RecorderKind::Stock => {
+                let (recorder, stock) = Stock::build(config, catalogue, global_labels)?;
+                (Box::new(recorder), Self::Stock(stock))
+            }
+        };
+        let kept = backend.clone();
+        let upkeep = Arc::new(Upkeep::start(config.upkeep_interval, move || {
+            kept.upkeep()
+        })?);
+        let recording = Recording {
+            inner,
+            _upkeep: Arc::clone(&upkeep),
+        };
+        Ok((recording, backend, upkeep))
+    }
+
+    /// Appends everything recorded, and says in which format: the stock recorder has the classic one only.
+    pub(crate) fn render_into(&self, out: &mut String, format: Format) {
+        match self {
+            Self::Obs(engine) => engine.render_into(out, format),
+            Self::Stock(stock) => stock.render_into(out),
+        }
+    }
+
+    /// The format in which it answers who asks for this one.
+    pub(crate) fn offered(&self, wanted: Format) -> Format {
+        match self {
+            Self::Obs(_) => wanted,
+            Self::Stock(_) => Format::Classic,
+        }
+    }
+
+    fn upkeep(&self) {
+        match self {
+            Self::Obs(engine) => engine.upkeep(),
+            Self::Stock(stock) => stock.upkeep(),
+        }
+    }
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
+    }
+}
+
+impl Recorder for Recording {
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.inner.describe_counter(name, unit, help);
+    }
+
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.inner.describe_gauge(name, unit, help);
+    }
+
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
+        self.inner.describe_histogram(name, unit, help);
+    }
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.inner.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.inner.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.inner.register_histogram(key, metadata)
+    }
+}

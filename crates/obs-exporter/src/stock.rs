@@ -1,0 +1,114 @@
+//! The recorder of `metrics-exporter-prometheus` as a backend, with what it gets wrong put right around it.
+//!
+//! Keys are put in order before they are registered, summaries are kept here, and what is rendered is sorted and scaled.
+
+mod canonical;
+mod exposition;
+mod summary;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use metrics::Recorder;
+use metrics_exporter_prometheus::{
+    BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+use obs_core::{Budgeted, Catalogue, Kind};
+use obs_recorder::BUCKETS_BY_SUFFIX;
+
+use crate::{Config, ExporterError};
+use canonical::{Canonical, encode};
+use exposition::Arranger;
+use summary::Summaries;
+
+/// What a scrape of the stock recorder reads.
+#[derive(Clone)]
+pub(crate) struct Stock {
+    recorder: PrometheusHandle,
+    summaries: Arc<Summaries>,
+    arranger: Arc<Arranger>,
+}
+
+impl Stock {
+    /// The recorder, told what the catalogue knows and held to its budgets, and what reads it.
+    pub(crate) fn build(
+        config: &Config,
+        catalogue: &Catalogue,
+        global_labels: &[(&'static str, &str)],
+    ) -> Result<(impl Recorder + Send + Sync + use<>, Self), ExporterError> {
+        let global_labels = global_labels
+            .iter()
+            .map(|(key, value)| (*key, encode(value).into_owned()))
+            .collect();
+        let inner = prometheus(&global_labels, catalogue)?;
+        let recorder = inner.handle();
+        let summaries = Summaries::new(catalogue, global_labels, config.quantile_window);
+        let summaries = Arc::new(summaries);
+        let canonical = Canonical {
+            inner,
+            summaries: Arc::clone(&summaries),
+        };
+        catalogue.describe(&canonical);
+        let stock = Self {
+            recorder,
+            summaries,
+            arranger: Arc::new(Arranger::new(catalogue)),
+        };
+        Ok((Budgeted::new(canonical, catalogue), stock))
+    }
+
+    /// Appends everything recorded.
+    pub(crate) fn render_into(&self, out: &mut String) {
+        let mut rendered = self.recorder.render();
+        self.summaries.render(&mut rendered, Instant::now());
+        out.push_str(&self.arranger.arrange(&rendered));
+    }
+
+    /// Takes in what was recorded, so that it does not pile up.
+    pub(crate) fn upkeep(&self) {
+        self.recorder.run_upkeep();
+        self.summaries.take_in(Instant::now());
+    }
+}
+
+impl fmt::Debug for Stock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stock").finish_non_exhaustive()
+    }
+}
+
+/// The recorder that keeps counters, gauges and histograms, told what the catalogue knows of buckets.
+fn prometheus(
+    global_labels: &BTreeMap<&'static str, String>,
+    catalogue: &Catalogue,
+) -> Result<PrometheusRecorder, ExporterError> {
+    let mut builder = PrometheusBuilder::new();
+    for (suffix, bounds) in BUCKETS_BY_SUFFIX {
+        let matcher = Matcher::Suffix(suffix.to_owned());
+        builder = accepted(builder.set_buckets_for_metric(matcher, bounds), suffix)?;
+    }
+    for family in catalogue
+        .families()
+        .filter(|family| family.kind() == Kind::Histogram)
+    {
+        let matcher = Matcher::Full(family.name().to_owned());
+        let set = builder.set_buckets_for_metric(matcher, family.bucket_bounds());
+        builder = accepted(set, family.name())?;
+    }
+    for (key, value) in global_labels {
+        builder = builder.add_global_label(*key, value);
+    }
+    Ok(builder.build_recorder())
+}
+
+fn accepted(
+    built: Result<PrometheusBuilder, BuildError>,
+    family: &'static str,
+) -> Result<PrometheusBuilder, ExporterError> {
+    built.map_err(|error| ExporterError::Refused {
+        family,
+        reason: error.to_string(),
+    })
+}
