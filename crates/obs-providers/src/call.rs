@@ -123,10 +123,11 @@ impl Call {
     }
 
     fn record(&mut self, fault: Option<ErrorType>) {
+        let now = Instant::now();
         let of_status = self.head.as_ref().and_then(|head| head.error);
         let error = of_status.or(fault);
         let metrics = &self.provider.metrics;
-        self.endpoint.metrics.duration.record(self.duration());
+        self.endpoint.metrics.duration.record(self.duration(now));
         self.endpoint.requests[ErrorType::outcome(error)].increment(1);
         if let Some(error) = error {
             metrics.errors[error].increment(1);
@@ -134,7 +135,7 @@ impl Call {
         if let Some(answered) = ErrorType::answered(error)
             && (answered || self.speaks_of_failure())
         {
-            self.provider.availability.heard(answered, Instant::now());
+            self.provider.availability.heard(answered, now);
         }
         // Last, so that who sees nothing in flight sees everything recorded.
         self.in_flight = None;
@@ -146,11 +147,11 @@ impl Call {
         !self.attempted || good_head
     }
 
-    fn duration(&self) -> Duration {
+    fn duration(&self, now: Instant) -> Duration {
         match &self.head {
             // How long somebody kept a response that nobody read says nothing of the provider.
             Some(head) if !self.reading => head.after,
-            _ => self.started.elapsed(),
+            _ => now.saturating_duration_since(self.started),
         }
     }
 }

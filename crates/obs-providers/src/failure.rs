@@ -30,11 +30,17 @@ impl Shown {
         if self == Self::All {
             return;
         }
-        url.set_query(None);
-        url.set_fragment(None);
-        // They fail for URLs that can have neither user nor password, which is what is wanted.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
+        if url.query().is_some() {
+            url.set_query(None);
+        }
+        if url.fragment().is_some() {
+            url.set_fragment(None);
+        }
+        if url.has_authority() && (!url.username().is_empty() || url.password().is_some()) {
+            // They fail for URLs that can have neither user nor password, and so have none.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+        }
         if self == Self::Host {
             url.set_path("");
         }

@@ -50,17 +50,19 @@ impl RateLimits {
 
     /// Takes what a response's headers say.
     pub(crate) fn read(&self, metrics: &ProviderMetrics, headers: &HeaderMap, limited: bool) {
-        if let Some(remaining) = self.remaining(headers) {
+        let speaks = speak_of_limits(headers);
+        if let Some(remaining) = self.remaining(headers, speaks) {
             metrics.rate_limit_remaining.set(remaining);
         } else if limited {
             // That much a refusal says by itself.
             metrics.rate_limit_remaining.set(0.0);
         }
+        let window = || speaks.then(|| reset(headers))?;
         if limited {
             metrics.rate_limit_hits.increment(1);
             let wait = headers.get(RETRY_AFTER).and_then(retry_after);
-            self.wait(metrics, wait.or_else(|| reset(headers)));
-        } else if let Some(wait) = reset(headers) {
+            self.wait(metrics, wait.or_else(window));
+        } else if let Some(wait) = window() {
             show_reset(metrics, wait);
         }
     }
@@ -86,12 +88,27 @@ impl RateLimits {
         (!left.is_zero()).then_some(left)
     }
 
-    fn remaining(&self, headers: &HeaderMap) -> Option<f64> {
+    fn remaining(&self, headers: &HeaderMap, speaks: bool) -> Option<f64> {
         let own = self.remaining_header.as_ref();
-        let named = own.into_iter().chain(&REMAINING);
-        let plain = named.filter_map(|name| headers.get(name)).find_map(number);
-        plain.or_else(|| parameter(headers.get(&STRUCTURED)?, &["r", "remaining"]))
+        let own = own.and_then(|name| number(headers.get(name)?));
+        own.or_else(|| speaks.then(|| usual_remaining(headers))?)
     }
+}
+
+/// Whether any of the usual headers may be there. Most responses have none, and looking for each takes longer.
+fn speak_of_limits(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        let name = name.as_str();
+        name.starts_with("x-rate") || name.starts_with("rate")
+    })
+}
+
+fn usual_remaining(headers: &HeaderMap) -> Option<f64> {
+    let plain = REMAINING
+        .iter()
+        .filter_map(|name| headers.get(name))
+        .find_map(number);
+    plain.or_else(|| parameter(headers.get(&STRUCTURED)?, &["r", "remaining"]))
 }
 
 fn show_reset(metrics: &ProviderMetrics, wait: Duration) {
@@ -169,7 +186,8 @@ mod tests {
     }
 
     fn remaining(pairs: &[(&'static str, &str)]) -> Option<f64> {
-        RateLimits::new(None, Vec::new()).remaining(&headers(pairs))
+        let headers = headers(pairs);
+        RateLimits::new(None, Vec::new()).remaining(&headers, speak_of_limits(&headers))
     }
 
     #[test]
@@ -197,13 +215,13 @@ mod tests {
     fn a_providers_own_header_comes_first() {
         let own = RateLimits::new(Some(HeaderName::from_static("x-credits")), Vec::new());
         let given = headers(&[("x-ratelimit-remaining", "1"), ("x-credits", "2")]);
-        assert_eq!(own.remaining(&given), Some(2.0));
+        assert_eq!(own.remaining(&given, true), Some(2.0));
     }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let of = |text: &str| retry_after(&text.parse().unwrap());
-        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        assert_eq!(of("120"), Some(Duration::from_mins(2)));
         assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::ZERO));
         assert_eq!(of("-1"), None);
         assert_eq!(of("soon"), None);
@@ -254,7 +272,7 @@ mod tests {
         assert!(
             limits
                 .waiting()
-                .is_some_and(|wait| wait <= Duration::from_secs(60))
+                .is_some_and(|wait| wait <= Duration::from_mins(1))
         );
         let reset = test.gauge("provider_rate_limit_reset_timestamp_seconds", &labels);
         assert!(reset.is_some_and(|reset| reset > 1.7e9));

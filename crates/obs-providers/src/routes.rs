@@ -103,9 +103,9 @@ mod tests {
 
     fn routes(templates: &[&str]) -> Routes {
         let mut routes = Routes::default();
-        templates
-            .iter()
-            .for_each(|template| routes.add(template).unwrap());
+        for template in templates {
+            routes.add(template).unwrap();
+        }
         routes
     }
 
