@@ -8,3 +8,14 @@ use crate::error::Error;
 pub(crate) fn catalogue() -> Result<Catalogue, Error> {
     Ok(trading_desk::metrics::catalogue()?)
 }
+
+/// The families of every crate, whether the desk has a use for them or not: what the guide tells of, and what rules and
+/// dashboards may ask for.
+pub(crate) fn everything() -> Result<Catalogue, Error> {
+    Ok(Catalogue::join([
+        catalogue()?,
+        obs_db::catalogue(),
+        obs_providers::catalogue(),
+        obs_sentiment::catalogue(),
+    ])?)
+}

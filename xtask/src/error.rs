@@ -30,6 +30,14 @@ pub(crate) enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// A rule file or dashboard is not what it should be.
+    #[error("cannot read {file}: {reason}")]
+    Unreadable {
+        /// The file, from the workspace's directory.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The guide has lost the marks between which the reference stands.
     #[error("{path} has no `{mark}`; put it back where the reference is to stand")]
     NoMark {
@@ -38,10 +46,10 @@ pub(crate) enum Error {
         /// The missing mark.
         mark: &'static str,
     },
-    /// The reference is not what the declarations say.
+    /// What is generated is not what it is generated from.
     #[error("{path} is stale: {line}; run `cargo xtask gen` and commit it")]
     Stale {
-        /// The guide.
+        /// The guide, or a dashboard.
         path: PathBuf,
         /// The first line that differs.
         line: String,

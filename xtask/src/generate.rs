@@ -1,14 +1,16 @@
-//! `cargo xtask gen`: the reference in the guide, from the declarations.
+//! `cargo xtask gen`: the reference in the guide and the dashboards, from the declarations.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use obs_core::{Catalogue, Family, LabelDecl, Values};
 
-use crate::catalogue::catalogue;
+use crate::catalogue::everything;
 use crate::error::Error;
+use crate::verify_metrics::vocabulary;
+use crate::{dashboards, queries};
 
 /// The file that holds the reference, from the workspace's directory.
 pub(crate) const GUIDE: &str = "docs/METRICS_GUIDE.md";
@@ -17,38 +19,62 @@ pub(crate) const GUIDE: &str = "docs/METRICS_GUIDE.md";
 const BEGIN: &str = "<!-- reference:begin -->";
 const END: &str = "<!-- reference:end -->";
 
-/// Write the reference part of the guide from the declarations
+/// Write the reference part of the guide, and the dashboards, from the declarations
 #[derive(clap::Args)]
 pub(crate) struct Gen {
-    /// Write nothing, and fail when the reference is stale.
+    /// Write nothing, and fail when something is stale.
     #[arg(long)]
     pub(crate) check: bool,
 }
 
 impl Gen {
     pub(crate) fn run(&self) -> Result<bool, Error> {
-        let path = obs_tests::tools::workspace().join(GUIDE);
-        let file = |verb| {
-            let path = path.clone();
-            move |source| Error::File { verb, path, source }
-        };
-        let current = fs::read_to_string(&path).map_err(file("read"))?;
-        let fresh = with_reference(&current, &reference(&catalogue()?))?;
-        match first_difference(&current, &fresh) {
-            None => {}
-            Some(line) if self.check => {
-                return Err(Error::Stale {
-                    path: PathBuf::from(GUIDE),
-                    line,
-                });
-            }
-            Some(_) => {
-                fs::write(&path, fresh).map_err(file("write"))?;
-                eprintln!("{GUIDE} is written anew");
-            }
+        let workspace = obs_tests::tools::workspace();
+        let catalogue = everything()?;
+        let guide = read(&workspace.join(GUIDE))?;
+        self.put(
+            GUIDE,
+            &guide,
+            &with_reference(&guide, &reference(&catalogue))?,
+        )?;
+
+        let vocabulary = vocabulary(&catalogue, &queries::rules(&workspace)?);
+        for dashboard in dashboards::all() {
+            let name = format!("{}/{}.json", queries::DASHBOARDS, dashboard.name);
+            let json = dashboards::json(&dashboard, &catalogue, &vocabulary);
+            // The first time there is no file.
+            let current = read(&workspace.join(&name)).unwrap_or_default();
+            self.put(&name, &current, &format!("{json:#}\n"))?;
         }
         Ok(true)
     }
+
+    /// Brings a file up to date, or fails if it is not.
+    fn put(&self, name: &str, current: &str, fresh: &str) -> Result<(), Error> {
+        let path = PathBuf::from(name);
+        match first_difference(current, fresh) {
+            None => Ok(()),
+            Some(line) if self.check => Err(Error::Stale { path, line }),
+            Some(_) => {
+                let written = fs::write(obs_tests::tools::workspace().join(name), fresh);
+                written.map_err(|source| Error::File {
+                    verb: "write",
+                    path,
+                    source,
+                })?;
+                eprintln!("{name} is written anew");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::File {
+        verb: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The guide with this reference in place of its own.

@@ -2,9 +2,12 @@
 
 mod catalogue;
 mod ci;
+mod dashboards;
 mod demo;
 mod error;
 mod generate;
+mod promql;
+mod queries;
 mod shell;
 mod test;
 mod verify_metrics;

@@ -1,21 +1,24 @@
-//! `cargo xtask verify-metrics`: that code, catalogue, guide and a live scrape agree.
+//! `cargo xtask verify-metrics`: that code, catalogue, guide, rules, dashboards and a live scrape agree.
 
 mod declared;
 mod finding;
 mod live;
+mod queries;
 
 use std::io::Write;
 
 use finding::{Fault, Finding, Report};
 use obs_tests::{Desk, scrape};
 
-use crate::catalogue::catalogue;
+pub(crate) use queries::vocabulary;
+
+use crate::catalogue::{catalogue, everything};
 use crate::error::Error;
 use crate::generate;
 
-/// Prove that code, catalogue, guide and a live scrape agree
+/// Prove that code, catalogue, guide, rules, dashboards and a live scrape agree
 ///
-/// Checks the declarations by themselves, and then an exposition against them: that of a desk which is started, replays
+/// Checks the declarations by themselves, every query of rules, dashboards and documents against them, and an exposition against them: that of a desk which is started, replays
 /// its prices and is stopped again, or that of `--scrape`. Exits 1 when anything falls short; warnings alone do not.
 #[derive(clap::Args, Default)]
 pub(crate) struct VerifyMetrics {
@@ -31,7 +34,12 @@ impl VerifyMetrics {
     pub(crate) fn run(&self) -> Result<bool, Error> {
         let catalogue = catalogue()?;
         let mut findings = declared::check(&catalogue);
-        findings.extend(guide());
+        findings.extend(generated());
+        let workspace = obs_tests::tools::workspace();
+        findings.extend(queries::check(
+            &everything()?,
+            &crate::queries::all(&workspace)?,
+        ));
         let (url, text) = match &self.scrape {
             Some(url) => (url.clone(), scrape(url)?),
             None => scrape_desk()?,
@@ -62,13 +70,13 @@ fn scrape_desk() -> Result<(String, String), Error> {
     Ok((url, text))
 }
 
-/// Whether the guide says what the declarations say.
-fn guide() -> Option<Finding> {
+/// Whether guide and dashboards say what the declarations say.
+fn generated() -> Option<Finding> {
     let stale = generate::Gen { check: true }.run().err()?;
     Some(Finding {
         fault: Fault::Guide,
         metric: None,
-        file: Some(generate::GUIDE.to_owned()),
+        file: None,
         line: None,
         problem: stale.to_string(),
         repair: "run `cargo xtask gen`".to_owned(),

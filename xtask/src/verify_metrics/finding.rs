@@ -52,6 +52,10 @@ pub(super) enum Fault {
     LabelValue,
     /// Nearly all observations in one bucket.
     OneBucket,
+    /// A query that asks for what there is not.
+    Query,
+    /// A family that no panel and no rule uses.
+    Unused,
     /// Series were folded into `other`.
     Folded,
     /// Samples were refused.
@@ -185,7 +189,7 @@ impl fmt::Display for Report {
         };
         writeln!(
             f,
-            "code, catalogue, guide and scrape {style}{word}{style:#}: {}, {}",
+            "code, catalogue, guide, queries and scrape {style}{word}{style:#}: {}, {}",
             counted(*errors, "error"),
             counted(*warnings, "warning"),
         )
@@ -237,7 +241,7 @@ mod tests {
         assert_eq!(lines[5], "  desk.rs:7: repair it");
         assert_eq!(
             lines[8],
-            "code, catalogue, guide and scrape disagree: 1 error, 2 warnings"
+            "code, catalogue, guide, queries and scrape disagree: 1 error, 2 warnings"
         );
     }
 

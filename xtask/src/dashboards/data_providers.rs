@@ -1,0 +1,79 @@
+//! Data from outside.
+
+use super::{Dashboard, lines, row, stat, switches, table};
+
+pub(super) fn dashboard() -> Dashboard {
+    Dashboard {
+        name: "data-providers",
+        title: "Data providers",
+        description: "Whether market data, sentiment and options flow arrive: fast, fresh, and within their rate limits.",
+        rows: vec![
+            row("Are we all right?", [
+                stat("Providers up", "The share of providers that are taken to be available.")
+                    .ask("avg(provider_up{@})", "")
+                    .below(1.0, 0.8),
+                stat("Failed calls", "The share of calls that failed within the time shown.")
+                    .ask("sum(increase(provider_errors_total{@}[$__range])) / sum(increase(provider_requests_total{@}[$__range]))", "")
+                    .above(0.02, 0.1),
+                stat("Slowest", "19 of 20 calls to the slowest provider end within this time.")
+                    .ask("max(provider:provider_request_duration_seconds:p95_5m{@})", "")
+                    .above(1.0, 2.0),
+                stat("Stalest", "Open market time since the dataset that is furthest behind was updated.")
+                    .ask("max(provider_data_session_age_seconds{@})", "")
+                    .above(300.0, 900.0),
+                stat("Fewest calls left", "What the tightest rate limit still allows.")
+                    .ask("min(provider_rate_limit_remaining{@})", "")
+                    .below(50.0, 10.0),
+                stat("Served from cache", "The share of lookups that a cache answered with fresh data within the time shown.")
+                    .ask(r#"sum(increase(provider_cache_requests_total{@, result="hit"}[$__range])) / sum(increase(provider_cache_requests_total{@}[$__range]))"#, ""),
+            ]),
+            row("Availability", [
+                switches("Available", "When each provider was taken to be available.")
+                    .ask("min by (provider) (provider_up{@})", "{{provider}}"),
+                table("Uptime", "The share of the last day, the time lost within the time shown, and what the probes say.")
+                    .ask("avg by (provider) (provider:provider_up:avg_over_time1d{@})", "last day")
+                    .ask("sum by (provider) (increase(provider_unavailable_seconds_total{@}[$__range]))", "time lost")
+                    .ask(r#"sum by (provider) (increase(provider_probes_total{@, outcome="error"}[$__range]))"#, "probes failed"),
+            ]),
+            row("Calls", [
+                lines("Calls by provider", "Calls a second.")
+                    .ask("sum by (provider) (provider:provider_requests:rate5m{@})", "{{provider}}"),
+                lines("Failures", "Failed calls a second, by what went wrong.")
+                    .ask("topk(10, sum by (provider, error_type) (rate(provider_errors_total{@}[$__rate_interval])))", "{{provider}} {{error_type}}"),
+                lines("Under way", "Calls that have begun and not ended. A rise without end is a provider that hangs.")
+                    .ask("sum by (provider) (provider_requests_in_flight{@})", "{{provider}}"),
+                lines("Attempts and retries", "Attempts and repeated attempts a second, where they are measured apart from calls.")
+                    .ask("sum by (provider) (rate(provider_attempts_total{@}[$__rate_interval]))", "{{provider}} attempts")
+                    .ask("sum by (provider) (rate(provider_retries_total{@}[$__rate_interval]))", "{{provider}} retries"),
+            ]),
+            row("Response time", [
+                lines("Whole calls", "19 of 20 calls end within this time, with their body; the ten slowest endpoints.")
+                    .ask("topk(10, histogram_quantile(0.95, sum by (provider, endpoint, le) (rate(provider_request_duration_seconds_bucket{@}[$__rate_interval]))))", "{{provider}} {{endpoint}}")
+                    .above(1.0, 2.0),
+                lines("First word", "19 of 20 responses begin within this time; what is between it and the whole call is the download.")
+                    .ask("topk(10, histogram_quantile(0.95, sum by (provider, endpoint, le) (rate(provider_request_headers_duration_seconds_bucket{@}[$__rate_interval]))))", "{{provider}} {{endpoint}}"),
+            ]),
+            row("Rate limits", [
+                lines("Calls left", "What each provider still allows in its present window, as it last said.")
+                    .ask("min by (provider) (provider_rate_limit_remaining{@})", "{{provider}}")
+                    .below(50.0, 10.0),
+                lines("Refused", "Calls a second that were refused because they were too many.")
+                    .ask("sum by (provider) (rate(provider_rate_limit_hits_total{@}[$__rate_interval]))", "{{provider}}"),
+                lines("Until the limit is renewed", "Time until each provider allows calls again, as it last said.")
+                    .ask("max by (provider) (provider_rate_limit_reset_timestamp_seconds{@}) - time()", "{{provider}}"),
+            ]),
+            row("Cache and freshness", [
+                lines("Hits", "The share of lookups that caches answered with fresh data.")
+                    .ask("provider:provider_cache_hits:ratio_rate5m{@}", "{{provider}}"),
+                lines("Age as served", "Half of what caches served was younger than this.")
+                    .ask("histogram_quantile(0.5, sum by (provider, dataset, le) (rate(provider_data_age_seconds_bucket{@}[$__rate_interval])))", "{{provider}} {{dataset}}"),
+                lines("Since the last update", "By the clock, and by the time markets were open.")
+                    .ask("time() - max by (provider, dataset) (provider_data_updated_timestamp_seconds{@})", "{{provider}} {{dataset}}")
+                    .ask("max by (provider, dataset) (provider_data_session_age_seconds{@})", "{{provider}} {{dataset}}, market open")
+                    .above(300.0, 900.0),
+                lines("Loading and cache errors", "19 of 20 loads of what a cache did not have end within this time.")
+                    .ask("histogram_quantile(0.95, sum by (provider, le) (rate(provider_cache_load_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}}"),
+            ]),
+        ],
+    }
+}

@@ -1,0 +1,62 @@
+//! What goes wrong.
+
+use super::{Dashboard, bars, lines, row, stat, table};
+
+pub(super) fn dashboard() -> Dashboard {
+    Dashboard {
+        name: "error",
+        title: "Errors",
+        description: "What goes wrong, where, and whether it is more than usual.",
+        rows: vec![
+            row("Are we all right?", [
+                stat("Critical errors", "Within the time shown.")
+                    .ask(r#"sum(increase(errors_total{@, severity="critical"}[$__range]))"#, "")
+                    .above(1.0, 1.0),
+                stat("Errors", "Of any severity, within the time shown.")
+                    .ask("sum(increase(errors_total{@}[$__range]))", "")
+                    .above(10.0, 1000.0),
+                stat("Panics", "Within the time shown.")
+                    .ask("sum(increase(panics_total{@}[$__range]))", "")
+                    .above(1.0, 1.0),
+                stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
+                    .ask("max(service:http_failures:ratio_rate1h{@})", "")
+                    .above(0.001, 0.0144),
+                stat("Against yesterday", "The errors of the last hour over those of the same hour yesterday; the component that is worst.")
+                    .ask("max(component:errors:trend1d{@})", "")
+                    .above(2.0, 3.0),
+                stat("Against last week", "The same over those of a week ago.")
+                    .ask("max(component:errors:trend1w{@})", "")
+                    .above(2.0, 3.0),
+            ]),
+            row("Over time", [
+                lines("By component", "Errors a second, over five minutes; the ten components with the most.")
+                    .ask("topk(10, sum by (component) (component:errors:rate5m{@}))", "{{component}}"),
+                lines("By severity", "Errors a second.")
+                    .ask("sum by (severity) (rate(errors_total{@}[$__rate_interval]))", "{{severity}}"),
+                lines("Panics by component", "Panics within a quarter of an hour.")
+                    .ask("sum by (component) (increase(panics_total{@}[15m]))", "{{component}}"),
+            ]),
+            row("Patterns", [
+                bars("Most frequent", "The ten kinds of errors that were most frequent within the last hour.")
+                    .ask("topk(10, sum by (component, error_type) (error_type:errors:increase1h{@}) > 0)", "{{component}} {{error_type}}"),
+                table("Trend", "The last hour of each component, and how many times the same hour of yesterday and of a week ago that is.")
+                    .ask("sum by (component) (component:errors:increase1h{@})", "last hour")
+                    .ask("max by (component) (component:errors:trend1d{@})", "times yesterday")
+                    .ask("max by (component) (component:errors:trend1w{@})", "times last week"),
+            ]),
+            row("At the edges", [
+                lines("API", "Requests a second that went wrong, by what.")
+                    .ask("sum by (error_type) (rate(http_errors_total{@}[$__rate_interval]))", "{{error_type}}"),
+                lines("Error budget", "How many times faster than allowed the error budget is being spent, over an hour and over six.")
+                    .ask("max by (service) (service:http_error_budget:burn_rate1h{@})", "{{service}}, an hour")
+                    .ask("max by (service) (service:http_error_budget:burn_rate6h{@})", "{{service}}, six hours")
+                    .above(1.0, 14.4),
+                lines("Functions", "Calls a second that ended with an error; the ten functions with the most.")
+                    .ask(r#"topk(10, sum by (function) (rate(function_calls_total{@, outcome=~"error|panicked"}[$__rate_interval])))"#, "{{function}}"),
+                lines("Storage", "Failed queries and commands a second.")
+                    .ask("sum by (pool, error_type) (rate(db_query_errors_total{@}[$__rate_interval]))", "{{pool}} {{error_type}}")
+                    .ask("sum by (client, error_type) (rate(redis_client_errors_total{@}[$__rate_interval]))", "{{client}} {{error_type}}"),
+            ]),
+        ],
+    }
+}

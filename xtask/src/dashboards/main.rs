@@ -1,0 +1,61 @@
+//! The one that hangs on the wall.
+
+use super::{Dashboard, lines, row, stat, switches, table};
+
+pub(super) fn dashboard() -> Dashboard {
+    Dashboard {
+        name: "main",
+        title: "Main",
+        description: "Whether everything is all right, and where to look if it is not.",
+        rows: vec![
+            row("Are we all right?", [
+                stat("Critical alerts", "Alerts that want somebody now. The red marks in the panels below say which.")
+                    .ask(r#"count(ALERTS{alertstate="firing", severity="critical"}) or vector(0)"#, "")
+                    .above(1.0, 1.0),
+                stat("Warnings", "Alerts that want somebody today.")
+                    .ask(r#"count(ALERTS{alertstate="firing", severity="warning"}) or vector(0)"#, "")
+                    .above(1.0, 10.0),
+                stat("Processes up", "The share of the processes that answer a scrape.")
+                    .ask(r#"avg(up{service=~"$service"})"#, "")
+                    .below(1.0, 0.99),
+                stat("Portfolio value", "All accounts together, one figure a currency.")
+                    .ask("sum by (currency) (portfolio_value{@})", "{{currency}}"),
+                stat("P/L today", "What all accounts have made since the day began.")
+                    .ask(r#"sum by (currency) (portfolio_pnl{@, period="day"})"#, "{{currency}}")
+                    .below(0.0, -10_000.0),
+                stat("Deepest drawdown", "How far the account that is worst off is from its peak.")
+                    .ask("min(portfolio_drawdown_ratio{@})", "")
+                    .below(-0.05, -0.15),
+                stat("Tightest limit", "What is left of the risk limit that is nearest; at 0 it holds orders back.")
+                    .ask("min(risk_limit_headroom_ratio{@})", "")
+                    .below(0.25, 0.1),
+                stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
+                    .ask("max(service:http_failures:ratio_rate1h{@})", "")
+                    .above(0.001, 0.0144),
+            ]),
+            row("Trading", [
+                lines("Orders", "Orders a second, by venue.")
+                    .ask("sum by (venue) (rate(trading_orders_total{@}[$__rate_interval]))", "{{venue}}"),
+                lines("Signals of the busiest strategies", "Signals a second of the ten strategies that give the most.")
+                    .ask("topk(10, sum by (strategy) (rate(trading_signals_total{@}[$__rate_interval])))", "{{strategy}}"),
+                lines("Value of the portfolio", "Accounts over time.")
+                    .ask("sum by (account, currency) (portfolio_value{@})", "{{account}} {{currency}}"),
+            ]),
+            row("What it stands on", [
+                switches("Markets", "When each market was in a regular session, by the desk's own calendar.")
+                    .ask("max by (venue) (market_session_open{@})", "{{venue}}"),
+                switches("Providers", "When each provider was taken to be available.")
+                    .ask("min by (provider) (provider_up{@})", "{{provider}}"),
+                lines("Errors", "Errors a second, by component.")
+                    .ask("topk(10, sum by (component) (rate(errors_total{@}[$__rate_interval])))", "{{component}}"),
+            ]),
+            row("What runs", [
+                table("Versions", "Every process, what it was built from, and for how long it has run.")
+                    .ask("max by (service, mode, instance, name, version, rust_version, git_commit) (app_info{@})", "is there")
+                    .ask("max by (service, mode, instance) (app_uptime_seconds{@})", "uptime"),
+                table("Firing alerts", "Every alert that fires, most severe first.")
+                    .ask(r#"count by (severity, alertname, service) (ALERTS{alertstate="firing"})"#, "alerts"),
+            ]),
+        ],
+    }
+}

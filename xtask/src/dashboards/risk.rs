@@ -1,0 +1,82 @@
+//! Limits, rules of the account, drawdown.
+
+use super::{Dashboard, bars, heatmap, lines, row, stat, table};
+
+pub(super) fn dashboard() -> Dashboard {
+    Dashboard {
+        name: "risk",
+        title: "Risk and portfolio",
+        description: "How far it is to the limits, which rules were touched, and what the book is worth.",
+        rows: vec![
+            row("Are we all right?", [
+                stat("Tightest limit", "What is left of the limit that is nearest; at 0 it holds orders back.")
+                    .ask("min(risk_limit_headroom_ratio{@})", "")
+                    .below(0.25, 0.1),
+                stat("Daily loss left", "What is left of the daily loss limit.")
+                    .ask(r#"min(risk_limit_headroom_ratio{@, limit="daily_loss"})"#, "")
+                    .below(0.5, 0.25),
+                stat("Drawdown now", "How far the account that is worst off is from its peak.")
+                    .ask("min(portfolio_drawdown_ratio{@})", "")
+                    .below(-0.05, -0.15),
+                stat("Day trades left", "Of the account that has the fewest.")
+                    .ask("min(risk_day_trades_remaining{@})", "")
+                    .below(2.0, 1.0),
+                stat("Rules broken", "Violations of cash account and day trading rules within the time shown.")
+                    .ask(r#"sum(increase(risk_compliance_events_total{@, action="violated"}[$__range])) + sum(increase(risk_pdt_events_total{@, action="violated"}[$__range]))"#, "")
+                    .above(1.0, 1.0),
+                stat("Refused events", "Events that the portfolio's ledger refused within the time shown; the figures below leave them out.")
+                    .ask("sum(increase(portfolio_events_refused_total{@}[$__range]))", "")
+                    .above(1.0, 10.0),
+            ]),
+            row("Limits", [
+                lines("Headroom", "What is left of each limit.")
+                    .ask("min by (limit) (risk_limit_headroom_ratio{@})", "{{limit}}")
+                    .below(0.25, 0.1),
+                bars("Limit hits", "How often each limit held orders back within the time shown.")
+                    .ask("sum by (limit) (increase(risk_limit_hits_total{@}[$__range]))", "{{limit}}"),
+                heatmap("Position sizes", "How large positions are as a share of equity.")
+                    .ask("sum by (le) (increase(risk_position_size_ratio_bucket{@}[$__rate_interval]))", "{{le}}"),
+            ]),
+            row("Exits and rules", [
+                lines("Exits", "Positions a second that a stop or a target ended.")
+                    .ask("sum by (trigger) (rate(risk_exits_total{@}[$__rate_interval]))", "{{trigger}}"),
+                bars("Cash account rules", "What came of each rule within the time shown.")
+                    .ask("sum by (rule, action) (increase(risk_compliance_events_total{@}[$__range]))", "{{rule}} {{action}}"),
+                bars("Day trading rule", "What came of the rule within the time shown.")
+                    .ask("sum by (action) (increase(risk_pdt_events_total{@}[$__range]))", "{{action}}"),
+            ]),
+            row("The book", [
+                lines("Value", "What each account is worth.")
+                    .ask("sum by (account, currency) (portfolio_value{@})", "{{account}} {{currency}}"),
+                lines("P/L and change of value by period", "What trading made, and how the value changed, deposits and all.")
+                    .ask("sum by (account, currency, period) (portfolio_pnl{@})", "{{account}} {{currency}} {{period}}")
+                    .ask("sum by (account, currency, period) (portfolio_value_change{@})", "{{account}} {{currency}} {{period}} change"),
+                lines("Drawdown over time", "How far each account is from its peak.")
+                    .ask("min by (account) (portfolio_drawdown_ratio{@})", "{{account}}")
+                    .below(-0.05, -0.15),
+            ]),
+            row("Statistics", [
+                table("Ratios", "Every account in a row. What has not happened often enough to be known is empty.")
+                    .ask("sum by (account) (portfolio_win_ratio{@})", "win ratio")
+                    .ask("sum by (account) (portfolio_profit_factor{@})", "profit factor")
+                    .ask("sum by (account) (portfolio_sharpe_ratio{@})", "Sharpe")
+                    .ask("sum by (account) (portfolio_sortino_ratio{@})", "Sortino")
+                    .ask("sum by (account) (portfolio_max_drawdown_ratio{@})", "max drawdown")
+                    .ask("sum by (account) (portfolio_recovery_seconds{@})", "longest recovery")
+                    .ask("sum by (account) (portfolio_drawdown_age_seconds{@})", "in drawdown for"),
+                table("Trades", "Best, worst, and how many.")
+                    .ask("sum by (account, currency) (portfolio_best_trade_pnl{@})", "best")
+                    .ask("sum by (account, currency) (portfolio_worst_trade_pnl{@})", "worst"),
+            ]),
+            row("Activity", [
+                table("Streaks", "Wins and losses in a row: the present streak, and the longest.")
+                    .ask("sum by (account, result) (portfolio_streak_trades{@})", "now")
+                    .ask("sum by (account, result) (portfolio_longest_streak_trades{@})", "longest"),
+                table("Trades by period", "How many trades were closed.")
+                    .ask("sum by (account, period) (portfolio_trades{@})", "trades"),
+                table("How it is computed", "The basis of the ratios: they are worth comparing only where these agree.")
+                    .ask("max by (account, basis, periods_per_year, risk_free_rate, calendar) (portfolio_statistics_info{@})", "in use"),
+            ]),
+        ],
+    }
+}
