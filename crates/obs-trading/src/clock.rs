@@ -32,6 +32,15 @@ impl Clock {
         Stamp(nanoseconds(self.now()))
     }
 
+    /// The moment of this clock at a reading of the machine's: reading that again would cost more than all the rest of a
+    /// signal.
+    pub(crate) fn stamp_at(&self, now: Instant) -> Stamp {
+        match self {
+            Self::Monotonic(start) => Stamp(nanoseconds(now.saturating_duration_since(*start))),
+            Self::Replay(clock) => Stamp(nanoseconds(clock.now())),
+        }
+    }
+
     /// A moment of this clock as it can be kept across a restart: in the time of the replay, or since 1970.
     pub(crate) fn to_kept(&self, moment: Stamp) -> Stamp {
         match self {

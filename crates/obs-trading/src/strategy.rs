@@ -103,13 +103,16 @@ impl Strategy {
     /// A signal whose generation is timed elsewhere, or not at all. `confidence` lies in 0..=1; what lies outside is
     /// dropped from the distribution and counted.
     pub fn signal(&self, signal: Signal, confidence: f64) -> Idea {
+        self.signal_at(Instant::now(), signal, confidence)
+    }
+
+    fn signal_at(&self, now: Instant, signal: Signal, confidence: f64) -> Idea {
         self.metrics().signals[signal].increment(1);
         self.metrics().confidence.record(confidence);
-        let signalled = self.clock().stamp();
         Idea {
             strategy: self.clone(),
-            signalled,
-            began: Instant::now(),
+            signalled: self.clock().stamp_at(now),
+            began: now,
             is_decided: false,
         }
     }
@@ -153,7 +156,7 @@ impl Evaluation<'_> {
             .signal_generation
             .record(now - self.last_signal);
         self.last_signal = now;
-        self.strategy.signal(signal, confidence)
+        self.strategy.signal_at(now, signal, confidence)
     }
 }
 
@@ -183,13 +186,11 @@ impl Idea {
     )]
     pub fn decide(mut self, decision: Decision) -> Decided {
         self.is_decided = true;
+        let now = Instant::now();
         let strategy = self.strategy.clone();
-        strategy
-            .metrics()
-            .decision_time
-            .record(self.began.elapsed());
+        strategy.metrics().decision_time.record(now - self.began);
         strategy.metrics().decisions[decision].increment(1);
-        let at = strategy.clock().stamp();
+        let at = strategy.clock().stamp_at(now);
         Decided {
             strategy,
             signalled: self.signalled,
