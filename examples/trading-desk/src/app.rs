@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use tokio::task::JoinSet;
 
 use crate::account::Account;
 use crate::api;
@@ -16,6 +17,7 @@ use crate::client::DeskClient;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::market_data::MarketData;
+use crate::pages::RedisUrl;
 use crate::provider::Vendors;
 use crate::replay::Replay;
 use crate::risk::Limits;
@@ -33,6 +35,8 @@ pub struct Config {
     pub listen: String,
     /// The database file; in memory without one.
     pub db: Option<PathBuf>,
+    /// The Redis that keeps pages of bars; in memory without one.
+    pub redis: Option<RedisUrl>,
     /// What the account begins with, in US dollars.
     pub cash: f64,
     /// How long a replayed day takes at least.
@@ -51,6 +55,8 @@ pub struct App {
     api: Server,
     service: Arc<Service>,
     pace: Duration,
+    /// Ends with the application.
+    _background: JoinSet<()>,
 }
 
 impl App {
@@ -63,7 +69,10 @@ impl App {
         // Any free port will do: nobody but the desk has to know it.
         let loopback = "a free port on loopback";
         let provider = Server::start("127.0.0.1:0", loopback, vendors.router()).await?;
-        let market = MarketData::new(&provider.url(), &TradingDays::of(&days))?;
+        let redis = config.redis.as_ref();
+        let market = MarketData::new(&provider.url(), &TradingDays::of(&days), redis).await?;
+        let mut background = JoinSet::new();
+        background.spawn(market.pages().watch());
         let sentiment = SentimentFeed::new(&provider.url())?;
         let service = Arc::new(Service::new(desk, store, market, sentiment));
         let api = Server::start(&config.listen, "--listen", api::router(service.clone())).await?;
@@ -73,6 +82,7 @@ impl App {
             api,
             service,
             pace: config.pace,
+            _background: background,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::app::Config;
 use crate::bars;
 use crate::broker::Terms;
 use crate::error::Error;
+use crate::pages::RedisUrl;
 use crate::risk::Limits;
 
 /// Replays daily prices through two strategies, a risk check and a paper broker, and serves what comes of
@@ -28,6 +29,10 @@ pub struct Args {
     /// Keep orders and trades in this database file; in memory without it.
     #[arg(long, value_name = "FILE")]
     pub db: Option<PathBuf>,
+
+    /// Keep pages of bars in this Redis, such as `redis://127.0.0.1`; in memory without it.
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<RedisUrl>,
 
     /// Exit after the replay instead of serving until Ctrl-C.
     #[arg(long)]
@@ -54,6 +59,7 @@ impl Args {
             series,
             listen: self.listen.clone(),
             db: self.db.clone(),
+            redis: self.redis.clone(),
             cash: self.cash,
             pace: self.pace,
             limits: Limits::default(),

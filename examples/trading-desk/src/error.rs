@@ -109,6 +109,9 @@ pub enum Error {
         /// What is wrong with its address, or with the client.
         problem: String,
     },
+    /// Redis could not be reached when the desk was started.
+    #[error("cannot use Redis: {0}; is it the one given with --redis, and does it run?")]
+    Redis(#[from] redis::RedisError),
     /// A call to the market-data provider failed, after all its attempts.
     #[error("market data: {0}")]
     #[error_kind(name = "call_failed")]

@@ -28,6 +28,7 @@ pub mod market_data;
 pub mod metrics;
 pub mod order;
 pub mod outside;
+pub mod pages;
 pub mod portfolio;
 pub mod progress;
 pub mod provider;

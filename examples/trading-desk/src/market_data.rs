@@ -10,33 +10,29 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use obs_core::{CountError, ErrorMetrics};
-use obs_providers::{Cache, Dataset, Entry, Provider, ProviderKind};
+use obs_providers::{Cache, Dataset, Provider, ProviderKind};
 
 use crate::bars::Bar;
 use crate::calendar::TradingDays;
 use crate::error::Error;
 use crate::metrics;
 use crate::outside::Outside;
+use crate::pages::{Pages, RedisUrl};
 use crate::provider::{Listing, Page};
 use crate::symbol::Symbol;
 
 /// How often a page is asked for again before it is given up.
 const RETRIES: u32 = 3;
 
-/// Pages that the cache keeps.
-const PAGES: u64 = 64;
-
 /// A page is fresh until the market has been open for so long since it was loaded: there may be a new bar then.
 const FRESH_FOR: Duration = Duration::from_hours(1);
-
-/// Pages by symbol and month.
-type Pages = moka::future::Cache<String, Entry<Page>>;
 
 /// The client: fetches bars from their provider. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MarketData {
     bars: Outside,
     pages: Cache<Pages>,
+    kept: Pages,
     daily_bars: Dataset,
     errors: Arc<ErrorMetrics>,
 }
@@ -51,17 +47,25 @@ pub struct BarStream {
 }
 
 impl MarketData {
-    /// A client of the provider at `base`, such as `http://127.0.0.1:4000`, whose bars are of these days.
-    pub fn new(base: &str, days: &TradingDays) -> Result<Self, Error> {
+    /// A client of the provider at `base`, such as `http://127.0.0.1:4000`, whose bars are of these days. Its cache is in
+    /// memory, or in Redis if there is one.
+    pub async fn new(
+        base: &str,
+        days: &TradingDays,
+        redis: Option<&RedisUrl>,
+    ) -> Result<Self, Error> {
         let provider = Provider::builder("bars", ProviderKind::MarketData)
             .endpoint("symbols")
             .endpoint("bars")
             .build()?;
         // Pages age by the clock on the wall, while the market is open; bars are as of the day they are about, which in a
         // replay is long past.
-        let pages = provider.session_dataset("pages", days.sessions());
+        let dataset = provider.session_dataset("pages", days.sessions());
+        // Another run has another provider, and other pages.
+        let pages = Pages::open(redis, &format!("desk:{base}:"), FRESH_FOR).await?;
         Ok(Self {
-            pages: Cache::new(pages, Pages::new(PAGES), FRESH_FOR),
+            kept: pages.clone(),
+            pages: Cache::new(dataset, pages, FRESH_FOR),
             daily_bars: provider.dataset("daily_bars"),
             bars: Outside::new(provider, base, RETRIES)?,
             errors: metrics::errors("market_data", ["call_failed"]),
@@ -85,7 +89,7 @@ impl MarketData {
             [("from", from), ("to", to)],
         );
         let load = self.bars.get("bars", &segments, &query);
-        let served = self.pages.get(&key, load).await;
+        let served = self.pages.get(key.as_str(), load).await;
         served
             .map(|served| served.value)
             .map_err(Error::MarketData)
@@ -106,6 +110,12 @@ impl MarketData {
     /// Says that the bars up to this close have come.
     pub fn received(&self, close: Timestamp) {
         self.daily_bars.updated_at(close);
+    }
+
+    /// Where pages are kept.
+    #[must_use]
+    pub fn pages(&self) -> &Pages {
+        &self.kept
     }
 
     /// The provider under measurement.
@@ -169,12 +179,14 @@ mod tests {
         }
     }
 
-    async fn provider(series: Vec<Series>) -> (Server, MarketData) {
+    async fn provider(series: Vec<Series>) -> (Server, MarketData, Arc<Vendors>) {
         let days = TradingDays::of(&crate::bars::days(&series));
-        let router = Vendors::new(series).router();
-        let server = Server::start("127.0.0.1:0", "", router).await.unwrap();
-        let market = MarketData::new(&server.url(), &days).unwrap();
-        (server, market)
+        let vendors = Vendors::new(series);
+        let server = Server::start("127.0.0.1:0", "", vendors.router())
+            .await
+            .unwrap();
+        let market = MarketData::new(&server.url(), &days, None).await;
+        (server, market.unwrap(), vendors)
     }
 
     async fn all(mut stream: BarStream) -> Vec<Bar> {
@@ -189,7 +201,7 @@ mod tests {
     #[tokio::test]
     async fn pages_join_into_the_series() {
         let series = series("^a/b c", 60);
-        let (server, market) = provider(vec![series.clone()]).await;
+        let (server, market, _) = provider(vec![series.clone()]).await;
         let listing = market.symbols().await.unwrap().remove(0);
         assert_eq!((listing.symbol.as_str(), listing.bars), ("^A/B C", 60));
         let stream = market.stream(listing.symbol.clone(), listing.first);
@@ -201,13 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_is_a_month_and_is_fetched_once() {
-        let series = series("A", 60);
-        let vendors = Vendors::new(vec![series.clone()]);
-        let server = Server::start("127.0.0.1:0", "", vendors.router())
-            .await
-            .unwrap();
-        let days = TradingDays::of(&crate::bars::days(&[series]));
-        let market = MarketData::new(&server.url(), &days).unwrap();
+        let (server, market, vendors) = provider(vec![series("A", 60)]).await;
         let symbol = Symbol::new("A").unwrap();
         for day in [3, 29] {
             let page = market.month(&symbol, date(2020, 2, day)).await.unwrap();
@@ -223,19 +229,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_is_refused_is_asked_for_again() {
-        let (server, market) = provider(vec![series("A", 1)]).await;
+        let (server, market, vendors) = provider(vec![series("A", 1)]).await;
         let symbol = Symbol::new("A").unwrap();
-        // Each month is a page of its own, most of them empty; two of them are refused at first.
+        // Each month is a page of its own, most of them empty.
         let months = date(2000, 1, 1).series(jiff::ToSpan::months(1));
         for month in months.take(200) {
             market.month(&symbol, month).await.unwrap();
         }
+        // The 97th and the 194th request were refused, and made again.
+        assert_eq!(vendors.asked_for_bars(), 202);
         server.stop().await.unwrap();
     }
 
     #[tokio::test]
     async fn failures_name_the_request() {
-        let (server, market) = provider(vec![series("A", 1)]).await;
+        let (server, market, _) = provider(vec![series("A", 1)]).await;
         let missing = Symbol::new("B").unwrap();
         let error = market
             .month(&missing, date(2020, 1, 1))

@@ -164,7 +164,9 @@ mod tests {
         let service = Arc::new(Service::new(
             Desk::new(account),
             store,
-            MarketData::new(nowhere, &TradingDays::of(&days)).unwrap(),
+            MarketData::new(nowhere, &TradingDays::of(&days), None)
+                .await
+                .unwrap(),
             SentimentFeed::new(nowhere).unwrap(),
         ));
         let request = OrderRequest {

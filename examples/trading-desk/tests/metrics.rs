@@ -362,6 +362,7 @@ fn desk() -> Config {
         series,
         listen: "127.0.0.1:0".to_owned(),
         db: None,
+        redis: None,
         cash: 1_000_000.0,
         pace: Duration::ZERO,
         limits: Limits::default(),

@@ -7,12 +7,14 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use trading_desk::api::{PortfolioView, PositionView};
 use trading_desk::app::{App, Config};
-use trading_desk::bars;
+use trading_desk::bars::{self, Bar};
 use trading_desk::broker::Terms;
 use trading_desk::order::{Order, OrderStatus};
 use trading_desk::portfolio::ClosedTrade;
 use trading_desk::progress::Progress;
 use trading_desk::risk::Limits;
+use trading_desk::sentiment::SymbolSentiment;
+use trading_desk::symbol::Symbol;
 
 const CASH: f64 = 1_000_000.0;
 
@@ -26,6 +28,7 @@ fn config(days: usize) -> Config {
         series,
         listen: "127.0.0.1:0".to_owned(),
         db: None,
+        redis: None,
         cash: CASH,
         pace: Duration::ZERO,
         limits: Limits::default(),
@@ -176,6 +179,8 @@ async fn every_answer_is_json_and_errors_have_the_right_status() {
         ("GET", "/orders?limit=x", None, 400, None),
         ("GET", "/nowhere", None, 404, None),
         ("PUT", "/orders", None, 405, None),
+        ("GET", "/bars", None, 400, None),
+        ("GET", "/bars?symbol=none", None, 404, None),
         ("DELETE", "/orders/4000000000", None, 404, None),
         ("DELETE", "/orders/1", None, 409, None),
         (
@@ -246,6 +251,28 @@ async fn every_answer_is_json_and_errors_have_the_right_status() {
             (status, &details["description"]),
             (200, &strategy["description"])
         );
+    }
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn users_see_the_bars_and_the_sentiment_of_the_replays_day() {
+    let app = App::start(config(60)).await.unwrap();
+    replay(&app).await;
+    let series = bars::bundled().unwrap();
+    for series in series {
+        // The provider has no more than the replay, and the replay is at its end.
+        let today = series.bars[59];
+        let path = format!("/bars?symbol={}", series.symbol);
+        let month: Vec<Bar> = get(&app, &path).await;
+        assert_eq!(month.last(), Some(&today));
+        assert_eq!(month[0].date.first_of_month(), today.date.first_of_month());
+
+        let sentiment: BTreeMap<Symbol, SymbolSentiment> = get(&app, "/sentiment").await;
+        let sentiment = &sentiment[&series.symbol];
+        let score = sentiment.score.unwrap();
+        assert!((-1.0..=1.0).contains(&score), "{sentiment:?}");
+        assert!(sentiment.date <= today.date, "{sentiment:?}");
     }
     app.stop().await.unwrap();
 }
