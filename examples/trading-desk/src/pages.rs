@@ -100,13 +100,11 @@ impl Store<str, Page> for Pages {
     type Error = ProviderError;
 
     async fn get(&self, key: &str) -> Result<Option<Entry<Page>>, ProviderError> {
-        match &self.redis {
-            Some(remote) => Store::<str, Page>::get(&remote.store, key).await,
-            None => {
-                let Ok(found) = Store::<str, Page>::get(&self.memory, key).await;
-                Ok(found)
-            }
+        if let Some(remote) = &self.redis {
+            return Store::<str, Page>::get(&remote.store, key).await;
         }
+        let Ok(found) = Store::<str, Page>::get(&self.memory, key).await;
+        Ok(found)
     }
 
     async fn put(&self, key: &str, entry: &Entry<Page>) -> Result<(), ProviderError> {
