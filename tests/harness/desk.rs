@@ -20,17 +20,23 @@ pub struct Desk {
 impl Desk {
     /// Builds and starts a desk on free ports of this machine, and waits until its replay is over and it only serves.
     pub fn replayed() -> Result<Self, Error> {
+        let mut desk = Self::start("0s")?;
+        let over = |line: &str| line.starts_with(REPLAYED).then_some(());
+        desk.process.wait_for("that its replay is over", over)?;
+        Ok(desk)
+    }
+
+    /// Builds and starts a desk on free ports of this machine that takes so long for each day, such as `5ms`.
+    pub fn start(pace: &str) -> Result<Self, Error> {
         build()?;
         let mut desk = Command::new(binary()?);
-        desk.args(["--listen", "127.0.0.1:0"])
-            .env("OBS_LISTEN", "127.0.0.1:0");
+        desk.args(["--listen", "127.0.0.1:0", "--pace", pace])
+            .env("OBS_LISTEN", "127.0.0.1:0")
+            .env("OBS_ENVIRONMENT", "test");
         let mut process = Process::start(&mut desk)?;
         let metrics = process.wait_for("where its metrics are", |line| {
             let url = line.strip_prefix(METRICS)?.trim();
             url.starts_with("http://").then(|| url.to_owned())
-        })?;
-        process.wait_for("that its replay is over", |line| {
-            line.starts_with(REPLAYED).then_some(())
         })?;
         Ok(Self { process, metrics })
     }
@@ -39,6 +45,13 @@ impl Desk {
     #[must_use]
     pub fn metrics(&self) -> &str {
         &self.metrics
+    }
+
+    /// The host and port of its metrics.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        let address = self.metrics.trim_start_matches("http://");
+        address.trim_end_matches("/metrics")
     }
 
     /// Ends it as Ctrl-C does; an error unless it exits 0.

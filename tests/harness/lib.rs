@@ -2,23 +2,31 @@
 //!
 //! [`Desk`] is the sample desk as its users run it.
 //!
-//! The programs are Prometheus' own `promtool` and Python's `prometheus_client`. [`tools`] finds them, and
+//! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted.
+//!
+//! The programs are Prometheus, its `promtool`, its Alertmanager, and Python with some packages. [`tools`] finds them, and
 //! [`tools::install`] puts them under `target/`, which is what `cargo xtask test` does first.
 
+mod ask;
 mod desk;
 mod error;
 mod process;
 mod promtool;
 mod python;
+mod receiver;
 mod scrape;
+mod stack;
 pub mod tools;
 
+pub use crate::ask::ask;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
-pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample};
+pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample, python_says};
+pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
+pub use crate::stack::{Manner, Stack};
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

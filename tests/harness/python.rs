@@ -105,6 +105,29 @@ impl PythonParser {
     }
 }
 
+/// What a Python script prints of a text that it reads on standard input, or how it failed.
+pub fn python_says(script: &str, input: &str) -> Result<Result<String, String>, Error> {
+    let asked = || Error::system("ask Python");
+    let mut process = Command::new(tools::python()?)
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(asked())?;
+    if let Some(mut stdin) = process.stdin.take() {
+        // A script that fails before it has read all tells why itself.
+        let _ = stdin.write_all(input.as_bytes());
+    }
+    let output = process.wait_with_output().map_err(asked())?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    Ok(if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
+    })
+}
+
 impl Drop for PythonParser {
     fn drop(&mut self) {
         let _ = self.process.kill();

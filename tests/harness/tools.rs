@@ -2,22 +2,31 @@
 //!
 //! What is one program is unpacked from its Debian package, not installed, and Python packages live in an environment of
 //! their own: all of that lies in `target/test-tools`, and `cargo clean` takes it away. Only the database servers, which
-//! bring libraries of their own, are installed, where they are missing and the user may.
+//! bring libraries of their own, and the Alertmanager's templates, which have one place, are installed where they are missing
+//! and the user may.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Error;
 
-/// The version of `prometheus_client` whose parser reads what we write.
-const PROMETHEUS_CLIENT: &str = "prometheus_client==0.26.0";
+/// What Python reads with: our expositions, our dashboards by Grafana's schema, and our compose file by its specification.
+const PYTHON_PACKAGES: [&str; 3] = [
+    "prometheus_client==0.26.0",
+    // The epoch is the SDK's own date, and what follows it the Grafana whose schema this is.
+    "grafana-foundation-sdk==1769699379!11.6.0",
+    "compose-spec==0.2.1",
+];
 
-const PROMTOOL_REPAIR: &str = "install promtool, which is part of Prometheus \
-    (Debian and Ubuntu: `apt-get install prometheus`), so that it is on the PATH";
+const UNPACK_REPAIR: &str = "install Prometheus and its Alertmanager \
+    (Debian and Ubuntu: `apt-get install prometheus prometheus-alertmanager`), so that they are on the PATH";
 const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
     (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
-const PYTHON_REPAIR: &str = "install Python 3.9 or later with its venv module \
+const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
     (Debian and Ubuntu: `apt-get install python3-venv`)";
+
+/// Where Debian's Alertmanager looks for its templates, wherever it stands itself.
+const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager";
 
 /// The servers that tests start: a program of each, and Debian's package of it.
 const SERVERS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("pg_ctl", "postgresql")];
@@ -29,36 +38,63 @@ pub fn workspace() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Prometheus' `promtool`: the one that was unpacked, or else the one on the `PATH`.
+/// Prometheus' `promtool`.
 pub fn promtool() -> Result<PathBuf, Error> {
-    let unpacked = directory().join("prometheus/usr/bin/promtool");
+    unpacked("prometheus", "promtool")
+}
+
+/// Prometheus itself.
+pub fn prometheus() -> Result<PathBuf, Error> {
+    unpacked("prometheus", "prometheus")
+}
+
+/// The Alertmanager, which Debian calls `prometheus-alertmanager`.
+pub fn alertmanager() -> Result<PathBuf, Error> {
+    let debian = unpacked("prometheus-alertmanager", "prometheus-alertmanager");
+    match debian {
+        Ok(debian) if Path::new(ALERTMANAGER_TEMPLATES).is_dir() => Ok(debian),
+        _ => unpacked("prometheus-alertmanager", "alertmanager"),
+    }
+}
+
+/// The Alertmanager's `amtool`.
+pub fn amtool() -> Result<PathBuf, Error> {
+    unpacked("prometheus-alertmanager", "amtool")
+}
+
+/// A program of a Debian package: the one that was unpacked, or else the one on the `PATH`.
+fn unpacked(package: &str, program: &'static str) -> Result<PathBuf, Error> {
+    let unpacked = directory().join(package).join("usr/bin").join(program);
     if unpacked.is_file() {
         return Ok(unpacked);
     }
-    let installed = PathBuf::from("promtool");
+    let installed = PathBuf::from(program);
     answers(&installed)
         .then_some(installed)
-        .ok_or(Error::Missing {
-            program: "promtool",
-        })
+        .ok_or(Error::Missing { program })
 }
 
-/// A Python that has `prometheus_client`.
+/// A Python that has the packages the tests read with.
 pub fn python() -> Result<PathBuf, Error> {
     let python = environment().join("bin/python");
-    if answers(&python) && environment().join(PROMETHEUS_CLIENT).exists() {
+    let has = |package: &&str| environment().join(package).exists();
+    if answers(&python) && PYTHON_PACKAGES.iter().all(|package| has(package)) {
         Ok(python)
     } else {
         Err(Error::Missing {
-            program: "Python with prometheus_client",
+            program: "Python with the packages of the tests",
         })
     }
 }
 
 /// Fetches what is missing; does nothing where all is there. Says what it does on standard error.
 pub fn install() -> Result<(), Error> {
-    if promtool().is_err() {
-        install_promtool()?;
+    if promtool().is_err() || prometheus().is_err() {
+        unpack("prometheus")?;
+    }
+    if alertmanager().is_err() || amtool().is_err() {
+        unpack("prometheus-alertmanager")?;
+        install_templates()?;
     }
     if python().is_err() {
         install_python()?;
@@ -83,29 +119,44 @@ fn answers(program: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Unpacks Debian's package. Its service is neither installed nor started.
-fn install_promtool() -> Result<(), Error> {
-    eprintln!("fetching promtool: Debian's package `prometheus`, unpacked under target/test-tools");
+/// Unpacks a package of Debian's. Its service is neither installed nor started.
+fn unpack(package: &'static str) -> Result<(), Error> {
+    eprintln!("fetching Debian's package `{package}`, unpacked under target/test-tools");
     let target = directory();
     create(&target)?;
     let failed = |reason| Error::CannotInstall {
-        program: "promtool",
+        program: package,
         reason,
-        repair: PROMTOOL_REPAIR,
+        repair: UNPACK_REPAIR,
     };
     let mut download = Command::new("apt-get");
     download
-        .args(["-q", "download", "prometheus"])
+        .args(["-q", "download", package])
         .current_dir(&target);
     if run(&mut download).is_err() {
         // A machine that has never fetched the package lists knows of no package.
         run(Command::new("apt-get").args(["-q", "update"])).map_err(failed)?;
         run(&mut download).map_err(failed)?;
     }
-    let package = newest_package(&target)?;
-    let unpacked = target.join("prometheus");
-    run(Command::new("dpkg-deb").arg("-x").args([package, unpacked])).map_err(failed)?;
-    promtool().map(drop)
+    let archive = newest_package(&target, package)?;
+    let unpacked = target.join(package);
+    run(Command::new("dpkg-deb").arg("-x").args([archive, unpacked])).map_err(failed)
+}
+
+/// Puts the Alertmanager's templates where it looks for them. Without them it does not start.
+fn install_templates() -> Result<(), Error> {
+    let target = Path::new(ALERTMANAGER_TEMPLATES);
+    if target.is_dir() {
+        return Ok(());
+    }
+    let failed = |reason| Error::CannotInstall {
+        program: "the templates of prometheus-alertmanager",
+        reason,
+        repair: UNPACK_REPAIR,
+    };
+    let unpacked = directory().join("prometheus-alertmanager/usr/share/prometheus/alertmanager");
+    run(Command::new("mkdir").arg("-p").args(target.parent())).map_err(failed)?;
+    run(Command::new("cp").arg("-r").arg(unpacked).arg(target)).map_err(failed)
 }
 
 /// Installs the servers that are missing, all at once.
@@ -133,7 +184,7 @@ fn install_servers() -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a program is on the `PATH`, or where Debian keeps those of PostgreSQL.
+/// Whether a program is on the `PATH`, or where Debian keeps those of `PostgreSQL`.
 fn is_installed(program: &str) -> bool {
     let of_postgresql = Path::new("/usr/lib/postgresql")
         .read_dir()
@@ -148,12 +199,14 @@ fn is_installed(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-fn newest_package(directory: &Path) -> Result<PathBuf, Error> {
+/// The archive of a package, whose name goes on with an underscore and the version.
+fn newest_package(directory: &Path, package: &str) -> Result<PathBuf, Error> {
     let list = || Error::system(format!("list {}", directory.display()));
     let mut packages = Vec::new();
     for entry in directory.read_dir().map_err(list())? {
         let path = entry.map_err(list())?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(&format!("{package}_")) && name.ends_with(".deb") {
             packages.push(path);
         }
     }
@@ -164,22 +217,29 @@ fn newest_package(directory: &Path) -> Result<PathBuf, Error> {
 }
 
 fn install_python() -> Result<(), Error> {
-    eprintln!("making a Python environment with {PROMETHEUS_CLIENT} under target/test-tools");
+    eprintln!(
+        "making a Python environment with {} under target/test-tools",
+        PYTHON_PACKAGES.join(", ")
+    );
     let environment = environment();
     create(&directory())?;
     let failed = |reason| Error::CannotInstall {
-        program: "prometheus_client",
+        program: "the Python packages of the tests",
         reason,
         repair: PYTHON_REPAIR,
     };
     let mut venv = Command::new("python3");
-    run(venv.args(["-m", "venv", "--clear"]).arg(&environment)).map_err(failed)?;
+    run(venv.args(["-m", "venv"]).arg(&environment)).map_err(failed)?;
     let mut pip = Command::new(environment.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", PROMETHEUS_CLIENT]);
+    pip.args(["-m", "pip", "install", "--quiet"])
+        .args(PYTHON_PACKAGES);
     run(&mut pip).map_err(failed)?;
-    // Written last: an environment that was left half made does not count, nor one of another version.
-    let mark = environment.join(PROMETHEUS_CLIENT);
-    std::fs::write(&mark, "").map_err(Error::system(format!("write {}", mark.display())))
+    // Written last: an environment that was left half made does not count, nor one of other versions.
+    for package in PYTHON_PACKAGES {
+        let mark = environment.join(package);
+        std::fs::write(&mark, "").map_err(Error::system(format!("write {}", mark.display())))?;
+    }
+    Ok(())
 }
 
 fn create(directory: &Path) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask demo | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask demo | stack | test | verify-metrics | gen | ci`.
 
 mod catalogue;
 mod ci;
@@ -9,6 +9,7 @@ mod generate;
 mod promql;
 mod queries;
 mod shell;
+mod stack;
 mod test;
 mod verify_metrics;
 
@@ -27,6 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     Demo(demo::Demo),
+    Stack(stack::Stack),
     Test(test::Test),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
@@ -36,6 +38,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Task::Demo(demo) => demo.run(),
+        Task::Stack(stack) => stack.run(),
         Task::Test(test) => test.run(),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),

@@ -289,6 +289,16 @@ pub(crate) fn families_in<'a>(query: &'a str, catalogue: &Catalogue) -> BTreeSet
     words.filter_map(family).collect()
 }
 
+/// The rules whose recorded series a query names.
+pub(crate) fn recorded_in<'a>(query: &str, queries: &'a [Query]) -> Vec<&'a Query> {
+    let words: BTreeSet<&str> = query
+        .split(|c: char| !c.is_alphanumeric() && !"_:".contains(c))
+        .collect();
+    let is_named =
+        |query: &&Query| matches!(&query.role, Role::Record(name) if words.contains(name.as_str()));
+    queries.iter().filter(is_named).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

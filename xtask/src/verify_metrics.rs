@@ -1,5 +1,6 @@
 //! `cargo xtask verify-metrics`: that code, catalogue, guide, rules, dashboards and a live scrape agree.
 
+mod asked;
 mod declared;
 mod finding;
 mod live;
@@ -25,6 +26,9 @@ pub(crate) struct VerifyMetrics {
     /// Check what is served here, such as `http://127.0.0.1:9464/metrics`, instead of starting the desk.
     #[arg(long, value_name = "URL")]
     scrape: Option<String>,
+    /// Ask this Prometheus, such as `http://127.0.0.1:9090`, every query too; those that return nothing are told.
+    #[arg(long, value_name = "URL")]
+    prometheus: Option<String>,
     /// Write one JSON object for machines instead of lines for people.
     #[arg(long)]
     json: bool,
@@ -36,10 +40,11 @@ impl VerifyMetrics {
         let mut findings = declared::check(&catalogue);
         findings.extend(generated());
         let workspace = obs_tests::tools::workspace();
-        findings.extend(queries::check(
-            &everything()?,
-            &crate::queries::all(&workspace)?,
-        ));
+        let (everything, queries) = (everything()?, crate::queries::all(&workspace)?);
+        findings.extend(queries::check(&everything, &queries));
+        if let Some(prometheus) = &self.prometheus {
+            findings.extend(asked::check(prometheus, &everything, &catalogue, &queries)?);
+        }
         let (url, text) = match &self.scrape {
             Some(url) => (url.clone(), scrape(url)?),
             None => scrape_desk()?,

@@ -54,6 +54,10 @@ pub(super) enum Fault {
     OneBucket,
     /// A query that asks for what there is not.
     Query,
+    /// A query that returns nothing.
+    Empty,
+    /// A query that returns nothing, for a known reason.
+    RightlyEmpty,
     /// A family that no panel and no rule uses.
     Unused,
     /// Series were folded into `other`.
@@ -65,7 +69,10 @@ pub(super) enum Fault {
 impl Fault {
     /// Whether it is worth a word but no reason to fail: it says something of the data, and the code may be right.
     fn is_warning(self) -> bool {
-        matches!(self, Self::OneBucket | Self::Folded | Self::Rejected)
+        matches!(
+            self,
+            Self::OneBucket | Self::Folded | Self::Rejected | Self::RightlyEmpty
+        )
     }
 }
 

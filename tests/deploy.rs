@@ -1,0 +1,312 @@
+//! What is under `deploy/`, in the hands of the programs it is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use obs_tests::{Desk, Manner, Stack, python_says, tools};
+use serde::Deserialize;
+
+/// How long an alert may take from the cause to the receiver, with a stack in a hurry.
+const ALERTED: Duration = Duration::from_mins(1);
+
+#[derive(Deserialize)]
+struct RuleFile {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    alert: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct TestFile {
+    tests: Vec<RuleTest>,
+}
+
+#[derive(Deserialize)]
+struct RuleTest {
+    input_series: Vec<serde_json::Value>,
+    alert_rule_test: Vec<AlertTest>,
+}
+
+#[derive(Deserialize)]
+struct AlertTest {
+    alertname: String,
+    exp_alerts: Vec<serde_json::Value>,
+}
+
+fn deploy(path: &str) -> PathBuf {
+    tools::workspace().join("deploy").join(path)
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(deploy(folder)).unwrap();
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} is empty");
+    files
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
+    let text = fs::read_to_string(path).unwrap();
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn alerts() -> Vec<(String, Rule)> {
+    let rules = files("prometheus/rules")
+        .into_iter()
+        .flat_map(|path| read::<RuleFile>(&path).groups)
+        .flat_map(|group| group.rules);
+    rules
+        .filter_map(|mut rule| Some((rule.alert.take()?, rule)))
+        .collect()
+}
+
+/// Runs a program to its success.
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&said)
+    );
+}
+
+#[test]
+fn prometheus_and_alertmanager_take_their_configuration() {
+    succeeds(
+        Command::new(tools::promtool().unwrap())
+            .args(["check", "config"])
+            .arg(deploy("prometheus/prometheus.yml")),
+    );
+    succeeds(
+        Command::new(tools::promtool().unwrap())
+            .args(["check", "rules"])
+            .args(files("prometheus/rules")),
+    );
+    succeeds(
+        Command::new(tools::amtool().unwrap())
+            .arg("check-config")
+            .arg(deploy("alertmanager/alertmanager.yml")),
+    );
+}
+
+/// Side by side: some go through days of minutes.
+#[test]
+fn the_tests_of_the_rules_pass() {
+    std::thread::scope(|scope| {
+        for file in files("prometheus/tests") {
+            scope.spawn(move || {
+                succeeds(
+                    Command::new(tools::promtool().unwrap())
+                        .args(["test", "rules"])
+                        .arg(file),
+                );
+            });
+        }
+    });
+}
+
+#[test]
+fn every_alert_is_tested_both_ways() {
+    let tests: Vec<RuleTest> = files("prometheus/tests")
+        .iter()
+        .flat_map(|path| read::<TestFile>(path).tests)
+        .collect();
+    let names = |fires: bool| -> BTreeSet<&str> {
+        let series = tests.iter().filter(|test| !test.input_series.is_empty());
+        // A test that fires elsewhere does not show what keeps quiet for good.
+        let alike = series.filter(|test| {
+            test.alert_rule_test
+                .iter()
+                .any(|case| !case.exp_alerts.is_empty())
+                == fires
+        });
+        alike
+            .flat_map(|test| &test.alert_rule_test)
+            .map(|case| case.alertname.as_str())
+            .collect()
+    };
+    let alerts = alerts();
+    let all: BTreeSet<&str> = alerts.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(all.len(), alerts.len(), "a name is used twice");
+    assert!(all.len() >= 30);
+    assert_eq!(names(true), all, "alerts with a case that makes them fire");
+    assert_eq!(
+        names(false),
+        all,
+        "alerts with a case that keeps them quiet"
+    );
+}
+
+#[test]
+fn every_alert_says_what_it_is_and_what_to_do() {
+    let runbooks = fs::read_to_string(tools::workspace().join("docs/ALERTS.md")).unwrap();
+    let sections: BTreeSet<&str> = runbooks
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let mut known = BTreeSet::new();
+    for (name, rule) in alerts() {
+        let severity = rule.labels.get("severity").map(String::as_str);
+        assert!(
+            matches!(severity, Some("critical" | "warning")),
+            "{name}: {severity:?}"
+        );
+        for text in ["summary", "description"] {
+            assert!(
+                rule.annotations
+                    .get(text)
+                    .is_some_and(|text| text.len() > 10),
+                "{name} has no {text}"
+            );
+        }
+        let link = format!("docs/ALERTS.md#{}", name.to_lowercase());
+        assert_eq!(rule.annotations.get("runbook_url"), Some(&link), "{name}");
+        assert!(sections.contains(name.as_str()), "{name} has no runbook");
+        known.insert(name);
+    }
+    for section in sections {
+        assert!(
+            known.contains(section),
+            "the runbook of {section} is of no alert"
+        );
+    }
+}
+
+/// Fields that the schema leaves to the data source or writes itself, and that Grafana reads.
+const OUTSIDE_THE_SCHEMA: [&str; 6] = [
+    ".templating.list[].definition",
+    ".annotations.list[].expr",
+    ".annotations.list[].step",
+    ".annotations.list[].textFormat",
+    ".annotations.list[].titleFormat",
+    ".annotations.list[].useValueForTime",
+];
+
+#[test]
+fn dashboards_are_what_grafanas_schema_knows() {
+    let mut uids = BTreeSet::new();
+    let dashboards = files("grafana/dashboards");
+    assert_eq!(dashboards.len(), 8);
+    for path in dashboards {
+        let text = fs::read_to_string(&path).unwrap();
+        let lost = python_says(include_str!("harness/dashboards.py"), &text).unwrap();
+        let lost = lost.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let unknown: Vec<_> = lost
+            .lines()
+            .filter(|field| !OUTSIDE_THE_SCHEMA.contains(field))
+            .collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+
+        // Neither an input that is asked for nor a data source that is only there.
+        assert!(!text.contains("__inputs") && !text.contains("DS_PROMETHEUS"));
+        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(uids.insert(dashboard["uid"].as_str().unwrap().to_owned()));
+        let sources = dashboard["panels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|panel| panel["datasource"]["uid"].as_str());
+        assert!(sources.into_iter().all(|uid| uid == "${datasource}"));
+    }
+}
+
+/// A field that no schema has is told: the check can fail.
+#[test]
+fn a_field_that_grafana_does_not_know_is_found() {
+    let dashboard = r#"{"title": "a", "panels": [{"type": "stat", "title": "b", "titel": "c"}]}"#;
+    let lost = python_says(include_str!("harness/dashboards.py"), dashboard).unwrap();
+    assert_eq!(lost.unwrap(), ".panels[].titel");
+}
+
+#[test]
+fn the_compose_file_is_what_its_specification_knows() {
+    let script = include_str!("harness/compose.py");
+    let text = fs::read_to_string(deploy("docker-compose.yml")).unwrap();
+    python_says(script, &text)
+        .unwrap()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let wrong = text.replace("healthcheck:", "healthchek:");
+    assert!(python_says(script, &wrong).unwrap().is_err());
+}
+
+#[test]
+fn containers_are_pinned_confined_and_on_loopback_only() {
+    let compose: serde_json::Value = read(&deploy("docker-compose.yml"));
+    let template = fs::read_to_string(deploy("env.template")).unwrap();
+    for (name, service) in compose["services"].as_object().unwrap() {
+        if let Some(image) = service["image"].as_str() {
+            let version = image.rsplit_once(':').map(|(_, version)| version);
+            assert!(
+                version.is_some_and(
+                    |version| version.starts_with(|c: char| c.is_ascii_digit() || c == 'v')
+                ),
+                "{name}: {image}"
+            );
+        }
+        assert!(
+            service["healthcheck"]["test"].is_array(),
+            "{name} has no health check"
+        );
+        assert_ne!(
+            service["user"].as_str().unwrap_or_default(),
+            "",
+            "{name} may run as root"
+        );
+        assert_eq!(service["read_only"], true, "{name}");
+        for port in service["ports"].as_array().into_iter().flatten() {
+            assert!(
+                port.as_str().unwrap().starts_with("127.0.0.1:"),
+                "{name}: {port}"
+            );
+        }
+    }
+    // What is secret has no value that works; the start fails until somebody chooses one.
+    for line in template.lines().filter(|line| line.contains("PASSWORD")) {
+        assert!(line.ends_with('=') || line.starts_with('#'), "{line}");
+    }
+    let text = fs::read_to_string(deploy("docker-compose.yml")).unwrap();
+    for secret in ["POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "REDIS_PASSWORD"] {
+        assert!(
+            text.contains(&format!("${{{secret}:?")),
+            "{secret} may be empty"
+        );
+        assert!(template.contains(&format!("{secret}=")), "{secret}");
+    }
+}
+
+#[test]
+fn an_alert_arrives_when_the_desk_is_gone() {
+    let desk = Desk::replayed().unwrap();
+    let stack = Stack::start(desk.address(), Manner::Hurried).unwrap();
+    stack
+        .wait_for(ALERTED, r#"up{service="trading-desk"} == 1"#)
+        .unwrap();
+
+    desk.stop().unwrap();
+    let notification = stack.receiver().next(ALERTED).expect("nobody was alerted");
+    assert_eq!(notification.path, "/pager");
+    assert_eq!(notification.body["status"], "firing");
+    let alert = &notification.body["alerts"][0];
+    assert_eq!(alert["labels"]["alertname"], "ServiceDown");
+    assert_eq!(alert["annotations"]["summary"], "trading-desk is down");
+    assert_eq!(
+        alert["annotations"]["runbook_url"],
+        "docs/ALERTS.md#servicedown"
+    );
+}

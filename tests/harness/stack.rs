@@ -1,0 +1,181 @@
+//! Prometheus and Alertmanager as they are deployed, on this machine.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Error, Process, Receiver, ask, scrape, tools};
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(30);
+/// How often it is asked whether it has.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A Prometheus and an Alertmanager with the files of `deploy/`, watching a desk. Dropped, they are killed.
+#[derive(Debug)]
+pub struct Stack {
+    // Stopped in this order, before their folder goes.
+    _prometheus: Process,
+    _alertmanager: Process,
+    receiver: Receiver,
+    prometheus_url: String,
+    alertmanager_url: String,
+    _folder: TempDir,
+}
+
+/// Where the parts of a stack listen, and how patient they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// On the ports they are known for, as patient as deployed.
+    AsDeployed,
+    /// On free ports, scraping every second, and alerting after a second where it would be a minute: for tests.
+    Hurried,
+}
+
+impl Stack {
+    /// Starts both, watching the desk that serves its metrics at `desk`, such as `127.0.0.1:9464`.
+    pub fn start(desk: &str, manner: Manner) -> Result<Self, Error> {
+        let port = |usual: u16| match manner {
+            Manner::AsDeployed => Ok(usual),
+            Manner::Hurried => free_port(),
+        };
+        let prometheus = format!("127.0.0.1:{}", port(9090)?);
+        let alertmanager = format!("127.0.0.1:{}", port(9093)?);
+        let receiver = Receiver::listen(&match manner {
+            Manner::AsDeployed => "127.0.0.1:9095".to_owned(),
+            Manner::Hurried => "127.0.0.1:0".to_owned(),
+        })?;
+        let folder = tempfile::tempdir().map_err(Error::system("make a folder for the stack"))?;
+        let mut changes = vec![
+            ("desk:9464", desk.to_owned()),
+            ("alertmanager:9093", alertmanager.clone()),
+            ("localhost:9090", prometheus.clone()),
+            ("127.0.0.1:9095", receiver.address().to_string()),
+        ];
+        if manner == Manner::Hurried {
+            changes.extend(
+                [
+                    ("interval: 15s", "interval: 1s"),
+                    ("timeout: 10s", "timeout: 1s"),
+                    ("for: 1m", "for: 1s"),
+                ]
+                .map(|(from, to)| (from, to.to_owned())),
+            );
+        }
+        copy(
+            &tools::workspace().join("deploy/prometheus"),
+            &folder.path().join("prometheus"),
+            &changes,
+        )?;
+        copy(
+            &tools::workspace().join("deploy/alertmanager"),
+            &folder.path().join("alertmanager"),
+            &changes,
+        )?;
+
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let alertmanager_process = Process::start(Command::new(tools::alertmanager()?).args([
+            format!("--config.file={}", file("alertmanager/alertmanager.yml")),
+            format!("--storage.path={}", file("alertmanager-data")),
+            format!("--web.listen-address={alertmanager}"),
+            // One of its kind: nobody to gossip with.
+            "--cluster.listen-address=".to_owned(),
+            "--log.level=error".to_owned(),
+        ]))?;
+        let prometheus_process = Process::start(Command::new(tools::prometheus()?).args([
+            format!("--config.file={}", file("prometheus/prometheus.yml")),
+            format!("--storage.tsdb.path={}", file("prometheus-data")),
+            format!("--web.listen-address={prometheus}"),
+            "--log.level=error".to_owned(),
+        ]))?;
+        let stack = Self {
+            _prometheus: prometheus_process,
+            _alertmanager: alertmanager_process,
+            receiver,
+            prometheus_url: format!("http://{prometheus}"),
+            alertmanager_url: format!("http://{alertmanager}"),
+            _folder: folder,
+        };
+        stack.wait_until(START, "Prometheus and Alertmanager are ready", || {
+            let ready = |url: &str| scrape(&format!("{url}/-/ready")).is_ok();
+            ready(&stack.prometheus_url) && ready(&stack.alertmanager_url)
+        })?;
+        Ok(stack)
+    }
+
+    /// The URL of Prometheus.
+    #[must_use]
+    pub fn prometheus(&self) -> &str {
+        &self.prometheus_url
+    }
+
+    /// The URL of Alertmanager.
+    #[must_use]
+    pub fn alertmanager(&self) -> &str {
+        &self.alertmanager_url
+    }
+
+    /// Who is alerted.
+    #[must_use]
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Waits until a query returns something.
+    pub fn wait_for(&self, timeout: Duration, query: &str) -> Result<(), Error> {
+        self.wait_until(timeout, query, || {
+            ask(&self.prometheus_url, query).is_ok_and(|answer| !answer.is_empty())
+        })
+    }
+
+    fn wait_until(
+        &self,
+        timeout: Duration,
+        what: &str,
+        is_so: impl Fn() -> bool,
+    ) -> Result<(), Error> {
+        let end = Instant::now() + timeout;
+        while !is_so() {
+            if Instant::now() > end {
+                return Err(Error::Scrape {
+                    url: self.prometheus_url.clone(),
+                    reason: format!("waited {timeout:?} in vain for `{what}`"),
+                });
+            }
+            // There is no event to wait for in another program.
+            sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+fn free_port() -> Result<u16, Error> {
+    let find = || Error::system("find a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(find())?;
+    Ok(listener.local_addr().map_err(find())?.port())
+}
+
+/// Copies a folder of text files, with some words changed in all of them.
+fn copy(from: &Path, to: &Path, changes: &[(&str, String)]) -> Result<(), Error> {
+    let failed = |path: &Path| Error::system(format!("copy {}", path.display()));
+    fs::create_dir_all(to).map_err(failed(to))?;
+    for entry in from.read_dir().map_err(failed(from))? {
+        let path = entry.map_err(failed(from))?.path();
+        let copy_of = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &copy_of, changes)?;
+            continue;
+        }
+        let mut text = fs::read_to_string(&path).map_err(failed(&path))?;
+        for (word, other) in changes {
+            text = text.replace(word, other);
+        }
+        fs::write(&copy_of, text).map_err(failed(&copy_of))?;
+    }
+    Ok(())
+}
