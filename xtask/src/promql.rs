@@ -3,7 +3,7 @@
 //! A query that names a metric or label that does not exist is not an error to Prometheus: it returns nothing, and the
 //! panel stays empty and the alert silent for ever. Here it is an error, with its place and the nearest name.
 //!
-//! [`Vocabulary`] knows the series there are, [`check`] what an expression over them yields: which labels, measured in
+//! [`Vocabulary`] knows the series there are, [`check()`] what an expression over them yields: which labels, measured in
 //! what, and whether it still counts up.
 
 mod binary;

@@ -54,7 +54,7 @@ impl Backend {
         };
         let kept = backend.clone();
         let upkeep = Arc::new(Upkeep::start(config.upkeep_interval, move || {
-            kept.upkeep()
+            kept.upkeep();
         })?);
         let recording = Recording {
             inner,
