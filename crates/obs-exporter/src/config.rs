@@ -2,12 +2,16 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use obs_core::MAX_VALUE_BYTES;
 
-use crate::ExporterError;
+use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS};
+use crate::{ExporterError, Secret};
 
 /// The settings of an exporter.
 ///
@@ -22,6 +26,14 @@ use crate::ExporterError;
 /// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
+/// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
+/// | `OBS_BASIC_AUTH`, `OBS_BASIC_AUTH_FILE` | [`basic_auth`](Self::basic_auth) | nobody is asked |
+/// | `OBS_ALLOW_FROM` | [`allow_from`](Self::allow_from) | from anywhere |
+/// | `OBS_ALLOW_PUBLIC` | [`allow_public`](Self::allow_public) | `false` |
+/// | `OBS_TLS_CERT`, `OBS_TLS_KEY` | [`tls_cert`](Self::tls_cert), [`tls_key`](Self::tls_key) | no TLS |
+/// | `OBS_TLS_CLIENT_CA` | [`tls_client_ca`](Self::tls_client_ca) | clients need no certificate |
+/// | `OBS_MAX_SCRAPES` | [`max_scrapes`](Self::max_scrapes) | 8 |
+/// | `OBS_MAX_CONNECTIONS` | [`max_connections`](Self::max_connections) | 64 |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The address [`serve`](crate::Exporter::serve) listens on. Port 0 takes any free port.
@@ -44,6 +56,28 @@ pub struct Config {
     pub recorder_slots: Option<usize>,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,
+    /// The token that `Authorization: Bearer …` has to bring: 1 to 4096 visible ASCII characters. Where
+    /// [`basic_auth`](Self::basic_auth) is set too, either will do.
+    pub bearer_token: Option<Secret>,
+    /// `user:password`, as `Authorization: Basic …` has to bring it: 3 to 4096 bytes, neither half empty.
+    pub basic_auth: Option<Secret>,
+    /// The networks from which metrics may be read; from anywhere when empty. It is held against the address that the
+    /// connection comes from, never against a header.
+    pub allow_from: Vec<IpNet>,
+    /// Lets [`serve`](crate::Exporter::serve) listen where other machines reach it although nobody is asked who they are.
+    pub allow_public: bool,
+    /// The server's chain of certificates, in PEM. Needs [`tls_key`](Self::tls_key), and the feature `tls`.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the first certificate, in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// The certificates, in PEM, one of which has to have signed the client's. A client without one does not get as far as
+    /// asking, not even for `/healthz`.
+    pub tls_client_ca: Option<PathBuf>,
+    /// How many scrapes are rendered, waited for or sent at once. One more is answered 503, to be tried again in a second.
+    pub max_scrapes: usize,
+    /// How many connections the server keeps. One more takes the place of that which has been silent longest, of those
+    /// first that never asked for anything.
+    pub max_connections: usize,
 }
 
 /// Which recorder keeps what comes through the facade.
@@ -109,6 +143,15 @@ impl Default for Config {
             recorder: RecorderKind::default(),
             recorder_slots: None,
             git_commit: None,
+            bearer_token: None,
+            basic_auth: None,
+            allow_from: Vec::new(),
+            allow_public: false,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            max_scrapes: 8,
+            max_connections: 64,
         }
     }
 }
@@ -178,22 +221,50 @@ impl Config {
                 return refuse(setting, value.clone(), TEXT);
             }
         }
+        for (setting, value, range, accepts) in [
+            (
+                "Config::max_scrapes",
+                self.max_scrapes,
+                MAX_SCRAPES,
+                MAX_SCRAPES_TEXT,
+            ),
+            (
+                "Config::max_connections",
+                self.max_connections,
+                MAX_CONNECTIONS,
+                MAX_CONNECTIONS_TEXT,
+            ),
+        ] {
+            if !range.contains(&value) {
+                return refuse(setting, value.to_string(), accepts);
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a client has to show who it is.
+    pub(crate) fn authenticates(&self) -> bool {
+        self.bearer_token.is_some() || self.basic_auth.is_some() || self.tls_client_ca.is_some()
     }
 
     fn set(&mut self, name: &str, value: &OsStr) -> Result<(), ExporterError> {
         let Some(variable) = VARIABLES.iter().find(|variable| variable.name == name) else {
             return Err(ExporterError::UnknownVariable {
                 name: name.to_owned(),
-                value: value.to_string_lossy().into_owned(),
                 nearest: nearest(name),
             });
         };
         let taken = value.to_str().and_then(|text| (variable.set)(self, text));
-        taken.ok_or_else(|| ExporterError::InvalidSetting {
-            setting: variable.name,
-            value: value.to_string_lossy().into_owned(),
-            accepts: variable.accepts,
+        taken.ok_or_else(|| match variable.name {
+            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" => ExporterError::Secret {
+                origin: variable.name.to_owned(),
+                accepts: variable.accepts,
+            },
+            setting => ExporterError::InvalidSetting {
+                setting,
+                value: value.to_string_lossy().into_owned(),
+                accepts: variable.accepts,
+            },
         })
     }
 }
@@ -214,10 +285,16 @@ struct Variable {
 const TEXT: &str = "1 to 256 bytes of UTF-8 text";
 const SLOTS: &str = "a number of threads from 0 to 1024";
 const TIME: &str = "a number of seconds from 0.001 to 86400, such as 60";
-const TIME_RANGE: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_hours(24);
+const TIME_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+const MAX_SCRAPES: RangeInclusive<usize> = 1..=1000;
+const MAX_SCRAPES_TEXT: &str = "a number of scrapes from 1 to 1000";
+const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=10_000;
+const MAX_CONNECTIONS_TEXT: &str = "a number of connections from 1 to 10000";
+const SECRET_FILE: &str =
+    "the path of a file, and only where the variable without `_FILE` is unset";
+const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 9] = [
+const VARIABLES: [Variable; 20] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -263,6 +340,69 @@ const VARIABLES: [Variable; 9] = [
         accepts: TEXT,
         set: |config, text| label_value(text).map(|text| config.git_commit = Some(text)),
     },
+    Variable {
+        name: "OBS_BEARER_TOKEN",
+        accepts: BEARER_ACCEPTS,
+        set: |config, text| {
+            let secret = BEARER.is_acceptable(text).then(|| Secret::new(text))?;
+            set_once(&mut config.bearer_token, secret)
+        },
+    },
+    Variable {
+        name: "OBS_BEARER_TOKEN_FILE",
+        accepts: SECRET_FILE,
+        set: |config, text| set_once(&mut config.bearer_token, Secret::file(path(text)?)),
+    },
+    Variable {
+        name: "OBS_BASIC_AUTH",
+        accepts: BASIC_ACCEPTS,
+        set: |config, text| {
+            let secret = BASIC.is_acceptable(text).then(|| Secret::new(text))?;
+            set_once(&mut config.basic_auth, secret)
+        },
+    },
+    Variable {
+        name: "OBS_BASIC_AUTH_FILE",
+        accepts: SECRET_FILE,
+        set: |config, text| set_once(&mut config.basic_auth, Secret::file(path(text)?)),
+    },
+    Variable {
+        name: "OBS_ALLOW_FROM",
+        accepts: "networks or addresses between commas, such as 10.0.0.0/8, ::1",
+        set: |config, text| networks(text).map(|networks| config.allow_from = networks),
+    },
+    Variable {
+        name: "OBS_ALLOW_PUBLIC",
+        accepts: "`true` or `false`",
+        set: |config, text| text.parse().map(|allow| config.allow_public = allow).ok(),
+    },
+    Variable {
+        name: "OBS_TLS_CERT",
+        accepts: PEM_FILE,
+        set: |config, text| path(text).map(|path| config.tls_cert = Some(path)),
+    },
+    Variable {
+        name: "OBS_TLS_KEY",
+        accepts: PEM_FILE,
+        set: |config, text| path(text).map(|path| config.tls_key = Some(path)),
+    },
+    Variable {
+        name: "OBS_TLS_CLIENT_CA",
+        accepts: PEM_FILE,
+        set: |config, text| path(text).map(|path| config.tls_client_ca = Some(path)),
+    },
+    Variable {
+        name: "OBS_MAX_SCRAPES",
+        accepts: MAX_SCRAPES_TEXT,
+        set: |config, text| number(text, &MAX_SCRAPES).map(|most| config.max_scrapes = most),
+    },
+    Variable {
+        name: "OBS_MAX_CONNECTIONS",
+        accepts: MAX_CONNECTIONS_TEXT,
+        set: |config, text| {
+            number(text, &MAX_CONNECTIONS).map(|most| config.max_connections = most)
+        },
+    },
 ];
 
 fn is_label_value(text: &str) -> bool {
@@ -286,7 +426,30 @@ fn recorder(text: &str) -> Option<RecorderKind> {
 }
 
 fn slots(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|slots| *slots <= 1024)
+    number(text, &(0..=1024))
+}
+
+fn number(text: &str, range: &RangeInclusive<usize>) -> Option<usize> {
+    text.parse().ok().filter(|number| range.contains(number))
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+/// A credential given both ways may be two credentials; which of them counts is not ours to guess.
+fn set_once(to: &mut Option<Secret>, secret: Secret) -> Option<()> {
+    to.is_none().then(|| *to = Some(secret))
+}
+
+/// Networks, or single addresses, between commas.
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let one = |text: &str| {
+        let text = text.trim();
+        let address = |_| text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(address).ok()
+    };
+    text.split(',').map(one).collect()
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -319,6 +482,15 @@ mod tests {
             ("OBS_RECORDER", "stock"),
             ("OBS_RECORDER_SLOTS", "4"),
             ("OBS_GIT_COMMIT", "0123abc"),
+            ("OBS_BEARER_TOKEN", "correct-horse"),
+            ("OBS_BASIC_AUTH_FILE", "/run/secrets/basic"),
+            ("OBS_ALLOW_FROM", "10.0.0.0/8, ::1,192.0.2.7"),
+            ("OBS_ALLOW_PUBLIC", "true"),
+            ("OBS_TLS_CERT", "/tls/cert.pem"),
+            ("OBS_TLS_KEY", "/tls/key.pem"),
+            ("OBS_TLS_CLIENT_CA", "/tls/ca.pem"),
+            ("OBS_MAX_SCRAPES", "2"),
+            ("OBS_MAX_CONNECTIONS", "20"),
             ("HOME", "/root"),
             ("OBSERVER", "not ours"),
         ]);
@@ -332,6 +504,19 @@ mod tests {
             recorder: RecorderKind::Stock,
             recorder_slots: Some(4),
             git_commit: Some("0123abc".into()),
+            bearer_token: Some(Secret::new("correct-horse")),
+            basic_auth: Some(Secret::file("/run/secrets/basic")),
+            allow_from: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "::1/128".parse().unwrap(),
+                "192.0.2.7/32".parse().unwrap(),
+            ],
+            allow_public: true,
+            tls_cert: Some("/tls/cert.pem".into()),
+            tls_key: Some("/tls/key.pem".into()),
+            tls_client_ca: Some("/tls/ca.pem".into()),
+            max_scrapes: 2,
+            max_connections: 20,
         };
         assert_eq!(config.unwrap(), expected);
         assert_eq!(Config::from_vars([("", ""); 0]).unwrap(), Config::default());
@@ -386,19 +571,64 @@ mod tests {
             (
                 "OBS_LISTENS",
                 "a",
-                "unknown variable OBS_LISTENS, set to `a`; did you mean OBS_LISTEN? known are OBS_LISTEN, OBS_SERVICE",
+                "unknown variable OBS_LISTENS; did you mean OBS_LISTEN? known are OBS_LISTEN, OBS_SERVICE",
             ),
             ("OBS_ENVIROMENT", "a", "did you mean OBS_ENVIRONMENT?"),
-            ("OBS_", "a", "unknown variable OBS_, set to `a`; known are"),
+            ("OBS_", "a", "unknown variable OBS_; known are"),
             (
                 "OBS_SOMETHING_ELSE",
                 "a",
-                "set to `a`; known are OBS_LISTEN",
+                "unknown variable OBS_SOMETHING_ELSE; known are OBS_LISTEN",
             ),
+            (
+                "OBS_ALLOW_FROM",
+                "10.0.0.0/33",
+                "OBS_ALLOW_FROM is `10.0.0.0/33`; it takes networks or addresses",
+            ),
+            ("OBS_ALLOW_FROM", "10.0.0.1,", "is `10.0.0.1,`; it takes"),
+            ("OBS_ALLOW_PUBLIC", "yes", "is `yes`; it takes `true` or"),
+            ("OBS_TLS_CERT", "", "it takes the path of a PEM file"),
+            ("OBS_MAX_SCRAPES", "0", "scrapes from 1 to 1000"),
+            ("OBS_MAX_CONNECTIONS", "10001", "from 1 to 10000"),
         ];
         for (name, value, expected) in cases {
             let error = Config::from_vars([(name, value)]).unwrap_err().to_string();
             assert!(error.contains(expected), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_show_a_credential() {
+        let cases: [(&[(&str, &str)], &str); 6] = [
+            (
+                &[("OBS_BEARER_TOKEN", "")],
+                "OBS_BEARER_TOKEN is empty or not acceptable",
+            ),
+            (
+                &[("OBS_BEARER_TOKEN", "hush hush")],
+                "it takes 1 to 4096 visible ASCII",
+            ),
+            (
+                &[("OBS_BASIC_AUTH", "hush")],
+                "it takes `user:password`, of 3 to 4096 bytes",
+            ),
+            (&[("OBS_BASIC_AUTH", "hush:")], "neither half empty"),
+            (
+                &[("OBS_BEARER_TOKN", "hush")],
+                "did you mean OBS_BEARER_TOKEN?",
+            ),
+            (
+                &[
+                    ("OBS_BEARER_TOKEN_FILE", "/token"),
+                    ("OBS_BEARER_TOKEN", "hush"),
+                ],
+                "and only where the variable with `_FILE` is unset",
+            ),
+        ];
+        for (vars, expected) in cases {
+            let error = Config::from_vars(vars.iter().copied()).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
         }
     }
 
@@ -430,11 +660,22 @@ mod tests {
                 service: Some(String::new()),
                 ..Config::default()
             },
+            Config {
+                max_scrapes: 0,
+                ..Config::default()
+            },
+            Config {
+                max_connections: 0,
+                ..Config::default()
+            },
         ];
-        for (config, setting) in wrong
-            .iter()
-            .zip(["quantile_window", "upkeep_interval", "service"])
-        {
+        for (config, setting) in wrong.iter().zip([
+            "quantile_window",
+            "upkeep_interval",
+            "service",
+            "max_scrapes",
+            "max_connections",
+        ]) {
             let error = config.check().unwrap_err().to_string();
             assert!(
                 error.starts_with(&format!("Config::{setting} is `")),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use obs_core::{AlreadyInstalled, CatalogueError};
 use obs_recorder::EngineError;
@@ -13,12 +14,12 @@ use crate::config::variables;
 #[non_exhaustive]
 pub enum ExporterError {
     /// The environment holds an `OBS_…` variable that nothing reads: most likely a slip of the pen.
-    #[error("unknown variable {name}, set to `{value}`; {}known are {}", suggestion(*.nearest), variables())]
+    ///
+    /// What it holds is not kept: it may be a credential under a name that was misspelt.
+    #[error("unknown variable {name}; {}known are {}", suggestion(*.nearest), variables())]
     UnknownVariable {
         /// Its name.
         name: String,
-        /// What it holds.
-        value: String,
         /// The known variable whose name is nearest, if one is near.
         nearest: Option<&'static str>,
     },
@@ -64,6 +65,63 @@ pub enum ExporterError {
         address: SocketAddr,
         /// Why not.
         source: io::Error,
+    },
+    /// Other machines would reach the server, and nobody would be asked who they are.
+    #[error(
+        "OBS_LISTEN is {address}, where others can read what this program earns without saying who they are; \
+        set OBS_BEARER_TOKEN_FILE, OBS_BASIC_AUTH_FILE or OBS_TLS_CLIENT_CA, or OBS_ALLOW_PUBLIC=true if that is meant"
+    )]
+    Public {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A credential is not one. What it holds is not shown.
+    #[error("{origin} is empty or not acceptable; it takes {accepts}")]
+    Secret {
+        /// The setting, or the file and the setting that names it.
+        origin: String,
+        /// What it takes.
+        accepts: &'static str,
+    },
+    /// The file of a credential cannot be read.
+    #[error("cannot read {}, which {setting} names: {}; correct the path or the rights", .path.display(), .source.kind())]
+    SecretFile {
+        /// The environment variable.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file of certificates or a private key cannot be used.
+    #[error("cannot use {}, which {setting} names: {problem}; it takes {accepts}", .path.display())]
+    Tls {
+        /// The environment variable.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What it takes.
+        accepts: &'static str,
+    },
+    /// A setting has no effect alone.
+    #[error("{setting} is set without {needs}; set both or neither")]
+    Incomplete {
+        /// The environment variable that is set.
+        setting: &'static str,
+        /// The one that is not.
+        needs: &'static str,
+    },
+    /// A setting is for what was not compiled in.
+    #[error(
+        "{setting} needs the feature `{feature}`; enable it where the program declares obs-exporter"
+    )]
+    FeatureMissing {
+        /// The environment variable.
+        setting: &'static str,
+        /// The feature.
+        feature: &'static str,
     },
 }
 

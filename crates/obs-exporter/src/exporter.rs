@@ -9,10 +9,12 @@ use axum::Router;
 use metrics::Recorder;
 use obs_core::Catalogue;
 use obs_recorder::{Engine, Format};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::access::Access;
 use crate::backend::Backend;
 use crate::own::{self, Own};
+use crate::refusals::Refusals;
 use crate::upkeep::Upkeep;
 use crate::{AppInfo, Config, ExporterError, Mode, Server, server};
 
@@ -32,6 +34,10 @@ struct Inner {
     text: Mutex<String>,
     /// Where requests wait for their turn without holding a thread.
     turn: Arc<Semaphore>,
+    /// As many places as there may be scrapes under way, those that are being sent among them.
+    places: Arc<Semaphore>,
+    access: Access,
+    refusals: Arc<Refusals>,
     _upkeep: Arc<Upkeep>,
 }
 
@@ -64,8 +70,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the process has a recorder already, when a setting is out of range, when two families share a name, or when
-    /// no thread can be started.
+    /// When the process has a recorder already, when a setting is out of range or the file of a credential cannot be used,
+    /// when two families share a name, or when no thread can be started.
     pub fn install(self) -> Result<Exporter, ExporterError> {
         let (recorder, exporter) = self.build()?;
         obs_core::install(recorder)?;
@@ -81,14 +87,19 @@ impl Builder {
     /// Those of [`install`](Self::install), but for a recorder that is installed already.
     pub fn build(self) -> Result<(impl Recorder + Send + Sync + 'static, Exporter), ExporterError> {
         self.config.check()?;
+        let access = Access::new(&self.config)?;
         let own = own::catalogue()?;
         let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
 
         let global_labels = global_labels(&self.app, &self.config);
         let (recorder, backend, upkeep) = Backend::build(&self.config, &catalogue, &global_labels)?;
 
-        let own = || Own::new(&self.app, self.config.git_commit.as_deref());
-        let own = metrics::with_local_recorder(&recorder, own);
+        let handles = || {
+            let own = Own::new(&self.app, self.config.git_commit.as_deref());
+            (own, Refusals::new())
+        };
+        let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
+        let places = Semaphore::new(self.config.max_scrapes);
         let exporter = Exporter(Arc::new(Inner {
             config: self.config,
             backend,
@@ -96,6 +107,9 @@ impl Builder {
             hooks: Mutex::default(),
             text: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
+            places: Arc::new(places),
+            access,
+            refusals: Arc::new(refusals),
             _upkeep: upkeep,
         }));
         Ok((recorder, exporter))
@@ -169,19 +183,45 @@ impl Exporter {
     }
 
     /// Serves `/metrics`, `/healthz` and an index of the two at the address of the configuration, until the server is shut
-    /// down or dropped.
+    /// down or dropped. [`Server`] says how long a client may take, [`Config`] how many there may be.
     ///
     /// # Errors
     ///
-    /// When the address cannot be had, such as one in use, and when there is no Tokio runtime.
+    /// When the address cannot be had, such as one in use; when others reach it and nobody is asked who they are; when a
+    /// certificate cannot be used; and when there is no Tokio runtime. That has to have its timer enabled, as
+    /// `#[tokio::main]` does.
     pub async fn serve(&self) -> Result<Server, ExporterError> {
         Server::start(self).await
     }
 
     /// The routes `/metrics` and `/healthz`, to mount in an application of your own:
     /// `app.merge(exporter.router())`, or under a prefix with `nest`.
+    ///
+    /// `/metrics` asks for the configured credentials and has the configured bound on scrapes. Where
+    /// [`allow_from`](Config::allow_from) is set, serve the application with `into_make_service_with_connect_info::<SocketAddr>()`:
+    /// who comes from an unknown address is refused. Where to listen, encryption and the bounds on connections are the
+    /// application's.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         server::routes(self)
+    }
+
+    /// Puts the question who is there, which `/metrics` asks, before every route that the router has so far. Refused ones are
+    /// counted with those of `/metrics`.
+    pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
+        server::protect(self, router)
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    pub(crate) fn refusals(&self) -> &Arc<Refusals> {
+        &self.0.refusals
+    }
+
+    /// A place among the scrapes under way; none when all are taken.
+    pub(crate) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.places).try_acquire_owned().ok()
     }
 
     /// Renders off the async workers, one request at a time, and passes the text to `then` there. `None` when the runtime

@@ -47,21 +47,38 @@
 //!
 //! Each shows the quantiles that its family declares, within half a percent of the true value, over a window that slides
 //! ([`Config::quantile_window`]). While the window is empty they are `NaN`.
+//!
+//! # Who may read it
+//!
+//! The server listens on loopback unless told otherwise, and elsewhere only where it asks who is there: for a bearer token, for
+//! a user and password, or for a client's certificate; [`Config`] has the settings. `/healthz` is for everybody. Who is turned
+//! away is counted in `obs_scrape_refused_total` and reported through `tracing`, without the credential and at most once a
+//! second for each reason. [`Exporter::router`] asks the same; [`Exporter::protect`] asks it before routes of your own.
+//!
+//! # Features
+//!
+//! - `tls`: HTTPS and clients' certificates.
 
+mod access;
 mod app;
 mod backend;
 mod config;
+mod connections;
 mod error;
 mod exporter;
 mod own;
+mod refusals;
 mod server;
 mod stock;
+mod tls;
 mod upkeep;
 
+pub use crate::access::Secret;
 pub use crate::app::AppInfo;
 pub use crate::config::{Config, Mode, RecorderKind};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};
 pub use crate::own::catalogue;
 pub use crate::server::Server;
+pub use ipnet::IpNet;
 pub use obs_recorder::{Engine, EngineError, Format, set_trace_id_source};

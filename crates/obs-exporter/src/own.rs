@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use metrics_process::collector;
-use obs_core::{Catalogue, CatalogueError, Gauge, TimeCounter, Unit};
+use obs_core::{By, Catalogue, CatalogueError, Counter, Gauge, TimeCounter, Unit};
 
 use crate::AppInfo;
 
@@ -22,6 +22,26 @@ obs_core::label! {
 obs_core::label! {
     /// The commit it was built from; `unknown` where nobody said.
     open GitCommit as "git_commit" up to 1
+}
+
+obs_core::label! {
+    /// Why somebody was not served metrics.
+    pub(crate) enum Refused as "reason" {
+        /// The request had no `Authorization`.
+        NoCredential = "no_credential",
+        /// Its credential is not the configured one.
+        WrongCredential = "wrong_credential",
+        /// It came from outside of the allowed networks.
+        Address = "address",
+        /// As many scrapes as may be were under way.
+        Busy = "busy",
+        /// As many connections as may be were open, and this one gave way.
+        Connections = "connections",
+        /// The TLS handshake failed, such as for want of a client's certificate.
+        Tls = "tls",
+        /// The client was too slow in asking or in reading the answer.
+        Slow = "slow",
+    }
 }
 
 obs_core::families! {
@@ -64,12 +84,21 @@ obs_core::families! {
     }
 }
 
+obs_core::families! {
+    /// Who was turned away.
+    pub(crate) struct EndpointMetrics {
+        /// Scrapes and connections that were refused or cut off.
+        pub(crate) refused: By<Refused, Counter> = "obs_scrape_refused_total",
+    }
+}
+
 /// The families of `obs-core` and of this crate. Every exporter has them in its catalogue already.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     let own = Catalogue::of(&[
         AppMetrics::FAMILIES,
         ProcessMetrics::FAMILIES,
         ScrapeMetrics::FAMILIES,
+        EndpointMetrics::FAMILIES,
     ]);
     Catalogue::join([obs_core::catalogue(), own])
 }

@@ -1,24 +1,34 @@
 //! The routes, and a server of their own.
 
-use std::future::IntoFuture;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http_body::{Frame, SizeHint};
 use obs_recorder::Format;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Sleep;
 
+use crate::connections::Connections;
+use crate::own::Refused;
+use crate::tls::Tls;
 use crate::{Exporter, ExporterError};
 
 /// A running server of [`Exporter::serve`]. Dropped, it stops listening; requests under way are still answered.
@@ -26,32 +36,47 @@ use crate::{Exporter, ExporterError};
 #[must_use = "the server stops when it is dropped"]
 pub struct Server {
     address: SocketAddr,
-    /// Dropped, it tells the task to stop.
-    running: Option<oneshot::Sender<()>>,
-    task: JoinHandle<std::io::Result<()>>,
+    /// Dropped, it tells the task and its connections to stop.
+    running: Option<watch::Sender<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
-    /// How long [`shutdown`](Self::shutdown) waits for requests under way, or for clients that connected and say nothing.
+    /// How long [`shutdown`](Self::shutdown) waits for requests under way. Connections on which nothing was asked yet are
+    /// closed at once.
     pub const GRACE: Duration = Duration::from_secs(10);
+    /// How long a client may take over a request: from connecting to the end of the first one's headers, a TLS handshake
+    /// included, and from the first byte of a later one.
+    pub const ASK: Duration = Duration::from_secs(10);
+    /// How long a connection is kept between requests.
+    pub const IDLE: Duration = Duration::from_secs(75);
+    /// How long a client may take nothing of what is sent.
+    pub const STALL: Duration = Duration::from_secs(15);
+    /// How long a client may take over a whole answer.
+    pub const SEND: Duration = Duration::from_secs(30);
+    /// How old a connection becomes. An answer under way is still sent.
+    pub const LIFETIME: Duration = Duration::from_mins(10);
 
     pub(crate) async fn start(exporter: &Exporter) -> Result<Self, ExporterError> {
         if Handle::try_current().is_err() {
             return Err(ExporterError::NoRuntime);
         }
-        let address = exporter.config().listen;
+        let config = exporter.config();
+        let tls = Tls::new(config)?;
+        let address = config.listen;
+        let is_private = address.ip().to_canonical().is_loopback();
+        if !is_private && !config.authenticates() && !config.allow_public {
+            return Err(ExporterError::Public { address });
+        }
         let refused = |source| ExporterError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let (running, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, site(exporter)).with_graceful_shutdown(async {
-            // The sender never sends; it is dropped.
-            let _ = stopped.await;
-        });
+        let (running, stopped) = watch::channel(());
+        let connections = Connections::new(exporter, site(exporter), tls);
         Ok(Self {
             address,
             running: Some(running),
-            task: tokio::spawn(serve.into_future()),
+            task: tokio::spawn(connections.serve(listener, stopped)),
         })
     }
 
@@ -61,26 +86,19 @@ impl Server {
         self.address
     }
 
-    /// Stops listening, and waits until the requests under way are answered, but no longer than [`GRACE`](Self::GRACE).
+    /// Stops listening, and waits until the requests under way are answered, but no longer than [`GRACE`](Self::GRACE). What
+    /// is not answered by then is cut off.
     pub async fn shutdown(mut self) {
         self.running = None;
-        // Whether the task ended well or the wait was long enough: nobody listens any more.
-        let _ = tokio::time::timeout(Self::GRACE, &mut self.task).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
+        // The task does not panic, and is cancelled with the runtime at most: nobody listens any more.
+        let _ = (&mut self.task).await;
     }
 }
 
 /// The routes that an application mounts.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(exporter: &Exporter) -> Router<S> {
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/healthz", get("ok\n"))
-        .with_state(exporter.clone())
+    let metrics = Router::new().route("/metrics", get(metrics));
+    open(protect(exporter, metrics.with_state(exporter.clone())))
 }
 
 /// The routes of the server of our own.
@@ -89,9 +107,38 @@ fn site(exporter: &Exporter) -> Router {
         StatusCode::NOT_FOUND,
         "not found; there are /metrics and /healthz\n",
     );
-    routes(exporter)
-        .route("/", get(Html(INDEX)))
-        .fallback(async move || not_found)
+    let metrics = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/", get(Html(INDEX)));
+    open(protect(exporter, metrics.with_state(exporter.clone()))).fallback(async move || not_found)
+}
+
+/// Adds the route that asks nobody who they are: it tells nothing but that the process answers.
+fn open<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.route("/healthz", get("ok\n"))
+}
+
+/// Puts the question of who is there before every route so far.
+pub(crate) fn protect<S: Clone + Send + Sync + 'static>(
+    exporter: &Exporter,
+    router: Router<S>,
+) -> Router<S> {
+    router.route_layer(from_fn_with_state(exporter.clone(), guard))
+}
+
+async fn guard(State(exporter): State<Exporter>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|ConnectInfo(peer)| *peer);
+    let checked = exporter
+        .access()
+        .check(peer.map(|peer| peer.ip()), request.headers());
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(reason) => {
+            exporter.refusals().note(reason, peer);
+            exporter.access().answer(reason)
+        }
+    }
 }
 
 const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
@@ -101,7 +148,16 @@ const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
 const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const BY_ACCEPTED: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 
-async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Response {
+async fn metrics(
+    State(exporter): State<Exporter>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(place) = exporter.place() else {
+        let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+        exporter.refusals().note(Refused::Busy, peer);
+        return unavailable("as many scrapes as may be are under way\n");
+    };
     let compressed = accepts_gzip(&headers);
     let body = exporter.scrape(wanted_format(&headers), move |format, text| {
         let body = if compressed {
@@ -112,18 +168,21 @@ async fn metrics(State(exporter): State<Exporter>, headers: HeaderMap) -> Respon
         body.map(|body| (format, body))
     });
     let Some(Ok((format, body))) = body.await else {
-        return (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the process is shutting down\n",
-        )
-            .into_response();
+        return unavailable("the process is shutting down\n");
     };
     let media_type = HeaderValue::from_static(format.media_type());
+    let body = Body::new(Sending::new(body, place));
     let mut response = ([(CONTENT_TYPE, media_type), (VARY, BY_ACCEPTED)], body).into_response();
     if compressed {
         response.headers_mut().insert(CONTENT_ENCODING, GZIP);
     }
     response
+}
+
+/// Asks to be tried again in a second.
+fn unavailable(why: &'static str) -> Response {
+    let again = [(RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
 }
 
 fn gzip(text: &str) -> std::io::Result<Vec<u8>> {
@@ -199,6 +258,53 @@ fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
         .filter_map(|parameter| parameter.split_once('='));
     let found = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
     found.map(|(_, value)| value.trim())
+}
+
+/// The body of a scrape. It keeps its place among the scrapes under way until it is handed over, which it is piece by piece,
+/// and not for ever.
+struct Sending {
+    rest: Bytes,
+    until: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Sending {
+    const PIECE_BYTES: usize = 64 * 1024;
+
+    fn new(body: Vec<u8>, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            rest: body.into(),
+            until: Box::pin(tokio::time::sleep(Server::SEND)),
+            _place: place,
+        }
+    }
+}
+
+impl http_body::Body for Sending {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        }
+        let length = self.rest.len().min(Self::PIECE_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
 }
 
 #[cfg(test)]

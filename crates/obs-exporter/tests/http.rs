@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 fn exporter() -> (impl Recorder, Exporter) {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
+        max_scrapes: 16,
         ..Config::default()
     };
     Exporter::builder(obs_exporter::app_info!())
