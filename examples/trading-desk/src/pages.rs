@@ -5,6 +5,7 @@ use std::future::Future;
 use std::str::FromStr;
 use std::time::Duration;
 
+use moka::policy::EvictionPolicy;
 use obs_db::{Command, Redis, RedisMetrics};
 use obs_providers::{Entry, ProviderError, RedisStore, Store};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -53,7 +54,12 @@ impl Pages {
             None => None,
         };
         Ok(Self {
-            memory: moka::future::Cache::new(PAGES),
+            // The oldest leave first. By moka's usual policy a page that is new might not get in, since it was not asked
+            // for often yet, and the pages of this month are the new ones.
+            memory: moka::future::Cache::builder()
+                .max_capacity(PAGES)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
             redis: remote,
         })
     }

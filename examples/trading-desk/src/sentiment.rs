@@ -21,7 +21,7 @@ use crate::stand_in::StandIn;
 use crate::symbol::Symbol;
 
 /// Scores this far apart are a divergence between providers.
-pub const SPREAD: f64 = 1.2;
+pub const SPREAD: f64 = 1.6;
 
 /// An aggregated score of this size
 pub const SCORE_AGAINST_PRICE: f64 = 0.3;
