@@ -161,8 +161,7 @@ impl<'a> Words<'a> {
                 '(' => self.step(1, self.depth + 1),
                 ')' => self.step(1, self.depth.saturating_sub(1)),
                 _ if is_word(first) => {
-                    let end = self.rest.find(|c| !is_word(c) && c != '$');
-                    let (word, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
+                    let (word, rest) = self.rest.split_at(word_length(self.rest));
                     self.rest = rest;
                     return Some(word);
                 }
@@ -217,6 +216,17 @@ impl<'a> Words<'a> {
             self.step(1 + tag, self.depth);
         }
     }
+}
+
+/// How long the word in front is. Nearly all are of ASCII, and bytes are compared faster than characters are taken apart.
+fn word_length(text: &str) -> usize {
+    let is_word_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$');
+    let ascii = text.bytes().take_while(is_word_byte).count();
+    if text.as_bytes().get(ascii).is_none_or(u8::is_ascii) {
+        return ascii;
+    }
+    text.find(|c| !is_word(c) && c != '$')
+        .unwrap_or(text.len())
 }
 
 fn is_word(c: char) -> bool {

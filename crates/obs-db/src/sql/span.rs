@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::stream::Stream;
+#[cfg(feature = "tracing")]
+use tracing::level_filters::LevelFilter;
 
 /// The target of sqlx's own events. The mark has the same one: what lets an event through a filter lets the mark through.
 #[cfg(feature = "tracing")]
@@ -15,25 +17,27 @@ pub(crate) const NAME: &str = "obs_db";
 
 /// A span around one query. sqlx reports the query inside of it, on whatever thread: `SQLite`'s carries it to its own.
 ///
-/// It is of the highest level, so that no filter drops it and keeps the event within. Without the `tracing` feature it is
-/// nothing at all.
+/// It is of the highest level, so that no filter drops it and keeps the event within. Where nobody listens there
+/// is none: entering and leaving one that is disabled would still ask `log` each time. Without the `tracing` feature there is
+/// not even the question.
 #[derive(Debug)]
 pub(crate) struct Mark {
     #[cfg(feature = "tracing")]
-    span: tracing::Span,
+    span: Option<tracing::Span>,
 }
 
 impl Mark {
     pub(crate) fn new() -> Self {
         Self {
             #[cfg(feature = "tracing")]
-            span: tracing::error_span!(target: TARGET, NAME),
+            span: (LevelFilter::current() != LevelFilter::OFF)
+                .then(|| tracing::error_span!(target: TARGET, NAME)),
         }
     }
 
     fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
-        let _inside = self.span.enter();
+        let _inside = self.span.as_ref().map(tracing::Span::enter);
         work()
     }
 }
