@@ -78,7 +78,7 @@ fn unpacked(package: &str, program: &'static str) -> Result<PathBuf, Error> {
 pub fn python() -> Result<PathBuf, Error> {
     let python = environment().join("bin/python");
     let has = |package: &&str| environment().join(package).exists();
-    if answers(&python) && PYTHON_PACKAGES.iter().all(|package| has(package)) {
+    if answers(&python) && PYTHON_PACKAGES.iter().all(has) {
         Ok(python)
     } else {
         Err(Error::Missing {

@@ -7,6 +7,7 @@
 
 mod data_providers;
 mod error;
+mod guide;
 mod json;
 mod main;
 mod risk;
@@ -15,6 +16,7 @@ mod strategy;
 mod system_health;
 mod trading;
 
+pub(crate) use guide::guide;
 pub(crate) use json::{grafana_unit, json};
 
 /// What `@` stands for.

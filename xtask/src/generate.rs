@@ -10,10 +10,13 @@ use obs_core::{Catalogue, Family, LabelDecl, Values};
 use crate::catalogue::everything;
 use crate::error::Error;
 use crate::verify_metrics::vocabulary;
-use crate::{dashboards, queries};
+use crate::{dashboards, kubernetes, queries};
 
 /// The file that holds the reference, from the workspace's directory.
 pub(crate) const GUIDE: &str = "docs/METRICS_GUIDE.md";
+
+/// The guide to the dashboards, whose drawings stand between the same lines.
+const DASHBOARDS_GUIDE: &str = "docs/GRAFANA_DASHBOARDS.md";
 
 /// The reference stands between these lines; everything outside is written by hand.
 const BEGIN: &str = "<!-- reference:begin -->";
@@ -32,11 +35,13 @@ impl Gen {
         let workspace = obs_tests::tools::workspace();
         let catalogue = everything()?;
         let guide = read(&workspace.join(GUIDE))?;
-        self.put(
-            GUIDE,
-            &guide,
-            &with_reference(&guide, &reference(&catalogue))?,
-        )?;
+        let fresh = with_reference(GUIDE, &guide, &reference(&catalogue))?;
+        self.put(GUIDE, &guide, &fresh)?;
+
+        let drawn = dashboards::guide(&dashboards::all());
+        let guide = read(&workspace.join(DASHBOARDS_GUIDE))?;
+        let fresh = with_reference(DASHBOARDS_GUIDE, &guide, &drawn)?;
+        self.put(DASHBOARDS_GUIDE, &guide, &fresh)?;
 
         let vocabulary = vocabulary(&catalogue, &queries::rules(&workspace)?);
         for dashboard in dashboards::all() {
@@ -45,6 +50,20 @@ impl Gen {
             // The first time there is no file.
             let current = read(&workspace.join(&name)).unwrap_or_default();
             self.put(&name, &current, &format!("{json:#}\n"))?;
+        }
+        for (name, text) in [
+            (
+                "rules",
+                kubernetes::rules(&queries::files(&workspace, queries::RULES, "yml")?),
+            ),
+            (
+                "dashboards",
+                kubernetes::dashboards(&queries::files(&workspace, queries::DASHBOARDS, "json")?),
+            ),
+        ] {
+            let name = format!("{}/{name}.yaml", kubernetes::MANIFESTS);
+            let current = read(&workspace.join(&name)).unwrap_or_default();
+            self.put(&name, &current, &text)?;
         }
         Ok(true)
     }
@@ -78,9 +97,9 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// The guide with this reference in place of its own.
-fn with_reference(guide: &str, reference: &str) -> Result<String, Error> {
+fn with_reference(name: &str, guide: &str, reference: &str) -> Result<String, Error> {
     let no_mark = |mark| Error::NoMark {
-        path: PathBuf::from(GUIDE),
+        path: PathBuf::from(name),
         mark,
     };
     let (before, rest) = guide.split_once(BEGIN).ok_or_else(|| no_mark(BEGIN))?;
@@ -265,9 +284,9 @@ Buckets up to 0.5, 1
     #[test]
     fn only_what_is_between_the_marks_is_replaced() {
         let guide = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let fresh = with_reference(&guide, "new\n").unwrap();
+        let fresh = with_reference(GUIDE, &guide, "new\n").unwrap();
         assert_eq!(fresh, format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
-        assert_eq!(with_reference(&fresh, "new\n").unwrap(), fresh);
+        assert_eq!(with_reference(GUIDE, &fresh, "new\n").unwrap(), fresh);
         assert_eq!(first_difference(&fresh, &fresh), None);
         assert_eq!(
             first_difference(&guide, &fresh).unwrap(),
@@ -278,7 +297,7 @@ Buckets up to 0.5, 1
     #[test]
     fn a_guide_without_marks_is_an_error_that_names_the_mark() {
         for (guide, mark) in [("nothing", BEGIN), (BEGIN, END)] {
-            let error = with_reference(guide, "new").unwrap_err().to_string();
+            let error = with_reference(GUIDE, guide, "new").unwrap_err().to_string();
             assert!(error.contains(mark), "{error}");
         }
     }

@@ -1,11 +1,13 @@
-//! The workspace's commands, one file each: `cargo xtask demo | stack | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | demo | stack | test | verify-metrics | gen | ci`.
 
+mod bench;
 mod catalogue;
 mod ci;
 mod dashboards;
 mod demo;
 mod error;
 mod generate;
+mod kubernetes;
 mod promql;
 mod queries;
 mod shell;
@@ -27,6 +29,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    Bench(bench::Bench),
     Demo(demo::Demo),
     Stack(stack::Stack),
     Test(test::Test),
@@ -37,6 +40,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Task::Bench(bench) => bench.run(),
         Task::Demo(demo) => demo.run(),
         Task::Stack(stack) => stack.run(),
         Task::Test(test) => test.run(),

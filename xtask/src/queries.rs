@@ -84,7 +84,11 @@ pub(crate) fn rules(workspace: &Path) -> Result<Vec<Query>, Error> {
 }
 
 /// The files of a folder with an extension, by name, and what is in them.
-fn files(workspace: &Path, folder: &str, extension: &str) -> Result<Vec<(String, String)>, Error> {
+pub(crate) fn files(
+    workspace: &Path,
+    folder: &str,
+    extension: &str,
+) -> Result<Vec<(String, String)>, Error> {
     let failed = |path: PathBuf| {
         move |source| Error::File {
             verb: "read",

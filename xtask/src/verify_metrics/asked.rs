@@ -110,7 +110,7 @@ mod tests {
     fn every_panel_shows_something_of_a_running_desk() {
         let desk = Desk::start("20ms").unwrap();
         let stack = Stack::start(desk.address(), Manner::Hurried).unwrap();
-        let patience = Duration::from_secs(120);
+        let patience = Duration::from_mins(2);
         // A rate takes two scrapes, a quantile that an order was filled, a rule that builds on a rule two evaluations.
         stack
             .wait_for(
