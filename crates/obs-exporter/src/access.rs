@@ -247,8 +247,8 @@ pub(crate) fn warn_if_others_read(path: &Path, setting: &'static str) {
 mod tests {
     use super::*;
 
-    fn access(config: Config) -> Access {
-        Access::new(&config).unwrap()
+    fn access(config: &Config) -> Access {
+        Access::new(config).unwrap()
     }
 
     fn sending(authorization: &'static str) -> HeaderMap {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn either_credential_will_do_and_nothing_else() {
-        let access = access(Config {
+        let access = access(&Config {
             bearer_token: Some(Secret::new("correct-horse")),
             basic_auth: Some(Secret::new("scraper:p:ä")),
             ..Config::default()
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn only_allowed_addresses_may_read() {
-        let access = access(Config {
+        let access = access(&Config {
             allow_from: ["10.1.0.0/16", "::1/128"]
                 .map(|network| network.parse().unwrap())
                 .to_vec(),

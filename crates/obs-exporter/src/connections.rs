@@ -14,7 +14,7 @@ use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -91,7 +91,7 @@ impl Connections {
         let Some((_, index)) = ranks.min() else {
             return false;
         };
-        let least = open.swap_remove(index);
+        let least = open.remove(index);
         least.task.abort();
         self.refusals
             .note(Refused::Connections, Some(least.client.peer));
@@ -158,8 +158,10 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let connection = http1::Builder::new()
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_BUFFER_BYTES)
-        // `Timed` knows more: whether the client is silent between requests or within one.
-        .header_read_timeout(None)
+        // `Timed` tells silence between requests from silence within one. It is asked again after an answer only where hyper
+        // has a limit of its own.
+        .timer(TokioTimer::new())
+        .header_read_timeout(Server::LIFETIME)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
     tokio::select! {
@@ -383,7 +385,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         // Nothing to flush is no sign of life, and a part of what was written may still stand in the way.
         match Pin::new(&mut this.stream).poll_flush(cx) {
             Poll::Pending => this.written(cx, Poll::Pending),
-            ready => ready,
+            ready @ Poll::Ready(_) => ready,
         }
     }
 

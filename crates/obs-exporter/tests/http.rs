@@ -204,6 +204,36 @@ async fn a_port_in_use_is_an_error_that_says_what_to_do() {
     );
 }
 
+#[tokio::test]
+async fn an_address_that_is_not_ours_is_an_error_that_names_it() {
+    let config = Config {
+        // Set aside for documents, and so no machine's.
+        listen: "192.0.2.1:9464".parse().unwrap(),
+        allow_public: true,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let error = exporter.serve().await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("cannot listen on 192.0.2.1:9464: address not available; set OBS_LISTEN"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_port_that_is_not_for_us_is_an_error_that_says_so() {
+    // Whoever runs the tests may be allowed any port, so that this is the message alone.
+    let error = ExporterError::Listen {
+        address: "127.0.0.1:80".parse().unwrap(),
+        source: std::io::ErrorKind::PermissionDenied.into(),
+    };
+    assert_eq!(
+        error.to_string(),
+        "cannot listen on 127.0.0.1:80: permission denied; set OBS_LISTEN to another address, e.g. 127.0.0.1:0"
+    );
+}
+
 #[test]
 fn serving_without_a_runtime_is_an_error() {
     let (_recorder, exporter) = exporter();
