@@ -126,6 +126,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .above(1.0, 5.0),
                 lines("Size of a scrape", "Bytes of the last one.")
                     .ask("max by (instance) (obs_scrape_size_bytes{@})", "{{instance}}"),
+                lines("Refused scrapes", "Scrapes and connections a second that were not answered, by why. A wrong credential is a slip in a configuration, or somebody who tries.")
+                    .ask("sum by (service, reason) (rate(obs_scrape_refused_total{@}[$__rate_interval]))", "{{service}} {{reason}}"),
                 table("Largest families", "The twenty metrics with the most series, and what their budgets folded within the time shown.")
                     .ask("topk(20, sum by (metric) (obs_series{@}))", "series"),
             ]),
