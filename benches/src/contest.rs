@@ -1,7 +1,7 @@
 //! Measuring contenders in turn, and what came out of it.
 
 use std::hint::black_box;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
@@ -11,7 +11,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// How long one contender runs in one round.
+    /// How long one contender runs in one round: short, so that on a machine with other work some rounds are undisturbed.
     pub(crate) batch: Duration,
     /// Divides the great numbers of series and observations.
     pub(crate) divisor: usize,
@@ -19,15 +19,21 @@ pub(crate) struct Effort {
 
 impl Effort {
     pub(crate) const FULL: Self = Self {
-        rounds: 15,
-        batch: Duration::from_millis(40),
+        rounds: 60,
+        batch: Duration::from_millis(4),
         divisor: 1,
     };
     pub(crate) const QUICK: Self = Self {
-        rounds: 5,
-        batch: Duration::from_millis(10),
+        rounds: 25,
+        batch: Duration::from_millis(2),
         divisor: 10,
     };
+}
+
+/// The cores of this machine. To be asked for before the first thread is pinned: a pinned one sees its own core only.
+pub(crate) fn cores() -> &'static [CoreId] {
+    static CORES: OnceLock<Vec<CoreId>> = OnceLock::new();
+    CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default())
 }
 
 /// Something that does an operation `n` times.
@@ -93,19 +99,20 @@ pub(crate) fn nanoseconds(
     threads: usize,
     effort: Effort,
 ) -> Vec<Figure> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    let run = |contender: &Contender<'_>, n: u64| run_on_threads(contender, n, threads, &cores);
-    let sizes: Vec<u64> = contenders
+    let sizes = contenders
         .iter()
-        .map(|contender| size(|n| run(contender, n), effort.batch))
-        .collect();
+        .map(|contender| size(contender, effort.batch));
+    let sizes: Vec<u64> = sizes.collect();
     let mut taken: Vec<Vec<f64>> = vec![Vec::new(); contenders.len()];
     for round in 0..effort.rounds {
         // Nobody always comes first.
         for step in 0..contenders.len() {
             let at = (step + round) % contenders.len();
             let n = sizes[at];
-            taken[at].push(run(&contenders[at], n).as_secs_f64() * 1e9 / n as f64);
+            let tries = std::iter::repeat_with(|| run_on_threads(&contenders[at], n, threads));
+            if let Some(time) = tries.take(5).flatten().next() {
+                taken[at].push(time.as_secs_f64() * 1e9 / n as f64);
+            }
         }
     }
     let figures = contenders.iter().zip(taken);
@@ -126,11 +133,11 @@ pub(crate) fn milliseconds(contenders: &[Contender<'_>], effort: Effort) -> Vec<
         .collect()
 }
 
-/// How many operations fill a batch.
-fn size(run: impl Fn(u64) -> Duration, batch: Duration) -> u64 {
+/// How many operations fill a batch, on one thread.
+fn size(contender: &Contender<'_>, batch: Duration) -> u64 {
     let mut n = 1;
     loop {
-        let took = run(n);
+        let took = run_on_threads(contender, n, 1).unwrap_or_default();
         if took >= batch {
             return n;
         }
@@ -145,15 +152,19 @@ fn size(run: impl Fn(u64) -> Duration, batch: Duration) -> u64 {
     }
 }
 
-fn run_on_threads(contender: &Contender<'_>, n: u64, threads: usize, cores: &[CoreId]) -> Duration {
-    if threads == 1 {
+/// The time of the slower one of so many threads at once; nothing where another program kept them from running side by side.
+fn run_on_threads(contender: &Contender<'_>, n: u64, threads: usize) -> Option<Duration> {
+    let work = || {
         let start = Instant::now();
         (contender.work)(black_box(n));
-        return start.elapsed();
+        (start, Instant::now())
+    };
+    if threads == 1 {
+        let (start, end) = work();
+        return Some(end - start);
     }
-    let ready = Barrier::new(threads);
-    let longest = |times: Vec<Duration>| times.into_iter().max().unwrap_or_default();
-    std::thread::scope(|scope| {
+    let (ready, cores) = (Barrier::new(threads), cores());
+    let times: Vec<(Instant, Instant)> = std::thread::scope(|scope| {
         let started: Vec<_> = (0..threads)
             .map(|number| {
                 let ready = &ready;
@@ -162,27 +173,38 @@ fn run_on_threads(contender: &Contender<'_>, n: u64, threads: usize, cores: &[Co
                         core_affinity::set_for_current(*core);
                     }
                     ready.wait();
-                    let start = Instant::now();
-                    (contender.work)(black_box(n));
-                    start.elapsed()
+                    work()
                 })
             })
             .collect();
-        longest(
-            started
-                .into_iter()
-                .filter_map(|thread| thread.join().ok())
-                .collect(),
-        )
-    })
+        started
+            .into_iter()
+            .filter_map(|thread| thread.join().ok())
+            .collect()
+    });
+    let from = (
+        times.iter().map(|time| time.0).min()?,
+        times.iter().map(|time| time.0).max()?,
+    );
+    let to = (
+        times.iter().map(|time| time.1).min()?,
+        times.iter().map(|time| time.1).max()?,
+    );
+    let together = to.0.saturating_duration_since(from.1).as_secs_f64();
+    let all = (to.1 - from.0).as_secs_f64();
+    // More threads than cores never do.
+    let is_side_by_side = together >= 0.8 * all || threads > cores.len();
+    is_side_by_side.then(|| times.iter().map(|(start, end)| *end - *start).max())?
 }
 
 /// One line of the result.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     pub(crate) line: String,
+    /// What is compared: the least, or the median where threads meet.
     pub(crate) ours: f64,
-    pub(crate) median: f64,
+    /// The other of the two.
+    pub(crate) other: f64,
     pub(crate) unit: &'static str,
     pub(crate) peer: String,
     pub(crate) best_peer: f64,
@@ -211,7 +233,7 @@ impl Row {
         Self {
             line: line.into(),
             ours: ours.min,
-            median: ours.median,
+            other: ours.median,
             unit,
             peer: best.map_or(String::new(), |best| best.name.to_owned()),
             best_peer: best.map_or(f64::NAN, |best| best.min),
@@ -220,6 +242,23 @@ impl Row {
             target,
             all: figures,
         }
+    }
+
+    /// Compares medians: of threads that are to meet in one place, the least time is that of a round in which they did not.
+    pub(crate) fn of_medians(
+        line: impl Into<String>,
+        unit: &'static str,
+        target: f64,
+        mut figures: Vec<Figure>,
+    ) -> Self {
+        for figure in &mut figures {
+            std::mem::swap(&mut figure.min, &mut figure.median);
+        }
+        let mut row = Self::new(line, unit, target, figures);
+        for figure in &mut row.all {
+            std::mem::swap(&mut figure.min, &mut figure.median);
+        }
+        row
     }
 
     /// Compares with something else than the best peer.

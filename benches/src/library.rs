@@ -125,8 +125,8 @@ pub(crate) trait Filled: Sync {
     fn scrape(&self, out: &mut String);
 }
 
-fn repeat(n: u64, mut work: impl FnMut(u64)) {
-    (0..n).for_each(|n| work(n));
+fn repeat(n: u64, work: impl FnMut(u64)) {
+    (0..n).for_each(work);
 }
 
 pub(crate) fn engine() -> Engine {
@@ -163,20 +163,20 @@ pub(crate) fn counters<'a>() -> Vec<Contender<'a>> {
     let otel = meter.u64_counter("bench_total").build().bind(&[]);
     vec![
         Contender::new(FLOOR, move |n| {
-            repeat(n, |_| _ = floor.fetch_add(black_box(1), Relaxed))
+            repeat(n, |_| _ = floor.fetch_add(black_box(1), Relaxed));
         }),
         Contender::new(OURS, move |n| repeat(n, |_| ours.increment(black_box(1)))),
         Contender::new("stock recorder", move |n| {
-            repeat(n, |_| stock.increment(black_box(1)))
+            repeat(n, |_| stock.increment(black_box(1)));
         }),
         Contender::new("prometheus", move |n| {
-            repeat(n, |_| prometheus.inc_by(black_box(1)))
+            repeat(n, |_| prometheus.inc_by(black_box(1)));
         }),
         Contender::new("prometheus-client", move |n| {
-            repeat(n, |_| _ = client.inc_by(black_box(1)))
+            repeat(n, |_| _ = client.inc_by(black_box(1)));
         }),
         Contender::new("measured", move |n| {
-            repeat(n, |_| measured.get_metric().inc_by(black_box(1)))
+            repeat(n, |_| measured.get_metric().inc_by(black_box(1)));
         }),
         Contender::new("opentelemetry", move |n| {
             let _kept = &provider;
@@ -194,20 +194,20 @@ pub(crate) fn gauges<'a>() -> Vec<Contender<'a>> {
     let measured = measured::FloatGauge::new();
     vec![
         Contender::new(FLOOR, move |n| {
-            repeat(n, |n| floor.store(sample(n).to_bits(), Relaxed))
+            repeat(n, |n| floor.store(sample(n).to_bits(), Relaxed));
         }),
         Contender::new(OURS, move |n| repeat(n, |n| ours.set(sample(n)))),
         Contender::new("stock recorder", move |n| {
-            repeat(n, |n| stock.set(sample(n)))
+            repeat(n, |n| stock.set(sample(n)));
         }),
         Contender::new("prometheus", move |n| {
-            repeat(n, |n| prometheus.set(sample(n)))
+            repeat(n, |n| prometheus.set(sample(n)));
         }),
         Contender::new("prometheus-client", move |n| {
-            repeat(n, |n| _ = client.set(sample(n)))
+            repeat(n, |n| _ = client.set(sample(n)));
         }),
         Contender::new("measured", move |n| {
-            repeat(n, |n| measured.get_metric().set(sample(n)))
+            repeat(n, |n| measured.get_metric().set(sample(n)));
         }),
     ]
 }
@@ -246,16 +246,16 @@ pub(crate) fn histograms<'a>() -> Vec<Contender<'a>> {
         Contender::new(FLOOR, move |n| repeat(n, |n| by_hand(sample(n)))),
         Contender::new(OURS, move |n| repeat(n, |n| ours.record(sample(n)))),
         Contender::new("stock recorder", move |n| {
-            with_upkeep(&recorder, n, |n| stock.record(sample(n)))
+            with_upkeep(&recorder, n, |n| stock.record(sample(n)));
         }),
         Contender::new("prometheus", move |n| {
-            repeat(n, |n| prometheus.observe(sample(n)))
+            repeat(n, |n| prometheus.observe(sample(n)));
         }),
         Contender::new("prometheus-client", move |n| {
-            repeat(n, |n| client.observe(sample(n)))
+            repeat(n, |n| client.observe(sample(n)));
         }),
         Contender::new("measured", move |n| {
-            repeat(n, |n| measured.get_metric().observe(sample(n)))
+            repeat(n, |n| measured.get_metric().observe(sample(n)));
         }),
         Contender::new("opentelemetry", move |n| {
             let _kept = &provider;
@@ -345,15 +345,15 @@ pub(crate) fn labelled_counters(labels: &Labels) -> Vec<Contender<'_>> {
             metrics::with_local_recorder(&stock, || repeat(n, |n| count(labels.at(n))));
         }),
         Contender::new("prometheus", move |n| {
-            repeat(n, |n| prometheus.with_label_values(&labels.at(n)).inc())
+            repeat(n, |n| prometheus.with_label_values(&labels.at(n)).inc());
         }),
         Contender::new("prometheus-client", move |n| {
             repeat(n, |n| {
-                _ = client.get_or_create(&ClientLabels::of(labels.at(n))).inc()
+                _ = client.get_or_create(&ClientLabels::of(labels.at(n))).inc();
             });
         }),
         Contender::new("measured", move |n| {
-            repeat(n, |n| measured.inc(MeasuredLabels::of(labels.at(n))))
+            repeat(n, |n| measured.inc(MeasuredLabels::of(labels.at(n))));
         }),
         Contender::new("opentelemetry", move |n| {
             let _kept = &provider;
@@ -385,26 +385,26 @@ pub(crate) fn labelled_histograms(labels: &Labels) -> Vec<Contender<'_>> {
         }),
         Contender::new("stock recorder", move |n| {
             metrics::with_local_recorder(&stock, || {
-                with_upkeep(&stock, n, |n| observe(labels.at(n), n))
+                with_upkeep(&stock, n, |n| observe(labels.at(n), n));
             });
         }),
         Contender::new("prometheus", move |n| {
             repeat(n, |n| {
                 prometheus
                     .with_label_values(&labels.at(n))
-                    .observe(sample(n))
+                    .observe(sample(n));
             });
         }),
         Contender::new("prometheus-client", move |n| {
             repeat(n, |n| {
                 client
                     .get_or_create(&ClientLabels::of(labels.at(n)))
-                    .observe(sample(n))
+                    .observe(sample(n));
             });
         }),
         Contender::new("measured", move |n| {
             repeat(n, |n| {
-                measured.observe(MeasuredLabels::of(labels.at(n)), sample(n))
+                measured.observe(MeasuredLabels::of(labels.at(n)), sample(n));
             });
         }),
         Contender::new("opentelemetry", move |n| {
@@ -435,7 +435,7 @@ pub(crate) fn raw_macros<'a>(
     [
         vec![
             Contender::new(OURS, move |n| {
-                metrics::with_local_recorder(engine, || repeat(n, |n| count(labels.at(n))))
+                metrics::with_local_recorder(engine, || repeat(n, |n| count(labels.at(n))));
             }),
             Contender::new("stock recorder", move |n| {
                 metrics::with_local_recorder(stock, || repeat(n, |n| count(labels.at(n))));
@@ -447,7 +447,7 @@ pub(crate) fn raw_macros<'a>(
             }),
             Contender::new("stock recorder", move |n| {
                 metrics::with_local_recorder(stock, || {
-                    with_upkeep(stock, n, |n| observe(labels.at(n), n))
+                    with_upkeep(stock, n, |n| observe(labels.at(n), n));
                 });
             }),
         ],

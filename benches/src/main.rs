@@ -1,7 +1,8 @@
 //! What recording, scraping and the HTTP layer cost, beside the other libraries: `cargo xtask bench`.
 //!
 //! All contenders run in one process, in turn, on pinned threads. What counts are ratios: times differ from machine to machine
-//! and from minute to minute. A ratio is that of the least times; medians show how much else went on.
+//! and from minute to minute. A ratio is that of the least times,
+//! or of the medians where threads meet in one place, whose least time is that of a round in which they did not.
 
 mod contest;
 mod http;
@@ -16,7 +17,7 @@ use allocation_counter::measure;
 use clap::Parser;
 use metrics::{Key, Level, Metadata, Recorder};
 
-use crate::contest::{Contender, Effort, FLOOR, Figure, OURS, Row, milliseconds, nanoseconds};
+use crate::contest::{Contender, Effort, Figure, OURS, Row, milliseconds, nanoseconds};
 use crate::library::{Filled, Labels, Of, Prerendered, sample};
 
 /// Measure recording, scraping and the HTTP layer beside other libraries
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
     } else {
         Effort::FULL
     };
-    if let Some(core) = core_affinity::get_core_ids().and_then(|cores| cores.first().copied()) {
-        core_affinity::set_for_current(core);
+    if let Some(core) = contest::cores().first() {
+        core_affinity::set_for_current(*core);
     }
     let mut rows = Vec::new();
     let wanted = |name: &str| name.contains(&arguments.only);
@@ -101,7 +102,7 @@ fn counters(effort: Effort) -> Vec<Row> {
             0.4,
             nanoseconds(&contenders, 1, effort),
         ),
-        Row::new(
+        Row::of_medians(
             "counter, kept handle, 2 threads on one series",
             "ns",
             0.1,
@@ -119,7 +120,7 @@ fn histograms(effort: Effort) -> Vec<Row> {
             0.55,
             nanoseconds(&contenders, 1, effort),
         ),
-        Row::new(
+        Row::of_medians(
             "histogram of 11 buckets, kept handle, 2 threads on one series",
             "ns",
             0.15,
@@ -155,7 +156,7 @@ fn labelled(effort: Effort) -> Vec<Row> {
             0.6,
             nanoseconds(&counters, 1, effort),
         ),
-        Row::new(
+        Row::of_medians(
             "counter, 3 labels known at run time, 2 threads",
             "ns",
             0.5,
@@ -167,7 +168,7 @@ fn labelled(effort: Effort) -> Vec<Row> {
             0.6,
             nanoseconds(&histograms, 1, effort),
         ),
-        Row::new(
+        Row::of_medians(
             "histogram, 3 labels known at run time, 2 threads",
             "ns",
             0.5,
@@ -257,10 +258,10 @@ fn scrape_of(library: &dyn Filled) -> Contender<'_> {
 fn new_series(effort: Effort) -> Vec<Row> {
     const BEFORE: usize = 10_000;
     let added = 20_000 / effort.divisor.min(4);
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let cores = contest::cores();
     let mut taken: std::collections::BTreeMap<&'static str, Vec<f64>> =
         std::collections::BTreeMap::new();
-    for _ in 0..(effort.rounds / 3).max(2) {
+    for _ in 0..(effort.rounds / 12).max(2) {
         for library in library::empty(Of::Counters) {
             (0..BEFORE).for_each(|number| library.add(number));
             let done = AtomicBool::new(false);
@@ -358,6 +359,3 @@ fn unscraped(effort: Effort) -> Vec<Row> {
     row.floor = Some(0.0);
     vec![row]
 }
-
-/// What is written by hand, for the growth table.
-const _: &str = FLOOR;

@@ -136,6 +136,13 @@ impl Words {
         self.place(self.lanes[SHARED_LANE].get_or_init(page))
     }
 
+    /// Fetches what a scrape will read, so that it need not wait for it one series after another.
+    #[inline]
+    pub(crate) fn touch(&self, highest: usize) -> u64 {
+        let lanes = self.lanes(highest).map(|lane| lane.word(0).load(Relaxed));
+        lanes.fold(0, u64::wrapping_add)
+    }
+
     /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
     #[inline]
     pub(crate) fn lanes(&self, highest: usize) -> impl Iterator<Item = Place<'_>> {

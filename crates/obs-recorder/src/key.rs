@@ -77,6 +77,8 @@ pub(crate) struct Text {
     pub(crate) count: u8,
     /// Whether the global labels stand in the text, because one of the key's own overrules one of them.
     pub(crate) is_whole: bool,
+    /// Whether anything in it is escaped. If not, what compares equal to it has nothing to escape either.
+    is_escaped: bool,
 }
 
 impl Text {
@@ -98,6 +100,7 @@ impl Text {
             push_label(&mut text, key, value);
         }
         Self {
+            is_escaped: text.contains('\\'),
             labels: text.into_boxed_str(),
             count: u8::try_from(own.len()).unwrap_or(u8::MAX),
             is_whole,
@@ -121,10 +124,9 @@ impl Text {
                 }
             }
             // Labels mostly come in order, and otherwise there are few to try.
-            let in_order = after_label(rest, &labels[number]);
-            let Some(after) =
-                in_order.or_else(|| labels.iter().find_map(|label| after_label(rest, label)))
-            else {
+            let after = |label: &Label| after_label(rest, label, self.is_escaped);
+            let in_order = after(&labels[number]);
+            let Some(after) = in_order.or_else(|| labels.iter().find_map(after)) else {
                 return false;
             };
             rest = after;
@@ -158,24 +160,26 @@ pub(crate) fn push_escaped(text: &mut String, value: &str, quotes: bool) {
 
 /// What follows the label in the text, if it stands there.
 #[inline]
-fn after_label<'a>(text: &'a [u8], label: &Label) -> Option<&'a [u8]> {
+fn after_label<'a>(text: &'a [u8], label: &Label, is_escaped: bool) -> Option<&'a [u8]> {
     let rest = text.strip_prefix(label.key().as_bytes())?;
     let rest = rest.strip_prefix(b"=\"")?;
-    let rest = match rest.strip_prefix(label.value().as_bytes()) {
-        Some(rest) if !label.value().bytes().any(is_escaped) => rest,
-        _ => after_escaped(rest, label.value())?,
+    let rest = if is_escaped {
+        after_escaped(rest, label.value())?
+    } else {
+        // A value with a quote in it may reach beyond the end of this label, and then there are too few labels for the text.
+        rest.strip_prefix(label.value().as_bytes())?
     };
     rest.strip_prefix(b"\"")
 }
 
-fn is_escaped(byte: u8) -> bool {
+fn needs_escape(byte: u8) -> bool {
     matches!(byte, b'\\' | b'"' | b'\n')
 }
 
 fn after_escaped<'a>(text: &'a [u8], value: &str) -> Option<&'a [u8]> {
     value.bytes().try_fold(text, |rest, byte| match byte {
         b'\n' => rest.strip_prefix(b"\\n"),
-        byte if is_escaped(byte) => rest.strip_prefix(b"\\")?.strip_prefix(&[byte]),
+        byte if needs_escape(byte) => rest.strip_prefix(b"\\")?.strip_prefix(&[byte]),
         byte => rest.strip_prefix(&[byte]),
     })
 }

@@ -34,6 +34,11 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     /// Gives back what [`new`](Self::new) took. Nobody holds a handle any more.
     fn dismantle(self, _store: &Store) {}
 
+    /// Fetches what a scrape will read.
+    fn touch(&self, _highest: usize) -> u64 {
+        0
+    }
+
     /// A number that is another one whenever something was recorded since. Only the holder of the scrape's lock asks.
     fn pulse(&self, highest: usize) -> u64;
 
@@ -50,6 +55,18 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
 #[derive(Debug)]
 pub(crate) struct Counter {
     words: Words,
+}
+
+impl Counter {
+    /// For the first time on this thread, or on one that has no lane. Apart, so that all other times carry none of it.
+    #[cold]
+    #[inline(never)]
+    fn add_first(&self, n: u64) {
+        match self.words.own_or_shared() {
+            Ok(own) => add_owned(own.word(0), n),
+            Err(shared) => add_shared(shared.word(0), n),
+        }
+    }
 }
 
 impl Metric for Counter {
@@ -76,6 +93,10 @@ impl Metric for Counter {
         store.give_back(self.words, 1);
     }
 
+    fn touch(&self, highest: usize) -> u64 {
+        self.words.touch(highest)
+    }
+
     fn pulse(&self, highest: usize) -> u64 {
         self.words.sum(0, highest)
     }
@@ -97,14 +118,9 @@ impl Metric for Counter {
 impl CounterFn for Series<Counter> {
     #[inline]
     fn increment(&self, n: u64) {
-        let words = &self.metric.words;
-        if let Some(own) = words.own() {
-            add_owned(own.word(0), n);
-        } else {
-            match words.own_or_shared() {
-                Ok(own) => add_owned(own.word(0), n),
-                Err(shared) => add_shared(shared.word(0), n),
-            }
+        match self.metric.words.own() {
+            Some(own) => add_owned(own.word(0), n),
+            None => self.metric.add_first(n),
         }
     }
 
@@ -212,14 +228,25 @@ impl Histogram {
         self.bounds.len() + 2
     }
 
+    #[inline]
     fn add(&self, value: f64, count: u64) {
+        match self.words.own() {
+            Some(own) if self.exemplars.is_none() => {
+                let bucket = bucket_of(self.bounds, value);
+                add_owned(own.word(bucket), count);
+                add_float_owned(own.word(self.bounds.len() + 1), value * count as f64);
+            }
+            _ => self.add_slowly(value, count),
+        }
+    }
+
+    /// With an exemplar, for the first time on this thread, or on one that has no lane.
+    #[cold]
+    #[inline(never)]
+    fn add_slowly(&self, value: f64, count: u64) {
         let (bucket, sum) = (bucket_of(self.bounds, value), self.bounds.len() + 1);
         let by = value * count as f64;
-        match self
-            .words
-            .own()
-            .map_or_else(|| self.words.own_or_shared(), Ok)
-        {
+        match self.words.own_or_shared() {
             Ok(own) => {
                 add_owned(own.word(bucket), count);
                 add_float_owned(own.word(sum), by);
@@ -304,6 +331,10 @@ impl Metric for Histogram {
     fn dismantle(self, store: &Store) {
         let len = self.len();
         store.give_back(self.words, len);
+    }
+
+    fn touch(&self, highest: usize) -> u64 {
+        self.words.touch(highest)
     }
 
     fn pulse(&self, highest: usize) -> u64 {

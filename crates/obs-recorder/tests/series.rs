@@ -255,7 +255,7 @@ fn budgets_hold_and_totals_stay_exact() {
 
     let long = "x".repeat(257);
     metrics::with_local_recorder(&engine, || {
-        metrics::counter!("long_total", "of" => long).increment(1)
+        metrics::counter!("long_total", "of" => long).increment(1);
     });
     assert_eq!(
         scrape(&engine).value("long_total", &[("of", "other")]),
