@@ -214,11 +214,10 @@ that are rendered but for their numbers. `cargo xtask bench --json` prints the f
 three minutes.";
 
 const EXPLANATION: &str = "## Where a target can be missed\n\n\
-- **A kept handle on one thread.** An increment is an addition to one word in memory, whose address the recorder finds anew each \
-time: the thread's slot, the slot's page, the series' word. Each addition waits until the one before has been forwarded from the \
-store buffer, about 8 cycles, and no instruction around it is on that path. A locked addition costs 7 to 20 cycles, as the \
-processor has it: where it is 20, the ratio is about 0.3, and where it is 7, no counter in memory can be at 0.4. With two threads the \
-others' cost is that of a cache line that changes hands; ours stays what it is.\n\
+- **A kept handle on one thread.** Behind the facade's dynamic call an increment is 25 instructions, which find the word: the \
+thread's slot, the slot's page, the series' place in it. None of them is locked, and that is what the ratio lives on. Where a \
+locked addition costs 20 cycles it is about 0.3; where it costs 7, as on the processor above, the dynamic call alone takes \
+more than 0.4 of it. With two threads the others pay for a cache line that changes hands; ours costs what it did.\n\
 - **Three labels looked up on each call.** Each label is a hash and a probe of a table of its own, about 6 ns; where locked additions \
 are cheap, a library that hashes all labels at once behind one read lock is as fast on one thread, and falls behind on two.\n\
 - **A scrape of counters beside rendered lines.** Rendered lines lie in memory in order. Series lie where they were made: each costs \
