@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
@@ -109,7 +110,8 @@ where
         't: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        Answer::<DB>::new(&mut self.raw, &self.operation, &self.metrics, query).boxed()
+        let now = Instant::now();
+        Answer::<DB>::new(&mut self.raw, &self.operation, &self.metrics, now, query).boxed()
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(
@@ -120,12 +122,15 @@ where
         't: 'e,
         E: 'q + Execute<'q, DB>,
     {
-        Box::pin(fetch_optional::<DB, E>(
-            &mut self.raw,
-            &self.operation,
-            &self.metrics,
-            query,
-        ))
+        Box::pin(async move {
+            let Conn {
+                raw,
+                operation,
+                metrics,
+                ..
+            } = self;
+            fetch_optional::<DB, E>(raw, operation, metrics, Instant::now(), query).await
+        })
     }
 
     fn prepare_with<'e>(

@@ -1,6 +1,5 @@
 //! The labels of a pool, and what decides their values.
 
-use obs_core::Outcome;
 use sqlx::Error;
 use sqlx::error::ErrorKind;
 
@@ -68,17 +67,6 @@ obs_core::label! {
         Statement = "statement",
         /// Anything else.
         Other = "other",
-    }
-}
-
-impl From<Outcome> for QueryOutcome {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Ok => Self::Ok,
-            Outcome::Error => Self::Error,
-            Outcome::Cancelled => Self::Cancelled,
-            Outcome::Panicked => Self::Panicked,
-        }
     }
 }
 

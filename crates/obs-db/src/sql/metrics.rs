@@ -1,8 +1,8 @@
 //! The families of a pool, and the guards that record to them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use obs_core::{By, Counter, Gauge, Histogram, Outcome, Timed, Timer, buckets};
+use obs_core::{By, Counter, Gauge, Histogram, Outcome, buckets};
 use sqlx::Error;
 
 use crate::sql::labels::{ConnectionState, PoolName, QueryError, QueryOutcome, TransactionOutcome};
@@ -37,15 +37,18 @@ obs_core::families! {
 }
 
 impl PoolMetrics {
-    /// Starts the time of a query, whose operation may become known later.
-    pub(crate) fn start<'a>(&'a self, operation: &'a OperationCell) -> QueryTimer<'a> {
-        let running = Running {
-            metrics: self,
-            operation,
-        };
+    /// Goes on with the time of a query from its `start`. Its operation may become known later.
+    pub(crate) fn query<'a>(
+        &'a self,
+        operation: &'a OperationCell,
+        start: Instant,
+    ) -> QueryTimer<'a> {
         QueryTimer {
             metrics: self,
-            timer: Timer::new(running, Outcome::Cancelled),
+            operation,
+            start,
+            was_panicking: std::thread::panicking(),
+            ended: false,
         }
     }
 
@@ -57,7 +60,7 @@ impl PoolMetrics {
     ) -> Result<T, Error> {
         let cell = OperationCell::new();
         cell.set(operation);
-        let timer = self.start(&cell);
+        let timer = self.query(&cell, Instant::now());
         let result = work.await;
         timer.finish(result.as_ref().err());
         result
@@ -65,36 +68,48 @@ impl PoolMetrics {
 }
 
 /// The time of one query: ends by being told so, or by being dropped.
+///
+/// Not `obs_core`'s timer, which reads the clock for its start: a query on a connection of the pool begins at the reading by
+/// which the wait for the connection ended.
 #[derive(Debug)]
 pub(crate) struct QueryTimer<'a> {
     metrics: &'a PoolMetrics,
-    timer: Timer<Running<'a>>,
+    operation: &'a OperationCell,
+    start: Instant,
+    /// Within a destructor that runs while a panic unwinds, that panic is not the query's.
+    was_panicking: bool,
+    ended: bool,
 }
 
 impl QueryTimer<'_> {
-    pub(crate) fn finish(self, error: Option<&Error>) {
+    pub(crate) fn finish(mut self, error: Option<&Error>) {
         match error {
-            None => self.timer.finish(Outcome::Ok),
+            None => self.record(QueryOutcome::Ok),
             Some(error) => {
                 self.metrics.errors[QueryError::of(error)].increment(1);
-                self.timer.finish(Outcome::Error)
+                self.record(QueryOutcome::Error);
             }
-        };
+        }
+    }
+
+    fn record(&mut self, outcome: QueryOutcome) {
+        self.ended = true;
+        let operation = self.operation.get();
+        self.metrics.duration[operation].record(self.start.elapsed());
+        self.metrics.queries[operation][outcome].increment(1);
     }
 }
 
-/// A query under way.
-#[derive(Debug)]
-struct Running<'a> {
-    metrics: &'a PoolMetrics,
-    operation: &'a OperationCell,
-}
-
-impl Timed for Running<'_> {
-    fn ended(&self, outcome: Outcome, elapsed: Duration) {
-        let operation = self.operation.get();
-        self.metrics.duration[operation].record(elapsed);
-        self.metrics.queries[operation][outcome.into()].increment(1);
+impl Drop for QueryTimer<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let panicked = std::thread::panicking() && !self.was_panicking;
+            self.record(if panicked {
+                QueryOutcome::Panicked
+            } else {
+                QueryOutcome::Cancelled
+            });
+        }
     }
 }
 
@@ -123,15 +138,16 @@ impl<'a> Acquisition<'a> {
         self.connecting.get_or_insert_with(Instant::now);
     }
 
-    pub(crate) fn finish<T>(mut self, result: Result<T, Error>) -> Result<T, Error> {
+    /// Hands the result on, with the moment at which it was there.
+    pub(crate) fn finish<T>(mut self, result: Result<T, Error>) -> Result<(T, Instant), Error> {
         if matches!(result, Err(Error::PoolTimedOut)) {
             self.metrics.timeouts.increment(1);
         }
-        self.record(Outcome::of(&result));
-        result
+        let now = self.record(Outcome::of(&result));
+        Ok((result?, now))
     }
 
-    fn record(&mut self, outcome: Outcome) {
+    fn record(&mut self, outcome: Outcome) -> Instant {
         self.ended = true;
         let now = Instant::now();
         let waited_until = self.connecting.unwrap_or(now);
@@ -140,6 +156,7 @@ impl<'a> Acquisition<'a> {
             self.metrics.connect.record(now - connecting);
         }
         self.metrics.acquisitions[outcome].increment(1);
+        now
     }
 }
 

@@ -225,8 +225,7 @@ fn word_length(text: &str) -> usize {
     if text.as_bytes().get(ascii).is_none_or(u8::is_ascii) {
         return ascii;
     }
-    text.find(|c| !is_word(c) && c != '$')
-        .unwrap_or(text.len())
+    text.find(|c| !is_word(c) && c != '$').unwrap_or(text.len())
 }
 
 fn is_word(c: char) -> bool {

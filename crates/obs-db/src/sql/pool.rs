@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_stream::stream;
 use futures_util::future::BoxFuture;
@@ -78,7 +79,7 @@ impl<DB: Database> Pool<DB> {
 
     /// Takes a connection, waiting for one if it must.
     pub async fn acquire(&self) -> Result<PoolConn<DB>, Error> {
-        let raw = self.take().await?;
+        let (raw, _) = self.take().await?;
         Ok(PoolConn::new(raw, Arc::clone(&self.metrics)))
     }
 
@@ -91,13 +92,13 @@ impl<DB: Database> Pool<DB> {
 
     /// Takes a connection and begins a transaction on it.
     pub async fn begin(&self) -> Result<Tx<'static, DB>, Error> {
-        let raw = self.take().await?;
+        let (raw, _) = self.take().await?;
         self.begin_on(raw, None).await
     }
 
     /// The same by a statement of your own, such as `BEGIN IMMEDIATE`.
     pub async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<Tx<'static, DB>, Error> {
-        let raw = self.take().await?;
+        let (raw, _) = self.take().await?;
         self.begin_on(raw, Some(statement.into_sql_str())).await
     }
 
@@ -138,7 +139,8 @@ impl<DB: Database> Pool<DB> {
         self.raw.options()
     }
 
-    async fn take(&self) -> Result<PoolConnection<DB>, Error> {
+    /// A connection, and the moment at which it was got.
+    async fn take(&self) -> Result<(PoolConnection<DB>, Instant), Error> {
         let mut acquisition = Acquisition::start(&self.metrics);
         let mut acquire = pin!(self.raw.acquire());
         let result = poll_fn(|cx| {
@@ -181,15 +183,15 @@ where
     {
         let pool = self.clone();
         let steps = stream! {
-            let mut raw = match pool.take().await {
-                Ok(raw) => raw,
+            let (mut raw, got) = match pool.take().await {
+                Ok(taken) => taken,
                 Err(error) => {
                     yield Err(error);
                     return;
                 }
             };
             let operation = OperationCell::new();
-            let mut answer = Answer::<DB>::new(&mut raw, &operation, &pool.metrics, query);
+            let mut answer = Answer::<DB>::new(&mut raw, &operation, &pool.metrics, got, query);
             while let Some(step) = answer.next().await {
                 yield step;
             }
@@ -207,9 +209,9 @@ where
     {
         let pool = self.clone();
         Box::pin(async move {
-            let mut raw = pool.take().await?;
+            let (mut raw, got) = pool.take().await?;
             let operation = OperationCell::new();
-            fetch_optional::<DB, E>(&mut raw, &operation, &pool.metrics, query).await
+            fetch_optional::<DB, E>(&mut raw, &operation, &pool.metrics, got, query).await
         })
     }
 
@@ -243,13 +245,13 @@ impl<'a, DB: Database> Acquire<'a> for &'_ Pool<DB> {
 
     fn acquire(self) -> BoxFuture<'a, Result<Self::Connection, Error>> {
         let pool = self.clone();
-        Box::pin(async move { pool.take().await })
+        Box::pin(async move { Ok(pool.take().await?.0) })
     }
 
     fn begin(self) -> BoxFuture<'a, Result<Transaction<'a, DB>, Error>> {
         let pool = self.clone();
         Box::pin(async move {
-            let raw = pool.take().await?;
+            let (raw, _) = pool.take().await?;
             Transaction::begin(MaybePoolConnection::PoolConnection(raw), None).await
         })
     }

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use futures_util::stream::{BoxStream, Stream};
 use sqlx::error::BoxDynError;
@@ -42,11 +43,12 @@ impl<'q, DB: Database, E: Execute<'q, DB>> Execute<'_, DB> for Peek<'_, E> {
     }
 }
 
-/// Runs a query for at most one row.
+/// Runs a query for at most one row. Its time runs from the `start`.
 pub(crate) async fn fetch_optional<'q, DB, E>(
     connection: &mut DB::Connection,
     operation: &OperationCell,
     metrics: &PoolMetrics,
+    start: Instant,
     query: E,
 ) -> Result<Option<DB::Row>, Error>
 where
@@ -55,7 +57,7 @@ where
     E: 'q + Execute<'q, DB>,
 {
     operation.set(Operation::Other);
-    let timer = metrics.start(operation);
+    let timer = metrics.query(operation, start);
     let result = Marked::new(|| connection.fetch_optional(Peek { query, operation })).await;
     timer.finish(result.as_ref().err());
     result
@@ -69,10 +71,12 @@ pub(crate) struct Answer<'e, DB: Database> {
 }
 
 impl<'e, DB: Database> Answer<'e, DB> {
+    /// Sends a query. Its time runs from the `start`.
     pub(crate) fn new<'q, E>(
         connection: &'e mut DB::Connection,
         operation: &'e OperationCell,
         metrics: &'e PoolMetrics,
+        start: Instant,
         query: E,
     ) -> Self
     where
@@ -81,7 +85,7 @@ impl<'e, DB: Database> Answer<'e, DB> {
         E: 'q + Execute<'q, DB>,
     {
         operation.set(Operation::Other);
-        let timer = metrics.start(operation);
+        let timer = metrics.query(operation, start);
         let steps = Marked::new(|| connection.fetch_many(Peek { query, operation }));
         Self {
             steps,
