@@ -1,7 +1,7 @@
 //! What reading the health costs a scrape: the median of many readings, each with everything due.
 //!
 //! ```text
-//! cargo run --release -p obs-health --example overhead
+//! cargo run --release -p obs-health --example health_overhead
 //! ```
 
 use std::time::{Duration, Instant};

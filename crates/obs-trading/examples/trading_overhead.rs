@@ -2,7 +2,7 @@
 //! turns.
 //!
 //! ```text
-//! taskset -c 0 cargo run --release -p obs-trading --example overhead
+//! taskset -c 0 cargo run --release -p obs-trading --example trading_overhead
 //! ```
 //!
 //! The macros look their series up by name and labels each time, as code does that keeps no handles. The strategy's and the
