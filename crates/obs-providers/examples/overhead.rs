@@ -4,75 +4,109 @@
 //! taskset -c 0 cargo run --release -p obs-providers --example overhead
 //! ```
 //!
-//! Rounds of the three clients are interleaved, so that whatever else the machine does falls on all of them alike.
+//! Rounds of all clients are interleaved, so that whatever else the machine does falls on all of them alike.
+//!
+//! `reqwest-metrics` records through the facade's macros into the recorder of the process, which is the stock one, as it is
+//! with those who use it. One of our providers records there too, another into the recorder that `obs-exporter` installs.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use obs_providers::{Provider, ProviderKind};
+use obs_providers::{Provider, ProviderError, ProviderKind};
+use obs_recorder::{Engine, Format};
 use reqwest_metrics::MetricsMiddleware;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
-const ROUNDS: usize = 60;
-const CALLS: u32 = 500;
+const ROUNDS: usize = 600;
+const CALLS: u32 = 50;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let exposition = recorder.handle();
     obs_core::install(recorder)?;
+    let engine = Engine::builder()
+        .catalogue(obs_providers::catalogue())
+        .build()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let url = runtime.block_on(serve())?;
-    let provider = Provider::builder("alpaca", ProviderKind::MarketData)
-        .route("/v2/clock")
-        .build()?;
-    let plain = || reqwest::Client::builder().no_proxy().build();
+    let plain = reqwest::Client::builder().no_proxy().build()?;
+    let client = || ClientBuilder::new(plain.clone());
+    let on_engine = metrics::with_local_recorder(&engine, provider)?;
     let clients = [
+        ("unmeasured, through reqwest-middleware", client().build()),
         (
-            "unmeasured, through reqwest-middleware",
-            ClientBuilder::new(plain()?).build(),
+            "obs-providers, our recorder",
+            client().with(on_engine.middleware()).build(),
         ),
         (
-            "obs-providers",
-            ClientBuilder::new(plain()?)
-                .with(provider.middleware())
-                .build(),
+            "obs-providers, stock recorder",
+            client().with(provider()?.middleware()).build(),
         ),
         (
-            "reqwest-metrics",
-            ClientBuilder::new(plain()?)
-                .with(MetricsMiddleware::new())
-                .build(),
+            "reqwest-metrics, stock recorder",
+            client().with(MetricsMiddleware::new()).build(),
         ),
     ];
-    let unmeasured = plain()?;
-    let mut rounds = vec![Vec::new(); clients.len() + 1];
+    let unmeasured =
+        || runtime.block_on(async { Ok(plain.get(&url).send().await?.bytes().await?) });
+    let mut bare = Vec::new();
+    let mut rounds = vec![Vec::new(); clients.len()];
     for _ in 0..ROUNDS {
-        rounds[0].push(time(|| {
-            runtime.block_on(async { Ok(unmeasured.get(&url).send().await?.bytes().await?) })
-        })?);
-        for (at, (_, client)) in clients.iter().enumerate() {
-            rounds[at + 1].push(time(|| call(&runtime, client, &url))?);
+        bare.push(time(unmeasured)?);
+        for ((_, client), rounds) in clients.iter().zip(&mut rounds) {
+            rounds.push(time(|| call(&runtime, client, &url))?);
         }
         // Nobody scrapes, and samples would pile up.
         exposition.run_upkeep();
     }
-    let base = report("unmeasured, plain reqwest", &mut rounds[0], None);
-    for ((name, _), round) in clients.iter().zip(&mut rounds[1..]) {
-        report(name, round, Some(base));
+    bare.sort();
+    println!("added to a call by plain reqwest, {ROUNDS} rounds of {CALLS}");
+    println!(
+        "plain reqwest: least {:?}, median {:?}",
+        least(&bare),
+        median(&bare)
+    );
+    let mut added = Vec::new();
+    for ((name, _), rounds) in clients.iter().zip(&mut rounds) {
+        rounds.sort();
+        let (least, median) = (
+            least(rounds).saturating_sub(least(&bare)),
+            median(rounds).saturating_sub(median(&bare)),
+        );
+        println!("{name}: least {least:?}, median {median:?}");
+        added.push((least, median));
     }
-    allocations("unmeasured, plain reqwest", || {
-        runtime.block_on(async { Ok(unmeasured.get(&url).send().await?.bytes().await?) })
-    })?;
+    for at in [1, 2] {
+        let share = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
+        let (ours, theirs) = (added[at], added[3]);
+        let (least, median) = (share(ours.0, theirs.0), share(ours.1, theirs.1));
+        println!(
+            "{} / reqwest-metrics: least {least:.2}, median {median:.2}",
+            clients[at].0
+        );
+    }
+    let without = allocations(unmeasured)?;
     for (name, client) in &clients {
-        allocations(name, || call(&runtime, client, &url))?;
+        let with = allocations(|| call(&runtime, client, &url))?;
+        println!("{name}: adds {} allocations", with - without);
     }
+    let counted = "provider_requests_total{endpoint=\"/v2/clock\",kind=\"market_data\",outcome=\"ok\",provider=\"alpaca\"}";
+    let text = engine.render(Format::Classic);
+    let line = text.lines().find(|line| line.starts_with(counted));
+    println!("{}", line.unwrap_or("our recorder has seen nothing"));
     Ok(())
+}
+
+fn provider() -> Result<Provider, ProviderError> {
+    Provider::builder("alpaca", ProviderKind::MarketData)
+        .route("/v2/clock")
+        .build()
 }
 
 type Called = Result<bytes::Bytes, Box<dyn Error>>;
@@ -90,25 +124,19 @@ fn time(call: impl Fn() -> Called) -> Result<Duration, Box<dyn Error>> {
     Ok(start.elapsed() / CALLS)
 }
 
-fn report(name: &str, rounds: &mut [Duration], base: Option<Duration>) -> Duration {
-    rounds.sort();
-    let (least, median) = (rounds[0], rounds[rounds.len() / 2]);
-    let added = base.map(|base| format!(", adds {:?}", least.saturating_sub(base)));
-    println!(
-        "{name}: least {least:?}, median {median:?}{}",
-        added.unwrap_or_default()
-    );
-    least
+fn least(sorted: &[Duration]) -> Duration {
+    sorted.first().copied().unwrap_or_default()
 }
 
-fn allocations(name: &str, call: impl Fn() -> Called) -> Result<(), Box<dyn Error>> {
+fn median(sorted: &[Duration]) -> Duration {
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// The fewest allocations a call makes, the server's included.
+fn allocations(call: impl Fn() -> Called) -> Result<u64, Box<dyn Error>> {
     call()?;
     let counts = (0..50).map(|_| allocation_counter::measure(|| drop(call())).count_total);
-    println!(
-        "{name}: {} allocations, the server's included",
-        counts.min().unwrap_or_default()
-    );
-    Ok(())
+    Ok(counts.min().unwrap_or_default())
 }
 
 async fn serve() -> std::io::Result<String> {

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Extensions;
 use http_body::{Body, Frame, SizeHint};
-use reqwest::{Response, ResponseBuilderExt};
+use reqwest::{Response, ResponseBuilderExt, Url};
 use tower::BoxError;
 
 use crate::ProviderError;
@@ -21,34 +22,41 @@ struct Watched {
     inner: reqwest::Body,
     /// Nothing once the call has ended.
     call: Option<Call>,
-    /// Bytes that may still come.
-    left: Option<u64>,
     limit: Option<u64>,
+    /// Bytes that may still come, where there is a limit.
+    left: u64,
 }
 
 /// The same response, whose call ends with its body. Its URL shows what it may.
 pub(crate) fn watch(response: Response, call: Call, limit: Option<u64>, shown: Shown) -> Response {
     let mut url = response.url().clone();
     shown.redact(&mut url);
-    let (mut parts, body) = http::Response::from(response).into_parts();
-    // The builder is the only way to say what the URL is: it goes through an extension that nobody else can name.
-    let mut carrier = http::Response::builder();
-    if let Some(extensions) = carrier.extensions_mut() {
-        *extensions = std::mem::take(&mut parts.extensions);
-    }
-    if let Ok(carrier) = carrier.url(url).body(()) {
-        parts.extensions = carrier.into_parts().0.extensions;
-    }
-    let watched = Watched {
+    let (parts, body) = http::Response::from(response).into_parts();
+    let watched = reqwest::Body::wrap(Watched {
         inner: body,
         call: Some(call),
-        left: limit,
         limit,
-    };
-    Response::from(http::Response::from_parts(
-        parts,
-        reqwest::Body::wrap(watched),
-    ))
+        left: limit.unwrap_or(0),
+    });
+    let mut rebuilt = http::Response::new(watched);
+    *rebuilt.status_mut() = parts.status;
+    *rebuilt.version_mut() = parts.version;
+    *rebuilt.headers_mut() = parts.headers;
+    *rebuilt.extensions_mut() = with_url(parts.extensions, url);
+    Response::from(rebuilt)
+}
+
+/// The builder is the only way to say what the URL is: it goes through an extension that nobody else can name.
+fn with_url(extensions: Extensions, url: Url) -> Extensions {
+    let mut carrier = http::Response::builder();
+    if let Some(own) = carrier.extensions_mut() {
+        *own = extensions;
+    }
+    let mut carrier = carrier.url(url);
+    carrier
+        .extensions_mut()
+        .map(std::mem::take)
+        .unwrap_or_default()
 }
 
 impl Body for Watched {
@@ -64,8 +72,13 @@ impl Body for Watched {
             call.reads();
         }
         let polled = ready!(Pin::new(&mut this.inner).poll_frame(cx));
-        let frame =
-            polled.map(|frame| admit(frame.map_err(Into::into), &mut this.left, this.limit));
+        let mut frame = polled.map(|frame| frame.map_err(BoxError::from));
+        if let Some(limit) = this.limit
+            && let Some(Ok(admitted)) = &frame
+            && let Err(error) = admit(admitted, &mut this.left, limit)
+        {
+            frame = Some(Err(error.into()));
+        }
         match &frame {
             Some(Ok(frame)) if !frame.is_trailers() && !this.inner.is_end_stream() => {}
             Some(Err(error)) => {
@@ -92,21 +105,13 @@ impl Body for Watched {
 }
 
 /// Lets a frame through while the body stays within its limit.
-fn admit(
-    frame: Result<Frame<Bytes>, BoxError>,
-    left: &mut Option<u64>,
-    limit: Option<u64>,
-) -> Result<Frame<Bytes>, BoxError> {
-    let frame = frame?;
-    let (Some(left), Some(limit)) = (left, limit) else {
-        return Ok(frame);
-    };
+fn admit(frame: &Frame<Bytes>, left: &mut u64, limit: u64) -> Result<(), ProviderError> {
     let length = frame.data_ref().map_or(0, Bytes::len) as u64;
     match left.checked_sub(length) {
         Some(rest) => {
             *left = rest;
-            Ok(frame)
+            Ok(())
         }
-        None => Err(ProviderError::BodyTooLarge { limit }.into()),
+        None => Err(ProviderError::BodyTooLarge { limit }),
     }
 }

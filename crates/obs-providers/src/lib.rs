@@ -86,6 +86,24 @@
 //! that another middleware has wrapped is replaced where its words contain such a URL; put [`Provider::attempts`] last in
 //! the chain to have it redacted before it is wrapped. What a request that could not even be built prints never passes through here.
 
+//!
+//! # What it costs
+//!
+//! Nine allocations a call and about 1.3 µs, of which reqwest-middleware itself takes one and 0.3 to 0.4 µs. `taskset -c 0 cargo
+//! run --release -p obs-providers --example overhead`, a GET over loopback on two shared cores of a virtual machine,
+//! 23 November 2026; the range of three runs:
+//!
+//! | | added, least | added, median | allocations |
+//! |---|---|---|---|
+//! | reqwest-middleware alone | 0.32 to 0.44 µs | 0.30 to 0.43 µs | 1 |
+//! | this crate, into `obs-recorder` | 1.26 to 1.32 µs | 1.23 to 1.30 µs | 9 |
+//! | this crate, into `metrics-exporter-prometheus` | 1.26 to 1.38 µs | 1.23 to 1.41 µs | 9 |
+//! | `reqwest-metrics`, into `metrics-exporter-prometheus` | 4.24 to 4.28 µs | 4.49 to 4.66 µs | 86 |
+//!
+//! Most of it is the price of seeing a body to its end and of showing no secret: reqwest lets nobody look into a response, so
+//! it is taken apart and built anew, with three boxes for the body, three allocations for the URL, and a longer way for each
+//! frame. Recording itself is a tenth of the instructions.
+
 mod availability;
 mod body;
 mod cache;

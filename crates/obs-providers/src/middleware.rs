@@ -69,7 +69,7 @@ impl Middleware for ProviderMiddleware {
             None => self.0.endpoint_of_path(request.url().path()),
         };
         let call = Call::start(Arc::clone(&self.0), endpoint);
-        Box::pin(async move { call.run(next.run(request, extensions)).await })
+        Box::pin(call.run(next.run(request, extensions)))
     }
 }
 

@@ -65,6 +65,10 @@ impl Routes {
 
 impl Route {
     fn fits(&self, path: &str) -> bool {
+        // Many templates are plain paths, and a path that is the template itself fits whatever its braces mean.
+        if self.template == path {
+            return true;
+        }
         let mut given = path.strip_prefix('/').unwrap_or(path).split('/');
         for segment in &self.segments {
             let fits = match (segment, given.next()) {

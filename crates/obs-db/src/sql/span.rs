@@ -35,6 +35,13 @@ impl Mark {
         }
     }
 
+    #[cfg_attr(
+        not(feature = "tracing"),
+        expect(
+            clippy::unused_self,
+            reason = "without `tracing` there is no span to enter"
+        )
+    )]
     fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
         #[cfg(feature = "tracing")]
         let _inside = self.span.as_ref().map(tracing::Span::enter);
