@@ -4,7 +4,7 @@
 //!
 //! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted.
 //!
-//! The programs are Prometheus, its `promtool`, its Alertmanager, and Python with some packages. [`tools`] finds them, and
+//! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, and Python with some packages. [`tools`] finds them, and
 //! [`tools::install`] puts them under `target/`, which is what `cargo xtask test` does first.
 
 mod ask;
@@ -12,6 +12,7 @@ mod desk;
 mod error;
 mod process;
 mod promtool;
+mod pushgateway;
 mod python;
 mod receiver;
 mod scrape;
@@ -23,6 +24,7 @@ pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
+pub use crate::pushgateway::Pushgateway;
 pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample, python_says};
 pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;

@@ -1,8 +1,8 @@
-//! Prometheus and Alertmanager as they are deployed, on this machine.
+//! Prometheus, Alertmanager and, where there is one, Grafana as they are deployed, on this machine.
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,20 +12,24 @@ use tempfile::TempDir;
 use crate::{Error, Process, Receiver, ask, scrape, tools};
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(30);
+pub(crate) const START: Duration = Duration::from_secs(30);
+/// How long Grafana may take, which makes its database first.
+const GRAFANA_START: Duration = Duration::from_mins(2);
 /// How often it is asked whether it has.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A Prometheus and an Alertmanager with the files of `deploy/`, watching a desk. Dropped, they are killed.
+/// A Prometheus and an Alertmanager with the files of `deploy/`, watching a desk, and a Grafana if asked for. Dropped, they are
+/// killed.
 #[derive(Debug)]
 pub struct Stack {
     // Stopped in this order, before their folder goes.
+    grafana: Option<Process>,
     _prometheus: Process,
     _alertmanager: Process,
     receiver: Receiver,
     prometheus_url: String,
     alertmanager_url: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Where the parts of a stack listen, and how patient they are.
@@ -94,18 +98,73 @@ impl Stack {
             "--log.level=error".to_owned(),
         ]))?;
         let stack = Self {
+            grafana: None,
             _prometheus: prometheus_process,
             _alertmanager: alertmanager_process,
             receiver,
             prometheus_url: format!("http://{prometheus}"),
             alertmanager_url: format!("http://{alertmanager}"),
-            _folder: folder,
+            folder,
         };
-        stack.wait_until(START, "Prometheus and Alertmanager are ready", || {
-            let ready = |url: &str| scrape(&format!("{url}/-/ready")).is_ok();
-            ready(&stack.prometheus_url) && ready(&stack.alertmanager_url)
-        })?;
+        wait_until(
+            &stack.prometheus_url,
+            START,
+            "Prometheus and Alertmanager are ready",
+            || {
+                let ready = |url: &str| scrape(&format!("{url}/-/ready")).is_ok();
+                ready(&stack.prometheus_url) && ready(&stack.alertmanager_url)
+            },
+        )?;
         Ok(stack)
+    }
+
+    /// Starts a Grafana on the `PATH` at port 3000, with the data source and dashboards of `deploy/`, for everybody on this machine
+    /// to read and nobody to change; its URL. Does nothing and returns none where there is no Grafana.
+    pub fn start_grafana(&mut self) -> Result<Option<String>, Error> {
+        const ADDRESS: (&str, &str) = ("127.0.0.1", "3000");
+        let Some(program) = tools::grafana() else {
+            return Ok(None);
+        };
+        let folder = self.folder.path().join("grafana");
+        let dashboards = folder.join("dashboards").display().to_string();
+        let changes = [
+            ("http://prometheus:9090", self.prometheus_url.clone()),
+            ("/var/lib/grafana/dashboards", dashboards.clone()),
+        ];
+        copy(
+            &tools::workspace().join("deploy/grafana"),
+            &folder,
+            &changes,
+        )?;
+
+        let mut grafana = Command::new(&program);
+        // The one program has commands; the other, which is older, is one.
+        if program.ends_with("grafana") {
+            grafana.arg("server");
+        }
+        grafana
+            .arg(format!("--homepath={}", home_of(&program).display()))
+            .env("GF_SERVER_HTTP_ADDR", ADDRESS.0)
+            .env("GF_SERVER_HTTP_PORT", ADDRESS.1)
+            .env("GF_PATHS_PROVISIONING", folder.join("provisioning"))
+            .env("GF_PATHS_DATA", folder.join("data"))
+            .env("GF_PATHS_LOGS", folder.join("log"))
+            // Nobody reads what it prints.
+            .env("GF_LOG_MODE", "file")
+            .env("GF_AUTH_ANONYMOUS_ENABLED", "true")
+            .env("GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION", "true")
+            .env("GF_ANALYTICS_REPORTING_ENABLED", "false")
+            .env("GF_ANALYTICS_CHECK_FOR_UPDATES", "false")
+            .env(
+                "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH",
+                format!("{dashboards}/main.json"),
+            );
+        self.grafana = Some(Process::start(&mut grafana)?);
+        let url = format!("http://{}:{}", ADDRESS.0, ADDRESS.1);
+        wait_until(&url, GRAFANA_START, "Grafana is ready", || {
+            scrape(&format!("{url}/api/health")).is_ok()
+        })?;
+        Ok(Some(url))
     }
 
     /// The URL of Prometheus.
@@ -128,33 +187,44 @@ impl Stack {
 
     /// Waits until a query returns something.
     pub fn wait_for(&self, timeout: Duration, query: &str) -> Result<(), Error> {
-        self.wait_until(timeout, query, || {
+        wait_until(&self.prometheus_url, timeout, query, || {
             ask(&self.prometheus_url, query).is_ok_and(|answer| !answer.is_empty())
         })
     }
-
-    fn wait_until(
-        &self,
-        timeout: Duration,
-        what: &str,
-        is_so: impl Fn() -> bool,
-    ) -> Result<(), Error> {
-        let end = Instant::now() + timeout;
-        while !is_so() {
-            if Instant::now() > end {
-                return Err(Error::Scrape {
-                    url: self.prometheus_url.clone(),
-                    reason: format!("waited {timeout:?} in vain for `{what}`"),
-                });
-            }
-            // There is no event to wait for in another program.
-            sleep(POLL);
-        }
-        Ok(())
-    }
 }
 
-fn free_port() -> Result<u16, Error> {
+/// Waits until what is at a URL is as it should be.
+pub(crate) fn wait_until(
+    url: &str,
+    timeout: Duration,
+    what: &str,
+    is_so: impl Fn() -> bool,
+) -> Result<(), Error> {
+    let end = Instant::now() + timeout;
+    while !is_so() {
+        if Instant::now() > end {
+            return Err(Error::Scrape {
+                url: url.to_owned(),
+                reason: format!("waited {timeout:?} in vain for `{what}`"),
+            });
+        }
+        // There is no event to wait for in another program.
+        sleep(POLL);
+    }
+    Ok(())
+}
+
+/// Where a Grafana's own files are: above the program itself in its archive, elsewhere from a package.
+fn home_of(program: &Path) -> PathBuf {
+    let program = program
+        .canonicalize()
+        .unwrap_or_else(|_| program.to_owned());
+    let is_home = |folder: &&Path| folder.join("conf/defaults.ini").is_file();
+    let found = program.ancestors().find(is_home);
+    found.map_or_else(|| PathBuf::from("/usr/share/grafana"), Path::to_owned)
+}
+
+pub(crate) fn free_port() -> Result<u16, Error> {
     let find = || Error::system("find a free port");
     let listener = TcpListener::bind("127.0.0.1:0").map_err(find())?;
     Ok(listener.local_addr().map_err(find())?.port())

@@ -18,8 +18,8 @@ const PYTHON_PACKAGES: [&str; 3] = [
     "compose-spec==0.2.1",
 ];
 
-const UNPACK_REPAIR: &str = "install Prometheus and its Alertmanager \
-    (Debian and Ubuntu: `apt-get install prometheus prometheus-alertmanager`), so that they are on the PATH";
+const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway (Debian and Ubuntu: \
+    `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway`), so that they are on the PATH";
 const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
     (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
@@ -62,6 +62,22 @@ pub fn amtool() -> Result<PathBuf, Error> {
     unpacked("prometheus-alertmanager", "amtool")
 }
 
+/// The Pushgateway, which Debian calls `prometheus-pushgateway`.
+pub fn pushgateway() -> Result<PathBuf, Error> {
+    let debian = unpacked("prometheus-pushgateway", "prometheus-pushgateway");
+    debian.or_else(|_| unpacked("prometheus-pushgateway", "pushgateway"))
+}
+
+/// A Grafana on the `PATH`; none where there is none. Debian has no package of it, and nothing here needs one.
+#[must_use]
+pub fn grafana() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let names = ["grafana", "grafana-server"];
+    let mut candidates =
+        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    candidates.find(|program| program.is_file())
+}
+
 /// A program of a Debian package: the one that was unpacked, or else the one on the `PATH`.
 fn unpacked(package: &str, program: &'static str) -> Result<PathBuf, Error> {
     let unpacked = directory().join(package).join("usr/bin").join(program);
@@ -95,6 +111,9 @@ pub fn install() -> Result<(), Error> {
     if alertmanager().is_err() || amtool().is_err() {
         unpack("prometheus-alertmanager")?;
         install_templates()?;
+    }
+    if pushgateway().is_err() {
+        unpack("prometheus-pushgateway")?;
     }
     if python().is_err() {
         install_python()?;

@@ -9,7 +9,7 @@ use crate::error::Error;
 /// Run the trading desk with Prometheus and Alertmanager, with the files of deploy/; stop it with Ctrl-C
 ///
 /// What Alertmanager sends is printed here. Prometheus is at <http://127.0.0.1:9090>, Alertmanager at
-/// <http://127.0.0.1:9093>.
+/// <http://127.0.0.1:9093>. Where a Grafana is on the PATH, it is at <http://127.0.0.1:3000> with the dashboards.
 #[derive(clap::Args)]
 pub(crate) struct Stack {
     /// How long the desk takes for a day of its replay.
@@ -21,10 +21,14 @@ impl Stack {
     pub(crate) fn run(&self) -> Result<bool, Error> {
         obs_tests::tools::install()?;
         let desk = Desk::start(&self.pace)?;
-        let watchers = Watchers::start(desk.address(), Manner::AsDeployed)?;
+        let mut watchers = Watchers::start(desk.address(), Manner::AsDeployed)?;
         println!("metrics       {}", desk.metrics());
         println!("Prometheus    {}", watchers.prometheus());
         println!("Alertmanager  {}", watchers.alertmanager());
+        match watchers.start_grafana()? {
+            Some(grafana) => println!("Grafana       {grafana}"),
+            None => println!("Grafana       not started: there is none on the PATH"),
+        }
         println!(
             "alerts sent to http://{} are printed here",
             watchers.receiver().address()

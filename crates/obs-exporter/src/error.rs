@@ -53,9 +53,9 @@ pub enum ExporterError {
     /// The thread that keeps the recorder's memory bounded could not be started.
     #[error("cannot start the recorder's upkeep thread: {0}; raise the limit of threads or memory")]
     Upkeep(#[source] io::Error),
-    /// `serve` was called outside a Tokio runtime.
+    /// `serve` or `push` was called outside a Tokio runtime, or in one that is shutting down.
     #[error(
-        "serving needs a Tokio runtime; call `serve` from within one, such as a `#[tokio::main]` function"
+        "serving and pushing need a Tokio runtime; call `serve` or `push` from within one, such as a `#[tokio::main]` function"
     )]
     NoRuntime,
     /// The address to listen on cannot be had.
@@ -74,6 +74,18 @@ pub enum ExporterError {
     Public {
         /// The address.
         address: SocketAddr,
+    },
+    /// What a job recorded could not be sent. The URL is shown without the credentials in it.
+    #[error("cannot push the metrics of the job `{job}` to {url}: {problem}; {repair}")]
+    Push {
+        /// Where to, as configured.
+        url: String,
+        /// Which job's.
+        job: String,
+        /// What went wrong, and how often it was tried.
+        problem: String,
+        /// What to do about it.
+        repair: &'static str,
     },
     /// A credential is not one. What it holds is not shown.
     #[error("{origin} is empty or not acceptable; it takes {accepts}")]

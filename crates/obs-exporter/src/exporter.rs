@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::own::{self, Own};
 use crate::refusals::Refusals;
 use crate::upkeep::Upkeep;
-use crate::{AppInfo, Config, ExporterError, Mode, Server, server};
+use crate::{AppInfo, Config, ExporterError, Mode, Push, Server, push, server};
 
 /// What a scrape reads: everything recorded since [`install`](Builder::install), rendered and served.
 ///
@@ -192,6 +192,20 @@ impl Exporter {
     /// `#[tokio::main]` does.
     pub async fn serve(&self) -> Result<Server, ExporterError> {
         Server::start(self).await
+    }
+
+    /// Sends everything recorded to a Pushgateway or to `VictoriaMetrics`: the last thing a job does that ends before a scrape
+    /// would find it, such as a backtest. What serves until it is told to stop is scraped instead.
+    ///
+    /// It is rendered once. Where nothing listens, where no answer comes, and where the answer is a status of 500 and above or
+    /// 429, it is tried again after a pause, [`Push::ATTEMPTS`] times unless the push says otherwise; any other refusal is final.
+    ///
+    /// # Errors
+    ///
+    /// When the push has a URL, job or label that cannot be used, when the last attempt failed, and outside a Tokio runtime. That
+    /// has to have its timer and its network enabled, as `#[tokio::main]` does.
+    pub async fn push(&self, push: &Push) -> Result<(), ExporterError> {
+        push::push(self, push).await
     }
 
     /// The routes `/metrics` and `/healthz`, to mount in an application of your own:

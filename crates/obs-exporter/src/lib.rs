@@ -55,6 +55,11 @@
 //! away is counted in `obs_scrape_refused_total` and reported through `tracing`, without the credential and at most once a
 //! second for each reason. [`Exporter::router`] asks the same; [`Exporter::protect`] asks it before routes of your own.
 //!
+//! # Short-lived jobs
+//!
+//! A program that ends before it is scraped, such as a backtest, sends what it recorded with [`Exporter::push`] to a Pushgateway or
+//! to `VictoriaMetrics`.
+//!
 //! # Features
 //!
 //! - `tls`: HTTPS and clients' certificates.
@@ -67,6 +72,7 @@ mod connections;
 mod error;
 mod exporter;
 mod own;
+mod push;
 mod refusals;
 mod server;
 mod stock;
@@ -79,6 +85,7 @@ pub use crate::config::{Config, Mode, RecorderKind};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};
 pub use crate::own::catalogue;
+pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
 pub use obs_recorder::{Engine, EngineError, Format, set_trace_id_source};

@@ -1,0 +1,493 @@
+//! Sending what a short-lived job recorded: it ends before a scrape would find it.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::uri::{Authority, Scheme};
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use obs_recorder::Format;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::time::{sleep, timeout};
+
+use crate::{Exporter, ExporterError};
+
+/// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
+///
+/// ```no_run
+/// # use obs_exporter::{Exporter, ExporterError, Push};
+/// # async fn last_words(exporter: &Exporter) -> Result<(), ExporterError> {
+/// let push = Push::to_pushgateway("http://127.0.0.1:9091", "backtest").label("run", "ma-crossover/2018");
+/// exporter.push(&push).await
+/// # }
+/// ```
+///
+/// The URL is `http://host[:port][/prefix]`; a user and password before the host (`http://user:password@host`) are sent as
+/// `Basic` credentials and never shown. `https` is not spoken: put a proxy on this machine that speaks it.
+#[derive(Clone)]
+pub struct Push {
+    receiver: Receiver,
+    url: String,
+    job: String,
+    labels: Vec<(String, String)>,
+    attempts: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Receiver {
+    Pushgateway,
+    VictoriaMetrics,
+}
+
+/// How an attempt failed.
+struct Failure {
+    problem: String,
+    repair: &'static str,
+    /// Whether the same may succeed a moment later.
+    passes: bool,
+}
+
+/// What is sent where, in every attempt alike.
+struct Sending {
+    method: Method,
+    authority: Authority,
+    path: String,
+    authorization: Option<HeaderValue>,
+}
+
+const LABELS: &str = "letters, digits and underscores, no digit first, not `job` nor two underscores first, each once";
+const URLS: &str = "give it as http://host:port, with a prefix of the path where there is one";
+const UNREACHABLE: &str = "start what is to receive there, or correct the URL";
+const UNWELL: &str = "look into the log of what receives there";
+const REFUSED: &str =
+    "correct the URL, its user and password, or what was pushed, as the answer says";
+
+impl Push {
+    /// How often it is tried, unless told otherwise: over some eight seconds, in which a receiver can restart.
+    pub const ATTEMPTS: u32 = 6;
+    /// How long an attempt may take.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    /// The pause after the first attempt; each further one is twice as long as the one before.
+    pub const FIRST_PAUSE: Duration = Duration::from_millis(250);
+    /// No pause is longer.
+    pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+    /// To a Pushgateway, which keeps the values of the last push of each job and labels until they are replaced or deleted, and
+    /// is itself scraped.
+    pub fn to_pushgateway(url: impl Into<String>, job: impl Into<String>) -> Self {
+        Self::new(Receiver::Pushgateway, url.into(), job.into())
+    }
+
+    /// To `VictoriaMetrics` or its `vmagent`, whose import writes the values at the time they arrive. A cluster has its path as
+    /// prefix: `http://vminsert:8480/insert/0/prometheus`.
+    pub fn to_victoria_metrics(url: impl Into<String>, job: impl Into<String>) -> Self {
+        Self::new(Receiver::VictoriaMetrics, url.into(), job.into())
+    }
+
+    fn new(receiver: Receiver, url: String, job: String) -> Self {
+        Self {
+            receiver,
+            url,
+            job,
+            labels: Vec::new(),
+            attempts: Self::ATTEMPTS,
+        }
+    }
+
+    /// Adds a label to every series, in place of one of the same name that it has. A Pushgateway replaces what was pushed before
+    /// under the same job and labels, so runs that are to stand beside each other differ in one. The value may be any text.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets how often it is tried; 0 is as good as 1.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// What is to be sent where, if all of it is acceptable.
+    fn sending(&self) -> Result<Sending, ExporterError> {
+        let unusable = |problem: &str| self.failed(problem.to_owned(), URLS);
+        let uri: Uri = self
+            .url
+            .parse()
+            .map_err(|_| unusable("that is not a URL"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(unusable("that is not a whole URL"));
+        };
+        if *scheme != Scheme::HTTP {
+            return Err(unusable("only http is spoken"));
+        }
+        if uri.query().is_some() {
+            return Err(unusable("it has a query"));
+        }
+        self.check_labels()?;
+        let prefix = uri.path().trim_end_matches('/');
+        let (method, path) = match self.receiver {
+            Receiver::Pushgateway => (Method::PUT, self.group(prefix)),
+            Receiver::VictoriaMetrics => (Method::POST, self.import(prefix)),
+        };
+        Ok(Sending {
+            method,
+            path,
+            authorization: basic(authority),
+            authority: without_user(authority)
+                .ok_or_else(|| unusable("its host cannot be made out"))?,
+        })
+    }
+
+    fn check_labels(&self) -> Result<(), ExporterError> {
+        let invalid = |setting, value: &str, accepts| {
+            Err(ExporterError::InvalidSetting {
+                setting,
+                value: value.to_owned(),
+                accepts,
+            })
+        };
+        if self.job.is_empty() {
+            return invalid("the job of a push", "", "a name");
+        }
+        for (at, (name, _)) in self.labels.iter().enumerate() {
+            let again = self.labels[..at].iter().any(|(before, _)| before == name);
+            if again || name == "job" || !is_label_name(name) {
+                return invalid("a label of a push", name, LABELS);
+            }
+        }
+        Ok(())
+    }
+
+    /// The Pushgateway's path of a group: `/metrics/job/<job>/<label>/<value>…`.
+    fn group(&self, prefix: &str) -> String {
+        let job = ("job", self.job.as_str());
+        let group: String = std::iter::once(job)
+            .chain(self.pairs())
+            .map(segments)
+            .collect();
+        format!("{prefix}/metrics{group}")
+    }
+
+    /// The import's path, with labels that it adds.
+    fn import(&self, prefix: &str) -> String {
+        let mut path = format!("{prefix}/api/v1/import/prometheus?extra_label=job=");
+        path.extend(utf8_percent_encode(&self.job, NON_ALPHANUMERIC));
+        for (name, value) in self.pairs() {
+            path.push_str("&extra_label=");
+            path.push_str(name);
+            path.push('=');
+            path.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        path
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The URL without the credentials in it.
+    fn shown(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if scheme.is_empty() {
+            rest.to_owned()
+        } else {
+            format!("{scheme}://{rest}")
+        }
+    }
+
+    fn failed(&self, problem: String, repair: &'static str) -> ExporterError {
+        ExporterError::Push {
+            url: self.shown(),
+            job: self.job.clone(),
+            problem,
+            repair,
+        }
+    }
+}
+
+impl fmt::Debug for Push {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Push")
+            .field("receiver", &self.receiver)
+            .field("url", &self.shown())
+            .field("job", &self.job)
+            .field("labels", &self.labels)
+            .field("attempts", &self.attempts)
+            .finish()
+    }
+}
+
+impl Sending {
+    /// Sends it once.
+    async fn attempt(&self, text: Bytes) -> Result<(), Failure> {
+        let answer = match timeout(Push::TIMEOUT, self.exchange(text)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(Failure::passing(error.to_string(), UNREACHABLE)),
+            Err(_) => {
+                let problem = format!("no answer in {} s", Push::TIMEOUT.as_secs());
+                return Err(Failure::passing(problem, UNREACHABLE));
+            }
+        };
+        let (status, said) = answer;
+        if status.is_success() {
+            return Ok(());
+        }
+        let problem = format!("it answered {status}{said}");
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(Failure::passing(problem, UNWELL));
+        }
+        Err(Failure {
+            problem,
+            repair: REFUSED,
+            passes: false,
+        })
+    }
+
+    /// The status of the answer, and what it says.
+    async fn exchange(&self, text: Bytes) -> io::Result<(StatusCode, String)> {
+        let port = self.authority.port_u16().unwrap_or(80);
+        // As it is in the URL: an IPv6 address keeps its brackets.
+        let host = format!("{}:{port}", self.authority.host());
+        let stream = TcpStream::connect(host).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        let connection = tokio::spawn(connection);
+        let request = self.request(text).map_err(io::Error::other)?;
+        let answer = sender.send_request(request).await;
+        let answer = answer.map_err(io::Error::other)?;
+        let status = answer.status();
+        let said = said(answer).await;
+        connection.abort();
+        Ok((status, said))
+    }
+
+    fn request(&self, text: Bytes) -> Result<Request<Body>, axum::http::Error> {
+        let mut request = Request::builder()
+            .method(self.method.clone())
+            .uri(&self.path)
+            .header(HOST, self.authority.as_str())
+            .header(CONTENT_TYPE, Format::Classic.media_type());
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request.body(Body::from(text))
+    }
+}
+
+impl Failure {
+    fn passing(problem: String, repair: &'static str) -> Self {
+        Self {
+            problem,
+            repair,
+            passes: true,
+        }
+    }
+}
+
+/// See [`Exporter::push`].
+pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), ExporterError> {
+    let sending = push.sending()?;
+    if Handle::try_current().is_err() {
+        return Err(ExporterError::NoRuntime);
+    }
+    let rendered = exporter.scrape(Format::Classic, |_, text| {
+        Bytes::copy_from_slice(text.as_bytes())
+    });
+    let Some(text) = rendered.await else {
+        return Err(ExporterError::NoRuntime);
+    };
+    let mut pause = Push::FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        let Err(failure) = sending.attempt(text.clone()).await else {
+            return Ok(());
+        };
+        if !failure.passes || attempt >= push.attempts {
+            let tried = match attempt {
+                1 => "once".to_owned(),
+                more => format!("{more} times"),
+            };
+            let problem = format!("{} (tried {tried})", failure.problem);
+            return Err(push.failed(problem, failure.repair));
+        }
+        tracing::debug!(url = push.shown(), problem = failure.problem, "push failed");
+        sleep(pause).await;
+        pause = (pause * 2).min(Push::LONGEST_PAUSE);
+        attempt += 1;
+    }
+}
+
+/// A label and its value as segments of a path. What is not plain goes in base64, as the Pushgateway's documentation has it: a
+/// slash would begin another segment, an empty one would vanish, and dots alone would go up. A single `=` is the empty value.
+fn segments((name, value): (&str, &str)) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let is_dots = value.bytes().all(|byte| byte == b'.');
+    if value.is_empty() {
+        format!("/{name}@base64/=")
+    } else if value.bytes().all(is_plain) && !is_dots {
+        format!("/{name}/{value}")
+    } else {
+        format!("/{name}@base64/{}", BASE64_URL_SAFE.encode(value))
+    }
+}
+
+fn is_label_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    let first = bytes.next();
+    first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !name.starts_with("__")
+}
+
+/// The credentials of a URL as a header; none where it has none.
+fn basic(authority: &Authority) -> Option<HeaderValue> {
+    let (user, _) = authority.as_str().rsplit_once('@')?;
+    let plain: Vec<u8> = percent_decode_str(user).collect();
+    let text = format!("Basic {}", BASE64_STANDARD.encode(plain));
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+fn without_user(authority: &Authority) -> Option<Authority> {
+    let host = authority.as_str();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    host.parse().ok()
+}
+
+/// The beginning of the answer's text, behind a colon; nothing where it says nothing.
+async fn said(answer: Response<hyper::body::Incoming>) -> String {
+    const READ: usize = 64 * 1024;
+    const SHOWN: usize = 300;
+    let body = to_bytes(Body::new(answer.into_body()), READ).await;
+    let body = body.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().take(SHOWN).collect();
+    if line.is_empty() {
+        line
+    } else {
+        format!(": {line}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GATEWAY: &str = "http://127.0.0.1:9091";
+
+    fn path(push: &Push) -> String {
+        let sending = push.sending().unwrap();
+        format!("{} {}", sending.method, sending.path)
+    }
+
+    fn refusal(push: &Push) -> String {
+        match push.sending() {
+            Ok(sending) => panic!("{} is accepted", sending.path),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_group_is_a_path() {
+        let push = Push::to_pushgateway(GATEWAY, "backtest");
+        assert_eq!(path(&push), "PUT /metrics/job/backtest");
+        let push = push.label("run", "7").label("strategy", "ma_crossover");
+        assert_eq!(
+            path(&push),
+            "PUT /metrics/job/backtest/run/7/strategy/ma_crossover"
+        );
+        let below = Push::to_pushgateway("http://gateway/push/", "backtest");
+        assert_eq!(path(&below), "PUT /push/metrics/job/backtest");
+    }
+
+    #[test]
+    fn what_is_not_plain_is_in_base64() {
+        for (value, segments) in [
+            ("a/b", "/run@base64/YS9i"),
+            ("", "/run@base64/="),
+            ("..", "/run@base64/Li4="),
+            ("2018 ~ 1 %", "/run@base64/MjAxOCB-IDEgJQ=="),
+            ("\u{20ac}?\u{ff}", "/run@base64/4oKsP8O_"),
+            ("1.5", "/run/1.5"),
+        ] {
+            let push = Push::to_pushgateway(GATEWAY, "a/b").label("run", value);
+            let expected = format!("PUT /metrics/job@base64/YS9i{segments}");
+            assert_eq!(path(&push), expected);
+        }
+    }
+
+    #[test]
+    fn an_import_adds_labels() {
+        let push = Push::to_victoria_metrics("http://vm:8428", "back test").label("run", "a=b&c/d");
+        assert_eq!(
+            path(&push),
+            "POST /api/v1/import/prometheus?extra_label=job=back%20test&extra_label=run=a%3Db%26c%2Fd"
+        );
+        let push = Push::to_victoria_metrics("http://vm/insert/0/prometheus", "backtest");
+        assert_eq!(
+            path(&push),
+            "POST /insert/0/prometheus/api/v1/import/prometheus?extra_label=job=backtest"
+        );
+    }
+
+    #[test]
+    fn credentials_are_sent_and_not_shown() {
+        let push = Push::to_pushgateway("http://desk:p%40ss@gateway:9091", "backtest");
+        let sending = push.sending().unwrap();
+        let header = sending.authorization.unwrap();
+        assert_eq!(header, "Basic ZGVzazpwQHNz");
+        assert!(header.is_sensitive());
+        assert_eq!(sending.authority, "gateway:9091");
+        assert_eq!(push.shown(), "http://gateway:9091");
+        let error = push.failed("it is away".to_owned(), UNREACHABLE);
+        let shown = format!("{push:?} {error} {error:?}");
+        assert!(
+            !shown.contains("p%40ss") && !shown.contains("desk"),
+            "{shown}"
+        );
+        // Nor where the URL is none.
+        let push = Push::to_pushgateway("desk:p%40ss@gate way", "backtest");
+        assert!(!refusal(&push).contains("p%40ss"), "{}", refusal(&push));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_before() {
+        for (url, problem) in [
+            ("gateway:9091", "that is not a whole URL"),
+            ("https://gateway", "only http is spoken"),
+            ("http://gate way", "that is not a URL"),
+            ("http://gateway/?a=b", "it has a query"),
+        ] {
+            let refused = refusal(&Push::to_pushgateway(url, "backtest"));
+            assert!(refused.contains(problem), "{refused}");
+            assert!(refused.contains("give it as http://host:port"), "{refused}");
+        }
+        for name in ["job", "", "7th", "a-b", "__name__"] {
+            let refused = refusal(&Push::to_pushgateway(GATEWAY, "backtest").label(name, "x"));
+            let expected = format!("a label of a push is `{name}`; it takes letters, ");
+            assert!(refused.starts_with(&expected), "{refused}");
+        }
+        let twice = Push::to_pushgateway(GATEWAY, "backtest")
+            .label("run", "1")
+            .label("run", "2");
+        assert!(refusal(&twice).starts_with("a label of a push is `run`"));
+        let nobody = refusal(&Push::to_pushgateway(GATEWAY, ""));
+        assert_eq!(nobody, "the job of a push is ``; it takes a name");
+    }
+}
