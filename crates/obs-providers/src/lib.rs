@@ -90,7 +90,7 @@
 //! # What it costs
 //!
 //! Nine allocations a call and about 1.3 µs, of which reqwest-middleware itself takes one and 0.3 to 0.4 µs. `taskset -c 0 cargo
-//! run --release -p obs-providers --example overhead`, a GET over loopback on two shared cores of a virtual machine,
+//! run --release -p obs-providers --example providers_overhead`, a GET over loopback on two shared cores of a virtual machine,
 //! 23 November 2026; the range of three runs:
 //!
 //! | | added, least | added, median | allocations |

@@ -1,7 +1,7 @@
 //! What the wrappers cost: the same query and the same command with them and without, in turns.
 //!
 //! ```text
-//! taskset -c 0 cargo run --release -p obs-db --example overhead -- redis://127.0.0.1:6379
+//! taskset -c 0 cargo run --release -p obs-db --example db_overhead -- redis://127.0.0.1:6379
 //! ```
 //!
 //! The `SQLite` part needs nothing. That of Redis is run where its address is given.

@@ -1,7 +1,7 @@
 //! What a measured call costs beside an unmeasured one and beside `reqwest-metrics`, on a GET over loopback.
 //!
 //! ```text
-//! taskset -c 0 cargo run --release -p obs-providers --example overhead
+//! taskset -c 0 cargo run --release -p obs-providers --example providers_overhead
 //! ```
 //!
 //! Rounds of all clients are interleaved, so that whatever else the machine does falls on all of them alike.
