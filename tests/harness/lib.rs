@@ -39,6 +39,8 @@ mod guides {
     struct Contributing;
     #[doc = include_str!("../../docs/METRICS_GUIDE.md")]
     struct MetricsGuide;
+    #[doc = include_str!("../../docs/DEPLOYMENT.md")]
+    struct Deployment;
     #[doc = include_str!("../../docs/TRADING.md")]
     struct Trading;
 }
