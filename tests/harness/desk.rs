@@ -54,6 +54,12 @@ impl Desk {
         address.trim_end_matches("/metrics")
     }
 
+    /// The number by which the system knows its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it as Ctrl-C does; an error unless it exits 0.
     pub fn stop(self) -> Result<(), Error> {
         let status = self.process.interrupt()?;

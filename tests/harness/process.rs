@@ -39,6 +39,12 @@ impl Process {
         })
     }
 
+    /// The number by which the system knows it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Reads its output up to the first line in which `find` finds what is `awaited`.
     pub fn wait_for<T>(
         &mut self,

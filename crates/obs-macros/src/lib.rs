@@ -108,6 +108,7 @@ fn instrument(function: ItemFn, name: Option<&LitStr>, site: &Tokens) -> Result<
     } else {
         quote!(::obs_core::__private::call(move || #arrow #block))
     };
+    // Whether the two lints fire depends on what the function returns, so they can only be allowed, not expected.
     Ok(quote! {
         #(#attrs)*
         #[allow(clippy::let_unit_value)]
