@@ -41,6 +41,9 @@ impl Backend {
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
                 }
+                if let Some(idle) = config.idle_timeout {
+                    builder = builder.idle(idle);
+                }
                 if let Some(slots) = config.recorder_slots {
                     builder = builder.slots(slots);
                 }
@@ -48,6 +51,7 @@ impl Backend {
                 (Box::new(engine.clone()), Self::Obs(engine))
             }
             RecorderKind::Stock => {
+                refuse_what_stock_has_not(config)?;
                 let (recorder, stock) = Stock::build(config, catalogue, global_labels)?;
                 (Box::new(recorder), Self::Stock(stock))
             }
@@ -85,6 +89,17 @@ impl Backend {
             Self::Stock(stock) => stock.upkeep(),
         }
     }
+}
+
+fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
+    if config.idle_timeout.is_some() {
+        return Err(ExporterError::OtherRecorder {
+            setting: "OBS_IDLE_TIMEOUT_SECONDS",
+            recorder: RecorderKind::Obs,
+            reason: "the stock one would lose what is recorded on a handle that is kept",
+        });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Recording {

@@ -23,6 +23,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_MODE` | [`mode`](Self::mode) | no label |
 /// | `OBS_QUANTILE_WINDOW_SECONDS` | [`quantile_window`](Self::quantile_window) | 60 |
 /// | `OBS_UPKEEP_INTERVAL_SECONDS` | [`upkeep_interval`](Self::upkeep_interval) | 1 |
+/// | `OBS_IDLE_TIMEOUT_SECONDS` | [`idle_timeout`](Self::idle_timeout) | series stay |
 /// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
@@ -49,6 +50,10 @@ pub struct Config {
     /// How often windows are moved on and idle series let go. The stock recorder takes recorded samples in: until then, or a
     /// scrape, each takes 8 to 16 bytes of its memory.
     pub upkeep_interval: Duration,
+    /// How long a series is shown after something was last recorded to it, where its family does not say; for good unless set.
+    /// See [`idle`](obs_recorder::Builder::idle) for what stays in any case. The stock recorder has none: what it lets go of
+    /// does not come back to a handle that is kept.
+    pub idle_timeout: Option<Duration>,
     /// Which recorder is behind the facade.
     pub recorder: RecorderKind,
     /// How many threads record to cells of their own; see [`slots`](obs_recorder::Builder::slots). The stock recorder has
@@ -140,6 +145,7 @@ impl Default for Config {
             mode: None,
             quantile_window: Duration::from_mins(1),
             upkeep_interval: Duration::from_secs(1),
+            idle_timeout: None,
             recorder: RecorderKind::default(),
             recorder_slots: None,
             git_commit: None,
@@ -203,10 +209,13 @@ impl Config {
             })
         };
         for (setting, value) in [
-            ("Config::quantile_window", self.quantile_window),
-            ("Config::upkeep_interval", self.upkeep_interval),
+            ("Config::quantile_window", Some(self.quantile_window)),
+            ("Config::upkeep_interval", Some(self.upkeep_interval)),
+            ("Config::idle_timeout", self.idle_timeout),
         ] {
-            if !TIME_RANGE.contains(&value) {
+            if let Some(value) = value
+                && !TIME_RANGE.contains(&value)
+            {
                 return refuse(setting, format!("{value:?}"), TIME);
             }
         }
@@ -294,7 +303,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 20] = [
+const VARIABLES: [Variable; 21] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -324,6 +333,11 @@ const VARIABLES: [Variable; 20] = [
         name: "OBS_UPKEEP_INTERVAL_SECONDS",
         accepts: TIME,
         set: |config, text| seconds(text).map(|time| config.upkeep_interval = time),
+    },
+    Variable {
+        name: "OBS_IDLE_TIMEOUT_SECONDS",
+        accepts: TIME,
+        set: |config, text| seconds(text).map(|time| config.idle_timeout = Some(time)),
     },
     Variable {
         name: "OBS_RECORDER",
@@ -479,6 +493,7 @@ mod tests {
             ("OBS_MODE", "live"),
             ("OBS_QUANTILE_WINDOW_SECONDS", "300"),
             ("OBS_UPKEEP_INTERVAL_SECONDS", "0.25"),
+            ("OBS_IDLE_TIMEOUT_SECONDS", "3600"),
             ("OBS_RECORDER", "stock"),
             ("OBS_RECORDER_SLOTS", "4"),
             ("OBS_GIT_COMMIT", "0123abc"),
@@ -501,6 +516,7 @@ mod tests {
             mode: Some(Mode::Live),
             quantile_window: Duration::from_mins(5),
             upkeep_interval: Duration::from_millis(250),
+            idle_timeout: Some(Duration::from_hours(1)),
             recorder: RecorderKind::Stock,
             recorder_slots: Some(4),
             git_commit: Some("0123abc".into()),
@@ -657,6 +673,10 @@ mod tests {
                 ..Config::default()
             },
             Config {
+                idle_timeout: Some(Duration::ZERO),
+                ..Config::default()
+            },
+            Config {
                 service: Some(String::new()),
                 ..Config::default()
             },
@@ -672,6 +692,7 @@ mod tests {
         for (config, setting) in wrong.iter().zip([
             "quantile_window",
             "upkeep_interval",
+            "idle_timeout",
             "service",
             "max_scrapes",
             "max_connections",

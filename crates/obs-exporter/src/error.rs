@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use obs_core::{AlreadyInstalled, CatalogueError};
 use obs_recorder::EngineError;
 
+use crate::RecorderKind;
 use crate::config::variables;
 
 /// Why the exporter could not be configured, installed or served. Each says what to do about it.
@@ -124,6 +125,16 @@ pub enum ExporterError {
         setting: &'static str,
         /// The one that is not.
         needs: &'static str,
+    },
+    /// A setting is for the other recorder.
+    #[error("{setting} needs OBS_RECORDER={}: {reason}; set that, or leave the first unset", .recorder.as_str())]
+    OtherRecorder {
+        /// The environment variable that is set.
+        setting: &'static str,
+        /// The recorder that knows it.
+        recorder: RecorderKind,
+        /// Why the one that is chosen does not.
+        reason: &'static str,
     },
     /// A setting is for what was not compiled in.
     #[error(

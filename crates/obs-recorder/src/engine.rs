@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) declared: HashMap<&'static str, &'static Declared>,
     pub(crate) globals: BTreeMap<String, String>,
     pub(crate) quantile_window: Duration,
+    /// After how long without recording series go whose families do not say.
+    pub(crate) idle: Option<Duration>,
 }
 
 /// How a family is watched.
@@ -70,6 +72,7 @@ pub struct Builder {
     catalogue: Catalogue,
     globals: BTreeMap<String, String>,
     quantile_window: Duration,
+    idle: Option<Duration>,
     slots: Option<usize>,
 }
 
@@ -89,6 +92,16 @@ impl Builder {
     /// How far back the quantiles of summaries look; a minute unless told.
     pub fn quantile_window(mut self, window: Duration) -> Self {
         self.quantile_window = window;
+        self
+    }
+
+    /// How long a series is shown after something was last recorded to it, where its family does not say; for good unless told.
+    ///
+    /// It is for labels that come and go. What is there from the start stays, so that no first event is missed: series of
+    /// declared families without an open label. So does what is set once and then holds: families whose names end in `_info`,
+    /// and those by which the pipeline watches itself, which begin with `obs_`.
+    pub fn idle(mut self, after: Duration) -> Self {
+        self.idle = Some(after);
         self
     }
 
@@ -132,6 +145,7 @@ impl Builder {
                 declared: declared.collect(),
                 globals: self.globals,
                 quantile_window: self.quantile_window,
+                idle: self.idle,
             },
             store: Store::new(slots),
             counters: Registry::new(),
@@ -153,6 +167,7 @@ impl Engine {
             catalogue: Catalogue::default(),
             globals: BTreeMap::new(),
             quantile_window: Duration::from_mins(1),
+            idle: None,
             slots: None,
         }
     }

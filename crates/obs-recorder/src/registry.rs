@@ -52,6 +52,8 @@ pub(crate) struct Family<M: Metric> {
     name: String,
     pub(crate) shape: M::Shape,
     declared: Option<&'static Declared>,
+    /// How long its series are shown after something was last recorded to them; for good where there is no limit.
+    idle_after: Option<Duration>,
     /// How many series there are, hidden ones included.
     count: AtomicUsize,
     /// How it is watched; nothing for the families that watch.
@@ -207,7 +209,7 @@ impl<M: Metric> Registry<M> {
 
     /// Lets go of what is idle, and drops hidden series that nobody holds. The caller holds the scrape's lock.
     pub(crate) fn upkeep(&self, family: &Family<M>, store: &Store, now: u64) {
-        if let Some(limit) = family.declared.and_then(Declared::idle_after) {
+        if let Some(limit) = family.idle_after {
             let highest = slot::highest();
             for series in family.ordered().iter() {
                 if series.is_idle(limit, now, highest) && !series.is_gone(highest) {
@@ -277,7 +279,6 @@ impl<M: Metric> Registry<M> {
 impl<M: Metric> Series<M> {
     fn new(family: &Arc<Family<M>>, key: &Key, text: Text, store: &Store) -> Self {
         let now = exemplar::now();
-        let idle = family.declared.and_then(Declared::idle_after);
         Self {
             metric: M::new(&family.shape, store),
             text,
@@ -285,7 +286,7 @@ impl<M: Metric> Series<M> {
             family: Arc::clone(family),
             mark: AtomicU64::new(0),
             created: AtomicU64::new(now),
-            idle: idle.map(|_| {
+            idle: family.idle_after.map(|_| {
                 Box::new(Idle {
                     pulse: AtomicU64::new(0),
                     since: AtomicU64::new(now),
@@ -357,6 +358,7 @@ impl<M: Metric> Family<M> {
             name: name.to_owned(),
             shape: M::shape(name, of_this_kind, settings),
             declared,
+            idle_after: idle_after(name, declared, settings),
             count: AtomicUsize::new(0),
             watch: OnceLock::new(),
             scopes: Mutex::default(),
@@ -449,6 +451,22 @@ impl<M: Metric> Family<M> {
         }
         folded(admitted, |label| is_open(self.declared, label)).or(within)
     }
+}
+
+/// How long series are shown after something was last recorded to them: as declared, or else as the settings say where
+/// neither the series are there from the start nor their values set once for good.
+fn idle_after(
+    name: &str,
+    declared: Option<&'static Declared>,
+    settings: &Settings,
+) -> Option<Duration> {
+    let of_its_own = declared.and_then(Declared::idle_after);
+    let is_open = declared.is_none_or(|family| {
+        let mut labels = family.labels();
+        labels.any(|label| matches!(label.values, Values::Open(_)))
+    });
+    let stays = !is_open || name.ends_with("_info") || name.starts_with("obs_");
+    of_its_own.or(settings.idle.filter(|_| !stays))
 }
 
 /// Whether the label is a scope's, open, and this a value beyond its limit. Values within it are remembered.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::Recorder;
-use obs_core::{Catalogue, Counter, Each, Gauge, Histogram, Kind, Summary, TimeCounter, buckets};
+use obs_core::{
+    By, Catalogue, Counter, Each, Gauge, Histogram, Kind, Outcome, Summary, TimeCounter, buckets,
+};
 use obs_exposition::Exposition;
 use obs_recorder::{Engine, Format};
 
@@ -32,6 +34,14 @@ obs_core::families! {
         pub decision: Summary = "sample_decision_seconds" { quantiles: &[0.5] },
         /// Requests; those of clients that are gone are forgotten.
         pub requests: Each<Client, Counter> = "sample_requests_total" { idle: Duration::from_millis(1), budget: 5 },
+    }
+}
+
+obs_core::families! {
+    /// What has closed labels only.
+    pub struct Fixed {
+        /// How it went.
+        pub outcomes: By<Outcome, Counter> = "fixed_outcomes_total",
     }
 }
 
@@ -216,6 +226,46 @@ fn idle_series_go_and_come_back() {
         scrape(&engine).value("sample_orders_total", &[VENUE]),
         Some(1.0),
         "others stay"
+    );
+}
+
+#[test]
+fn idle_series_go_by_default_too_but_for_those_that_are_there_from_the_start() {
+    let engine = Engine::builder()
+        .catalogue(Catalogue::of(&[Sample::FAMILIES, Fixed::FAMILIES]))
+        .idle(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let sample = sample(&engine, "alpaca");
+    sample.orders.increment(3);
+    sample.slippage.record(1.0);
+    metrics::with_local_recorder(&engine, || {
+        Fixed::new().outcomes[Outcome::Ok].increment(1);
+        metrics::gauge!("their_build_info", "version" => "1").set(1.0);
+        metrics::counter!("their_events_total").increment(1);
+    });
+    let gone = [
+        "sample_orders_total",
+        "sample_slippage_bps",
+        "their_events_total",
+    ];
+    let are_gone = || {
+        engine.upkeep();
+        let found = scrape(&engine);
+        gone.iter().all(|name| found.family(name).is_none())
+    };
+    while !are_gone() {
+        std::thread::yield_now();
+    }
+    let found = scrape(&engine);
+    assert_eq!(found.sum("fixed_outcomes_total", &[]), Some(1.0));
+    assert_eq!(found.sum("their_build_info", &[]), Some(1.0));
+    assert!(found.family("obs_series").is_some());
+    sample.orders.increment(2);
+    assert_eq!(
+        scrape(&engine).value("sample_orders_total", &[VENUE]),
+        Some(2.0),
+        "it begins anew"
     );
 }
 
