@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use obs_core::{ErrorKind, ErrorMetrics, Severity};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +17,10 @@ use crate::Error;
 /// [`save`](Self::save) writes a new file beside the old, brings it to the disk and then puts it in the old one's place; so a
 /// crash at any moment loses at most that save. [`load`](Self::load) gives back what was saved, to the last bit, or says what
 /// is wrong with the file and leaves it alone. One process at a time may save.
+///
+/// What fails is returned, and counted in `errors_total` as a critical error of the component `state_file`: a desk that cannot
+/// save trades on, and somebody has to come before its next restart. The next save begins anew, so that it succeeds once there
+/// is space again.
 ///
 /// ```
 /// use obs_trading::StateFile;
@@ -34,21 +40,36 @@ pub struct StateFile<T> {
     path: PathBuf,
     kind: &'static str,
     version: u32,
+    errors: Arc<ErrorMetrics>,
     value: PhantomData<fn(&T) -> T>,
 }
 
 /// The first word of every file.
 const MAGIC: &str = "obs-state";
 
+/// What disks fail with: counted from 0 on, so that the first one is a rise.
+const USUAL_ERRORS: [&str; 5] = [
+    "not_found",
+    "permission_denied",
+    "quota_exceeded",
+    "read_only_filesystem",
+    "storage_full",
+];
+
 impl<T: Serialize + DeserializeOwned> StateFile<T> {
     /// The file at this path. The kind is one word for what it holds; the version goes up when the value's shape changes, for a
-    /// file of another kind or version is not read.
+    /// file of another kind or version is not read. Built after the recorder was installed, as everything that counts.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, kind: &'static str, version: u32) -> Self {
+        let errors = ErrorMetrics::new("state_file");
+        for error in USUAL_ERRORS {
+            errors.errors.of(error);
+        }
         Self {
             path: path.into(),
             kind,
             version,
+            errors: Arc::new(errors),
             value: PhantomData,
         }
     }
@@ -64,15 +85,39 @@ impl<T: Serialize + DeserializeOwned> StateFile<T> {
     ///
     /// Fails when the folder cannot be written, or the value cannot be read back as it is: JSON has no NaN.
     pub fn save(&self, value: &T) -> Result<(), Error> {
-        let text = self.to_text(value)?;
-        let beside = self.beside();
-        write(&beside, text.as_bytes()).map_err(failed("write", &beside))?;
-        fs::rename(&beside, &self.path).map_err(failed("replace", &self.path))?;
-        self.sync_folder()
+        self.counted(self.replace(value))
     }
 
     /// What was saved last; nothing where there is no file. What a crash left beside it is not looked at.
     pub fn load(&self) -> Result<Option<T>, Error> {
+        self.counted(self.read())
+    }
+
+    fn counted<V>(&self, done: Result<V, Error>) -> Result<V, Error> {
+        done.inspect_err(|error| {
+            let kind = match error {
+                Error::StateIo { source, .. } => source.error_type(),
+                Error::ForeignState { .. } => "foreign_state",
+                _ => "damaged_state",
+            };
+            self.errors.count_as(kind, Severity::Critical);
+        })
+    }
+
+    fn replace(&self, value: &T) -> Result<(), Error> {
+        let text = self.to_text(value)?;
+        let beside = self.beside();
+        if let Err(error) = write(&beside, text.as_bytes()) {
+            // Half a file is worth nothing, and on a disk that is full it takes the place of what is. Where it cannot be
+            // removed, the next save writes over it.
+            let _ = fs::remove_file(&beside);
+            return Err(failed("write", &beside)(error));
+        }
+        fs::rename(&beside, &self.path).map_err(failed("replace", &self.path))?;
+        self.sync_folder()
+    }
+
+    fn read(&self) -> Result<Option<T>, Error> {
         match fs::read(&self.path) {
             Ok(bytes) => self.parse(&bytes).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
