@@ -38,15 +38,20 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let inner = this.inner.as_mut();
-        let polled = ready!(watched(this.exchange, || inner.poll_frame(cx)));
+        let mut inner = this.inner.as_mut();
+        let (polled, has_ended) = watched(this.exchange, || {
+            let polled = inner.as_mut().poll_frame(cx);
+            let has_frame = matches!(polled, Poll::Ready(Some(Ok(_))));
+            (polled, has_frame && inner.is_end_stream())
+        });
+        let polled = ready!(polled);
         let (goes_on, fault) = match &polled {
             Some(Ok(frame)) => {
                 if let Some(exchange) = this.exchange {
                     exchange.sent(length(frame));
                 }
                 // A server need not ask again after the last frame, and does not after trailers.
-                (!frame.is_trailers() && !this.inner.is_end_stream(), None)
+                (!frame.is_trailers() && !has_ended, None)
             }
             Some(Err(_)) => (false, Some(ErrorType::ServerError)),
             None => (false, None),

@@ -57,20 +57,29 @@ impl Exchange {
     }
 
     /// Goes on into the body of the response, unless there is none to wait for.
-    pub(crate) fn reply<B: Body>(mut self, response: Response<B>) -> Response<ResponseBody<B>> {
-        let status = response.status();
-        let body = response.body();
-        self.reply = Some(Reply {
-            status,
-            declared: declared_size(response.headers(), body),
-            sent: 0,
+    pub(crate) fn reply<B: Body>(self, response: Response<B>) -> Response<ResponseBody<B>> {
+        let (status, method) = (response.status(), self.route.method);
+        let mut going_on = Some(self);
+        // A body of the service's own may panic when it is asked how it is.
+        let (declared, has_ended) = watched(&mut going_on, || {
+            let body = response.body();
+            (
+                declared_size(response.headers(), body),
+                body.is_end_stream(),
+            )
         });
-        let going_on = if has_no_body(self.route.method, status) || body.is_end_stream() {
-            self.end(None);
-            None
-        } else {
-            Some(self)
-        };
+        if let Some(exchange) = &mut going_on {
+            exchange.reply = Some(Reply {
+                status,
+                declared,
+                sent: 0,
+            });
+        }
+        if (has_ended || has_no_body(method, status))
+            && let Some(exchange) = going_on.take()
+        {
+            exchange.end(None);
+        }
         response.map(|body| ResponseBody::new(body, going_on))
     }
 
@@ -142,18 +151,31 @@ impl Drop for Exchange {
 /// Runs a piece of the service. A panic in it ends the exchange here and now: who catches it may drop what is left when
 /// nothing unwinds any more.
 pub(crate) fn watched<T>(exchange: &mut Option<Exchange>, run: impl FnOnce() -> T) -> T {
-    struct Watch<'a>(&'a mut Option<Exchange>);
-    impl Drop for Watch<'_> {
-        fn drop(&mut self) {
-            if std::thread::panicking()
-                && let Some(exchange) = self.0.take()
-            {
+    on_panic(
+        exchange,
+        |exchange| {
+            if let Some(exchange) = exchange.take() {
                 exchange.end(Some(ErrorType::Panic));
+            }
+        },
+        run,
+    )
+}
+
+/// Runs something, and where that panics does something else on the way out.
+pub(crate) fn on_panic<S, T>(state: S, then: impl FnOnce(S), run: impl FnOnce() -> T) -> T {
+    struct Watch<S, F: FnOnce(S)>(Option<(S, F)>);
+    impl<S, F: FnOnce(S)> Drop for Watch<S, F> {
+        fn drop(&mut self) {
+            if let Some((state, then)) = self.0.take() {
+                then(state);
             }
         }
     }
-    let _watch = Watch(exchange);
-    run()
+    let mut watch = Watch(Some((state, then)));
+    let value = run();
+    watch.0 = None;
+    value
 }
 
 /// The size a message declares, by its body or by its header.

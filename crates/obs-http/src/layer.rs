@@ -11,9 +11,9 @@ use tower::{Layer, Service};
 
 use crate::body::{ResponseBody, count_in_place};
 use crate::counting::CountingHttpLayer;
-use crate::exchange::{Exchange, RequestSize, declared_size};
+use crate::exchange::{Exchange, RequestSize, declared_size, on_panic};
 use crate::future::ResponseFuture;
-use crate::labels::UNMATCHED;
+use crate::labels::{ErrorType, UNMATCHED};
 use crate::metrics::HttpMetrics;
 
 /// Measures the services it is put around. See the [crate] page for what counts as what.
@@ -40,7 +40,7 @@ impl HttpLayer {
     /// service is called.
     ///
     /// Answer with a name or template of your own, never with the path: every new answer makes series, and beyond 200
-    /// all are `other`.
+    /// all are `other`. Where it panics, the request is counted as a `panic` of `unmatched`.
     ///
     /// ```
     /// use http::{Method, Request, Response};
@@ -74,11 +74,18 @@ impl HttpLayer {
 
     /// Starts measuring a request.
     pub(crate) fn start(&self, parts: &Parts, size: RequestSize) -> Exchange {
+        let method = (&parts.method).into();
         let endpoint = match &self.endpoint_by {
-            Some(name) => name(parts),
+            Some(name) => on_panic(
+                (),
+                |()| {
+                    let route = self.metrics.route(method, UNMATCHED);
+                    Exchange::start(route, RequestSize::Unknown).end(Some(ErrorType::Panic));
+                },
+                || name(parts),
+            ),
             None => matched_path(parts),
         };
-        let method = (&parts.method).into();
         let route = self.metrics.route(method, endpoint.unwrap_or(UNMATCHED));
         Exchange::start(route, size)
     }

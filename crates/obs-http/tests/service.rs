@@ -201,19 +201,135 @@ async fn a_body_that_panics_is_a_panic_though_it_is_dropped_later() {
     assert_eq!(errors(&test, "aborted"), 0);
 }
 
+/// Where a service of somebody else's may panic.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Place {
+    Call,
+    Future,
+    Endpoint,
+    RequestBody,
+    ResponseSize,
+    ResponseEnd,
+    ResponseFrame,
+    EndAfterFrame,
+}
+
+const PLACES: [Place; 8] = [
+    Place::Call,
+    Place::Future,
+    Place::Endpoint,
+    Place::RequestBody,
+    Place::ResponseSize,
+    Place::ResponseEnd,
+    Place::ResponseFrame,
+    Place::EndAfterFrame,
+];
+
+/// What a panic carries: not a text, and nothing that can be made anew.
+#[derive(Debug, PartialEq)]
+struct Payload(Place);
+
+/// A request's or a response's body, which panics in one place if told to.
+struct Fragile {
+    panics: Option<Place>,
+    given: bool,
+}
+
+impl Fragile {
+    fn at(&self, place: Place) {
+        if self.panics == Some(place) {
+            std::panic::panic_any(Payload(place));
+        }
+    }
+}
+
+impl Body for Fragile {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.at(Place::ResponseFrame);
+        self.at(Place::RequestBody);
+        let first = !std::mem::replace(&mut self.given, true);
+        Poll::Ready(first.then(|| Ok(Frame::data(Bytes::from_static(b"x")))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.at(if self.given {
+            Place::EndAfterFrame
+        } else {
+            Place::ResponseEnd
+        });
+        self.given
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.at(Place::ResponseSize);
+        SizeHint::default()
+    }
+}
+
 #[tokio::test]
-async fn a_panic_in_the_call_itself_is_counted() {
-    let test = TestRecorder::new();
-    let service = service_fn(
-        |_: Req| -> std::future::Ready<Result<Response<Broken>, Infallible>> {
-            panic!("as the test wants it")
-        },
-    );
-    let service = test.run(obs_http::layer).layer(service);
-    let called = AssertUnwindSafe(service.oneshot(request(Method::GET)));
-    assert!(called.catch_unwind().await.is_err());
-    assert_eq!((requests(&test, "panic"), errors(&test, "panic")), (1, 1));
-    assert_eq!(in_flight(&test, "GET"), Some(0.0));
+async fn a_panic_anywhere_passes_through_unchanged_and_is_counted_once() {
+    for place in PLACES {
+        let test = TestRecorder::new();
+        let panics = move |here: Place| {
+            if here == place {
+                std::panic::panic_any(Payload(place));
+            }
+        };
+        let layer = test.run(obs_http::layer).endpoint_by(move |parts| {
+            // Only the first request is one that anything panics for.
+            if parts.method == Method::GET {
+                panics(Place::Endpoint);
+            }
+            Some("/")
+        });
+        let service = layer.layer(service_fn(move |request: Request<Fragile>| {
+            let bad = request.method() == Method::GET;
+            if bad {
+                panics(Place::Call);
+            }
+            async move {
+                if bad {
+                    panics(Place::Future);
+                }
+                request.into_body().collect().await?;
+                let panics = bad.then_some(place);
+                Ok::<_, Infallible>(Response::new(Fragile {
+                    panics,
+                    given: false,
+                }))
+            }
+        }));
+        let ask = async |method: Method| {
+            let panics = (method == Method::GET && place == Place::RequestBody).then_some(place);
+            let body = Fragile {
+                panics,
+                given: false,
+            };
+            let request = Request::builder().method(method).body(body).unwrap();
+            let response = service.clone().oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap().to_bytes()
+        };
+        let caught = AssertUnwindSafe(ask(Method::GET)).catch_unwind().await;
+        let payload = caught.expect_err("the panic passes through");
+        assert_eq!(payload.downcast_ref(), Some(&Payload(place)));
+        assert_eq!(errors(&test, "panic"), 1, "{place:?}");
+        assert_eq!(test.counter_sum("http_errors_total", &[]), 1, "{place:?}");
+        assert_eq!(test.counter_sum("http_requests_total", &[]), 1, "{place:?}");
+        assert_eq!(in_flight(&test, "GET"), Some(0.0), "{place:?}");
+        // The service goes on.
+        assert_eq!(ask(Method::POST).await, "x");
+        assert_eq!(
+            requests(&test, "200"),
+            1 + u64::from(place >= Place::ResponseFrame)
+        );
+        assert_eq!(in_flight(&test, "POST"), Some(0.0));
+    }
 }
 
 #[tokio::test]
