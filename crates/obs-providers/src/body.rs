@@ -6,7 +6,7 @@
 //! `ResponseBuilderExt`. It costs three allocations for the bodies and three for the URL.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::Extensions;
@@ -68,10 +68,16 @@ impl Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        if let Some(call) = &mut this.call {
+        // Who catches a panic around this may drop the body afterwards, when nothing unwinds any more: so the call is out here
+        // while somebody else's body is asked, where a panic drops it.
+        let mut call = this.call.take();
+        if let Some(call) = &mut call {
             call.reads();
         }
-        let polled = ready!(Pin::new(&mut this.inner).poll_frame(cx));
+        let Poll::Ready(polled) = Pin::new(&mut this.inner).poll_frame(cx) else {
+            this.call = call;
+            return Poll::Pending;
+        };
         let mut frame = polled.map(|frame| frame.map_err(BoxError::from));
         if let Some(limit) = this.limit
             && let Some(Ok(admitted)) = &frame
@@ -79,18 +85,13 @@ impl Body for Watched {
         {
             frame = Some(Err(error.into()));
         }
-        match &frame {
-            Some(Ok(frame)) if !frame.is_trailers() && !this.inner.is_end_stream() => {}
-            Some(Err(error)) => {
-                if let Some(call) = this.call.take() {
-                    call.end(Some(of_body(&**error)));
-                }
+        match (&frame, call) {
+            (Some(Ok(frame)), call) if !frame.is_trailers() && !this.inner.is_end_stream() => {
+                this.call = call;
             }
-            Some(Ok(_)) | None => {
-                if let Some(call) = this.call.take() {
-                    call.body_ended();
-                }
-            }
+            (Some(Err(error)), Some(call)) => call.end(Some(of_body(&**error))),
+            (Some(Ok(_)) | None, Some(call)) => call.body_ended(),
+            (_, None) => {}
         }
         Poll::Ready(frame)
     }

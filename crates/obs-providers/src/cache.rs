@@ -70,6 +70,10 @@ pub struct Served<V> {
 /// - None, or one that could not be read, is a `miss`: it is loaded. A store that cannot be reached costs a count in
 ///   `provider_cache_errors_total` and the time of its timeout, but no call.
 ///
+/// Entries carry the time of the clock on the wall, for other processes read them too. One that lies further ahead than an
+/// entry is fresh for was kept by a clock that is wrong or has been set back since: nobody knows how old it is, and it counts
+/// as none.
+///
 /// A dataset with a market ages in open hours. Two calls that miss at the same time both load.
 #[derive(Clone, Debug)]
 pub struct Cache<S> {
@@ -115,11 +119,13 @@ impl<S> Cache<S> {
         S: Store<K, V>,
     {
         let lookup = self.dataset.lookup();
-        let Some(entry) = self.kept(key).await else {
+        let kept = self.kept(key).await;
+        let now = Timestamp::now();
+        let known = |entry: &Entry<V>| age(now, entry.loaded_at) <= self.fresh_for;
+        let Some(entry) = kept.filter(known) else {
             let loaded = lookup.miss().of(load).await?;
             return Ok(self.keep(key, loaded, CacheResult::Miss).await);
         };
-        let now = Timestamp::now();
         let aged = self.dataset.ages_by(entry.loaded_at, now);
         let served = |result| Served {
             age: age(entry.loaded_at, now),

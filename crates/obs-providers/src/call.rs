@@ -198,6 +198,14 @@ pub(crate) async fn attempt<E: 'static>(
     result
 }
 
+/// Makes an attempt ready to run. A panic in that is one of the attempt.
+pub(crate) fn prepared<T>(provider: &Inner, prepare: impl FnOnce() -> T) -> T {
+    let mut attempt = Attempt::start(provider);
+    let ready = prepare();
+    attempt.ended = true;
+    ready
+}
+
 fn made() -> Made {
     ATTEMPTS.try_with(Cell::get).unwrap_or_default()
 }

@@ -61,14 +61,19 @@ impl Dataset {
     }
 
     /// Says that the data is as of that moment, where it says so itself. An update that is older than the last one changes
-    /// nothing.
+    /// nothing, unless the last one lies in the future: then a clock has been set back, and what is said now counts.
     pub fn updated_at(&self, at: Timestamp) {
+        self.update(at, Timestamp::now());
+    }
+
+    fn update(&self, at: Timestamp, now: Timestamp) {
         let mut updated = self
             .0
             .updated
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let latest = updated.map_or(at, |last| last.max(at));
+        let earlier = updated.filter(|last| *last <= now);
+        let latest = earlier.map_or(at, |last| last.max(at));
         *updated = Some(latest);
         self.0.metrics.updated.set(seconds(latest));
     }
@@ -136,9 +141,33 @@ mod tests {
         let bars = test.run(|| provider.dataset("daily_bars"));
         let updated = || test.gauge("provider_data_updated_timestamp_seconds", &LABELS);
         assert!(updated().is_some_and(f64::is_nan));
-        bars.updated_at(at("2026-11-25T15:00:00.5Z"));
-        bars.updated_at(at("2026-11-24T15:00Z"));
+        bars.update(at("2026-11-25T15:00:00.5Z"), at("2026-11-25T16:00Z"));
+        bars.update(at("2026-11-24T15:00Z"), at("2026-11-25T16:00Z"));
         assert_eq!(updated(), Some(1_795_618_800.5));
+    }
+
+    /// Otherwise everything would look fresh for an hour, whatever stopped coming.
+    #[test]
+    fn after_a_clock_was_set_back_the_next_update_counts() {
+        let test = TestRecorder::new();
+        let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
+        let bars = test.run(|| provider.session_dataset("daily_bars", TradingCalendar::nyse()));
+        let gauge = |name| test.gauge(name, &LABELS).unwrap();
+        let an_hour_ahead = at("2026-11-25T16:00Z");
+        bars.update(an_hour_ahead, an_hour_ahead);
+        // The clock is right again.
+        bars.observe(at("2026-11-25T15:00Z"));
+        assert_eq!(gauge("provider_data_session_age_seconds").to_bits(), 0);
+        bars.update(at("2026-11-25T15:00:01Z"), at("2026-11-25T15:00:01Z"));
+        bars.observe(at("2026-11-25T15:01Z"));
+        assert_eq!(
+            gauge("provider_data_updated_timestamp_seconds").to_bits(),
+            1_795_618_801_f64.to_bits()
+        );
+        assert_eq!(
+            gauge("provider_data_session_age_seconds").to_bits(),
+            59_f64.to_bits()
+        );
     }
 
     #[test]

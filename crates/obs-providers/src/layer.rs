@@ -1,6 +1,7 @@
 //! Measuring as a tower layer over `reqwest::Client`, or whatever else answers its requests.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,9 +9,9 @@ use std::task::{Context, Poll};
 use reqwest::{Request, Response};
 use tower::{Layer, Service};
 
-use crate::Provider;
-use crate::call::{Call, attempt};
+use crate::call::{Call, attempt, prepared};
 use crate::provider::{Endpoint, Inner};
+use crate::{ErrorType, Provider, UNMATCHED};
 
 /// Measures calls; made by [`Provider::layer`].
 #[derive(Clone)]
@@ -64,7 +65,7 @@ impl ProviderLayer {
     }
 
     /// Says what endpoint a request goes to; `None` asks the route table. A reqwest request hides its extensions, so
-    /// that there is nowhere else to put it.
+    /// that there is nowhere else to put it. Where it panics, the call is counted as a `panic` of `unmatched`.
     #[must_use]
     pub fn endpoint_by(
         mut self,
@@ -75,7 +76,14 @@ impl ProviderLayer {
     }
 
     fn endpoint_of(&self, request: &Request) -> Arc<Endpoint> {
-        match self.endpoint_by.as_ref().and_then(|name| name(request)) {
+        let named = self.endpoint_by.as_ref().map(|name| {
+            catch_unwind(AssertUnwindSafe(|| name(request))).unwrap_or_else(|panic| {
+                let endpoint = self.provider.endpoint(UNMATCHED);
+                Call::start(Arc::clone(&self.provider), endpoint).end(Some(ErrorType::Panic));
+                resume_unwind(panic)
+            })
+        });
+        match named.flatten() {
             Some(name) => self.provider.endpoint(name),
             None => self.provider.endpoint_of_path(request.url().path()),
         }
@@ -166,7 +174,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let provider = Arc::clone(&self.provider);
-        let send = self.inner.call(request);
+        let send = prepared(&provider, || self.inner.call(request));
         Box::pin(async move { attempt(&provider, send).await })
     }
 }

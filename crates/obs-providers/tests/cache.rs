@@ -2,7 +2,8 @@
 
 use std::future::{Ready, ready};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +12,8 @@ use obs_providers::{
     Cache, CacheResult, Entry, Provider, ProviderKind, RedisStore, Store, TradingCalendar,
 };
 use redis::AsyncCommands;
-use redis::aio::MultiplexedConnection;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -141,6 +143,32 @@ async fn a_session_dataset_is_as_fresh_on_sunday_as_it_was_on_friday() {
     assert!(served.age >= 2 * 24 * HOUR);
 }
 
+/// It would be served as fresh for an hour longer, whatever the market did.
+#[tokio::test]
+async fn an_entry_of_a_clock_that_was_set_back_is_none() {
+    let (test, provider) = provider();
+    let (memory, cache) = in_memory(&test, &provider);
+    let cache = cache.serve_stale_for(HOUR);
+    Store::put(&memory, "AAPL", &loaded(1, -3_600))
+        .await
+        .unwrap();
+    assert!(cache.get("AAPL", bad()).await.is_err());
+    let newer = cache.get("AAPL", good(2)).await.unwrap();
+    assert_eq!((newer.value, newer.result), (2, CacheResult::Miss));
+    assert_eq!(
+        cache.get("AAPL", bad()).await.unwrap().result,
+        CacheResult::Hit
+    );
+    // Clocks of two machines differ a little.
+    Store::put(&memory, "MSFT", &loaded(3, -5)).await.unwrap();
+    let served = cache.get("MSFT", bad()).await.unwrap();
+    assert_eq!(
+        (served.value, served.age, served.result),
+        (3, Duration::ZERO, CacheResult::Hit)
+    );
+    assert_eq!(lookups(&test), [2, 2, 0]);
+}
+
 #[tokio::test]
 async fn a_cache_of_ones_own_tells_what_it_had() {
     let (test, provider) = provider();
@@ -163,7 +191,7 @@ async fn a_cache_of_ones_own_tells_what_it_had() {
 struct Redis {
     child: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Redis {
@@ -172,6 +200,20 @@ impl Redis {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
+        let child = Self::run(&folder, port).await;
+        Self {
+            child,
+            port,
+            folder,
+        }
+    }
+
+    /// Starts it again, empty, after it was killed.
+    async fn revive(&mut self) {
+        self.child = Self::run(&self.folder, self.port).await;
+    }
+
+    async fn run(folder: &TempDir, port: u16) -> Child {
         let mut child = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(["--port", &port.to_string()])
@@ -190,11 +232,14 @@ impl Redis {
         }
         // Whatever it says from now on must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self {
-            child,
-            port,
-            _folder: folder,
-        }
+        child
+    }
+
+    /// After `STOP` its connections stay, and nobody answers on them until `CONT`.
+    fn signal(&self, signal: Signal) {
+        let id = self.child.id().and_then(|id| id.try_into().ok());
+        let id = id.and_then(Pid::from_raw).expect("it runs");
+        kill_process(id, signal).unwrap();
     }
 
     async fn connect(&self) -> MultiplexedConnection {
@@ -259,6 +304,75 @@ async fn when_redis_dies_hits_become_misses_and_no_call_is_lost() {
     assert_eq!(lookups(&test), [1, 4, 0]);
     // Neither reading nor writing worked.
     assert_eq!(cache_errors(&test), Some(6));
+}
+
+/// Killed, revived, frozen and thawed while ten tasks ask: every question is answered, by a load if need be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_dies_hangs_and_comes_back_costs_no_call() {
+    let mut redis = Redis::start().await;
+    let (test, provider) = provider();
+    let scores = test.run(|| provider.dataset("scores"));
+    let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port)).unwrap();
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_response_timeout(Some(Duration::from_millis(100)));
+    let manager = ConnectionManager::new_with_config(client, config)
+        .await
+        .unwrap();
+    let cache = Cache::new(scores, RedisStore::new(manager, "news:", HOUR), FRESH);
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (asked, loaded) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..10 {
+        let (cache, stop) = (cache.clone(), Arc::clone(&stop));
+        let (asked, loaded) = (Arc::clone(&asked), Arc::clone(&loaded));
+        tasks.spawn(async move {
+            let key = format!("S{task}");
+            while !stop.load(Ordering::Relaxed) {
+                let load = async { Ok::<_, &str>(loaded.fetch_add(1, Ordering::Relaxed)) };
+                cache.get(key.as_str(), load).await.unwrap();
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    let hits = || lookups(&test)[0];
+    let failures = || cache_errors(&test).unwrap();
+    // Waits until some more of it have happened; what was counted before stays counted.
+    let more = async |count: &dyn Fn() -> u64, by: u64| {
+        let (goal, mut last) = (count() + by, 0);
+        while last < goal {
+            let now = count();
+            assert!(now >= last);
+            last = now;
+            tokio::task::yield_now().await;
+        }
+    };
+    more(&hits, 100).await;
+    assert_eq!(failures(), 0);
+    redis.child.kill().await.unwrap();
+    more(&failures, 100).await;
+    redis.revive().await;
+    more(&hits, 100).await;
+    redis.signal(Signal::STOP);
+    more(&failures, 20).await;
+    redis.signal(Signal::CONT);
+    more(&hits, 100).await;
+    stop.store(true, Ordering::Relaxed);
+    tasks.join_all().await;
+
+    let [hits, misses, stale] = lookups(&test);
+    let (asked, loaded) = (
+        asked.load(Ordering::Relaxed),
+        loaded.load(Ordering::Relaxed),
+    );
+    assert_eq!((hits + misses, misses, stale), (asked, loaded, 0));
+    assert_eq!(loads(&test, "ok") as u64, loaded);
+    println!(
+        "{asked} lookups while Redis was killed, revived, frozen and thawed: {hits} hits, {loaded} loads, {} errors of the store, \
+         no call lost",
+        failures()
+    );
 }
 
 #[tokio::test]

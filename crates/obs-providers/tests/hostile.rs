@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::{Handled, Hostile, MAX_BODY, PATIENCE, measured, nobody, plain_client};
+use common::{Hostile, MAX_BODY, PATIENCE, measured, nobody, plain_client};
 use hyper_util::client::legacy::connect::HttpConnector;
 use obs_core::{Closed, TestRecorder};
 use obs_providers::{CallOutcome, Decode, Endpoint, ErrorType, Provider, ProviderKind};
 use reqwest::{Request, Response};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use tower::{Service, ServiceBuilder, ServiceExt};
@@ -356,39 +356,6 @@ async fn what_is_given_up_counts_as_cancelled() {
     assert_eq!(calls(&test, CallOutcome::Cancelled), 2);
     assert_eq!(errors(&test, ErrorType::Cancelled), 2);
     assert_adds_up(&test, 2);
-}
-
-#[tokio::test]
-async fn a_panic_on_the_way_counts_as_such() {
-    struct Panics;
-    impl reqwest_middleware::Middleware for Panics {
-        fn handle<'s, 'e, 'n, 'a>(
-            &'s self,
-            _: Request,
-            _: &'e mut http::Extensions,
-            _: Next<'n>,
-        ) -> Handled<'a>
-        where
-            's: 'a,
-            'e: 'a,
-            'n: 'a,
-            Self: 'a,
-        {
-            Box::pin(async { panic!("on purpose") })
-        }
-    }
-    let test = TestRecorder::new();
-    let provider = test.run(|| Provider::new("hostile", ProviderKind::MarketData));
-    let client = ClientBuilder::new(plain_client())
-        .with(provider.middleware())
-        .with(Panics)
-        .with(provider.attempts())
-        .build();
-    let call = tokio::spawn(async move { client.get("http://localhost/").send().await });
-    assert!(call.await.unwrap_err().is_panic());
-    assert_eq!(calls(&test, CallOutcome::Panicked), 1);
-    assert_eq!(errors(&test, ErrorType::Panic), 1);
-    assert_adds_up(&test, 1);
 }
 
 #[tokio::test]
