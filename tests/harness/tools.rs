@@ -68,6 +68,23 @@ pub fn pushgateway() -> Result<PathBuf, Error> {
     debian.or_else(|_| unpacked("prometheus-pushgateway", "pushgateway"))
 }
 
+/// Valgrind, ready to be given arguments. No test needs it, so that it is fetched here, where it is missing.
+pub fn valgrind() -> Result<Command, Error> {
+    let installed = Path::new("valgrind");
+    if answers(installed) {
+        return Ok(Command::new(installed));
+    }
+    let unpacked = directory().join("valgrind/usr");
+    let program = unpacked.join("bin/valgrind");
+    if !program.is_file() {
+        unpack("valgrind")?;
+    }
+    let mut valgrind = Command::new(program);
+    // Where it would look for its tools is where it would be installed.
+    valgrind.env("VALGRIND_LIB", unpacked.join("libexec/valgrind"));
+    Ok(valgrind)
+}
+
 /// A Grafana on the `PATH`; none where there is none. Debian has no package of it, and nothing here needs one.
 #[must_use]
 pub fn grafana() -> Option<PathBuf> {

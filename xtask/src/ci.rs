@@ -1,10 +1,11 @@
 //! `cargo xtask ci`: what has to hold besides the tests.
 
 use crate::error::Error;
+use crate::gate::Gate;
 use crate::shell::{cargo, run, shown};
 use crate::verify_metrics::VerifyMetrics;
 
-/// Check formatting, lints, documentation, the generated reference and the metrics of a running desk
+/// Check formatting, lints, documentation, the generated reference, the metrics of a running desk and what recording costs
 #[derive(clap::Args)]
 pub(crate) struct Ci {}
 
@@ -20,6 +21,9 @@ impl Ci {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                // What is compiled for `cargo xtask bench` only.
+                "--features",
+                "obs-benches/peers",
                 "--",
                 "-D",
                 "warnings",
@@ -34,6 +38,8 @@ impl Ci {
         // It checks the generated reference too.
         eprintln!("\ncargo xtask verify-metrics");
         passed &= told(VerifyMetrics::default().run());
+        eprintln!("\ncargo xtask gate");
+        passed &= told(Gate::default().run());
         passed
     }
 }

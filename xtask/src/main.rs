@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | demo | stack | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | stack | test | verify-metrics | gen | ci`.
 
 mod bench;
 mod catalogue;
@@ -6,6 +6,7 @@ mod ci;
 mod dashboards;
 mod demo;
 mod error;
+mod gate;
 mod generate;
 mod kubernetes;
 mod promql;
@@ -30,6 +31,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    Gate(gate::Gate),
     Demo(demo::Demo),
     Stack(stack::Stack),
     Test(test::Test),
@@ -41,6 +43,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Task::Bench(bench) => bench.run(),
+        Task::Gate(gate) => gate.run(),
         Task::Demo(demo) => demo.run(),
         Task::Stack(stack) => stack.run(),
         Task::Test(test) => test.run(),

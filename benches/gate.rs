@@ -1,0 +1,301 @@
+//! What the regression gate counts; `cargo xtask gate` runs it under callgrind.
+//!
+//! Told nothing, it prints the names of its lines. Told a name, it sets that line up, goes through it once so that everything is
+//! there already, and then again inside of [`measured`], where callgrind counts instructions; it prints how many operations that
+//! were and how many allocations they took.
+//!
+//! The lines are such that what they execute depends on nothing but the code: one thread, a fixed number of slots, series that
+//! are known. The C library chooses its `memcpy` by the processor; little text is copied here but by the scrape, and the limits
+//! have room for it.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::get;
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use metrics::Recorder;
+use obs_core::{Catalogue, Counter, Each, Gauge, Histogram};
+use obs_recorder::{Engine, Format};
+use tower::Service;
+
+/// Something that is counted, set up already.
+type Work = Box<dyn FnMut()>;
+
+/// One line of the gate.
+struct Line {
+    name: &'static str,
+    /// How many operations the work goes through.
+    operations: u32,
+    set_up: fn() -> Work,
+}
+
+const LINES: [Line; 10] = [
+    Line {
+        name: "counter, kept handle",
+        operations: RECORDS,
+        set_up: counter,
+    },
+    Line {
+        name: "histogram of 11 buckets, kept handle",
+        operations: RECORDS,
+        set_up: histogram,
+    },
+    Line {
+        name: "gauge set, kept handle",
+        operations: RECORDS,
+        set_up: gauge,
+    },
+    Line {
+        name: "counter, 3 labels known at run time",
+        operations: RECORDS,
+        set_up: labelled_counter,
+    },
+    Line {
+        name: "histogram, 3 labels known at run time",
+        operations: RECORDS,
+        set_up: labelled_histogram,
+    },
+    Line {
+        name: "`counter!` with 3 labels known at run time",
+        operations: RECORDS,
+        set_up: raw_counter,
+    },
+    Line {
+        name: "`histogram!` with 3 labels known at run time",
+        operations: RECORDS,
+        set_up: raw_histogram,
+    },
+    Line {
+        name: "scrape, a counter of 1,000",
+        operations: 1_000,
+        set_up: scrape_of_counters,
+    },
+    Line {
+        name: "scrape, a histogram of 100",
+        operations: 100,
+        set_up: scrape_of_histograms,
+    },
+    Line {
+        name: "an HTTP request through axum and obs-http",
+        operations: REQUESTS,
+        set_up: request,
+    },
+];
+
+const RECORDS: u32 = 1_024;
+const REQUESTS: u32 = 64;
+
+obs_core::label! {
+    /// Where orders go.
+    open Venue as "venue" up to 8
+}
+obs_core::label! {
+    /// What is traded.
+    open Symbol as "symbol" up to 2_000
+}
+obs_core::label! {
+    /// Buy or sell, known at run time only.
+    open Side as "side" up to 4
+}
+
+/// Eleven bounds, as the Prometheus clients have by default.
+const BOUNDS: [f64; 11] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+obs_core::families! {
+    /// What is recorded to.
+    struct Gated {
+        /// A counter.
+        count: Counter = "gate_total",
+        /// A gauge.
+        level: Gauge = "gate_level",
+        /// A histogram.
+        time: Histogram = "gate_seconds" { buckets: &BOUNDS },
+        /// A counter for each of three labels.
+        orders: Each<Venue, Each<Symbol, Each<Side, Counter>>> = "gate_orders_total",
+        /// A histogram for each of three labels.
+        times: Each<Venue, Each<Symbol, Each<Side, Histogram>>> = "gate_order_seconds" { buckets: &BOUNDS },
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(wanted) = std::env::args().nth(1) else {
+        for line in &LINES {
+            println!("{}", line.name);
+        }
+        return ExitCode::SUCCESS;
+    };
+    let Some(line) = LINES.iter().find(|line| line.name == wanted) else {
+        eprintln!("error: there is no line `{wanted}`");
+        return ExitCode::FAILURE;
+    };
+    let mut work = (line.set_up)();
+    work();
+    let allocated = allocation_counter::measure(|| measured(&mut work));
+    println!("{} {}", line.operations, allocated.count_total);
+    ExitCode::SUCCESS
+}
+
+/// What is counted: callgrind knows this place by its name.
+#[inline(never)]
+fn measured(work: &mut Work) {
+    work();
+    // The call above is not the last thing that happens here, so that it returns to here.
+    black_box(work);
+}
+
+fn engine() -> Engine {
+    let catalogue = Catalogue::of(&[Gated::FAMILIES]);
+    // A number of its own, where the default would be that of the machine.
+    let engine = Engine::builder().catalogue(catalogue).slots(8).build();
+    engine.expect("the catalogue is sound")
+}
+
+fn shared() -> Arc<dyn Recorder + Send + Sync> {
+    Arc::new(engine())
+}
+
+fn gated() -> Gated {
+    obs_core::with_recorder(&shared(), Gated::new)
+}
+
+/// A sample that falls into one bucket or another.
+fn sample(n: u32) -> f64 {
+    const SAMPLES: [f64; 8] = [0.003, 0.02, 0.04, 0.3, 0.7, 1.5, 4.0, 20.0];
+    black_box(SAMPLES[n as usize % SAMPLES.len()])
+}
+
+/// Labels as a program meets them: text that is known at run time only.
+fn labels(number: u32) -> [String; 3] {
+    let side = ["buy", "sell"][number as usize % 2];
+    [
+        format!("venue-{}", number % 8),
+        format!("symbol-{number}"),
+        side.to_owned(),
+    ]
+}
+
+/// Goes through the labels of 64 series, again and again.
+fn for_each_labels(mut work: impl FnMut(u32, [&str; 3]) + 'static) -> Work {
+    let values: Vec<_> = (0..64).map(labels).collect();
+    Box::new(move || {
+        for n in 0..RECORDS {
+            let [venue, symbol, side] = &values[n as usize % values.len()];
+            work(n, black_box([venue, symbol, side]));
+        }
+    })
+}
+
+fn counter() -> Work {
+    let counter = gated().count;
+    Box::new(move || (0..RECORDS).for_each(|_| counter.increment(black_box(1))))
+}
+
+fn histogram() -> Work {
+    let histogram = gated().time;
+    Box::new(move || (0..RECORDS).for_each(|n| histogram.record(sample(n))))
+}
+
+fn gauge() -> Work {
+    let gauge = gated().level;
+    Box::new(move || (0..RECORDS).for_each(|n| gauge.set(sample(n))))
+}
+
+fn labelled_counter() -> Work {
+    let orders = gated().orders;
+    for_each_labels(move |_, [venue, symbol, side]| {
+        orders.of(venue).of(symbol).of(side).increment(1);
+    })
+}
+
+fn labelled_histogram() -> Work {
+    let times = gated().times;
+    for_each_labels(move |n, [venue, symbol, side]| {
+        times.of(venue).of(symbol).of(side).record(sample(n));
+    })
+}
+
+/// The facade's macros take labels by value.
+fn count([venue, symbol, side]: [&str; 3]) {
+    let [venue, symbol, side] = [venue, symbol, side].map(str::to_owned);
+    metrics::counter!("gate_orders_total", "venue" => venue, "symbol" => symbol, "side" => side)
+        .increment(1);
+}
+
+fn observe([venue, symbol, side]: [&str; 3], value: f64) {
+    let [venue, symbol, side] = [venue, symbol, side].map(str::to_owned);
+    metrics::histogram!("gate_order_seconds", "venue" => venue, "symbol" => symbol, "side" => side)
+        .record(value);
+}
+
+fn raw_counter() -> Work {
+    let engine = engine();
+    for_each_labels(move |_, labels| {
+        metrics::with_local_recorder(&engine, || count(labels));
+    })
+}
+
+fn raw_histogram() -> Work {
+    let engine = engine();
+    for_each_labels(move |n, labels| {
+        metrics::with_local_recorder(&engine, || observe(labels, sample(n)));
+    })
+}
+
+/// Scrapes into a text that is there already, as a server keeps it.
+fn scrape_of(engine: Engine) -> Work {
+    let mut text = String::new();
+    Box::new(move || {
+        text.clear();
+        engine.render_into(&mut text, Format::Classic);
+        black_box(&text);
+    })
+}
+
+fn scrape_of_counters() -> Work {
+    let engine = engine();
+    metrics::with_local_recorder(&engine, || {
+        for number in 0..1_000 {
+            count(labels(number).each_ref().map(String::as_str));
+        }
+    });
+    scrape_of(engine)
+}
+
+fn scrape_of_histograms() -> Work {
+    let engine = engine();
+    metrics::with_local_recorder(&engine, || {
+        for number in 0..100 {
+            observe(
+                labels(number).each_ref().map(String::as_str),
+                sample(number),
+            );
+        }
+    });
+    scrape_of(engine)
+}
+
+/// One request after another, each to the end of its body.
+fn request() -> Work {
+    let layer = obs_core::with_recorder(&shared(), obs_http::layer);
+    let app = Router::new().route("/orders/{id}", get(async || "hello"));
+    let mut app = app.layer(layer).with_state::<()>(());
+    Box::new(move || {
+        for _ in 0..REQUESTS {
+            let request = Request::get("/orders/7").body(Body::empty());
+            let request = request.expect("a sound request");
+            let response = Service::<Request<Body>>::call(&mut app, request)
+                .now_or_never()
+                .expect("an answer at once");
+            let Ok(response) = response;
+            let body = response.into_body().collect().now_or_never();
+            black_box(body.expect("a body at once").is_ok());
+        }
+    })
+}
