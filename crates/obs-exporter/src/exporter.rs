@@ -50,6 +50,8 @@ pub struct Builder {
     app: AppInfo,
     config: Config,
     catalogues: Vec<Catalogue>,
+    #[cfg(feature = "opentelemetry")]
+    traces: bool,
 }
 
 impl Builder {
@@ -63,6 +65,18 @@ impl Builder {
     /// in already.
     pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
         self.catalogues.push(catalogue);
+        self
+    }
+
+    /// Has the families that declare `exemplars` name the trace of the current OpenTelemetry span beside an observation, if the
+    /// trace is sampled. The spans of `tracing` are among them where `tracing-opentelemetry` is installed, which puts their
+    /// context in force unless told otherwise (`with_context_activation`).
+    ///
+    /// They are shown to who asks for `OpenMetrics`. Recording to other families costs nothing more. Where a
+    /// [source](crate::set_trace_id_source) was set before, that stays.
+    #[cfg(feature = "opentelemetry")]
+    pub fn exemplars_from_opentelemetry(mut self) -> Self {
+        self.traces = true;
         self
     }
 
@@ -88,6 +102,11 @@ impl Builder {
     pub fn build(self) -> Result<(impl Recorder + Send + Sync + 'static, Exporter), ExporterError> {
         self.config.check()?;
         let access = Access::new(&self.config)?;
+        #[cfg(feature = "opentelemetry")]
+        if self.traces {
+            // The first source of a process stays, and is as good.
+            let _ = obs_recorder::set_trace_id_source(crate::trace::current);
+        }
         let own = own::catalogue()?;
         let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
 
@@ -123,6 +142,8 @@ impl Exporter {
             app,
             config: Config::default(),
             catalogues: Vec::new(),
+            #[cfg(feature = "opentelemetry")]
+            traces: false,
         }
     }
 

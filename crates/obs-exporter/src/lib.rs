@@ -43,6 +43,14 @@
 //! name does not end in `_total`, and the series of a histogram with bounds below 0, which may not have a sum. The stock recorder
 //! answers in the classic format.
 //!
+//! ## Exemplars
+//!
+//! A histogram whose family declares `exemplars: true` keeps for each bucket its latest observation that was made within a trace,
+//! which leads from a slow bucket to what was slow. Where the trace comes from is one line:
+//! `exemplars_from_opentelemetry()` of the [`Builder`] (feature `opentelemetry`, for `opentelemetry` 0.33 and
+//! `tracing-opentelemetry` 0.34), or [`set_trace_id_source`] for anything else. Prometheus keeps them with
+//! `--enable-feature=exemplar-storage`.
+//!
 //! # Summaries
 //!
 //! Each shows the quantiles that its family declares, within half a percent of the true value, over a window that slides
@@ -63,6 +71,7 @@
 //! # Features
 //!
 //! - `tls`: HTTPS and clients' certificates.
+//! - `opentelemetry`: exemplars that name the trace of the current span.
 
 mod access;
 mod app;
@@ -77,6 +86,8 @@ mod refusals;
 mod server;
 mod stock;
 mod tls;
+#[cfg(feature = "opentelemetry")]
+mod trace;
 mod upkeep;
 
 pub use crate::access::Secret;
@@ -88,4 +99,4 @@ pub use crate::own::catalogue;
 pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
-pub use obs_recorder::{Engine, EngineError, Format, set_trace_id_source};
+pub use obs_recorder::{Engine, EngineError, Format, TraceId, set_trace_id_source};
