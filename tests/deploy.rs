@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use obs_tests::{Desk, Manner, Stack, python_says, tools};
+use obs_tests::{Desk, Manner, Stack, grafana_says, python_says, tools};
 use serde::Deserialize;
 
 /// How long an alert may take from the cause to the receiver, with a stack in a hurry.
@@ -188,50 +189,233 @@ fn every_alert_says_what_it_is_and_what_to_do() {
     }
 }
 
-/// Fields that the schema leaves to the data source or writes itself, and that Grafana reads.
-const OUTSIDE_THE_SCHEMA: [&str; 6] = [
+/// Fields that the schema of 11 leaves to the data source or writes itself, and that Grafana reads.
+const OUTSIDE_THE_SCHEMA: [&str; 7] = [
     ".templating.list[].definition",
-    ".annotations.list[].expr",
-    ".annotations.list[].step",
+    ".annotations.list[].target.expr",
+    ".annotations.list[].target.interval",
+    ".annotations.list[].target.refId",
     ".annotations.list[].textFormat",
     ".annotations.list[].titleFormat",
     ".annotations.list[].useValueForTime",
 ];
 
-#[test]
-fn dashboards_are_what_grafanas_schema_knows() {
-    let mut uids = BTreeSet::new();
+/// Every dashboard, by name.
+fn dashboards() -> Vec<(String, String)> {
     let dashboards = files("grafana/dashboards");
     assert_eq!(dashboards.len(), 8);
-    for path in dashboards {
-        let text = fs::read_to_string(&path).unwrap();
+    let read = |path: PathBuf| {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, fs::read_to_string(path).unwrap())
+    };
+    dashboards.into_iter().map(read).collect()
+}
+
+#[test]
+fn dashboards_are_what_the_schema_of_grafana_11_knows() {
+    for (name, text) in dashboards() {
         let lost = python_says(include_str!("harness/dashboards.py"), &text).unwrap();
-        let lost = lost.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let lost = lost.unwrap_or_else(|error| panic!("{name}: {error}"));
         let unknown: Vec<_> = lost
             .lines()
             .filter(|field| !OUTSIDE_THE_SCHEMA.contains(field))
             .collect();
-        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
-
-        // Neither an input that is asked for nor a data source that is only there.
-        assert!(!text.contains("__inputs") && !text.contains("DS_PROMETHEUS"));
-        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert!(uids.insert(dashboard["uid"].as_str().unwrap().to_owned()));
-        let sources = dashboard["panels"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(|panel| panel["datasource"]["uid"].as_str());
-        assert!(sources.into_iter().all(|uid| uid == "${datasource}"));
+        assert!(unknown.is_empty(), "{name}: {unknown:?}");
     }
 }
 
 /// A field that no schema has is told: the check can fail.
 #[test]
-fn a_field_that_grafana_does_not_know_is_found() {
+fn a_field_that_grafana_11_does_not_know_is_found() {
     let dashboard = r#"{"title": "a", "panels": [{"type": "stat", "title": "b", "titel": "c"}]}"#;
     let lost = python_says(include_str!("harness/dashboards.py"), dashboard).unwrap();
     assert_eq!(lost.unwrap(), ".panels[].titel");
+}
+
+/// What each of the newer versions has to complain of in our dashboards and in the broken ones. It is asked once for all tests:
+/// the compiler takes seconds to read the types.
+static COMPLAINTS: LazyLock<Vec<(&str, Vec<String>)>> = LazyLock::new(|| {
+    let asked = &[dashboards(), broken()].concat();
+    std::thread::scope(|scope| {
+        let ask = |version| scope.spawn(move || (version, grafana_says(version, asked).unwrap()));
+        let answers = tools::GRAFANA_VERSIONS.map(ask);
+        answers.map(|answer| answer.join().unwrap()).into()
+    })
+});
+
+#[test]
+fn dashboards_are_what_the_types_of_newer_grafanas_know() {
+    for (version, complaints) in COMPLAINTS.iter() {
+        let mut ours = complaints.iter().filter(|line| !line.starts_with(BROKEN));
+        assert_eq!(ours.next(), None, "Grafana {version}");
+    }
+}
+
+/// What the broken dashboards are called, before a number.
+const BROKEN: &str = "broken-";
+
+/// What breaks a dashboard in one place: what is there, what is put there, and what the line has that is complained of.
+const BREAKAGES: [(&str, &str, &str); 16] = [
+    // A type: of the dashboard, of a panel, of a variable, of a plugin's options.
+    (r#""editable": true"#, r#""editable": "yes""#, "editable"),
+    (r#""h": 4"#, r#""h": "four""#, "four"),
+    (r#""refresh": 2"#, r#""refresh": 5"#, "5"),
+    (r#""cellGap": 1"#, r#""cellGap": "wide""#, "wide"),
+    // A word that is not among those there are: of options, of `custom`, of colours, of plugins.
+    (r#": "background""#, r#": "backdrop""#, "backdrop"),
+    (r#": "never""#, r#": "seldom""#, "seldom"),
+    (r#": "palette-classic""#, r#": "rainbow""#, "rainbow"),
+    (r#""type": "bargauge""#, r#""type": "bargage""#, "bargage"),
+    // A property that nobody has, in the same places, and one that only another plugin has.
+    ("graphTooltip", "graphTooltips", "graphTooltips"),
+    ("legendFormat", "legendFromat", "legendFromat"),
+    ("noValue", "noValeu", "noValeu"),
+    ("wideLayout", "wideLayuot", "wideLayuot"),
+    ("lineWidth", "lineWitdh", "lineWitdh"),
+    ("showUnfilled", "showHeader", "showHeader"),
+    ("titleFormat", "titelFormat", "titelFormat"),
+    // What a plugin has to be told.
+    (r#""showPercentChange": false,"#, "", "options"),
+];
+
+/// A dashboard that is as small as it can be with a panel of each plugin.
+fn one_panel_of_each_kind() -> String {
+    let mut kinds = BTreeSet::new();
+    let mut panels = Vec::new();
+    let mut dashboard = serde_json::Value::Null;
+    for (_, text) in dashboards() {
+        dashboard = serde_json::from_str(&text).unwrap();
+        let mut of_this = dashboard["panels"].as_array().unwrap().clone();
+        of_this.retain(|panel| kinds.insert(panel["type"].as_str().unwrap().to_owned()));
+        panels.append(&mut of_this);
+    }
+    dashboard["panels"] = panels.into();
+    format!("{dashboard:#}")
+}
+
+/// A dashboard for each breakage.
+fn broken() -> Vec<(String, String)> {
+    let whole = one_panel_of_each_kind();
+    let break_it = |(i, (right, wrong, _)): (usize, (&str, &str, &str))| {
+        assert!(whole.contains(right), "{right} is not in the dashboard");
+        (format!("{BROKEN}{i}"), whole.replacen(right, wrong, 1))
+    };
+    BREAKAGES.into_iter().enumerate().map(break_it).collect()
+}
+
+#[test]
+fn what_newer_grafanas_do_not_know_is_found() {
+    let broken = broken();
+    for (version, complaints) in COMPLAINTS.iter() {
+        for ((name, text), (right, wrong, told)) in broken.iter().zip(BREAKAGES) {
+            let of_this = format!("{name}.ts(");
+            let mut lines = complaints
+                .iter()
+                .filter_map(|complaint| complaint.strip_prefix(&of_this)?.split(',').next())
+                .map(|line| {
+                    text.lines()
+                        .nth(line.parse::<usize>().unwrap() - 1)
+                        .unwrap()
+                });
+            assert!(
+                lines.any(|line| line.contains(told)),
+                "Grafana {version} takes {wrong} in place of {right}"
+            );
+        }
+    }
+}
+
+/// What Grafana asks for while it imports a dashboard, or cannot resolve once it is imported: inputs, a number of another
+/// Grafana's, a data source by an uid of its own, a variable that the dashboard does not have.
+fn asked_at_import(dashboard: &serde_json::Value) -> Vec<String> {
+    let mut asked: Vec<String> = ["__inputs", "__requires", "__elements", "id"]
+        .into_iter()
+        .filter(|key| !dashboard[key].is_null())
+        .map(str::to_owned)
+        .collect();
+    let variables: Vec<_> = dashboard["templating"]["list"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|variable| variable["name"].as_str())
+        .collect();
+    walk(dashboard, &mut |key, value| {
+        let source = &value["uid"];
+        if key == "datasource" && source != "${datasource}" {
+            asked.push(format!("data source {source}"));
+        }
+        for reference in references(value.as_str().unwrap_or_default()) {
+            if !reference.starts_with("__") && !variables.contains(&reference) {
+                asked.push(format!("variable {reference}"));
+            }
+        }
+    });
+    asked
+}
+
+/// Every value in a document, with its key; what is in a list has none.
+fn walk(value: &serde_json::Value, visit: &mut impl FnMut(&str, &serde_json::Value)) {
+    use serde_json::Value::{Array, Object};
+    match value {
+        Object(entries) => {
+            for (key, value) in entries {
+                visit(key, value);
+                walk(value, visit);
+            }
+        }
+        Array(values) => {
+            for value in values {
+                visit("", value);
+                walk(value, visit);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The names of variables in a text: of `$name` and of `${name}`, with or without a format behind a colon.
+fn references(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).filter_map(|rest| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        let name = &rest[..end.unwrap_or(rest.len())];
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+#[test]
+fn what_would_be_asked_at_import_is_found() {
+    let dashboard = serde_json::json!({
+        "id": 7,
+        "__inputs": [{ "name": "DS_PROMETHEUS" }],
+        "templating": { "list": [{ "name": "datasource" }, { "name": "service" }] },
+        "panels": [
+            { "datasource": { "uid": "${DS_PROMETHEUS}" }, "targets": [{ "expr": "up{service=~\"$service\"}[$__range]" }] },
+            { "datasource": { "uid": "PBFA97CFB590B2093" }, "targets": [{ "expr": "up{service=\"${sercive:raw}\"}" }] },
+        ],
+    });
+    let asked = asked_at_import(&dashboard);
+    assert_eq!(
+        asked,
+        [
+            "__inputs",
+            "id",
+            "data source \"${DS_PROMETHEUS}\"",
+            "variable DS_PROMETHEUS",
+            "data source \"PBFA97CFB590B2093\"",
+            "variable sercive",
+        ]
+    );
+}
+
+#[test]
+fn dashboards_are_imported_and_provisioned_without_a_question() {
+    let mut uids = BTreeSet::new();
+    for (name, text) in dashboards() {
+        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(asked_at_import(&dashboard), Vec::<String>::new(), "{name}");
+        assert!(uids.insert(dashboard["uid"].as_str().unwrap().to_owned()));
+    }
 }
 
 #[test]

@@ -4,12 +4,14 @@
 //!
 //! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted.
 //!
-//! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, and Python with some packages. [`tools`] finds them, and
+//! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, Python with some packages,
+//! and TypeScript with Grafana's types. [`tools`] finds them, and
 //! [`tools::install`] puts them under `target/`, which is what `cargo xtask test` does first.
 
 mod ask;
 mod desk;
 mod error;
+mod grafana;
 mod process;
 mod promtool;
 mod pushgateway;
@@ -22,6 +24,7 @@ pub mod tools;
 pub use crate::ask::ask;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
+pub use crate::grafana::grafana_says;
 pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
 pub use crate::pushgateway::Pushgateway;

@@ -1,7 +1,7 @@
 //! Where the programs from outside are, and how they get there.
 //!
-//! What is one program is unpacked from its Debian package, not installed, and Python packages live in an environment of
-//! their own: all of that lies in `target/test-tools`, and `cargo clean` takes it away. Only the database servers, which
+//! What is one program is unpacked from its Debian package, not installed, Python packages live in an environment of
+//! their own, and npm's in a folder of theirs: all of that lies in `target/test-tools`, and `cargo clean` takes it away. Only the database servers, which
 //! bring libraries of their own, and the Alertmanager's templates, which have one place, are installed where they are missing
 //! and the user may.
 
@@ -18,12 +18,20 @@ const PYTHON_PACKAGES: [&str; 3] = [
     "compose-spec==0.2.1",
 ];
 
+/// The versions of Grafana whose types, which Grafana itself publishes, the dashboards are held against.
+pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
+/// What holds them against it.
+const TYPESCRIPT: &str = "typescript@6.0.3";
+
 const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway (Debian and Ubuntu: \
     `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway`), so that they are on the PATH";
 const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
     (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
     (Debian and Ubuntu: `apt-get install python3-venv`)";
+
+const NPM_REPAIR: &str =
+    "install Node.js 18 or later with npm (Debian and Ubuntu: `apt-get install nodejs npm`)";
 
 /// Where Debian's Alertmanager looks for its templates, wherever it stands itself.
 const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager";
@@ -120,6 +128,25 @@ pub fn python() -> Result<PathBuf, Error> {
     }
 }
 
+/// The script of TypeScript's compiler, which `node` runs.
+pub fn typescript() -> Result<PathBuf, Error> {
+    let compiler = npm_packages().join("typescript/bin/tsc");
+    compiler
+        .is_file()
+        .then_some(compiler)
+        .ok_or(Error::Missing {
+            program: "TypeScript",
+        })
+}
+
+/// The types of one of [`GRAFANA_VERSIONS`]: the folder that has `index.d.ts`.
+pub fn grafana_types(version: &str) -> Result<PathBuf, Error> {
+    let types = npm_packages().join(npm_alias(version)).join("dist/types");
+    types.is_dir().then_some(types).ok_or(Error::Missing {
+        program: "Grafana's types",
+    })
+}
+
 /// Fetches what is missing; does nothing where all is there. Says what it does on standard error.
 pub fn install() -> Result<(), Error> {
     if promtool().is_err() || prometheus().is_err() {
@@ -135,6 +162,9 @@ pub fn install() -> Result<(), Error> {
     if python().is_err() {
         install_python()?;
     }
+    if typescript().is_err() {
+        install_npm_packages()?;
+    }
     install_servers()
 }
 
@@ -144,6 +174,21 @@ fn directory() -> PathBuf {
 
 fn environment() -> PathBuf {
     directory().join("python")
+}
+
+/// Called after what is in it, so that other versions are another folder.
+fn npm() -> PathBuf {
+    let versions = GRAFANA_VERSIONS.join("-");
+    directory().join(format!("npm-{TYPESCRIPT}-grafana-{versions}"))
+}
+
+fn npm_packages() -> PathBuf {
+    npm().join("node_modules")
+}
+
+/// Several versions of one package live beside each other under names of their own.
+fn npm_alias(version: &str) -> String {
+    format!("grafana-schema-{version}")
 }
 
 fn answers(program: &Path) -> bool {
@@ -276,6 +321,38 @@ fn install_python() -> Result<(), Error> {
         std::fs::write(&mark, "").map_err(Error::system(format!("write {}", mark.display())))?;
     }
     Ok(())
+}
+
+fn install_npm_packages() -> Result<(), Error> {
+    let mut packages = vec![TYPESCRIPT.to_owned()];
+    packages.extend(
+        GRAFANA_VERSIONS
+            .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
+    );
+    eprintln!(
+        "fetching {} from npm, kept under target/test-tools",
+        packages.join(", ")
+    );
+    create(&directory())?;
+    // Filled elsewhere and put in its place whole: what is there is complete, and whoever comes second leaves it.
+    let place = npm();
+    let filled = tempfile::tempdir_in(directory()).map_err(Error::system("make a folder"))?;
+    let failed = |reason| Error::CannotInstall {
+        program: "the npm packages of the tests",
+        reason,
+        repair: NPM_REPAIR,
+    };
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-save"])
+        .args(["--ignore-scripts", "--prefix"])
+        .arg(filled.path())
+        .args(packages)
+        .current_dir(filled.path());
+    run(&mut npm).map_err(failed)?;
+    match std::fs::rename(filled.path(), &place) {
+        Err(_) if place.is_dir() => Ok(()),
+        renamed => renamed.map_err(Error::system(format!("fill {}", place.display()))),
+    }
 }
 
 fn create(directory: &Path) -> Result<(), Error> {

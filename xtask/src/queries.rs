@@ -217,7 +217,7 @@ pub(crate) fn of_dashboard(file: &str, text: &str) -> Result<Vec<Query>, Error> 
         let name = annotation["name"].as_str().unwrap_or_default();
         add(
             format!("annotation `{name}`"),
-            &annotation["expr"],
+            &annotation["target"]["expr"],
             Role::Other,
         );
     }

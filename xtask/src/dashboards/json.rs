@@ -1,4 +1,4 @@
-//! A dashboard as Grafana 11 and 12 import and provision it, without asking anything.
+//! A dashboard as Grafana 11 to 13 import and provision it, without asking anything.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -228,7 +228,8 @@ fn options(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     match panel.kind {
         Kind::Stat => json!({
             "reduceOptions": reduced, "colorMode": "background", "graphMode": "none", "textMode": "auto",
-            "justifyMode": "auto", "orientation": "auto", "wideLayout": true,
+            "justifyMode": "auto", "orientation": "auto", "wideLayout": true, "showPercentChange": false,
+            "percentChangeColorMode": "standard",
         }),
         // The highest first: where there are a hundred, nobody reads the rest.
         Kind::Lines => json!({
@@ -242,12 +243,15 @@ fn options(panel: &Panel, vocabulary: &Vocabulary) -> Value {
             "color": { "mode": "scheme", "scheme": "Spectral", "steps": 64, "exponent": 0.5, "fill": "dark-orange", "reverse": false },
             "tooltip": { "mode": "single", "yHistogram": false, "showColorScale": true },
             "legend": { "show": true },
+            "exemplars": { "color": "rgba(255,0,255,0.7)" },
+            "showValue": "never",
         }),
         Kind::Bars => json!({
             "reduceOptions": reduced, "orientation": "horizontal", "displayMode": "basic", "showUnfilled": true, "valueMode": "color",
-            "minVizWidth": 8, "minVizHeight": 16, "namePlacement": "auto", "sizing": "auto",
+            "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300, "namePlacement": "auto", "sizing": "auto",
+            "legend": { "displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": [] },
         }),
-        Kind::Table => json!({ "showHeader": true, "cellHeight": "sm" }),
+        Kind::Table => json!({ "frameIndex": 0, "showHeader": true, "cellHeight": "sm" }),
         Kind::Switches => json!({
             "showValue": "never", "mergeValues": true, "alignValue": "left", "rowHeight": 0.9,
             "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [] },
@@ -288,17 +292,18 @@ fn overrides(panel: &Panel, vocabulary: &Vocabulary) -> Value {
 }
 
 fn annotations() -> Value {
+    let asked = |text: &str| json!({ "refId": "Anno", "expr": text, "interval": "60s" });
     json!([
         {
             "name": "Alerts", "enable": true, "hide": false, "iconColor": "red", "datasource": source(),
-            "expr": r#"ALERTS{alertstate="firing", service=~"$service"}"#,
-            "titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{strategy}} {{venue}} {{provider}}", "step": "60s",
+            "target": asked(r#"ALERTS{alertstate="firing", service=~"$service"}"#),
+            "titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{strategy}} {{venue}} {{provider}}",
         },
         {
             "name": "Deploys and restarts", "enable": true, "hide": false, "iconColor": "blue", "datasource": source(),
-            "expr": format!("process_start_time_seconds{{{SCOPE}}} * 1000 * on (service, environment, mode, job, instance) group_left (version, git_commit) app_info"),
+            "target": asked(&format!("process_start_time_seconds{{{SCOPE}}} * 1000 * on (service, environment, mode, job, instance) group_left (version, git_commit) app_info")),
             "titleFormat": "{{instance}} started", "textFormat": "version {{version}} {{git_commit}}",
-            "useValueForTime": true, "step": "60s",
+            "useValueForTime": true,
         },
     ])
 }
@@ -306,7 +311,7 @@ fn annotations() -> Value {
 fn variables(uses_strategy: bool) -> Value {
     let mut list = vec![json!({
         "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1, "hide": 0,
-        "includeAll": false, "multi": false, "options": [], "current": {}, "regex": "", "skipUrlSync": false,
+        "includeAll": false, "multi": false, "options": [], "regex": "", "skipUrlSync": false,
     })];
     let mut queries = vec![
         (
