@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::Postgres;
 use futures_util::TryStreamExt;
-use obs_core::TestRecorder;
+use obs_core::{TestRecorder, TestValue};
 use obs_db::Pool;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor, PgExecutor, SqlSafeStr};
@@ -22,8 +25,11 @@ struct Database {
 
 impl Database {
     async fn start(connections: u32) -> Self {
+        Self::start_with(PgPoolOptions::new().max_connections(connections)).await
+    }
+
+    async fn start_with(options: PgPoolOptions) -> Self {
         let server = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
-        let options = PgPoolOptions::new().max_connections(connections);
         let raw = options.connect_with(server.options()).await.unwrap();
         let test = TestRecorder::new();
         let pool = test.run(|| Pool::new(raw, "orders"));
@@ -53,6 +59,31 @@ impl Database {
         self.test.counter("db_transactions_total", &labels).unwrap()
     }
 
+    fn timeouts(&self) -> u64 {
+        self.test
+            .counter("db_pool_timeouts_total", &[POOL])
+            .unwrap()
+    }
+
+    /// Everything there is of a counter.
+    fn all(&self, name: &str) -> u64 {
+        self.test.counter_sum(name, &[])
+    }
+
+    /// Waits until some more of it were counted. No counter falls meanwhile.
+    async fn more(&self, count: &(dyn Fn() -> u64 + Sync), by: u64) {
+        let (goal, mut last) = (count() + by, counters(&self.test));
+        while count() < goal {
+            let now = counters(&self.test);
+            assert_eq!(now.len(), last.len());
+            for (series, value) in &now {
+                assert!(*value >= last[series], "{series} fell to {value}");
+            }
+            last = now;
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Every query is counted once, and every error by its type.
     fn check_sums(&self, issued: u64) {
         let sum = |labels: &[(&str, &str)]| self.test.counter_sum("db_queries_total", labels);
@@ -73,6 +104,18 @@ impl Database {
             assert_eq!(gauge, Some(0.0), "{state}");
         }
     }
+}
+
+/// Every counter by its name and labels.
+fn counters(test: &TestRecorder) -> BTreeMap<String, u64> {
+    let counters = test.snapshot().into_iter();
+    let counters = counters.filter_map(|recorded| match recorded.value {
+        TestValue::Counter(value) => {
+            Some((format!("{} {:?}", recorded.name, recorded.labels), value))
+        }
+        _ => None,
+    });
+    counters.collect()
 }
 
 async fn resize(executor: impl PgExecutor<'_>, id: i32) -> sqlx::Result<()> {
@@ -255,6 +298,71 @@ async fn a_server_that_dies_and_comes_back() {
     assert_eq!(size, 1);
     db.check_sums(8);
     db.check_rest().await;
+}
+
+/// Killed and revived twice while eight tasks ask: what fails is told by its kind, nothing hangs, and everything comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_revived_under_load() {
+    let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(200));
+    let db = Arc::new(Database::start_with(options.max_connections(4)).await);
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let (db, stop) = (Arc::clone(&db), Arc::clone(&stop));
+        tasks.spawn(async move {
+            let (mut asked, mut failed) = (0_u64, 0_u64);
+            while !stop.load(Ordering::Relaxed) {
+                asked += 1;
+                failed += u64::from(ask(&db.pool, task).await.is_err());
+            }
+            (asked, failed)
+        });
+    }
+    let served = || db.queries("select", "ok") + db.transactions("commit");
+    let refused = || db.errors("connection") + db.timeouts();
+    for _ in 0..2 {
+        db.more(&served, 200).await;
+        tokio::task::block_in_place(|| db.server.kill());
+        db.more(&refused, 16).await;
+        tokio::task::block_in_place(|| db.server.resume());
+    }
+    db.more(&served, 200).await;
+    stop.store(true, Ordering::Relaxed);
+    let (mut asked, mut failed) = (0, 0);
+    for (more, lost) in tasks.join_all().await {
+        (asked, failed) = (asked + more, failed + lost);
+    }
+
+    // Whatever failed did so for the server's sake, in a query or in waiting for a connection.
+    assert_eq!(db.all("db_query_errors_total"), db.errors("connection"));
+    let acquisitions = |outcome| {
+        let labels = [POOL, ("outcome", outcome)];
+        db.test
+            .counter("db_pool_acquisitions_total", &labels)
+            .unwrap()
+    };
+    assert!(acquisitions("error") >= db.timeouts());
+    let ended = db.all("db_transactions_total");
+    println!(
+        "{asked} pieces of work while PostgreSQL was killed and revived twice: {failed} failed, by {} broken connections, {} \
+         timeouts of the pool and {} other failures to connect; {ended} transactions ended",
+        db.errors("connection"),
+        db.timeouts(),
+        acquisitions("error") - db.timeouts(),
+    );
+    db.check_sums(db.all("db_queries_total"));
+    db.check_rest().await;
+}
+
+/// A query, or a transaction with one in it.
+async fn ask(pool: &Pool<sqlx::Postgres>, task: i32) -> sqlx::Result<()> {
+    if task % 2 == 0 {
+        pool.execute("SELECT 1").await?;
+        return Ok(());
+    }
+    let mut tx = pool.begin().await?;
+    resize(&mut *tx, 1 + task % 4 / 2).await?;
+    tx.commit().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

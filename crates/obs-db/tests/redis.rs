@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::StreamExt;
 use obs_core::TestRecorder;
 use obs_db::Redis;
@@ -258,6 +261,60 @@ async fn a_server_that_dies_and_comes_back() {
     assert_eq!(cache.commands("get", "ok"), 1);
     assert_eq!(cache.lookups(), (0, 1));
     cache.check_sums(issued);
+}
+
+/// Killed and revived twice while eight tasks ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_and_revived_under_load() {
+    let mut cache = Cache::start();
+    let config = ConnectionManagerConfig::new().set_number_of_retries(0);
+    let manager = ConnectionManager::new_with_config(cache.client.clone(), config)
+        .await
+        .unwrap();
+    let redis = cache.test.run(|| Redis::new(manager, "prices"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8_u64 {
+        let (mut redis, stop) = (redis.clone(), Arc::clone(&stop));
+        tasks.spawn(async move {
+            let (mut asked, mut failed) = (0_u64, 0_u64);
+            while !stop.load(Ordering::Relaxed) {
+                asked += 1;
+                let answer = redis.incr::<_, _, u64>(format!("n{task}"), 1).await;
+                failed += u64::from(answer.is_err());
+                // A command that cannot even be sent fails without waiting for anything.
+                tokio::task::yield_now().await;
+            }
+            (asked, failed)
+        });
+    }
+    let more = async |cache: &Cache, outcome: &str, by: u64| {
+        let (goal, mut last) = (cache.commands("incrby", outcome) + by, 0);
+        while last < goal {
+            let now = cache.commands("incrby", outcome);
+            assert!(now >= last, "{outcome} fell to {now}");
+            last = now;
+            tokio::task::yield_now().await;
+        }
+    };
+    for _ in 0..2 {
+        more(&cache, "ok", 200).await;
+        cache.server.crash();
+        more(&cache, "error", 16).await;
+        tokio::task::block_in_place(|| cache.server.resume());
+    }
+    more(&cache, "ok", 200).await;
+    stop.store(true, Ordering::Relaxed);
+    let (mut asked, mut failed) = (0, 0);
+    for (more, lost) in tasks.join_all().await {
+        (asked, failed) = (asked + more, failed + lost);
+    }
+    assert_eq!(cache.commands("incrby", "error"), failed);
+    assert_eq!(cache.errors("connection"), failed);
+    cache.check_sums(asked);
+    println!(
+        "{asked} commands while Redis was killed and revived twice: {failed} failed, all of them as `connection`"
+    );
 }
 
 #[test]

@@ -70,6 +70,18 @@ impl Postgres {
             .arg(self.data_option()));
     }
 
+    /// Kills its first process, as the kernel does when memory runs out; the others end by themselves when they notice.
+    pub(crate) fn kill(&self) {
+        let file = self.folder.path().join("data/postmaster.pid");
+        let file = fs::read_to_string(file).expect("it runs");
+        let id = file.lines().next().expect("its process");
+        let process = Path::new("/proc").join(id);
+        run(Command::new("kill").args(["-KILL", id]));
+        while process.exists() {
+            std::thread::yield_now();
+        }
+    }
+
     /// Starts it again, and waits until it answers.
     pub(crate) fn resume(&self) {
         let socket = self.folder.path().display();
