@@ -1,6 +1,6 @@
 //! The recorder as its users see it: built from a catalogue, recorded into through the facade, rendered.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::thread::available_parallelism;
@@ -189,7 +189,8 @@ impl Engine {
         let _alone = lock(&self.0.scraping);
         let highest = slot::highest();
         let families = self.shown(highest);
-        let names: HashSet<&str> = families.iter().map(|family| family.name()).collect();
+        let kinds = families.iter().map(|family| (family.name(), family.kind()));
+        let kinds: HashMap<&str, Kind> = kinds.collect();
         let help = lock(&self.0.help).clone();
         let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now());
         for of_one_name in families.chunk_by(|a, b| a.name() == b.name()) {
@@ -206,8 +207,16 @@ impl Engine {
             {
                 lines.left_out(name, family.kind());
             }
-            let base = name.strip_suffix("_total");
-            let base_is_taken = base.is_some_and(|base| names.contains(base));
+            if is_part(name, &kinds, format) {
+                lines.left_out(name, of_one_name[shown].kind());
+                continue;
+            }
+            let base_is_taken = name.strip_suffix("_total").is_some_and(|base| {
+                let is_taken = |name: &str| kinds.contains_key(name);
+                is_taken(base)
+                    || is_part(base, &kinds, format)
+                    || is_taken(&format!("{base}_created"))
+            });
             let help = help.get(name).map_or("", String::as_str);
             of_one_name[shown].render(help, self.unit(name), base_is_taken, &mut lines);
         }
@@ -412,6 +421,19 @@ impl Recorder for Engine {
             metrics::Histogram::from_arc(self.register(&self.0.histograms, key))
         }
     }
+}
+
+/// Whether a histogram or summary of another name has series of this name.
+fn is_part(name: &str, kinds: &HashMap<&str, Kind>, format: Format) -> bool {
+    let ends = |suffix: &str, of: &[Kind]| {
+        let kind = name.strip_suffix(suffix).and_then(|base| kinds.get(base));
+        kind.is_some_and(|kind| of.contains(kind))
+    };
+    let both = &[Kind::Histogram, Kind::Summary];
+    ends("_bucket", &[Kind::Histogram])
+        || ends("_sum", both)
+        || ends("_count", both)
+        || (format == Format::OpenMetrics && ends("_created", both))
 }
 
 /// A family of any kind, as a scrape needs it.
