@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::OnceLock;
@@ -13,7 +13,7 @@ use metrics::Recorder;
 use obs_exporter::{Config, Exporter, Secret, Server};
 use obs_exposition::Family;
 use obs_recorder::{Engine, Format};
-use obs_tests::PythonParser;
+use obs_tests::{PythonFamily, PythonParser, PythonSample};
 use obs_trading::{
     Basis, Calendar, Conventions, Ledger, LedgerState, Period, PeriodsPerYear, SavedCashAccount,
     SavedDayTrades, SavedLimits, StateFile, Valuation,
@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
 /// A promise about any bytes; it panics where it is broken.
-pub type Target = fn(&[u8]);
+pub(crate) type Target = fn(&[u8]);
 
 /// The targets by the names of their corpora.
 pub const TARGETS: [(&str, Target); 7] = [
@@ -57,25 +57,36 @@ pub fn exposition(data: &[u8]) {
 
 /// Whatever was recorded under whatever names comes out valid, and whole.
 pub fn render(data: &[u8]) {
-    let (engine, counted) = recorded(data);
+    let (engine, counted) = recorded(data, Format::Classic);
     let text = engine.render(Format::Classic);
     let read = obs_exposition::parse(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     let samples = read.families.iter().flat_map(|family| &family.samples);
-    let counters = samples.filter(|sample| sample.name.starts_with("c_"));
-    let total: f64 = counters.map(|sample| sample.value).sum();
+    let counts = samples.filter(|sample| sample.name.starts_with('c'));
+    let total: f64 = counts.fold(0.0, |total, sample| total + sample.value);
     assert_eq!(total.to_bits(), counted.to_bits(), "{text}");
 }
 
 /// The same in `OpenMetrics`, read by Python's `prometheus_client`.
 pub fn openmetrics(data: &[u8]) {
     thread_local!(static PYTHON: RefCell<PythonParser> = RefCell::new(PythonParser::start().unwrap()));
-    let (engine, counted) = recorded(data);
+    let (engine, counted) = recorded(data, Format::OpenMetrics);
     let text = engine.render(Format::OpenMetrics);
     let read = PYTHON.with_borrow_mut(|python| python.parse(&text).unwrap());
     let families = read.unwrap_or_else(|reason| panic!("{reason} in\n{text}"));
-    let samples = families.iter().flat_map(|family| &family.samples);
-    let counters = samples.filter(|sample| sample.name.starts_with("c_"));
-    let total: f64 = counters.map(|sample| sample.value).sum();
+    // Beside a counter stands the time at which it began.
+    let is_time = |family: &PythonFamily, sample: &PythonSample| {
+        family.kind == "counter" && sample.name.ends_with("_created")
+    };
+    let counts = families
+        .iter()
+        .filter(|family| family.name.starts_with('c'));
+    let counts = counts.flat_map(|family| {
+        family
+            .samples
+            .iter()
+            .filter(move |sample| !is_time(family, sample))
+    });
+    let total: f64 = counts.fold(0.0, |total, sample| total + sample.value);
     assert_eq!(total.to_bits(), counted.to_bits(), "{text}");
 }
 
@@ -83,7 +94,7 @@ pub fn openmetrics(data: &[u8]) {
 ///
 /// Records lie between `0xFF`, and the name, key, value and number of each between `0xFE`, bytes that no text has. The first byte of
 /// a record says the kind. Names of one kind begin alike, so that no two kinds fight over a name.
-fn recorded(data: &[u8]) -> (Engine, f64) {
+fn recorded(data: &[u8], format: Format) -> (Engine, f64) {
     let engine = Engine::builder().build().unwrap();
     let mut counted = 0.0;
     for record in data.split(|byte| *byte == 0xFF) {
@@ -98,12 +109,15 @@ fn recorded(data: &[u8]) -> (Engine, f64) {
         let number: f64 = field(3).parse().unwrap_or(1.0);
         metrics::with_local_recorder(&engine, || match kind % 3 {
             0 => {
-                // A count saturates at what is more than any program counts.
-                let count = number.clamp(0.0, 1e9) as u32;
+                let count: u32 = field(3).parse().unwrap_or(1);
                 counted += f64::from(count);
                 metrics::counter!(name("c"), &labels).increment(count.into());
             }
             1 => metrics::gauge!(name("g"), &labels).set(number),
+            // What it has no way to say: a quantile below 0, a sum that is NaN.
+            _ if format == Format::OpenMetrics => {
+                metrics::histogram!(name("h"), &labels).record(number.abs().max(0.0));
+            }
             _ => metrics::histogram!(name("h"), &labels).record(number),
         });
     }
@@ -119,10 +133,11 @@ pub fn configuration(data: &[u8]) {
         let mut halves = entry.splitn(2, |byte| *byte == b'=');
         let name = halves.next().unwrap_or_default();
         let mut value = halves.next().unwrap_or_default().to_vec();
+        if contains(entry, MARK.as_bytes()) {
+            continue;
+        }
         if is_secret(name) {
             value.extend_from_slice(MARK.as_bytes());
-        } else if contains(&value, MARK.as_bytes()) || contains(name, MARK.as_bytes()) {
-            continue;
         }
         variables.push((OsString::from_vec(name.to_vec()), OsString::from_vec(value)));
     }
@@ -148,9 +163,8 @@ pub fn configuration(data: &[u8]) {
 /// What holds a credential, also by a name that was misspelt.
 fn is_secret(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name);
-    let takes_path = name.ends_with("_FILE");
-    name.starts_with("OBS_BEARER_TOK") && !takes_path
-        || name.starts_with("OBS_BASIC_AU") && !takes_path
+    let begins = ["OBS_BEARER_TOK", "OBS_BASIC_AU"];
+    begins.iter().any(|begin| name.starts_with(begin)) && !name.ends_with("_FILE")
 }
 
 fn contains(bytes: &[u8], word: &[u8]) -> bool {
@@ -196,7 +210,7 @@ pub fn state(data: &[u8]) {
     comes_back::<SavedDayTrades>(body);
     comes_back::<SavedLimits>(body);
     if let Some(state) = comes_back::<LedgerState>(body) {
-        restored(state);
+        restored(&state);
     }
 }
 
@@ -211,7 +225,7 @@ fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
 }
 
 /// A ledger that was restored can be asked anything.
-fn restored(state: LedgerState) {
+fn restored(state: &LedgerState) {
     let conventions = Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
@@ -221,8 +235,8 @@ fn restored(state: LedgerState) {
     let Ok(ledger) = Ledger::restore(conventions, state.clone()) else {
         return;
     };
-    assert_eq!(ledger.save(), state);
-    for period in [Period::Day, Period::Week, Period::Month, Period::All] {
+    assert_eq!(ledger.save(), *state);
+    for period in [Period::Day, Period::Week, Period::Month, Period::Total] {
         let _ = (
             ledger.trades(period),
             ledger.realized_pnl(period),
@@ -264,7 +278,7 @@ pub fn http(data: &[u8]) {
     let asked = format!(
         "GET /metrics HTTP/1.1\r\nHost: desk\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
     );
-    let answer = site.say(asked.as_bytes());
+    let answer = site.ask(&asked);
     assert!(
         answer.starts_with(b"HTTP/1.1 200 OK\r\n"),
         "{}",
@@ -303,24 +317,40 @@ impl Site {
         }
     }
 
-    /// All that comes back until the server closes the connection, which it has to do.
+    /// All that comes back until the server closes the connection, which it has to do when it knows that no more is asked.
     fn say(&self, data: &[u8]) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        // The server may have heard enough before the end.
-        let _ = stream
-            .write_all(data)
-            .and_then(|()| stream.shutdown(Shutdown::Write));
         let mut answer = Vec::new();
-        match stream.read_to_end(&mut answer) {
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-            Err(error) => panic!("the connection is neither answered nor closed: {error}"),
+        // The server may have heard enough before the end.
+        let _ = stream.write_all(data);
+        // What is asked on half a connection is not always answered, so that an answer is given a moment to come first.
+        let _ = read_for(&mut stream, Duration::from_millis(5), &mut answer);
+        let _ = stream.shutdown(Shutdown::Write);
+        let closed = read_for(&mut stream, Duration::from_mins(1), &mut answer);
+        if let Err(error) = closed {
+            assert_eq!(
+                error.kind(),
+                ErrorKind::ConnectionReset,
+                "not closed: {error}"
+            );
         }
         answer
     }
+
+    /// What a client is answered that keeps to the rules.
+    fn ask(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        read_for(&mut stream, Duration::from_mins(1), &mut answer).unwrap();
+        answer
+    }
+}
+
+/// Reads to the end, or until nothing has come for this long.
+fn read_for(stream: &mut TcpStream, longest: Duration, to: &mut Vec<u8>) -> io::Result<usize> {
+    stream.set_read_timeout(Some(longest))?;
+    stream.read_to_end(to)
 }
 
 fn record_profit(recorder: &impl Recorder) {
