@@ -35,6 +35,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_TLS_CLIENT_CA` | [`tls_client_ca`](Self::tls_client_ca) | clients need no certificate |
 /// | `OBS_MAX_SCRAPES` | [`max_scrapes`](Self::max_scrapes) | 8 |
 /// | `OBS_MAX_CONNECTIONS` | [`max_connections`](Self::max_connections) | 64 |
+/// | `OBS_PAGE` | [`page`](Self::page) | `on` |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The address [`serve`](crate::Exporter::serve) listens on. Port 0 takes any free port.
@@ -83,6 +84,9 @@ pub struct Config {
     /// How many connections the server keeps. One more takes the place of that which has been silent longest, of those
     /// first that never asked for anything.
     pub max_connections: usize,
+    /// Whether [`serve`](crate::Exporter::serve) shows the live page at `/`, and serves `/live` and `/catalog.json`, which it
+    /// reads. Without it, and without the feature `page`, there are links at `/`.
+    pub page: bool,
 }
 
 /// Which recorder keeps what comes through the facade.
@@ -158,6 +162,7 @@ impl Default for Config {
             tls_client_ca: None,
             max_scrapes: 8,
             max_connections: 64,
+            page: true,
         }
     }
 }
@@ -303,7 +308,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 21] = [
+const VARIABLES: [Variable; 22] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -417,6 +422,11 @@ const VARIABLES: [Variable; 21] = [
             number(text, &MAX_CONNECTIONS).map(|most| config.max_connections = most)
         },
     },
+    Variable {
+        name: "OBS_PAGE",
+        accepts: "`on` or `off`",
+        set: |config, text| switch(text).map(|page| config.page = page),
+    },
 ];
 
 fn is_label_value(text: &str) -> bool {
@@ -437,6 +447,14 @@ fn recorder(text: &str) -> Option<RecorderKind> {
     [RecorderKind::Obs, RecorderKind::Stock]
         .into_iter()
         .find(|kind| kind.as_str() == text)
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
 }
 
 fn slots(text: &str) -> Option<usize> {
@@ -506,6 +524,7 @@ mod tests {
             ("OBS_TLS_CLIENT_CA", "/tls/ca.pem"),
             ("OBS_MAX_SCRAPES", "2"),
             ("OBS_MAX_CONNECTIONS", "20"),
+            ("OBS_PAGE", "off"),
             ("HOME", "/root"),
             ("OBSERVER", "not ours"),
         ]);
@@ -533,6 +552,7 @@ mod tests {
             tls_client_ca: Some("/tls/ca.pem".into()),
             max_scrapes: 2,
             max_connections: 20,
+            page: false,
         };
         assert_eq!(config.unwrap(), expected);
         assert_eq!(Config::from_vars([("", ""); 0]).unwrap(), Config::default());

@@ -59,6 +59,12 @@ pub enum ExporterError {
         "serving and pushing need a Tokio runtime; call `serve` or `push` from within one, such as a `#[tokio::main]` function"
     )]
     NoRuntime,
+    /// The Tokio runtime that `serve` or `push` was called in has no timer, or on Unix no network.
+    #[error(
+        "serving and pushing need the timer and the network of the Tokio runtime, and this one lacks one of them; \
+        build it with `enable_all()`, as `#[tokio::main]` does"
+    )]
+    RuntimeLacks,
     /// The address to listen on cannot be had.
     #[error("cannot listen on {address}: {}; set OBS_LISTEN to another address, e.g. 127.0.0.1:0", .source.kind())]
     Listen {

@@ -38,6 +38,8 @@ struct Inner {
     places: Arc<Semaphore>,
     access: Access,
     refusals: Arc<Refusals>,
+    #[cfg(feature = "page")]
+    page: crate::page::Page,
     _upkeep: Arc<Upkeep>,
 }
 
@@ -129,6 +131,8 @@ impl Builder {
             places: Arc::new(places),
             access,
             refusals: Arc::new(refusals),
+            #[cfg(feature = "page")]
+            page: crate::page::Page::new(self.app, catalogue),
             _upkeep: upkeep,
         }));
         Ok((recorder, exporter))
@@ -203,7 +207,7 @@ impl Exporter {
         then(format, &text)
     }
 
-    /// Serves `/metrics`, `/healthz` and an index of the two at the address of the configuration, until the server is shut
+    /// Serves `/metrics`, `/healthz`, and the live page at `/`, at the address of the configuration, until the server is shut
     /// down or dropped. [`Server`] says how long a client may take, [`Config`] how many there may be.
     ///
     /// # Errors
@@ -248,6 +252,11 @@ impl Exporter {
 
     pub(crate) fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    #[cfg(feature = "page")]
+    pub(crate) fn page(&self) -> &crate::page::Page {
+        &self.0.page
     }
 
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {

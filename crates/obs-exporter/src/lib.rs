@@ -68,8 +68,27 @@
 //! A program that ends before it is scraped, such as a backtest, sends what it recorded with [`Exporter::push`] to a Pushgateway or
 //! to `VictoriaMetrics`.
 //!
+//! # The live page
+//!
+//! `/` shows everything that is recorded as charts, for whoever opens it in a browser: rates of counters, quantiles of histograms,
+//! gauges as they are, the last 15 minutes of them, which the browser keeps. It loads nothing from elsewhere, runs nothing but its
+//! own files, and asks for the same credentials as `/metrics`; a browser can show a user and password or a certificate, but no
+//! bearer token. It reads two things that others may read too:
+//!
+//! - `/live`: the classic text, rendered at most once a second however many look, and not at all while nobody does. The headers
+//!   `obs-rendered-at` and `obs-age` say, in seconds, when it was rendered since 1970-01-01 UTC, and how long ago that was.
+//! - `/catalog.json`: the catalogue, as an object. `service`, `environment` (or null), `mode` (or null) and `app` say what runs.
+//!   `groups` lists, in the order they are shown, `{id, title}`. `families` lists each declared family by `name`, `crate`, `group`
+//!   (the `id` of one), `kind` (`counter`, `gauge`, `histogram`, `summary`), `unit` (a word of [`obs_core::Unit::as_str`]), `help`,
+//!   `labels`, `buckets` (upper bounds without `+Inf`), `quantiles`, `range` (`[lowest, highest]`, either null without a bound; null
+//!   for counters and gauges), `budget` (the most series) and `exemplars`. A label is `{key, help, values, limit}`: a list of values
+//!   where the set is closed, else how many keep series of their own. Other people's families are in the exposition alone.
+//!
+//! `OBS_PAGE=off` turns all of it off.
+//!
 //! # Features
 //!
+//! - `page`, on by default: the live page.
 //! - `tls`: HTTPS and clients' certificates.
 //! - `opentelemetry`: exemplars that name the trace of the current span.
 
@@ -81,8 +100,11 @@ mod connections;
 mod error;
 mod exporter;
 mod own;
+#[cfg(feature = "page")]
+mod page;
 mod push;
 mod refusals;
+mod runtime;
 mod server;
 mod stock;
 mod tls;

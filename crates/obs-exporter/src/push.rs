@@ -15,10 +15,9 @@ use hyper_util::rt::TokioIo;
 use obs_recorder::Format;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
-use crate::{Exporter, ExporterError};
+use crate::{Exporter, ExporterError, runtime};
 
 /// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
 ///
@@ -301,9 +300,7 @@ impl Failure {
 /// See [`Exporter::push`].
 pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), ExporterError> {
     let sending = push.sending()?;
-    if Handle::try_current().is_err() {
-        return Err(ExporterError::NoRuntime);
-    }
+    runtime::check()?;
     let rendered = exporter.scrape(Format::Classic, |_, text| {
         Bytes::copy_from_slice(text.as_bytes())
     });

@@ -21,7 +21,6 @@ use flate2::write::GzEncoder;
 use http_body::{Frame, SizeHint};
 use obs_recorder::Format;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
@@ -29,7 +28,7 @@ use tokio::time::Sleep;
 use crate::connections::Connections;
 use crate::own::Refused;
 use crate::tls::Tls;
-use crate::{Exporter, ExporterError};
+use crate::{Exporter, ExporterError, runtime};
 
 /// A running server of [`Exporter::serve`]. Dropped, it stops listening; requests under way are still answered.
 #[derive(Debug)]
@@ -58,9 +57,7 @@ impl Server {
     pub const LIFETIME: Duration = Duration::from_mins(10);
 
     pub(crate) async fn start(exporter: &Exporter) -> Result<Self, ExporterError> {
-        if Handle::try_current().is_err() {
-            return Err(ExporterError::NoRuntime);
-        }
+        runtime::check()?;
         let config = exporter.config();
         let tls = Tls::new(config)?;
         let address = config.listen;
@@ -109,8 +106,19 @@ fn site(exporter: &Exporter) -> Router {
     );
     let metrics = Router::new()
         .route("/metrics", get(metrics))
-        .route("/", get(Html(INDEX)));
+        .merge(index(exporter));
     open(protect(exporter, metrics.with_state(exporter.clone()))).fallback(async move || not_found)
+}
+
+/// What there is at `/`: the live page, or links where it is turned off.
+fn index(exporter: &Exporter) -> Router<Exporter> {
+    #[cfg(feature = "page")]
+    if exporter.config().page {
+        return crate::page::routes();
+    }
+    #[cfg(not(feature = "page"))]
+    let _ = exporter;
+    Router::new().route("/", get(Html(INDEX)))
 }
 
 /// Adds the route that asks nobody who they are: it tells nothing but that the process answers.
@@ -145,18 +153,18 @@ const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
     <p><a href=\"/metrics\">/metrics</a>: what Prometheus scrapes</p>\n\
     <p><a href=\"/healthz\">/healthz</a>: whether the process answers</p>\n";
 
-const GZIP: HeaderValue = HeaderValue::from_static("gzip");
+/// Where a request comes from, where the server of the routes tells.
+pub(crate) type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
+
+/// What is answered when the runtime stops.
+pub(crate) const ENDING: &str = "the process is shutting down\n";
+
+pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const BY_ACCEPTED: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 
-async fn metrics(
-    State(exporter): State<Exporter>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    headers: HeaderMap,
-) -> Response {
+async fn metrics(State(exporter): State<Exporter>, peer: Peer, headers: HeaderMap) -> Response {
     let Some(place) = exporter.place() else {
-        let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
-        exporter.refusals().note(Refused::Busy, peer);
-        return unavailable("as many scrapes as may be are under way\n");
+        return busy(&exporter, peer);
     };
     let compressed = accepts_gzip(&headers);
     let body = exporter.scrape(wanted_format(&headers), move |format, text| {
@@ -168,10 +176,10 @@ async fn metrics(
         body.map(|body| (format, body))
     });
     let Some(Ok((format, body))) = body.await else {
-        return unavailable("the process is shutting down\n");
+        return unavailable(ENDING);
     };
     let media_type = HeaderValue::from_static(format.media_type());
-    let body = Body::new(Sending::new(body, place));
+    let body = sent(body.into(), place);
     let mut response = ([(CONTENT_TYPE, media_type), (VARY, BY_ACCEPTED)], body).into_response();
     if compressed {
         response.headers_mut().insert(CONTENT_ENCODING, GZIP);
@@ -179,13 +187,25 @@ async fn metrics(
     response
 }
 
+/// The body of a scrape that has this place.
+pub(crate) fn sent(body: Bytes, place: OwnedSemaphorePermit) -> Body {
+    Body::new(Sending::new(body, place))
+}
+
+/// There is no place; that is noted.
+pub(crate) fn busy(exporter: &Exporter, peer: Peer) -> Response {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
+    exporter.refusals().note(Refused::Busy, peer);
+    unavailable("as many scrapes as may be are under way\n")
+}
+
 /// Asks to be tried again in a second.
-fn unavailable(why: &'static str) -> Response {
+pub(crate) fn unavailable(why: &'static str) -> Response {
     let again = [(RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
 }
 
-fn gzip(text: &str) -> std::io::Result<Vec<u8>> {
+pub(crate) fn gzip(text: &str) -> std::io::Result<Vec<u8>> {
     // The fastest level already makes a tenth of an exposition, and a scrape is sent once.
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder.write_all(text.as_bytes())?;
@@ -222,7 +242,7 @@ fn is_version_1(parameters: &str) -> bool {
 }
 
 /// Whether the client takes gzip: named, or by `*`, and not with a weight of 0.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     let values = headers.get_all(ACCEPT_ENCODING).iter();
     for coding in values
@@ -271,9 +291,9 @@ struct Sending {
 impl Sending {
     const PIECE_BYTES: usize = 64 * 1024;
 
-    fn new(body: Vec<u8>, place: OwnedSemaphorePermit) -> Self {
+    fn new(body: Bytes, place: OwnedSemaphorePermit) -> Self {
         Self {
-            rest: body.into(),
+            rest: body,
             until: Box::pin(tokio::time::sleep(Server::SEND)),
             _place: place,
         }

@@ -1,0 +1,236 @@
+// The page: asks through its worker, remembers, and shows.
+
+import { Groups } from './groups.js';
+import { History, value } from './history.js';
+import { Overview } from './overview.js';
+import { clock, format, span } from './format.js';
+import { el, setText } from './dom.js';
+import { forgetPalette, view } from './chart.js';
+
+/** How often to ask while the page is looked at, and while it is hidden: then only so that history has no holes. */
+const EVERY_MS = 1000;
+const HIDDEN_MS = 10_000;
+
+/** What can be shown, in seconds; the shortest until there is more to show. */
+const SPANS = [60, 300, 900];
+
+const $ = (id) => document.getElementById(id);
+
+const history = new History();
+const context = { history, families: new Map(), groups: [], globals: new Set() };
+const overview = new Overview($('tiles'), history);
+const groups = new Groups({ host: $('all'), nav: $('groups'), found: $('found') }, context);
+
+let chosenSpan = null;
+let began = null;
+let failure = null;
+let isDrawing = false;
+let worker = null;
+
+start();
+
+async function start() {
+  $('main').hidden = false;
+  $('tools').hidden = false;
+  setTheme(remembered('obs-theme'));
+  listen();
+  await loadCatalogue();
+  worker = startWorker();
+  worker.onmessage = ({ data }) => (data.sample ? receive(data.sample) : fail(data.failure));
+}
+
+/** The one script that is started from a name: the browser takes it from this policy and from nowhere else. */
+function startWorker() {
+  const url = new URL('./worker.js', import.meta.url).href;
+  const policy = globalThis.trustedTypes?.createPolicy('obs', { createScriptURL: () => url });
+  return new Worker(policy ? policy.createScriptURL('') : url, { type: 'module' });
+}
+
+/** Reads the catalogue, however long it takes until there is one. */
+async function loadCatalogue() {
+  for (;;) {
+    try {
+      const response = await fetch('catalog.json', { cache: 'no-store' });
+      if (!response.ok) throw new Error(`it answered ${response.status}`);
+      const catalogue = await response.json();
+      context.families = new Map(catalogue.families.map((family) => [family.name, family]));
+      context.groups = catalogue.groups;
+      tellWhatRuns(catalogue);
+      return;
+    } catch {
+      fail('nobody answers');
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+}
+
+function tellWhatRuns({ service, environment, mode, app }) {
+  setText($('service'), service);
+  const commit = app.git_commit === 'unknown' ? null : app.git_commit.slice(0, 10);
+  const facts = [mode, environment, `${app.name === service ? 'version' : app.name} ${app.version}`, commit, `Rust ${app.rust_version}`];
+  $('facts').replaceChildren(...facts.filter(Boolean).map((fact) => el('span', {}, fact)));
+}
+
+function receive(sample) {
+  const isFirst = history.snapshots.length === 0;
+  const restarts = history.restarts.length;
+  history.add(sample);
+  if (isFirst || sample.families) findGlobals();
+  began ??= sample.at;
+  if (history.restarts.length > restarts) loadCatalogue();
+  recover();
+  setText($('cost'), `${history.latest.layout.seriesCount.toLocaleString('en-US')} series, ${format(sample.bytes, 'bytes')} a scrape`);
+  document.documentElement.dataset.samples = String(history.added);
+  document.documentElement.dataset.at = String(sample.at);
+  draw();
+}
+
+/** The labels that the process puts on everything, and that tell nothing apart. */
+function findGlobals() {
+  const { layout } = history.latest;
+  const series = layout.family('app_uptime_seconds')?.series[0];
+  context.globals = new Set(series?.labels.map(([name]) => name));
+}
+
+/** Draws once, however many samples came while the page could not. */
+function draw() {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    if (history.snapshots.length === 0) return;
+    setView();
+    overview.update();
+    groups.update();
+    tellState();
+  });
+}
+
+function setView() {
+  const { at } = history.latest;
+  const elapsed = at - began;
+  const seconds = chosenSpan ?? SPANS.find((one) => elapsed <= one) ?? SPANS.at(-1);
+  Object.assign(view, { from: at - seconds, to: at, restarts: history.restarts });
+  for (const button of document.querySelectorAll('[data-span]')) {
+    button.setAttribute('aria-pressed', String(Number(button.dataset.span) === seconds));
+  }
+}
+
+function tellState() {
+  const state = $('state');
+  if (failure) {
+    state.dataset.state = 'down';
+    setText($('state-text'), 'No answer');
+  } else {
+    state.dataset.state = 'up';
+    const restarted = history.restarts.at(-1);
+    const note = restarted ? `, restarted ${clock(restarted)}` : '';
+    setText($('state-text'), `Up ${span(value(history.latest, 'app_uptime_seconds') || 0)}${note}`);
+  }
+  document.title = `${failure ? 'No answer: ' : ''}${$('service').textContent}`;
+}
+
+function fail(reason) {
+  if (failure === reason) return;
+  failure = reason;
+  const banner = $('banner');
+  const since = history.latest ? ` What is shown is from ${clock(history.latest.at)}.` : '';
+  setText(banner, `The process does not tell its metrics: ${reason}.${since} Asking again until it does.`);
+  banner.hidden = false;
+  tellState();
+}
+
+function recover() {
+  failure = null;
+  $('banner').hidden = true;
+}
+
+function listen() {
+  document.addEventListener('visibilitychange', () => {
+    worker?.postMessage({ every: document.hidden ? HIDDEN_MS : EVERY_MS, now: !document.hidden });
+  });
+  document.addEventListener('keydown', onKey);
+  $('search').addEventListener('input', () => {
+    if (history.latest) groups.search($('search').value);
+  });
+  $('theme').addEventListener('click', () => {
+    const theme = isDark() ? 'light' : 'dark';
+    remember('obs-theme', theme);
+    setTheme(theme);
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
+  for (const button of document.querySelectorAll('[data-span]')) {
+    button.addEventListener('click', () => {
+      chosenSpan = Number(button.dataset.span);
+      draw();
+    });
+  }
+}
+
+function onKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = $('search');
+  if (event.target === search) {
+    if (event.key !== 'Escape') return;
+    search.value = '';
+    search.dispatchEvent(new Event('input'));
+    search.blur();
+    return;
+  }
+  const isHeading = event.target.classList?.contains('heading');
+  if (event.key === '/') {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  } else if (event.key === 'j' || (isHeading && event.key === 'ArrowDown')) {
+    event.preventDefault();
+    step(1);
+  } else if (event.key === 'k' || (isHeading && event.key === 'ArrowUp')) {
+    event.preventDefault();
+    step(-1);
+  }
+}
+
+/** Goes to the next or the previous group, from the one that has the focus or else from what is in sight. */
+function step(by) {
+  const headings = [$('overview-title'), ...groups.headings];
+  let from = headings.indexOf(document.activeElement);
+  if (from < 0) from = headings.findLastIndex((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
+  const to = headings[Math.min(Math.max(from + by, 0), headings.length - 1)];
+  to.focus({ preventScroll: true });
+  to.scrollIntoView({ block: 'start' });
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+}
+
+function setTheme(theme) {
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+  restyle();
+}
+
+function restyle() {
+  $('theme').setAttribute('aria-pressed', String(isDark()));
+  forgetPalette();
+  overview.restyle();
+  groups.restyle();
+}
+
+/** Storage may be forbidden; then nothing is remembered. */
+function remembered(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+function remember(key, text) {
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    // The theme holds until the page is left.
+  }
+}

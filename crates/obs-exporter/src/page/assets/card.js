@@ -1,0 +1,400 @@
+// A family of metrics as a card: small multiples, one for each of its series or of the busiest of them.
+
+import { Chart, HeatStrip, rangeOf } from './chart.js';
+import { breakable, el, setText } from './dom.js';
+import { format, rateOf, unitOfName } from './format.js';
+import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
+
+/** How many series a card shows before it is opened, and how many more each time. */
+const FEW = 4;
+const MORE = 24;
+
+/** After how many samples the busiest series are chosen anew. */
+const PATIENCE = 30;
+
+const QUANTILE_TONES = ['soft', 'accent', 'strong'];
+
+/**
+ * What a card needs to know of the page.
+ * @typedef {Object} Context
+ * @property {import('./history.js').History} history
+ * @property {Map<string, any>} families of the catalogue, by name
+ * @property {Set<string>} globals keys of the labels that stand on every series
+ */
+
+export class Card {
+  #facets = [];
+  #selected = null;
+  #shown = FEW;
+  #age = 0;
+  #filter = null;
+  #range = null;
+  #isActive = false;
+
+  /**
+   * @param {Context} context
+   * @param {import('./exposition.js').Family} family
+   */
+  constructor(context, family) {
+    this.context = context;
+    this.name = family.name;
+    this.kind = family.kind;
+    const declared = context.families.get(family.name);
+    this.unit = declared?.unit ?? unitOfName(family.name, family.kind);
+    this.help = declared?.help || family.help;
+    this.shownUnit = this.kind === 'counter' ? rateOf(this.unit) : this.unit;
+    this.#build();
+  }
+
+  /** Makes charts; to be called when the card comes into sight. */
+  activate() {
+    if (this.#isActive) return;
+    this.#isActive = true;
+    this.#select();
+    this.update();
+  }
+
+  /** Lets go of them. */
+  deactivate() {
+    this.#isActive = false;
+    this.#clear();
+  }
+
+  /** Shows the latest sample. */
+  update() {
+    if (!this.#isActive) return;
+    const { history } = this.context;
+    this.#age += 1;
+    if (this.#age > PATIENCE || history.latest.layout !== this.#selected.layout) this.#select();
+    for (const facet of this.#facets) facet.track.extend(history);
+    const tracks = this.#facets.map((facet) => facet.track);
+    const fromZero = this.kind !== 'gauge' && this.kind !== 'untyped';
+    this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero);
+    for (const facet of this.#facets) this.#show(facet);
+    this.#sum();
+  }
+
+  restyle() {
+    for (const facet of this.#facets) {
+      facet.chart?.restyle();
+      facet.heat?.restyle();
+    }
+  }
+
+  /**
+   * Shows only series for which this holds.
+   * @param {((series: import('./exposition.js').Series) => boolean)|null} filter
+   */
+  filter(filter) {
+    this.#filter = filter;
+    if (this.#isActive) {
+      this.#select();
+      this.update();
+    }
+  }
+
+  #build() {
+    this.now = el('span', { class: 'now' });
+    this.facets = el('div', { class: 'facets' });
+    this.note = el('span', { class: 'note' });
+    this.fewer = el('button', { class: 'link', type: 'button', hidden: '', onclick: () => this.#reveal(FEW) }, 'Show fewer');
+    this.more = el('button', {
+      class: 'link',
+      type: 'button',
+      hidden: '',
+      'aria-expanded': 'false',
+      onclick: () => this.#reveal(this.#shown === FEW ? MORE : this.#shown + MORE),
+    });
+    this.element = el(
+      'article',
+      { class: 'card', dataset: { family: this.name } },
+      el(
+        'header',
+        {},
+        el('h3', {}, ...breakable(this.name)),
+        this.now,
+      ),
+      el('p', { class: 'help', title: this.help }, this.help),
+      this.facets,
+      el('footer', {}, this.note, this.fewer, this.more),
+    );
+    this.element.card = this;
+  }
+
+  #reveal(count) {
+    this.#shown = count;
+    this.element.classList.toggle('open', count > FEW);
+    this.more.setAttribute('aria-expanded', String(count > FEW));
+    this.#select();
+    this.update();
+  }
+
+  /** Chooses the series to show: those that move most or are highest, in the order in which the process lists them. */
+  #select() {
+    const { history } = this.context;
+    const { layout } = history.latest;
+    this.#age = 0;
+    const all = layout.family(this.name)?.series ?? [];
+    const series = this.#filter ? all.filter(this.#filter) : all;
+    const isWhole = this.kind === 'histogram' && this.#shown === FEW;
+    let chosen = series;
+    if (series.length > this.#shown) {
+      const weights = new Map(series.map((one) => [one, this.#weight(one)]));
+      const heaviest = [...series].sort((a, b) => weights.get(b) - weights.get(a));
+      const among = new Set(heaviest.slice(0, this.#shown));
+      chosen = series.filter((one) => among.has(one));
+    }
+    const varying = varyingKeys(series, this.context.globals);
+    const wanted = isWhole ? [{ keys: this.#filter ? series.map(({ key }) => key) : null, title: '' }] : [];
+    if (!isWhole) {
+      for (const one of chosen) wanted.push({ keys: [one.key], title: titleOf(one, varying), labels: one.labels });
+    }
+    this.#selected = { layout, series };
+    this.#arrange(wanted);
+    this.#tellCount(series.length, isWhole ? 1 : chosen.length, isWhole);
+  }
+
+  #weight(series) {
+    const { history } = this.context;
+    const { values } = history.latest;
+    const index = history.snapshots.length - 1;
+    if (this.kind === 'counter') {
+      const now = rate(history, index, this.name, [series.key]);
+      // Of those that stand still, those that once moved.
+      return (now > 0 ? 1e9 * now : 0) + Math.min(values[series.at], 1e6);
+    }
+    const place = series.at ?? series.count ?? series.parts?.at(-1);
+    const weight = Math.abs(values[place]);
+    return Number.isNaN(weight) ? -1 : weight;
+  }
+
+  #tellCount(of, shown, isWhole) {
+    const isAll = shown >= of;
+    const by = this.kind === 'counter' ? 'by rate' : 'by value';
+    let note = '';
+    if (isWhole) note = of > 1 ? `${of} series together` : '';
+    else if (!isAll) note = `top ${shown} of ${of.toLocaleString('en-US')} ${by}`;
+    else if (of > FEW) note = `${of} series`;
+    setText(this.note, note);
+    const canSplit = isWhole && of > 1;
+    this.more.hidden = !(canSplit || (!isWhole && !isAll));
+    setText(this.more, isWhole ? 'Show each' : `Show ${Math.min(of - shown, this.#shown === FEW ? MORE - FEW : MORE)} more`);
+    this.fewer.hidden = this.#shown === FEW;
+  }
+
+  /** Keeps the charts of what is still shown, and makes those of what is new. */
+  #arrange(wanted) {
+    const known = new Map(this.#facets.map((facet) => [facet.id, facet]));
+    this.#facets = wanted.map((want) => {
+      const id = want.keys ? want.keys.join('\u0003') : '';
+      const old = known.get(id);
+      known.delete(id);
+      return old ?? this.#facet(id, want);
+    });
+    for (const facet of known.values()) dispose(facet);
+    const isLarge = wanted.length === 1;
+    this.facets.className = `facets ${isLarge ? 'one' : wanted.length === 2 ? 'two' : 'many'}`;
+    for (const facet of this.#facets) {
+      if (facet.isLarge !== isLarge) this.#draw(facet, isLarge);
+    }
+    this.facets.replaceChildren(...this.#facets.map((facet) => facet.element));
+  }
+
+  #facet(id, { keys, title, labels }) {
+    const facet = { id, keys, track: this.#track(keys), labels: labels ?? [], isLarge: null };
+    facet.value = el('span', { class: 'value' });
+    facet.element = el(
+      'div',
+      { class: 'facet', title: fullTitle(facet.labels, this.context.globals), dataset: { series: title } },
+      el('div', { class: 'caption' }, el('span', { class: 'title' }, title), facet.value),
+    );
+    return facet;
+  }
+
+  /** (Re)makes the charts of a facet, in the size that is wanted now. */
+  #draw(facet, isLarge) {
+    facet.chart?.destroy();
+    facet.heat?.destroy();
+    facet.plot?.remove();
+    facet.strip?.remove();
+    facet.isLarge = isLarge;
+    facet.chart = facet.heat = facet.plot = facet.strip = null;
+    if (isText(this.unit)) return;
+    facet.plot = el('div', { class: 'plot', role: 'img' });
+    facet.element.append(facet.plot);
+    const isHistogram = this.kind === 'histogram' && isLarge;
+    if (isHistogram) {
+      facet.strip = el('div', { class: 'strip' });
+      facet.element.append(facet.strip);
+      facet.cells = this.#cells(facet.keys);
+      facet.heat = new HeatStrip(facet.strip, { unit: this.unit });
+    }
+    // Its size is known only once it stands in the document.
+    queueMicrotask(() => {
+      if (!facet.plot?.isConnected) return;
+      facet.chart = new Chart(facet.plot, {
+        lines: this.#lines(facet),
+        unit: this.shownUnit,
+        small: !isLarge,
+        stepped: this.unit === '0 or 1',
+        more: { currency: labelOf(facet.labels, 'currency') },
+      });
+      this.#show(facet);
+    });
+  }
+
+  #lines(facet) {
+    if (this.kind === 'histogram') {
+      return QUANTILES.map((q, index) => ({ name: percentile(q), tone: QUANTILE_TONES[index] }));
+    }
+    if (this.kind === 'summary') {
+      const { bounds } = this.#seriesOf(facet);
+      return bounds.map((q, index) => ({
+        name: percentile(q),
+        tone: QUANTILE_TONES[Math.max(0, QUANTILE_TONES.length - bounds.length + index)],
+      }));
+    }
+    const name = this.kind === 'counter' ? 'rate' : 'value';
+    return [{ name, tone: 'accent', area: this.unit !== 'currency' }];
+  }
+
+  #seriesOf(facet) {
+    return this.context.history.latest.layout.series(this.name, facet.keys[0]) ?? { bounds: [], parts: [] };
+  }
+
+  #track(keys) {
+    const { name } = this;
+    switch (this.kind) {
+      case 'histogram':
+        return new Track(QUANTILES.length, (history, index) => quantiles(history, index, name, keys));
+      case 'summary': {
+        const count = this.#seriesOf({ keys }).bounds.length;
+        return new Track(count, ({ snapshots }, index) => {
+          const { layout, values } = snapshots[index];
+          const series = layout.series(name, keys[0]);
+          return Array.from({ length: count }, (_, part) => (series ? values[series.parts[part]] : NaN));
+        });
+      }
+      case 'counter':
+        return new Track(1, (history, index) => [rate(history, index, name, keys)]);
+      default:
+        return new Track(1, ({ snapshots }, index) => [total(snapshots[index], name, keys)]);
+    }
+  }
+
+  /** What fell into each bucket since the snapshot before. */
+  #cells(keys) {
+    const { name } = this;
+    const { bounds } = this.context.history.latest.layout.family(name).series[0];
+    const track = new Track(bounds.length, ({ snapshots }, index) => {
+      const [from, to] = [snapshots[index - 1], snapshots[index]];
+      if (!from || from.run !== to.run) return bounds.map(() => NaN);
+      const { counts } = bucketIncreases(from, to, name, keys);
+      return counts.map((count, part) => count - (part ? counts[part - 1] : 0));
+    });
+    return { track, bounds };
+  }
+
+  #show(facet) {
+    const { history } = this.context;
+    const { now, times } = facet.track;
+    const more = { currency: labelOf(facet.labels, 'currency') };
+    const texts = now.map((value) => format(this.#exact(facet, value), this.shownUnit, more));
+    if (this.unit === 'info') setText(facet.value, fullTitle(facet.labels, this.context.globals));
+    else if (facet.track.lines.length === 1) setText(facet.value, texts[0]);
+    else showQuantiles(facet.value, this.#lines(facet), texts);
+    facet.value.classList.toggle('undefined', now.every((value) => value === null || Number.isNaN(value)));
+    facet.element.dataset.points = String(times.length);
+    facet.element.dataset.at = String(times.at(-1));
+    facet.element.dataset.values = JSON.stringify(now);
+    facet.chart?.draw(facet.track, this.#range);
+    facet.plot?.setAttribute('aria-label', `${this.name} ${facet.element.dataset.series} ${texts.join(' ')}`);
+    if (facet.heat) {
+      facet.cells.track.extend(history);
+      facet.heat.draw(facet.cells.track, facet.cells.bounds);
+    }
+  }
+
+  /** A gauge's latest value as it was read; its track has nothing but numbers that can be drawn. */
+  #exact(facet, value) {
+    if (this.kind !== 'gauge' && this.kind !== 'untyped') return value;
+    return total(this.context.history.latest, this.name, facet.keys);
+  }
+
+  /** What stands beside the name: everything together, where that means something. */
+  #sum() {
+    const { history } = this.context;
+    if (this.kind !== 'counter') {
+      const [facet] = this.#facets;
+      const isOne = this.#facets.length === 1 && facet.track.lines.length === 1 && this.unit !== 'info';
+      setText(this.now, isOne ? facet.value.textContent : '');
+      return;
+    }
+    const keys = this.#filter ? this.#selected.series.map(({ key }) => key) : null;
+    const sum = rate(history, history.snapshots.length - 1, this.name, keys);
+    setText(this.now, format(sum, this.shownUnit));
+    const counted = total(history.latest, this.name, keys);
+    this.now.dataset.total = String(counted);
+    this.now.title = `${format(counted, this.unit)} since the process started`;
+  }
+
+  #clear() {
+    for (const facet of this.#facets) dispose(facet);
+    this.#facets = [];
+    this.facets.replaceChildren();
+  }
+}
+
+function dispose(facet) {
+  facet.chart?.destroy();
+  facet.heat?.destroy();
+  facet.plot = null;
+  facet.element.remove();
+}
+
+/** Quantiles side by side, each under its line's colour. */
+function showQuantiles(element, lines, texts) {
+  if (element.childElementCount !== lines.length) {
+    element.replaceChildren(
+      ...lines.map(({ name, tone }) =>
+        el('span', { class: 'quantile' }, el('span', { class: `swatch ${tone}` }), el('span', { class: 'q' }, name), el('b')),
+      ),
+    );
+  }
+  texts.forEach((text, index) => setText(element.children[index].lastChild, text));
+}
+
+/** Whether a value is told, not drawn: a point in time, or nothing but labels. */
+function isText(unit) {
+  return unit === 'timestamp' || unit === 'info';
+}
+
+export function percentile(q) {
+  return `p${Number((q * 100).toFixed(3))}`;
+}
+
+export function labelOf(labels, wanted) {
+  return labels.find(([name]) => name === wanted)?.[1];
+}
+
+/** The keys by which series differ. */
+function varyingKeys(series, globals) {
+  const first = new Map(series[0]?.labels);
+  const keys = new Set();
+  for (const { labels } of series) {
+    for (const [name, value] of labels) {
+      if (!globals.has(name) && (series.length === 1 || first.get(name) !== value)) keys.add(name);
+    }
+  }
+  return keys;
+}
+
+function titleOf(series, keys) {
+  const values = series.labels.filter(([name]) => keys.has(name)).map(([, value]) => value || '""');
+  return values.join(' · ');
+}
+
+function fullTitle(labels, globals) {
+  const own = labels.filter(([name]) => !globals.has(name));
+  return own.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join('  ');
+}

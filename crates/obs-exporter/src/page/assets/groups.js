@@ -1,0 +1,204 @@
+// All families, in groups that open and close. Only cards in sight have charts.
+
+import { Card } from './card.js';
+import { el, setText } from './dom.js';
+
+/** How many cards a group begins with, and how many more each time. */
+const STEP = 36;
+
+/** With more series than this, groups begin closed. */
+const MANY = 5000;
+
+/** Where families go that no catalogue knows. */
+const OTHERS = { id: 'others', title: 'Third-party' };
+
+export class Groups {
+  /** Cards in sight. */
+  active = new Set();
+  #groups = new Map();
+  #cards = new Map();
+  #layout = null;
+  #words = [];
+
+  /**
+   * @param {{host: HTMLElement, nav: HTMLElement, found: HTMLElement}} elements
+   * @param {import('./card.js').Context} context
+   */
+  constructor(elements, context) {
+    Object.assign(this, elements);
+    this.context = context;
+    this.sight = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: '240px 0px' });
+  }
+
+  /** Shows the latest sample. */
+  update() {
+    const { layout } = this.context.history.latest;
+    if (layout !== this.#layout) {
+      this.#layout = layout;
+      this.#arrange();
+    }
+    for (const card of this.active) card.update();
+  }
+
+  restyle() {
+    for (const card of this.active) card.restyle();
+  }
+
+  /** Shows only what has these words in its name, help or labels. */
+  search(text) {
+    this.#words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    this.#arrange();
+  }
+
+  /** The headings that can be seen, for the keyboard. */
+  get headings() {
+    const groups = [...this.#groups.values()].filter(({ element }) => !element.hidden);
+    return groups.map(({ button }) => button);
+  }
+
+  open(id) {
+    const group = this.#groups.get(id);
+    if (group && !group.isOpen) this.#toggle(group);
+  }
+
+  /** Puts every family that is to be seen into its group. */
+  #arrange() {
+    const { families, groups } = this.context;
+    const members = new Map([...groups, OTHERS].map((group) => [group.id, []]));
+    const place = new Map([...families.keys()].map((name, index) => [name, index]));
+    const ordered = [...this.#layout.families].sort((a, b) => (place.get(a.name) ?? 1e9) - (place.get(b.name) ?? 1e9));
+    let shown = 0;
+    for (const family of ordered) {
+      if (family.series.length === 0) continue;
+      const group = members.get(families.get(family.name)?.group) ?? members.get(OTHERS.id);
+      const match = this.#match(family);
+      if (!match) continue;
+      shown += 1;
+      group.push({ family, filter: match.filter });
+    }
+    for (const { id, title } of [...groups, OTHERS]) this.#fill(id, title, members.get(id));
+    const of = this.#layout.families.filter(({ series }) => series.length > 0).length;
+    setText(this.found, this.#words.length ? `${shown} of ${of} metrics match` : '');
+  }
+
+  #match({ name, help, series }) {
+    if (this.#words.length === 0) return { filter: null };
+    const declared = this.context.families.get(name);
+    const text = `${name} ${declared?.help ?? help}`.toLowerCase();
+    const rest = this.#words.filter((word) => !text.includes(word));
+    if (rest.length === 0) return { filter: null };
+    const filter = (one) => rest.every((word) => textOf(one).includes(word));
+    return series.some(filter) ? { filter } : null;
+  }
+
+  #fill(id, title, members) {
+    let group = this.#groups.get(id);
+    if (!group) {
+      if (members.length === 0) return;
+      group = this.#make(id, title);
+    }
+    group.members = members;
+    group.element.hidden = members.length === 0;
+    group.link.hidden = members.length === 0;
+    const series = members.reduce((sum, { family }) => sum + family.series.length, 0);
+    const metrics = `${members.length} ${members.length === 1 ? 'metric' : 'metrics'}`;
+    setText(group.count, `${metrics}, ${series.toLocaleString('en-US')} series`);
+    this.#show(group);
+  }
+
+  #make(id, title) {
+    const group = { id, isOpen: this.#layout.seriesCount <= MANY, limit: STEP, members: [] };
+    group.count = el('span', { class: 'count' });
+    group.button = el(
+      'button',
+      { type: 'button', class: 'heading', 'aria-expanded': 'true', 'aria-controls': `cards-${id}`, onclick: () => this.#toggle(group) },
+      el('span', { class: 'mark', 'aria-hidden': 'true' }),
+      title,
+      group.count,
+    );
+    group.cards = el('div', { class: 'cards', id: `cards-${id}` });
+    group.rest = el('button', { type: 'button', class: 'link rest', hidden: '', onclick: () => this.#more(group) });
+    group.element = el('section', { class: 'group', id: `group-${id}` }, el('h2', {}, group.button), group.cards, group.rest);
+    group.link = el('a', { href: `#group-${id}`, onclick: () => this.open(id) }, title);
+    this.#groups.set(id, group);
+    // In the order of the catalogue, also where a group comes up late.
+    const order = [...this.context.groups, OTHERS].map((one) => one.id);
+    const after = order.slice(order.indexOf(id) + 1).find((other) => this.#groups.has(other));
+    this.host.insertBefore(group.element, this.#groups.get(after)?.element ?? null);
+    this.nav.insertBefore(group.link, this.#groups.get(after)?.link ?? null);
+    return group;
+  }
+
+  #toggle(group) {
+    group.isOpen = !group.isOpen;
+    this.#show(group);
+  }
+
+  #more(group) {
+    group.limit += STEP;
+    this.#show(group);
+  }
+
+  #show(group) {
+    const isOpen = group.isOpen || this.#words.length > 0;
+    group.button.setAttribute('aria-expanded', String(isOpen));
+    group.cards.hidden = !isOpen;
+    const members = isOpen ? group.members.slice(0, group.limit) : [];
+    const cards = members.map(({ family, filter }) => {
+      const card = this.#card(family);
+      card.filter(filter);
+      return card;
+    });
+    for (const element of [...group.cards.children]) {
+      if (!cards.includes(element.card)) this.#leave(element.card);
+    }
+    cards.forEach(({ element }, index) => {
+      if (group.cards.children[index] !== element) group.cards.insertBefore(element, group.cards.children[index] ?? null);
+      this.sight.observe(element);
+    });
+    const rest = isOpen ? group.members.length - members.length : 0;
+    group.rest.hidden = rest === 0;
+    setText(group.rest, `Show ${Math.min(rest, STEP)} more of ${group.members.length.toLocaleString('en-US')} metrics`);
+  }
+
+  #card(family) {
+    let card = this.#cards.get(family.name);
+    if (!card) {
+      card = new Card(this.context, family);
+      this.#cards.set(family.name, card);
+    }
+    return card;
+  }
+
+  #leave(card) {
+    this.sight.unobserve(card.element);
+    card.deactivate();
+    this.active.delete(card);
+    card.element.remove();
+  }
+
+  #seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      const { card } = target;
+      if (isIntersecting && target.isConnected) {
+        this.active.add(card);
+        card.activate();
+      } else {
+        this.active.delete(card);
+        card.deactivate();
+      }
+    }
+  }
+}
+
+const texts = new WeakMap();
+
+/** The labels of a series, to be searched. */
+function textOf(series) {
+  let text = texts.get(series);
+  if (text === undefined) {
+    text = series.labels.map(([name, value]) => `${name}=${value}`).join(' ').toLowerCase();
+    texts.set(series, text);
+  }
+  return text;
+}

@@ -1,0 +1,164 @@
+// What is shown of values: rates, quantiles, increments. Undefined is NaN, never 0.
+
+/** How far back the rate of a counter looks, in seconds: long enough to be calm, short enough to be now. */
+export const RATE_WINDOW = 15;
+
+/** The same for quantiles of histograms, which need more observations to mean something. */
+export const QUANTILE_WINDOW = 60;
+
+/** The quantiles shown of a histogram. */
+export const QUANTILES = [0.5, 0.95, 0.99];
+
+/**
+ * How much a counter rose. One that fell was set back to 0 between.
+ * @param {number} before
+ * @param {number} after
+ */
+export function increase(before, after) {
+  return after >= before ? after - before : after;
+}
+
+/**
+ * The sum over series of the increase between two snapshots. A series that was not there before began at 0.
+ * @param {import('./history.js').Snapshot} from
+ * @param {import('./history.js').Snapshot} to
+ * @param {string} name
+ * @param {string[]|null} keys which series; all when null
+ */
+export function increaseOf(from, to, name, keys) {
+  let sum = NaN;
+  for (const series of seriesOf(to, name, keys)) {
+    const before = from.layout === to.layout ? series : from.layout.series(name, series.key);
+    const grown = increase(before ? from.values[before.at] : 0, to.values[series.at]);
+    sum = Number.isNaN(sum) ? grown : sum + grown;
+  }
+  return sum;
+}
+
+/**
+ * The rate a second of a counter at a snapshot, over the last {@link RATE_WINDOW}.
+ * @param {import('./history.js').History} history
+ * @param {number} index
+ */
+export function rate(history, index, name, keys) {
+  const from = history.snapshots[history.since(index, RATE_WINDOW)];
+  const to = history.snapshots[index];
+  if (from === to) return NaN;
+  return increaseOf(from, to, name, keys) / (to.at - from.at);
+}
+
+/**
+ * The sum over series of a gauge at a snapshot; NaN where one is undefined.
+ * @param {import('./history.js').Snapshot} snapshot
+ */
+export function total(snapshot, name, keys) {
+  let sum = NaN;
+  for (const series of seriesOf(snapshot, name, keys)) {
+    sum = Number.isNaN(sum) ? snapshot.values[series.at] : sum + snapshot.values[series.at];
+    if (Number.isNaN(sum)) return NaN;
+  }
+  return sum;
+}
+
+/**
+ * The increase of each bucket between two snapshots, over series: cumulative, as buckets are.
+ * @returns {{bounds: number[], counts: number[]}}
+ */
+export function bucketIncreases(from, to, name, keys) {
+  let bounds = [];
+  let counts = [];
+  for (const series of seriesOf(to, name, keys)) {
+    if (counts.length === 0) {
+      bounds = series.bounds;
+      counts = new Array(bounds.length).fill(0);
+    }
+    const before = from.layout === to.layout ? series : from.layout.series(name, series.key);
+    for (let part = 0; part < counts.length; part += 1) {
+      counts[part] += increase(before ? from.values[before.parts[part]] : 0, to.values[series.parts[part]]);
+    }
+  }
+  return { bounds, counts };
+}
+
+/**
+ * A quantile of observations in buckets, as Prometheus' `histogram_quantile` estimates it: linear within a bucket, the lowest
+ * of which begins at 0 unless its bound is not above that; beyond the last bound it is that bound.
+ * @param {number} q from 0 to 1
+ * @param {number[]} bounds rising, the last of which is Infinity
+ * @param {number[]} counts cumulative
+ */
+export function quantile(q, bounds, counts) {
+  const last = bounds.length - 1;
+  const observations = counts[last];
+  if (last < 1 || bounds[last] !== Infinity || !(observations > 0)) return NaN;
+  let rank = q * observations;
+  const bucket = counts.findIndex((count) => count >= rank);
+  if (bucket === last) return bounds[last - 1];
+  if (bucket === 0 && bounds[0] <= 0) return bounds[0];
+  const start = bucket === 0 ? 0 : bounds[bucket - 1];
+  let count = counts[bucket];
+  if (bucket > 0) {
+    count -= counts[bucket - 1];
+    rank -= counts[bucket - 1];
+  }
+  return start + (bounds[bucket] - start) * (rank / count);
+}
+
+/**
+ * Quantiles of a histogram at a snapshot, over the last {@link QUANTILE_WINDOW}.
+ * @returns {number[]} one for each of {@link QUANTILES}
+ */
+export function quantiles(history, index, name, keys) {
+  const from = history.snapshots[history.since(index, QUANTILE_WINDOW)];
+  const to = history.snapshots[index];
+  const { bounds, counts } = bucketIncreases(from, to, name, keys);
+  return QUANTILES.map((q) => (from === to ? NaN : quantile(q, bounds, counts)));
+}
+
+/** What is calculated from every snapshot, kept, and made longer with each new one. */
+export class Track {
+  times = [];
+  /** One list for each line; null where it is undefined. */
+  lines;
+
+  /**
+   * @param {number} count how many lines
+   * @param {(history: import('./history.js').History, index: number) => number[]} calculate
+   */
+  constructor(count, calculate) {
+    this.lines = Array.from({ length: count }, () => []);
+    this.calculate = calculate;
+  }
+
+  /** @param {import('./history.js').History} history */
+  extend(history) {
+    const { snapshots } = history;
+    const known = this.times.length ? this.times.at(-1) : -Infinity;
+    let index = snapshots.length;
+    while (index > 0 && snapshots[index - 1].at > known) index -= 1;
+    for (; index < snapshots.length; index += 1) {
+      const values = this.calculate(history, index);
+      this.times.push(snapshots[index].at);
+      this.lines.forEach((line, number) => line.push(plain(values[number])));
+    }
+    const old = this.times.findIndex((time) => time >= snapshots[0].at);
+    if (old > 0) {
+      this.times.splice(0, old);
+      for (const line of this.lines) line.splice(0, old);
+    }
+  }
+
+  /** The latest values. */
+  get now() {
+    return this.lines.map((line) => line.at(-1) ?? NaN);
+  }
+}
+
+function plain(value) {
+  return Number.isFinite(value) ? value : null;
+}
+
+function seriesOf(snapshot, name, keys) {
+  if (!keys) return snapshot.layout.family(name)?.series ?? [];
+  return keys.map((key) => snapshot.layout.series(name, key)).filter(Boolean);
+}

@@ -1,0 +1,71 @@
+// Asks for the exposition once a second and reads it, apart from the thread that draws.
+//
+// To the page go { sample: { at, families, values, bytes } }, where `families` is null as long as they stay the same, and
+// { failure: text } when there was no answer or one that cannot be read. From it comes { every: milliseconds }.
+
+import { Reader } from './exposition.js';
+
+const LIVE = new URL('../live', import.meta.url);
+/** How often to try again in vain before it is told: a place may be taken for a moment. */
+const PATIENCE = 2;
+const TIMEOUT_MS = 10_000;
+
+const reader = new Reader();
+let every = 1000;
+let lastAt = null;
+let refused = 0;
+let failures = 0;
+let timer = null;
+
+self.onmessage = ({ data }) => {
+  every = data.every;
+  if (data.now && timer !== null) {
+    clearTimeout(timer);
+    run();
+  }
+};
+
+run();
+
+async function run() {
+  timer = null;
+  const wait = await ask();
+  timer = setTimeout(run, wait);
+}
+
+/** Asks once; how many milliseconds to wait before the next time. */
+async function ask() {
+  let response;
+  try {
+    response = await fetch(LIVE, { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (response.status === 503 && refused < PATIENCE) {
+      refused += 1;
+      return 300 + 400 * Math.random();
+    }
+    refused = 0;
+    if (!response.ok) return failed(`it answered ${response.status} ${response.statusText}`.trim());
+    const text = await response.text();
+    const at = Number(response.headers.get('obs-rendered-at'));
+    const age = Number(response.headers.get('obs-age'));
+    if (at !== lastAt) pass(text, at);
+    failures = 0;
+    // Just after the rendering ceases to be shared, so that each is seen once, by all viewers.
+    return Math.max(every - age * 1000, 0) + 10;
+  } catch (error) {
+    if (error.name === 'ExpositionError') return failed(`its exposition cannot be read: ${error.message}`);
+    return failed(error.name === 'TimeoutError' ? 'no answer within 10 s' : 'nobody answers');
+  }
+}
+
+function pass(text, at) {
+  const { families, values } = reader.read(text);
+  lastAt = at;
+  const sample = { at, families, values, bytes: text.length };
+  self.postMessage({ sample }, [values.buffer]);
+}
+
+function failed(failure) {
+  failures += 1;
+  self.postMessage({ failure });
+  return Math.min(1000 * failures, 5000);
+}

@@ -1,0 +1,133 @@
+//! The exposition that all viewers share.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::Bytes;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use flate2::read::GzDecoder;
+use obs_recorder::Format;
+use tokio::sync::Mutex;
+
+use crate::Exporter;
+use crate::server::{self, Peer, accepts_gzip, gzip, unavailable};
+
+const RENDERED_AT: HeaderName = HeaderName::from_static("obs-rendered-at");
+const AGE: HeaderName = HeaderName::from_static("obs-age");
+
+/// The last rendering, kept for those who ask within a second of it.
+pub(super) struct Live {
+    since: Instant,
+    /// The time at `since`; what follows is counted by the clock that does not jump.
+    began: Duration,
+    last: Arc<Mutex<Option<Rendered>>>,
+}
+
+#[derive(Clone)]
+struct Rendered {
+    at: Instant,
+    /// Kept compressed, which is a tenth of it: browsers take it as it is.
+    gzipped: Bytes,
+}
+
+/// Why there is nothing to answer with.
+enum Fault {
+    /// As many scrapes as may be are under way.
+    Busy,
+    /// The runtime stops.
+    Ending,
+}
+
+impl Live {
+    /// How long a rendering serves everybody.
+    const SHARED: Duration = Duration::from_secs(1);
+
+    pub(super) fn new() -> Self {
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            since: Instant::now(),
+            // A machine that believes to be in the years before 1970 shows those after it.
+            began: began.unwrap_or_default(),
+            last: Arc::default(),
+        }
+    }
+
+    pub(super) async fn answer(
+        &self,
+        exporter: &Exporter,
+        peer: Peer,
+        headers: &HeaderMap,
+    ) -> Response {
+        let rendered = match self.rendered(exporter).await {
+            Ok(rendered) => rendered,
+            Err(Fault::Busy) => return server::busy(exporter, peer),
+            Err(Fault::Ending) => return unavailable(server::ENDING),
+        };
+        // Whoever waited for the rendering of another held no place meanwhile, but has to have one to be sent it.
+        let Some(place) = exporter.place() else {
+            return server::busy(exporter, peer);
+        };
+        let is_gzip = accepts_gzip(headers);
+        let body = if is_gzip {
+            Some(rendered.gzipped.clone())
+        } else {
+            plain(rendered.gzipped.clone()).await
+        };
+        let Some(body) = body else {
+            return unavailable(server::ENDING);
+        };
+        let mut response = server::sent(body, place).into_response();
+        let headers = response.headers_mut();
+        let media_type = HeaderValue::from_static(Format::Classic.media_type());
+        headers.insert(CONTENT_TYPE, media_type);
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if is_gzip {
+            headers.insert(CONTENT_ENCODING, server::GZIP);
+        }
+        let at = self.began + rendered.at.duration_since(self.since);
+        headers.insert(RENDERED_AT, in_seconds(at));
+        headers.insert(AGE, in_seconds(rendered.at.elapsed()));
+        response
+    }
+
+    /// The last rendering where it is not too old, else a new one, for which all others wait.
+    async fn rendered(&self, exporter: &Exporter) -> Result<Rendered, Fault> {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
+        if let Some(rendered) = &*last
+            && rendered.at.elapsed() < Self::SHARED
+        {
+            return Ok(rendered.clone());
+        }
+        let exporter = exporter.clone();
+        // In a task of its own: the viewer who asked for it may go away, and those who wait must not begin once more.
+        let work = tokio::spawn(async move {
+            let _place = exporter.place().ok_or(Fault::Busy)?;
+            let text = exporter.scrape(Format::Classic, |_, text| (Instant::now(), gzip(text)));
+            let (at, gzipped) = text.await.ok_or(Fault::Ending)?;
+            let gzipped = gzipped.map_err(|_| Fault::Ending)?.into();
+            let rendered = Rendered { at, gzipped };
+            *last = Some(rendered.clone());
+            Ok(rendered)
+        });
+        work.await.unwrap_or(Err(Fault::Ending))
+    }
+}
+
+/// The text itself, for the few who do not take it compressed.
+async fn plain(gzipped: Bytes) -> Option<Bytes> {
+    let work = move || {
+        let mut text = Vec::new();
+        let read = GzDecoder::new(&gzipped[..]).read_to_end(&mut text);
+        read.map(|_| Bytes::from(text)).ok()
+    };
+    tokio::task::spawn_blocking(work).await.ok()?
+}
+
+fn in_seconds(time: Duration) -> HeaderValue {
+    let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+    // Digits and a point are always a header's value.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0"))
+}
