@@ -66,11 +66,16 @@ impl Process {
         })
     }
 
+    /// Asks it to end, as Ctrl-C does, and does not wait: what it has to say first can still be read.
+    pub fn ask_to_stop(&self) -> Result<(), Error> {
+        let stop = Error::system(format!("stop {}", self.program.display()));
+        kill_process(Pid::from_child(&self.child), Signal::INT).map_err(|errno| stop(errno.into()))
+    }
+
     /// Asks it to end, as Ctrl-C does, and waits until it has.
     pub fn interrupt(mut self) -> Result<ExitStatus, Error> {
         let stop = || Error::system(format!("stop {}", self.program.display()));
-        kill_process(Pid::from_child(&self.child), Signal::INT)
-            .map_err(|errno| stop()(errno.into()))?;
+        self.ask_to_stop()?;
         // A full pipe would keep it from ending.
         for line in &mut self.lines {
             line.map_err(stop())?;

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | stack | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | stack | soak | test | verify-metrics | gen | ci`.
 
 mod bench;
 mod catalogue;
@@ -12,6 +12,7 @@ mod kubernetes;
 mod promql;
 mod queries;
 mod shell;
+mod soak;
 mod stack;
 mod test;
 mod verify_metrics;
@@ -34,6 +35,7 @@ enum Task {
     Gate(gate::Gate),
     Demo(demo::Demo),
     Stack(stack::Stack),
+    Soak(soak::Soak),
     Test(test::Test),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Task::Gate(gate) => gate.run(),
         Task::Demo(demo) => demo.run(),
         Task::Stack(stack) => stack.run(),
+        Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
