@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use metrics::Recorder;
 use obs_exporter::{Config, Exporter, RecorderKind, Server};
-use obs_tests::{Process, ask, tools};
+use obs_tests::{Process, Pushgateway, ask, scrape, tools};
 use obs_trading::{
     Decision, OrderOutcome, OrderType, RejectReason, ReplayClock, Side, Signal, Strategy, Ticket,
     Venue,
@@ -85,6 +85,63 @@ async fn prometheus_answers_alike_for_both_recorders() {
     .unwrap();
     ours.shutdown().await;
     stock.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_recorders_push_while_they_serve_and_once_more_at_the_end() {
+    let gateway = Pushgateway::start().unwrap();
+    for recorder in [RecorderKind::Obs, RecorderKind::Stock] {
+        let (instance, service) = (recorder.as_str(), "desk/1");
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            recorder,
+            service: Some(service.to_owned()),
+            push_url: Some(gateway.url().to_owned()),
+            push_interval: Duration::from_millis(50),
+            push_instance: Some(instance.to_owned()),
+            ..Config::default()
+        };
+        let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+        let (recorder, exporter) = builder.build().unwrap();
+        let events = metrics::with_local_recorder(
+            &recorder,
+            || metrics::counter!("pushed_events_total", "path" => "\\ \"é\""),
+        );
+        let server = exporter.serve().await.unwrap();
+        let pushed = || {
+            let text = scrape(&format!("{}/metrics", gateway.url())).unwrap();
+            let labels = [
+                ("job", service),
+                ("instance", instance),
+                ("path", "\\ \"é\""),
+            ];
+            let found = obs_exposition::parse(&text).unwrap();
+            found.sum("pushed_events_total", &labels)
+        };
+        // As often as it takes: what is asked is another process.
+        events.increment(1);
+        while pushed() != Some(1.0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        events.increment(2);
+        server.shutdown().await;
+        assert_eq!(pushed(), Some(3.0), "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_to_nobody_is_an_error() {
+    let config = Config {
+        push_instance: Some("desk-1".to_owned()),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let error = exporter.serve().await.unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "OBS_PUSH_INSTANCE is set without OBS_PUSH_URL; set both or neither"
+    );
 }
 
 /// An exporter with this recorder, and the same events in it.

@@ -43,7 +43,7 @@ impl Secret {
     }
 
     /// The credential, if it is one of this kind.
-    fn read(&self, scheme: &Scheme) -> Result<String, ExporterError> {
+    pub(crate) fn read(&self, scheme: &Scheme) -> Result<String, ExporterError> {
         let (text, origin) = match &self.0 {
             Kept::Text(text) => (text.clone(), scheme.field.to_owned()),
             Kept::File(path) => {
@@ -114,7 +114,14 @@ pub(crate) static BEARER: Scheme = Scheme {
     encode: |text| text,
 };
 
-pub(crate) static BASIC: Scheme = Scheme {
+/// What is sent to a Pushgateway.
+pub(crate) static PUSH_BASIC: Scheme = Scheme {
+    field: "Config::push_basic_auth",
+    file_setting: "OBS_PUSH_BASIC_AUTH_FILE",
+    ..BASIC
+};
+
+pub(crate) const BASIC: Scheme = Scheme {
     name: "Basic",
     challenge: "Basic realm=\"metrics\", charset=\"UTF-8\"",
     field: "Config::basic_auth",

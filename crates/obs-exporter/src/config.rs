@@ -10,7 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use obs_core::MAX_VALUE_BYTES;
 
-use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS};
+use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS, PUSH_BASIC};
 use crate::{ExporterError, Secret};
 
 /// The settings of an exporter.
@@ -33,6 +33,11 @@ use crate::{ExporterError, Secret};
 /// | `OBS_ALLOW_PUBLIC` | [`allow_public`](Self::allow_public) | `false` |
 /// | `OBS_TLS_CERT`, `OBS_TLS_KEY` | [`tls_cert`](Self::tls_cert), [`tls_key`](Self::tls_key) | no TLS |
 /// | `OBS_TLS_CLIENT_CA` | [`tls_client_ca`](Self::tls_client_ca) | clients need no certificate |
+/// | `OBS_UNIX_SOCKET` | [`unix_socket`](Self::unix_socket) | none |
+/// | `OBS_PUSH_URL` | [`push_url`](Self::push_url) | nothing is pushed |
+/// | `OBS_PUSH_INTERVAL_SECONDS` | [`push_interval`](Self::push_interval) | 15 |
+/// | `OBS_PUSH_INSTANCE` | [`push_instance`](Self::push_instance) | no such label |
+/// | `OBS_PUSH_BASIC_AUTH`, `OBS_PUSH_BASIC_AUTH_FILE` | [`push_basic_auth`](Self::push_basic_auth) | none is sent |
 /// | `OBS_MAX_SCRAPES` | [`max_scrapes`](Self::max_scrapes) | 8 |
 /// | `OBS_MAX_CONNECTIONS` | [`max_connections`](Self::max_connections) | 64 |
 /// | `OBS_PAGE` | [`page`](Self::page) | `on` |
@@ -79,6 +84,20 @@ pub struct Config {
     /// The certificates, in PEM, one of which has to have signed the client's. A client without one does not get as far as
     /// asking, not even for `/healthz`.
     pub tls_client_ca: Option<PathBuf>,
+    /// A path where [`serve`](crate::Exporter::serve) listens on a Unix socket too, without TLS. Who may connect is up to the
+    /// rights of the file; credentials are asked for as elsewhere, and an address counts as `127.0.0.1`. A socket that a killed
+    /// process has left there is replaced.
+    pub unix_socket: Option<PathBuf>,
+    /// The URL of a Pushgateway, `http://host[:port][/prefix]`, to which [`serve`](crate::Exporter::serve) pushes besides: at
+    /// once, every [`push_interval`](Self::push_interval), and when it is shut down. The job is the service.
+    pub push_url: Option<String>,
+    /// How long after a push the next one is made.
+    pub push_interval: Duration,
+    /// The label `instance` of what is pushed. Processes of one service that push to one gateway each need their own, or they
+    /// overwrite each other.
+    pub push_instance: Option<String>,
+    /// `user:password` for the Pushgateway.
+    pub push_basic_auth: Option<Secret>,
     /// How many scrapes are rendered, waited for or sent at once. One more is answered 503, to be tried again in a second.
     pub max_scrapes: usize,
     /// How many connections the server keeps. One more takes the place of that which has been silent longest, of those
@@ -160,6 +179,11 @@ impl Default for Config {
             tls_cert: None,
             tls_key: None,
             tls_client_ca: None,
+            unix_socket: None,
+            push_url: None,
+            push_interval: Duration::from_secs(15),
+            push_instance: None,
+            push_basic_auth: None,
             max_scrapes: 8,
             max_connections: 64,
             page: true,
@@ -217,6 +241,7 @@ impl Config {
             ("Config::quantile_window", Some(self.quantile_window)),
             ("Config::upkeep_interval", Some(self.upkeep_interval)),
             ("Config::idle_timeout", self.idle_timeout),
+            ("Config::push_interval", Some(self.push_interval)),
         ] {
             if let Some(value) = value
                 && !TIME_RANGE.contains(&value)
@@ -228,6 +253,7 @@ impl Config {
             ("Config::service", &self.service),
             ("Config::environment", &self.environment),
             ("Config::git_commit", &self.git_commit),
+            ("Config::push_instance", &self.push_instance),
         ] {
             if let Some(value) = value
                 && !is_label_value(value)
@@ -270,10 +296,12 @@ impl Config {
         };
         let taken = value.to_str().and_then(|text| (variable.set)(self, text));
         taken.ok_or_else(|| match variable.name {
-            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" => ExporterError::Secret {
-                origin: variable.name.to_owned(),
-                accepts: variable.accepts,
-            },
+            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" | "OBS_PUSH_BASIC_AUTH" => {
+                ExporterError::Secret {
+                    origin: variable.name.to_owned(),
+                    accepts: variable.accepts,
+                }
+            }
             setting => ExporterError::InvalidSetting {
                 setting,
                 value: value.to_string_lossy().into_owned(),
@@ -308,7 +336,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 22] = [
+const VARIABLES: [Variable; 28] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -409,6 +437,42 @@ const VARIABLES: [Variable; 22] = [
         name: "OBS_TLS_CLIENT_CA",
         accepts: PEM_FILE,
         set: |config, text| path(text).map(|path| config.tls_client_ca = Some(path)),
+    },
+    Variable {
+        name: "OBS_UNIX_SOCKET",
+        accepts: "the path of a socket that is to be made",
+        set: |config, text| path(text).map(|path| config.unix_socket = Some(path)),
+    },
+    Variable {
+        name: "OBS_PUSH_URL",
+        accepts: "the URL of a Pushgateway without a user, such as http://127.0.0.1:9091",
+        set: |config, text| {
+            let is_url = text.starts_with("http://") && !text.contains('@');
+            is_url.then(|| config.push_url = Some(text.to_owned()))
+        },
+    },
+    Variable {
+        name: "OBS_PUSH_INTERVAL_SECONDS",
+        accepts: TIME,
+        set: |config, text| seconds(text).map(|time| config.push_interval = time),
+    },
+    Variable {
+        name: "OBS_PUSH_INSTANCE",
+        accepts: TEXT,
+        set: |config, text| label_value(text).map(|text| config.push_instance = Some(text)),
+    },
+    Variable {
+        name: "OBS_PUSH_BASIC_AUTH",
+        accepts: BASIC_ACCEPTS,
+        set: |config, text| {
+            let secret = PUSH_BASIC.is_acceptable(text).then(|| Secret::new(text))?;
+            set_once(&mut config.push_basic_auth, secret)
+        },
+    },
+    Variable {
+        name: "OBS_PUSH_BASIC_AUTH_FILE",
+        accepts: SECRET_FILE,
+        set: |config, text| set_once(&mut config.push_basic_auth, Secret::file(path(text)?)),
     },
     Variable {
         name: "OBS_MAX_SCRAPES",
@@ -522,6 +586,11 @@ mod tests {
             ("OBS_TLS_CERT", "/tls/cert.pem"),
             ("OBS_TLS_KEY", "/tls/key.pem"),
             ("OBS_TLS_CLIENT_CA", "/tls/ca.pem"),
+            ("OBS_UNIX_SOCKET", "/run/desk.sock"),
+            ("OBS_PUSH_URL", "http://gateway:9091/push"),
+            ("OBS_PUSH_INTERVAL_SECONDS", "5"),
+            ("OBS_PUSH_INSTANCE", "desk-1"),
+            ("OBS_PUSH_BASIC_AUTH", "desk:p:ss"),
             ("OBS_MAX_SCRAPES", "2"),
             ("OBS_MAX_CONNECTIONS", "20"),
             ("OBS_PAGE", "off"),
@@ -550,6 +619,11 @@ mod tests {
             tls_cert: Some("/tls/cert.pem".into()),
             tls_key: Some("/tls/key.pem".into()),
             tls_client_ca: Some("/tls/ca.pem".into()),
+            unix_socket: Some("/run/desk.sock".into()),
+            push_url: Some("http://gateway:9091/push".into()),
+            push_interval: Duration::from_secs(5),
+            push_instance: Some("desk-1".into()),
+            push_basic_auth: Some(Secret::new("desk:p:ss")),
             max_scrapes: 2,
             max_connections: 20,
             page: false,
@@ -624,6 +698,8 @@ mod tests {
             ("OBS_ALLOW_FROM", "10.0.0.1,", "is `10.0.0.1,`; it takes"),
             ("OBS_ALLOW_PUBLIC", "yes", "is `yes`; it takes `true` or"),
             ("OBS_TLS_CERT", "", "it takes the path of a PEM file"),
+            ("OBS_UNIX_SOCKET", "", "it takes the path of a socket"),
+            ("OBS_PUSH_URL", "gateway:9091", "it takes the URL of a"),
             ("OBS_MAX_SCRAPES", "0", "scrapes from 1 to 1000"),
             ("OBS_MAX_CONNECTIONS", "10001", "from 1 to 10000"),
         ];
@@ -635,7 +711,11 @@ mod tests {
 
     #[test]
     fn an_error_does_not_show_a_credential() {
-        let cases: [(&[(&str, &str)], &str); 6] = [
+        let cases: [(&[(&str, &str)], &str); 7] = [
+            (
+                &[("OBS_PUSH_BASIC_AUTH", "hush")],
+                "OBS_PUSH_BASIC_AUTH is empty or not acceptable; it takes `user:password`",
+            ),
             (
                 &[("OBS_BEARER_TOKEN", "")],
                 "OBS_BEARER_TOKEN is empty or not acceptable",

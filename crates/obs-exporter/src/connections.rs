@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
@@ -33,6 +33,38 @@ const MAX_BUFFER_BYTES: usize = 16 * 1024;
 /// The most headers a request may have.
 const MAX_HEADERS: usize = 64;
 
+/// Where connections come in.
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(crate::socket::Socket),
+}
+
+/// What came in.
+enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+}
+
+impl Listener {
+    /// The next connection, and from where it is. A Unix socket is on this machine.
+    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Stream::Tcp(stream), peer))
+            }
+            #[cfg(unix)]
+            Self::Unix(socket) => {
+                let (stream, _) = socket.listener.accept().await?;
+                let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                Ok((Stream::Unix(stream), here))
+            }
+        }
+    }
+}
+
 /// What every connection is served with.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -54,7 +86,7 @@ impl Connections {
 
     /// Serves until `stopped` has no sender any more, and then until the requests under way are answered or
     /// [`Server::GRACE`] is over.
-    pub(crate) async fn serve(self, listener: TcpListener, mut stopped: watch::Receiver<()>) {
+    pub(crate) async fn serve(self, listener: Listener, mut stopped: watch::Receiver<()>) {
         let mut open: Vec<Open> = Vec::new();
         let mut tasks = JoinSet::new();
         loop {
@@ -99,7 +131,12 @@ impl Connections {
     }
 
     /// Makes a connection what it has to be before anything is asked on it, and serves it.
-    async fn greet(self, stream: TcpStream, client: Arc<Client>, mut stopped: watch::Receiver<()>) {
+    async fn greet(self, stream: Stream, client: Arc<Client>, mut stopped: watch::Receiver<()>) {
+        let stream = match stream {
+            Stream::Tcp(stream) => stream,
+            #[cfg(unix)]
+            Stream::Unix(stream) => return answer(self.site, stream, client, stopped).await,
+        };
         // The end of an answer would wait for the client to acknowledge what came before. Where it cannot be set, it waits.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls else {
@@ -123,7 +160,7 @@ struct Open {
 }
 
 /// The next connection. Where the system has no descriptor or memory for it, it is tried for again.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &Listener) -> (Stream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => return accepted,

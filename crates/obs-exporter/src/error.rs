@@ -73,6 +73,15 @@ pub enum ExporterError {
         /// Why not.
         source: io::Error,
     },
+    /// The Unix socket to listen on cannot be had.
+    #[error("cannot listen on the Unix socket {}: {}; set OBS_UNIX_SOCKET to a path where nothing is, in a folder that this \
+        program may write to", .path.display(), .source.kind())]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Other machines would reach the server, and nobody would be asked who they are.
     #[error(
         "OBS_LISTEN is {address}, where others can read what this program earns without saying who they are; \

@@ -26,6 +26,7 @@ use crate::{AppInfo, Config, ExporterError, Mode, Push, Server, push, server};
 pub struct Exporter(Arc<Inner>);
 
 struct Inner {
+    name: &'static str,
     config: Config,
     backend: Backend,
     own: Own,
@@ -122,6 +123,7 @@ impl Builder {
         let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
         let places = Semaphore::new(self.config.max_scrapes);
         let exporter = Exporter(Arc::new(Inner {
+            name: self.app.name,
             config: self.config,
             backend,
             own,
@@ -208,7 +210,8 @@ impl Exporter {
     }
 
     /// Serves `/metrics`, `/healthz`, and the live page at `/`, at the address of the configuration, until the server is shut
-    /// down or dropped. [`Server`] says how long a client may take, [`Config`] how many there may be.
+    /// down or dropped. [`Server`] says how long a client may take, [`Config`] how many there may be. Where the configuration names
+    /// a Unix socket or a Pushgateway, it serves and pushes there too.
     ///
     /// # Errors
     ///
@@ -248,6 +251,11 @@ impl Exporter {
     /// counted with those of `/metrics`.
     pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
         server::protect(self, router)
+    }
+
+    /// The `service` of every series.
+    pub(crate) fn service(&self) -> &str {
+        self.0.config.service.as_deref().unwrap_or(self.0.name)
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -103,9 +103,12 @@ mod own;
 #[cfg(feature = "page")]
 mod page;
 mod push;
+mod pushing;
 mod refusals;
 mod runtime;
 mod server;
+#[cfg(unix)]
+mod socket;
 mod stock;
 mod tls;
 #[cfg(feature = "opentelemetry")]

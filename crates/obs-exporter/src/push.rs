@@ -17,7 +17,8 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::{Exporter, ExporterError, runtime};
+use crate::access::PUSH_BASIC;
+use crate::{Exporter, ExporterError, Secret, runtime};
 
 /// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
 ///
@@ -37,6 +38,7 @@ pub struct Push {
     url: String,
     job: String,
     labels: Vec<(String, String)>,
+    credentials: Option<Secret>,
     attempts: u32,
 }
 
@@ -97,6 +99,7 @@ impl Push {
             url,
             job,
             labels: Vec::new(),
+            credentials: None,
             attempts: Self::ATTEMPTS,
         }
     }
@@ -109,11 +112,23 @@ impl Push {
         self
     }
 
+    /// Sends `user:password`, in place of what the URL has. A file is read at every push.
+    #[must_use]
+    pub fn basic_auth(mut self, credentials: Secret) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
     /// Sets how often it is tried; 0 is as good as 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
         self
+    }
+
+    /// Refuses what cannot be sent.
+    pub(crate) fn check(&self) -> Result<(), ExporterError> {
+        self.sending().map(|_| ())
     }
 
     /// What is to be sent where, if all of it is acceptable.
@@ -141,7 +156,10 @@ impl Push {
         Ok(Sending {
             method,
             path,
-            authorization: basic(authority),
+            authorization: match &self.credentials {
+                Some(secret) => encoded(secret.read(&PUSH_BASIC)?.as_bytes()),
+                None => basic(authority),
+            },
             authority: without_user(authority)
                 .ok_or_else(|| unusable("its host cannot be made out"))?,
         })
@@ -224,6 +242,7 @@ impl fmt::Debug for Push {
             .field("url", &self.shown())
             .field("job", &self.job)
             .field("labels", &self.labels)
+            .field("credentials", &self.credentials)
             .field("attempts", &self.attempts)
             .finish()
     }
@@ -354,6 +373,11 @@ fn is_label_name(name: &str) -> bool {
 fn basic(authority: &Authority) -> Option<HeaderValue> {
     let (user, _) = authority.as_str().rsplit_once('@')?;
     let plain: Vec<u8> = percent_decode_str(user).collect();
+    encoded(&plain)
+}
+
+/// `user:password` as a header.
+fn encoded(plain: &[u8]) -> Option<HeaderValue> {
     let text = format!("Basic {}", BASE64_STANDARD.encode(plain));
     let mut header = HeaderValue::from_str(&text).ok()?;
     header.set_sensitive(true);
@@ -458,6 +482,10 @@ mod tests {
             !shown.contains("p%40ss") && !shown.contains("desk"),
             "{shown}"
         );
+        let push = push.basic_auth(Secret::new("other:hush"));
+        let header = push.sending().unwrap().authorization.unwrap();
+        assert_eq!(header, "Basic b3RoZXI6aHVzaA==");
+        assert!(!format!("{push:?}").contains("hush"), "{push:?}");
         // Nor where the URL is none.
         let push = Push::to_pushgateway("desk:p%40ss@gate way", "backtest");
         assert!(!refusal(&push).contains("p%40ss"), "{}", refusal(&push));

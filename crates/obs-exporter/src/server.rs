@@ -25,10 +25,11 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, Listener};
 use crate::own::Refused;
+use crate::pushing::Pushing;
 use crate::tls::Tls;
-use crate::{Exporter, ExporterError, runtime};
+use crate::{Config, Exporter, ExporterError, runtime};
 
 /// A running server of [`Exporter::serve`]. Dropped, it stops listening; requests under way are still answered.
 #[derive(Debug)]
@@ -65,15 +66,34 @@ impl Server {
         if !is_private && !config.authenticates() && !config.allow_public {
             return Err(ExporterError::Public { address });
         }
+        let pushing = Pushing::new(exporter)?;
+        let socket = socket(config)?;
         let refused = |source| ExporterError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (running, stopped) = watch::channel(());
         let connections = Connections::new(exporter, site(exporter), tls);
+        let exporter = exporter.clone();
+        let work = async move {
+            let at_the_socket = async {
+                if let Some(socket) = socket {
+                    connections.clone().serve(socket, stopped.clone()).await;
+                }
+            };
+            let pushing = async {
+                if let Some(pushing) = pushing {
+                    pushing.run(exporter, stopped.clone()).await;
+                }
+            };
+            let serving = connections
+                .clone()
+                .serve(Listener::Tcp(listener), stopped.clone());
+            tokio::join!(serving, at_the_socket, pushing);
+        };
         Ok(Self {
             address,
             running: Some(running),
-            task: tokio::spawn(connections.serve(listener, stopped)),
+            task: tokio::spawn(work),
         })
     }
 
@@ -90,6 +110,21 @@ impl Server {
         // The task does not panic, and is cancelled with the runtime at most: nobody listens any more.
         let _ = (&mut self.task).await;
     }
+}
+
+/// The Unix socket that the configuration names.
+fn socket(config: &Config) -> Result<Option<Listener>, ExporterError> {
+    let Some(path) = &config.unix_socket else {
+        return Ok(None);
+    };
+    #[cfg(unix)]
+    return crate::socket::Socket::bind(path).map(|socket| Some(Listener::Unix(socket)));
+    #[cfg(not(unix))]
+    Err(ExporterError::InvalidSetting {
+        setting: "OBS_UNIX_SOCKET",
+        value: path.display().to_string(),
+        accepts: "nothing on this system, which has no such sockets",
+    })
 }
 
 /// The routes that an application mounts.
