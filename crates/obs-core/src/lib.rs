@@ -128,3 +128,8 @@ pub mod __private {
     pub use crate::site::Root;
     pub use metrics;
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

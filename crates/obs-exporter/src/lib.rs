@@ -63,7 +63,21 @@
 //! away is counted in `obs_scrape_refused_total` and reported through `tracing`, without the credential and at most once a
 //! second for each reason. [`Exporter::router`] asks the same; [`Exporter::protect`] asks it before routes of your own.
 //!
-//! # Short-lived jobs
+//! # Native histograms
+//!
+//! Both text formats have classic buckets only. With `OBS_RECORDER=stock`, `OBS_NATIVE_HISTOGRAMS=true` and the feature
+//! `native-histograms`, who asks for protobuf is served declared histograms with native buckets beside the classic ones, as fine as
+//! a tenth, and up to 160 of them: Prometheus asks so with `--enable-feature=native-histograms` (from 2.40), and stores the native
+//! ones only, unless it is told `scrape_classic_histograms`. Recording to a histogram then takes a lock, a scrape in protobuf is made
+//! of the text, and exemplars and creation times are not in it. The recorder of this workspace has none: native buckets come and go
+//! with what is recorded, and its cells have places that are fixed when a series begins, which is why recording there takes no lock
+//! and allocates nothing.
+//!
+//! # Where a scrape does not reach
+//!
+//! With `OBS_UNIX_SOCKET` a program that serves does so at a Unix socket too. With `OBS_PUSH_URL` it pushes to a Pushgateway in
+//! intervals, and once more when it is shut down; `OBS_PUSH_INSTANCE` tells apart processes of one service. A Pushgateway keeps the
+//! last values for good, also of a process that died: where a scrape can reach, be scraped. `https` is not spoken.
 //!
 //! A program that ends before it is scraped, such as a backtest, sends what it recorded with [`Exporter::push`] to a Pushgateway or
 //! to `VictoriaMetrics`.
@@ -90,6 +104,7 @@
 //!
 //! - `page`, on by default: the live page.
 //! - `tls`: HTTPS and clients' certificates.
+//! - `native-histograms`: native histograms in protobuf, with the stock recorder.
 //! - `opentelemetry`: exemplars that name the trace of the current span.
 
 mod access;
@@ -125,3 +140,8 @@ pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
 pub use obs_recorder::{Engine, EngineError, Format, TraceId, set_trace_id_source};
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

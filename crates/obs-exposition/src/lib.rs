@@ -72,3 +72,8 @@ pub use error::ParseError;
 pub use exposition::{Exposition, Family, Kind, Sample};
 pub use histogram::Histogram;
 pub use parse::{parse, parse_all};
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

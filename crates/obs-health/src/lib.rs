@@ -44,3 +44,8 @@ pub fn catalogue() -> Catalogue {
         PanicMetrics::FAMILIES,
     ])
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

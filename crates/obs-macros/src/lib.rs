@@ -138,3 +138,8 @@ fn mentions_impl(of: &Type) -> bool {
     }
     has_impl(quote!(#of))
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

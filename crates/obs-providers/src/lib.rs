@@ -162,3 +162,8 @@ pub fn catalogue() -> Catalogue {
         MarketMetrics::FAMILIES,
     ])
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -74,3 +74,8 @@ pub fn catalogue() -> Catalogue {
         SentimentProviderMetrics::FAMILIES,
     ])
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -81,3 +81,8 @@ pub fn catalogue() -> Catalogue {
         RiskMetrics::FAMILIES,
     ])
 }
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
