@@ -1,7 +1,7 @@
 //! `#[track_calls]` and `#[track_duration]` on functions of every shape.
 
 use std::fmt::Display;
-use std::panic::catch_unwind;
+use std::panic::{catch_unwind, panic_any};
 
 use obs_core::{TestRecorder, track_calls, track_duration};
 
@@ -36,9 +36,27 @@ fn borrows<'a>(words: &'a [&'a str], n: usize) -> Option<&'a str> {
     Some(words[n])
 }
 
+/// What a panic carries: not a text, and nothing that can be made anew.
+#[derive(Debug, PartialEq)]
+struct Payload(u32);
+
 #[track_calls]
-fn panics() {
-    panic!("on purpose");
+#[track_duration]
+fn panics(number: u32) -> Result<u32, String> {
+    if number == 0 {
+        return Ok(number);
+    }
+    panic_any(Payload(number))
+}
+
+#[track_calls]
+#[track_duration]
+async fn panics_later(number: u32) -> u32 {
+    tokio::task::yield_now().await;
+    if number == 0 {
+        return number;
+    }
+    panic_any(Payload(number))
 }
 
 #[track_calls]
@@ -91,7 +109,6 @@ fn functions_are_counted_under_their_path() {
         assert_eq!(generic(&5).to_string(), "<5>");
         assert_eq!(borrows(&["a"], 0), Some("a"));
         assert_eq!(borrows(&["a"], 1), None);
-        assert!(catch_unwind(panics).is_err());
     });
     assert_eq!(calls(&test, "attributes::plain", "ok"), Some(1));
     assert_eq!(calls(&test, "attributes::plain", "error"), Some(0));
@@ -100,7 +117,6 @@ fn functions_are_counted_under_their_path() {
     assert_eq!(calls(&test, "attributes::fails_by_alias", "error"), Some(1));
     assert_eq!(calls(&test, "attributes::generic", "ok"), Some(1));
     assert_eq!(calls(&test, "attributes::borrows", "ok"), Some(2));
-    assert_eq!(calls(&test, "attributes::panics", "panicked"), Some(1));
     let labels = [("function", "attributes::plain"), ("outcome", "ok")];
     assert_eq!(
         test.samples("function_duration_seconds", &labels)
@@ -112,6 +128,31 @@ fn functions_are_counted_under_their_path() {
         1,
         "only `plain` is timed, and it only was ok"
     );
+}
+
+#[tokio::test]
+async fn a_panic_of_a_function_passes_through_unchanged_and_the_next_call_is_counted() {
+    let test = TestRecorder::new();
+    test.run(|| {
+        let caught = catch_unwind(|| panics(7)).expect_err("it panics");
+        assert_eq!(caught.downcast_ref(), Some(&Payload(7)));
+        assert_eq!(panics(0), Ok(0));
+    });
+    let inside = test.clone();
+    let caught = tokio::spawn(async move { inside.scope(panics_later(8)).await }).await;
+    let caught = caught.expect_err("it panics").into_panic();
+    assert_eq!(caught.downcast_ref(), Some(&Payload(8)));
+    assert_eq!(test.scope(panics_later(0)).await, 0);
+    for function in ["attributes::panics", "attributes::panics_later"] {
+        let in_flight = test.gauge("function_calls_in_flight", &[("function", function)]);
+        assert_eq!(in_flight, Some(0.0), "{function}");
+        for outcome in ["panicked", "ok"] {
+            assert_eq!(calls(&test, function, outcome), Some(1), "{function}");
+            let labels = [("function", function), ("outcome", outcome)];
+            let times = test.samples("function_duration_seconds", &labels);
+            assert_eq!(times.map(|times| times.len()), Some(1), "{function}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A budgeted map of structs of families.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+
 use obs_core::{Counter, Keyed, TestRecorder};
 
 obs_core::label! {
@@ -53,4 +55,25 @@ fn folds_what_is_beyond_the_budget_and_counts_it_for_every_family() {
         let folded = test.counter("obs_series_overflow_total", &[("metric", metric)]);
         assert_eq!(folded, Some(4));
     }
+}
+
+#[test]
+fn a_panic_while_an_entry_is_built_leaves_none_and_the_next_builds_it() {
+    let test = TestRecorder::new();
+    let shelves = shelves(&test);
+    for shelf in ["a", "other"] {
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            shelves.of(shelf, |_| panic_any(shelf));
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&shelf));
+        assert_eq!(shelves.len(), 0);
+    }
+    for shelf in ["a", "b", "c"] {
+        shelves.of(shelf, ShelfMetrics::new).put.increment(1);
+    }
+    let put = |shelf| test.counter("things_put_total", &[("shelf", shelf)]);
+    assert_eq!(
+        (put("a"), put("b"), put("other")),
+        (Some(1), Some(1), Some(1))
+    );
 }

@@ -286,3 +286,75 @@ fn one_value_is_recorded_from_many_threads() {
     assert_eq!(test.counter_sum("desk_trades_total", &[]), 4_000);
     assert_eq!(test.series("desk_trades_total"), 501 * 2);
 }
+
+/// A recorder of somebody else's, which panics the first time it is asked for a gauge.
+struct PanicsOnce(TestRecorder, std::sync::atomic::AtomicBool);
+
+impl metrics::Recorder for PanicsOnce {
+    fn describe_counter(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+    fn describe_gauge(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+    fn describe_histogram(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn register_counter(
+        &self,
+        key: &metrics::Key,
+        metadata: &metrics::Metadata<'_>,
+    ) -> metrics::Counter {
+        self.0.register_counter(key, metadata)
+    }
+
+    fn register_gauge(
+        &self,
+        key: &metrics::Key,
+        metadata: &metrics::Metadata<'_>,
+    ) -> metrics::Gauge {
+        let again = self.1.swap(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(again, "as the test wants it");
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(
+        &self,
+        key: &metrics::Key,
+        metadata: &metrics::Metadata<'_>,
+    ) -> metrics::Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
+/// The one place where code of others runs under a lock of this crate: it is poisoned, and works all the same.
+#[test]
+fn budgets_are_kept_over_a_recorder_that_panicked_under_their_lock() {
+    let test = TestRecorder::new();
+    let catalogue = Catalogue::of(&[OrderMetrics::FAMILIES]);
+    let budgeted = Budgeted::new(PanicsOnce(test.clone(), false.into()), &catalogue);
+    let count = || {
+        metrics::with_local_recorder(&budgeted, || metrics::counter!("their_total").increment(1));
+    };
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(count));
+    let caught = caught.expect_err("it panics");
+    assert_eq!(caught.downcast_ref(), Some(&"as the test wants it"));
+    count();
+    count();
+    assert_eq!(test.counter("their_total", &[]), Some(2));
+    let series = test.gauge("obs_series", &[("metric", "their_total")]);
+    assert_eq!(series, Some(1.0));
+}

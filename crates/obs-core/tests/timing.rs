@@ -1,9 +1,11 @@
 //! Every way to time work tells `ok`, `error`, `cancelled` and `panicked` apart.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use obs_core::{By, Counter, Histogram, Outcome, TestRecorder, Timed, buckets};
+use obs_core::{By, Counter, Histogram, Outcome, TestRecorder, Timed, TimedFuture, buckets};
 
 obs_core::families! {
     /// Work of some kind.
@@ -89,7 +91,7 @@ fn a_scope_is_ok_at_its_end() {
 #[test]
 fn a_panic_is_seen_by_every_guard() {
     type Way = fn(&Fixture);
-    let ways: [Way; 4] = [
+    let ways: [Way; 6] = [
         |f| {
             let timed = f.timed();
             let _guard = timed.start();
@@ -105,6 +107,18 @@ fn a_panic_is_seen_by_every_guard() {
             let result: Result<(), ()> = f.timed().time_result(|| panic!("on purpose"));
             result.expect("never comes here");
         },
+        // Caught around the poll and dropped afterwards, when nothing unwinds any more.
+        |f| {
+            let mut future = Box::pin(f.timed().time_future(async { panic!("on purpose") }));
+            let polled = catch_unwind(AssertUnwindSafe(|| poll_once(future.as_mut())));
+            drop(future);
+            resume_unwind(polled.expect_err("it panics"));
+        },
+        // Whoever judges the output may panic, too.
+        |f| {
+            let judge = |(): &()| panic!("on purpose");
+            poll_once(Box::pin(TimedFuture::new(async {}, f.timed(), judge)).as_mut());
+        },
     ];
     for way in ways {
         let f = Fixture::new();
@@ -115,7 +129,15 @@ fn a_panic_is_seen_by_every_guard() {
             "the panic passes through unchanged"
         );
         assert_eq!(f.outcome(), "panicked");
+        f.timed().time(|| ());
+        let later = f.test.counter("work_done_total", &[("outcome", "ok")]);
+        assert_eq!(later, Some(1), "the next piece of work is timed as ever");
     }
+}
+
+fn poll_once(future: Pin<&mut impl Future>) {
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.poll(&mut context).is_ready());
 }
 
 #[test]

@@ -151,6 +151,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_panic_while_the_readings_are_held_costs_nothing() {
+        let test = TestRecorder::new();
+        let host = test.run(Host::new);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _held = host.readings.lock();
+            panic!("as the test wants it");
+        }));
+        assert!(caught.is_err() && host.readings.is_poisoned());
+        host.observe();
+        let memory = test.gauge("system_memory_total_bytes", &[]);
+        assert!(memory.is_some_and(|bytes| bytes > 0.0), "{memory:?}");
+    }
+
+    #[test]
     fn the_second_reading_of_the_cpu_is_a_share() {
         let test = TestRecorder::new();
         let host = test.run(Host::new);

@@ -228,9 +228,10 @@ fn an_aggregation_that_does_not_come_to_its_end_counts_once_too() {
     let inside = sentiment.clone();
     let panicked = std::thread::spawn(move || {
         let _aggregation = inside.aggregate();
-        panic!("on purpose");
+        std::panic::panic_any(7);
     });
-    assert!(panicked.join().is_err());
+    let panicked = panicked.join().expect_err("it panics");
+    assert_eq!(panicked.downcast_ref(), Some(&7), "the panic is unchanged");
 
     for outcome in [
         AggregationOutcome::Error,
@@ -242,6 +243,9 @@ fn an_aggregation_that_does_not_come_to_its_end_counts_once_too() {
     let timed = test.samples("sentiment_calculation_duration_seconds", &[]);
     assert_eq!(timed.map(|samples| samples.len()), Some(3));
     assert_eq!(test.counter_sum("sentiment_provider_missing_total", &[]), 0);
+    // The next one ends as ever.
+    let ended_well = sentiment.aggregate().finish(Aggregator::Median);
+    assert_eq!(ended(&test, ended_well.outcome), Some(1));
 }
 
 #[test]
