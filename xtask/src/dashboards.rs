@@ -48,6 +48,8 @@ struct Panel {
     description: &'static str,
     queries: Vec<Query>,
     thresholds: Thresholds,
+    /// What to do when it is red: a sentence, or the alerts whose runbooks say it. Empty where nothing turns red.
+    act: &'static str,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Panel {
             description,
             queries: Vec::new(),
             thresholds: Thresholds::None,
+            act: "",
         }
     }
 
@@ -153,6 +156,11 @@ impl Panel {
 
     fn below(mut self, look: f64, bad: f64) -> Self {
         self.thresholds = Thresholds::Below(look, bad);
+        self
+    }
+
+    fn act(mut self, act: &'static str) -> Self {
+        self.act = act;
         self
     }
 }
@@ -195,6 +203,12 @@ mod tests {
                     assert!(
                         !panel.description.is_empty() && !panel.queries.is_empty(),
                         "{}",
+                        panel.title
+                    );
+                    assert_eq!(
+                        panel.act.is_empty(),
+                        panel.thresholds == Thresholds::None,
+                        "{}: what turns red has to say what to do",
                         panel.title
                     );
                 }

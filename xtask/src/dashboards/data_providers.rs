@@ -11,19 +11,24 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Providers up", "The share of providers that are taken to be available.")
                     .ask("avg(provider_up{@})", "")
-                    .below(1.0, 0.8),
+                    .below(1.0, 0.8)
+                    .act("ProviderDown"),
                 stat("Failed calls", "The share of calls that failed within the time shown.")
                     .ask("sum(increase(provider_errors_total{@}[$__range])) / sum(increase(provider_requests_total{@}[$__range]))", "")
-                    .above(0.02, 0.1),
+                    .above(0.02, 0.1)
+                    .act("ProviderErrorsHigh"),
                 stat("Slowest", "19 of 20 calls to the slowest provider end within this time.")
                     .ask("max(provider:provider_request_duration_seconds:p95_5m{@})", "")
-                    .above(1.0, 2.0),
+                    .above(1.0, 2.0)
+                    .act("ProviderSlow"),
                 stat("Stalest", "Open market time since the dataset that is furthest behind was updated.")
                     .ask("max(provider_data_session_age_seconds{@})", "")
-                    .above(300.0, 900.0),
+                    .above(300.0, 900.0)
+                    .act("ProviderDataStale"),
                 stat("Fewest calls left", "What the tightest rate limit still allows.")
                     .ask("min(provider_rate_limit_remaining{@})", "")
-                    .below(50.0, 10.0),
+                    .below(50.0, 10.0)
+                    .act("ProviderRateLimitNear, ProviderRateLimited"),
                 stat("Served from cache", "The share of lookups that a cache answered with fresh data within the time shown.")
                     .ask(r#"sum(increase(provider_cache_requests_total{@, result="hit"}[$__range])) / sum(increase(provider_cache_requests_total{@}[$__range]))"#, ""),
             ]),
@@ -49,14 +54,16 @@ pub(super) fn dashboard() -> Dashboard {
             row("Response time", [
                 lines("Whole calls", "19 of 20 calls end within this time, with their body; the ten slowest endpoints.")
                     .ask("topk(10, histogram_quantile(0.95, sum by (provider, endpoint, le) (rate(provider_request_duration_seconds_bucket{@}[$__rate_interval]))))", "{{provider}} {{endpoint}}")
-                    .above(1.0, 2.0),
+                    .above(1.0, 2.0)
+                    .act("ProviderSlow"),
                 lines("First word", "19 of 20 responses begin within this time; what is between it and the whole call is the download.")
                     .ask("topk(10, histogram_quantile(0.95, sum by (provider, endpoint, le) (rate(provider_request_headers_duration_seconds_bucket{@}[$__rate_interval]))))", "{{provider}} {{endpoint}}"),
             ]),
             row("Rate limits", [
                 lines("Calls left", "What each provider still allows in its present window, as it last said.")
                     .ask("min by (provider) (provider_rate_limit_remaining{@})", "{{provider}}")
-                    .below(50.0, 10.0),
+                    .below(50.0, 10.0)
+                    .act("ProviderRateLimitNear"),
                 lines("Refused", "Calls a second that were refused because they were too many.")
                     .ask("sum by (provider) (rate(provider_rate_limit_hits_total{@}[$__rate_interval]))", "{{provider}}"),
                 lines("Until the limit is renewed", "Time until each provider allows calls again, as it last said.")
@@ -70,7 +77,8 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Since the last update", "By the clock, and by the time markets were open.")
                     .ask("time() - max by (provider, dataset) (provider_data_updated_timestamp_seconds{@})", "{{provider}} {{dataset}}")
                     .ask("max by (provider, dataset) (provider_data_session_age_seconds{@})", "{{provider}} {{dataset}}, market open")
-                    .above(300.0, 900.0),
+                    .above(300.0, 900.0)
+                    .act("ProviderDataStale"),
                 lines("Loading and cache errors", "19 of 20 loads of what a cache did not have end within this time.")
                     .ask("histogram_quantile(0.95, sum by (provider, le) (rate(provider_cache_load_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}}"),
             ]),

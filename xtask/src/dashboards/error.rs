@@ -11,22 +11,28 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Critical errors", "Within the time shown.")
                     .ask(r#"sum(increase(errors_total{@, severity="critical"}[$__range]))"#, "")
-                    .above(1.0, 1.0),
+                    .above(1.0, 1.0)
+                    .act("CriticalError"),
                 stat("Errors", "Of any severity, within the time shown.")
                     .ask("sum(increase(errors_total{@}[$__range]))", "")
-                    .above(10.0, 1000.0),
+                    .above(10.0, 1000.0)
+                    .act("ErrorTrendUp"),
                 stat("Panics", "Within the time shown.")
                     .ask("sum(increase(panics_total{@}[$__range]))", "")
-                    .above(1.0, 1.0),
+                    .above(1.0, 1.0)
+                    .act("ProcessPanicked"),
                 stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
                     .ask("max(service:http_failures:ratio_rate1h{@})", "")
-                    .above(0.001, 0.0144),
+                    .above(0.001, 0.0144)
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
                 stat("Against yesterday", "The errors of the last hour over those of the same hour yesterday; the component that is worst.")
                     .ask("max(component:errors:trend1d{@})", "")
-                    .above(2.0, 3.0),
+                    .above(2.0, 3.0)
+                    .act("ErrorTrendUp"),
                 stat("Against last week", "The same over those of a week ago.")
                     .ask("max(component:errors:trend1w{@})", "")
-                    .above(2.0, 3.0),
+                    .above(2.0, 3.0)
+                    .act("ErrorTrendUp"),
             ]),
             row("Over time", [
                 lines("By component", "Errors a second, over five minutes; the ten components with the most.")
@@ -50,7 +56,8 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Error budget", "How many times faster than allowed the error budget is being spent, over an hour and over six.")
                     .ask("max by (service) (service:http_error_budget:burn_rate1h{@})", "{{service}}, an hour")
                     .ask("max by (service) (service:http_error_budget:burn_rate6h{@})", "{{service}}, six hours")
-                    .above(1.0, 14.4),
+                    .above(1.0, 14.4)
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
                 lines("Functions", "Calls a second that ended with an error; the ten functions with the most.")
                     .ask(r#"topk(10, sum by (function) (rate(function_calls_total{@, outcome=~"error|panicked"}[$__rate_interval])))"#, "{{function}}"),
                 lines("Storage", "Failed queries and commands a second.")

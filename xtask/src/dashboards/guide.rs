@@ -22,7 +22,9 @@ pub(crate) fn guide(dashboards: &[Dashboard]) -> String {
         for row in &dashboard.rows {
             text.push_str(&drawing(row));
         }
-        text.push_str("```\n\n| panel | what it shows | look | bad |\n| --- | --- | --- | --- |\n");
+        text.push_str(
+            "```\n\n| panel | what it shows | look | bad | when it is red |\n| --- | --- | --- | --- | --- |\n",
+        );
         for panel in dashboard.rows.iter().flat_map(|row| &row.panels) {
             let (look, bad) = match panel.thresholds {
                 Thresholds::None => (String::new(), String::new()),
@@ -31,12 +33,28 @@ pub(crate) fn guide(dashboards: &[Dashboard]) -> String {
             };
             let _ = writeln!(
                 text,
-                "| {} | {} | {look} | {bad} |",
-                panel.title, panel.description
+                "| {} | {} | {look} | {bad} | {} |",
+                panel.title,
+                panel.description,
+                linked(panel.act)
             );
         }
     }
     text
+}
+
+/// A text with each alert in it linked to its runbook. A word with a capital inside is an alert.
+fn linked(text: &str) -> String {
+    let link = |word: &str| {
+        let name = word.trim_end_matches([',', '.']);
+        if name.chars().skip(1).any(char::is_uppercase) {
+            let anchor = name.to_lowercase();
+            word.replace(name, &format!("[{name}](ALERTS.md#{anchor})"))
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(link).collect::<Vec<_>>().join(" ")
 }
 
 /// A row of boxes, each with its title and a sign for what is in it.
@@ -44,31 +62,52 @@ fn drawing(row: &Row) -> String {
     let count = row.panels.len();
     let inner = (WIDTH - 1) / count - 1;
     let border = format!("+{}\n", format!("{}+", "-".repeat(inner)).repeat(count));
-    let line = |cell: &dyn Fn(&super::Panel) -> String| {
-        let mut line = "|".to_owned();
-        for panel in &row.panels {
+    let mut cells: Vec<Vec<String>> = row
+        .panels
+        .iter()
+        .map(|panel| wrapped(panel.title, inner - 2))
+        .collect();
+    let titles = cells.iter().map(Vec::len).max().unwrap_or(0);
+    for (cell, panel) in cells.iter_mut().zip(&row.panels) {
+        cell.resize(titles, String::new());
+        cell.push(sign(panel.kind).to_owned());
+    }
+    let mut drawn = format!("{}\n{border}", row.title);
+    for i in 0..=titles {
+        drawn.push('|');
+        for cell in &cells {
             // Writing to a string cannot fail.
-            let _ = write!(line, " {:<width$.width$}|", cell(panel), width = inner - 1);
+            let _ = write!(drawn, " {:<width$} |", cell[i], width = inner - 2);
         }
-        line + "\n"
-    };
-    let sign = |panel: &super::Panel| {
-        let sign = match panel.kind {
-            Kind::Stat => "0.0",
-            Kind::Lines => "_/\\__/\\/\\_",
-            Kind::Heatmap => ".:oOo:.",
-            Kind::Bars => "====---",
-            Kind::Table => "a | b | c",
-            Kind::Switches => "on on off on",
-        };
-        sign.to_owned()
-    };
-    format!(
-        "{}\n{border}{}{}{border}",
-        row.title,
-        line(&|panel| panel.title.to_owned()),
-        line(&sign)
-    )
+        drawn.push('\n');
+    }
+    drawn + &border
+}
+
+/// A title in as many lines as it takes; a word that is too long for one stays whole.
+fn wrapped(title: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in title.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+fn sign(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Stat => "0.0",
+        Kind::Lines => "_/\\__/\\/\\_",
+        Kind::Heatmap => ".:oOo:.",
+        Kind::Bars => "====---",
+        Kind::Table => "a | b | c",
+        Kind::Switches => "on on off on",
+    }
 }
 
 #[cfg(test)]
@@ -77,19 +116,41 @@ mod tests {
     use crate::dashboards::{row, stat};
 
     #[test]
-    fn a_row_is_drawn_with_its_titles() {
-        let drawn = drawing(&row(
-            "Top",
-            [
-                stat("One", "a"),
-                stat("A very long title that does not fit in its box at all", "b"),
-            ],
-        ));
+    fn a_row_is_drawn_with_its_titles_whole() {
+        let title =
+            "A very long title that does not fit in one line of its box at all, or so it seems";
+        let drawn = drawing(&row("Top", [stat("One", "a"), stat(title, "b")]));
         let lines: Vec<_> = drawn.lines().collect();
         assert_eq!(lines[0], "Top");
+        assert!(lines[2].starts_with("| One "), "{drawn}");
         assert!(
-            lines[2].starts_with("| One ") && lines[2].len() == lines[1].len(),
+            lines[1..].iter().all(|line| line.len() == lines[1].len()),
             "{drawn}"
+        );
+        assert!(
+            lines[3].ends_with("| box at all, or so it seems                               |"),
+            "{drawn}"
+        );
+        assert!(lines[4].starts_with("| 0.0 "), "{drawn}");
+    }
+
+    #[test]
+    fn no_drawing_is_out_of_line() {
+        for dashboard in crate::dashboards::all() {
+            for row in &dashboard.rows {
+                let drawn = drawing(row);
+                let mut lines = drawn.lines().skip(1).map(str::len);
+                let width = lines.next();
+                assert!(lines.all(|line| Some(line) == width), "{drawn}");
+            }
+        }
+    }
+
+    #[test]
+    fn alerts_are_linked() {
+        assert_eq!(
+            linked("See TargetDown, first."),
+            "See [TargetDown](ALERTS.md#targetdown), first."
         );
     }
 }

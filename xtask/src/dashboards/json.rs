@@ -146,6 +146,13 @@ fn described(panel: &Panel, catalogue: &Catalogue) -> String {
             let _ = write!(text, "\n\n`{name}`: {}", family.help());
         }
     }
+    if !panel.act.is_empty() {
+        let _ = write!(
+            text,
+            "\n\nWhen it is red, see docs/ALERTS.md: {}",
+            panel.act
+        );
+    }
     text
 }
 

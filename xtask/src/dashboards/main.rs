@@ -11,27 +11,34 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Critical alerts", "Alerts that want somebody now. The red marks in the panels below say which.")
                     .ask(r#"count(ALERTS{alertstate="firing", severity="critical"}) or vector(0)"#, "")
-                    .above(1.0, 1.0),
+                    .above(1.0, 1.0)
+                    .act("each alert named in the table of firing alerts has a section of its own."),
                 stat("Warnings", "Alerts that want somebody today.")
                     .ask(r#"count(ALERTS{alertstate="firing", severity="warning"}) or vector(0)"#, "")
-                    .above(1.0, 10.0),
+                    .above(1.0, 10.0)
+                    .act("as for critical alerts, within the day."),
                 stat("Processes up", "The share of the processes that answer a scrape.")
                     .ask(r#"avg(up{service=~"$service"})"#, "")
-                    .below(1.0, 0.99),
+                    .below(1.0, 0.99)
+                    .act("TargetDown, ServiceDown"),
                 stat("Portfolio value", "All accounts together, one figure a currency.")
                     .ask("sum by (currency) (portfolio_value{@})", "{{currency}}"),
                 stat("P/L today", "What all accounts have made since the day began.")
                     .ask(r#"sum by (currency) (portfolio_pnl{@, period="day"})"#, "{{currency}}")
-                    .below(0.0, -10_000.0),
+                    .below(0.0, -10_000.0)
+                    .act("DailyLossNearLimit"),
                 stat("Deepest drawdown", "How far the account that is worst off is from its peak.")
                     .ask("min(portfolio_drawdown_ratio{@})", "")
-                    .below(-0.05, -0.15),
+                    .below(-0.05, -0.15)
+                    .act("PortfolioDrawdownDeep"),
                 stat("Tightest limit", "What is left of the risk limit that is nearest; at 0 it holds orders back.")
                     .ask("min(risk_limit_headroom_ratio{@})", "")
-                    .below(0.25, 0.1),
+                    .below(0.25, 0.1)
+                    .act("RiskLimitNear, RiskLimitHit"),
                 stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
                     .ask("max(service:http_failures:ratio_rate1h{@})", "")
-                    .above(0.001, 0.0144),
+                    .above(0.001, 0.0144)
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
             ]),
             row("Trading", [
                 lines("Orders", "Orders a second, by venue.")

@@ -11,27 +11,34 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Tightest limit", "What is left of the limit that is nearest; at 0 it holds orders back.")
                     .ask("min(risk_limit_headroom_ratio{@})", "")
-                    .below(0.25, 0.1),
+                    .below(0.25, 0.1)
+                    .act("RiskLimitNear, RiskLimitHit"),
                 stat("Daily loss left", "What is left of the daily loss limit.")
                     .ask(r#"min(risk_limit_headroom_ratio{@, limit="daily_loss"})"#, "")
-                    .below(0.5, 0.25),
+                    .below(0.5, 0.25)
+                    .act("DailyLossNearLimit"),
                 stat("Drawdown now", "How far the account that is worst off is from its peak.")
                     .ask("min(portfolio_drawdown_ratio{@})", "")
-                    .below(-0.05, -0.15),
+                    .below(-0.05, -0.15)
+                    .act("PortfolioDrawdownDeep"),
                 stat("Day trades left", "Of the account that has the fewest.")
                     .ask("min(risk_day_trades_remaining{@})", "")
-                    .below(2.0, 1.0),
+                    .below(2.0, 1.0)
+                    .act("DayTradesExhausted"),
                 stat("Rules broken", "Violations of cash account and day trading rules within the time shown.")
                     .ask(r#"sum(increase(risk_compliance_events_total{@, action="violated"}[$__range])) + sum(increase(risk_pdt_events_total{@, action="violated"}[$__range]))"#, "")
-                    .above(1.0, 1.0),
+                    .above(1.0, 1.0)
+                    .act("CashAccountViolation, PatternDayTraderViolation"),
                 stat("Refused events", "Events that the portfolio's ledger refused within the time shown; the figures below leave them out.")
                     .ask("sum(increase(portfolio_events_refused_total{@}[$__range]))", "")
-                    .above(1.0, 10.0),
+                    .above(1.0, 10.0)
+                    .act("PerformanceEventsRefused"),
             ]),
             row("Limits", [
                 lines("Headroom", "What is left of each limit.")
                     .ask("min by (limit) (risk_limit_headroom_ratio{@})", "{{limit}}")
-                    .below(0.25, 0.1),
+                    .below(0.25, 0.1)
+                    .act("RiskLimitNear, RiskLimitHit"),
                 bars("Limit hits", "How often each limit held orders back within the time shown.")
                     .ask("sum by (limit) (increase(risk_limit_hits_total{@}[$__range]))", "{{limit}}"),
                 heatmap("Position sizes", "How large positions are as a share of equity.")
@@ -53,7 +60,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (account, currency, period) (portfolio_value_change{@})", "{{account}} {{currency}} {{period}} change"),
                 lines("Drawdown over time", "How far each account is from its peak.")
                     .ask("min by (account) (portfolio_drawdown_ratio{@})", "{{account}}")
-                    .below(-0.05, -0.15),
+                    .below(-0.05, -0.15)
+                    .act("PortfolioDrawdownDeep"),
             ]),
             row("Statistics", [
                 table("Ratios", "Every account in a row. What has not happened often enough to be known is empty.")

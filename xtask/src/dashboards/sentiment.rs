@@ -13,10 +13,12 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum(increase(sentiment_aggregations_total{@}[$__range]))", ""),
                 stat("Without a score", "The share of aggregations that came to no score.")
                     .ask(r#"sum(increase(sentiment_aggregations_total{@, outcome=~"undefined|error"}[$__range])) / sum(increase(sentiment_aggregations_total{@}[$__range]))"#, "")
-                    .above(0.05, 0.2),
+                    .above(0.05, 0.2)
+                    .act("SentimentUndefined, SentimentProviderMissing"),
                 stat("Diverging", "The share of aggregations in which the providers diverged, over half an hour.")
                     .ask("max(service:sentiment_divergences:ratio_rate30m{@})", "")
-                    .above(0.3, 0.5),
+                    .above(0.3, 0.5)
+                    .act("SentimentDivergenceStorm"),
                 stat("Time", "19 of 20 aggregations end within this time.")
                     .ask("histogram_quantile(0.95, sum by (le) (rate(sentiment_calculation_duration_seconds_bucket{@}[$__range])))", ""),
             ]),

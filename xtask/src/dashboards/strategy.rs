@@ -11,21 +11,26 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Active", "Strategies that are switched on.")
                     .ask(r#"sum(trading_strategy_active{@, strategy=~"$strategy"})"#, "")
-                    .below(1.0, 1.0),
+                    .below(1.0, 1.0)
+                    .act("StrategySilent"),
                 stat("Signals given", "Signals within the time shown, those to hold among them.")
                     .ask(r#"sum(increase(trading_signals_total{@, strategy=~"$strategy"}[$__range]))"#, ""),
                 stat("Realized P/L", "What closed trades have earned, by currency.")
                     .ask(r#"sum by (currency) (trading_pnl_realized{@, strategy=~"$strategy"})"#, "{{currency}}")
-                    .below(0.0, -10_000.0),
+                    .below(0.0, -10_000.0)
+                    .act("StrategyDrawdownDeep"),
                 stat("Deepest drawdown", "How far the strategy that is worst off is from its peak.")
                     .ask(r#"min(trading_drawdown_ratio{@, strategy=~"$strategy"})"#, "")
-                    .below(-0.1, -0.2),
+                    .below(-0.1, -0.2)
+                    .act("StrategyDrawdownDeep"),
                 stat("Busiest", "The share of time that the busiest strategy computes. At 100 % it falls behind the market.")
                     .ask(r#"max(strategy:trading_strategy_busy:ratio_rate5m{@, strategy=~"$strategy"})"#, "")
-                    .above(0.7, 0.9),
+                    .above(0.7, 0.9)
+                    .act("StrategySaturated"),
                 stat("Refused events", "Events the ledgers refused within the time shown; the statistics below leave them out.")
                     .ask(r#"sum(increase(trading_performance_events_refused_total{@, strategy=~"$strategy"}[$__range]))"#, "")
-                    .above(1.0, 10.0),
+                    .above(1.0, 10.0)
+                    .act("PerformanceEventsRefused"),
             ]),
             row("Compared", [
                 table("Performance", "Every strategy in a row. What has not happened often enough to be known is empty.")
@@ -46,7 +51,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask(r#"topk(10, sum by (strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"}))"#, "{{strategy}} {{currency}}"),
                 lines("Drawdown", "The ten strategies that are furthest from their peaks.")
                     .ask(r#"bottomk(10, sum by (strategy) (trading_drawdown_ratio{@, strategy=~"$strategy"}))"#, "{{strategy}}")
-                    .below(-0.1, -0.2),
+                    .below(-0.1, -0.2)
+                    .act("StrategyDrawdownDeep"),
                 heatmap("P/L of trades", "How the results of single trades spread.")
                     .ask(r#"sum by (le) (increase(trading_trade_pnl_bucket{@, strategy=~"$strategy"}[$__rate_interval]))"#, "{{le}}"),
             ]),
@@ -73,7 +79,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask(r#"max by (strategy) (trading_strategy_active{@, strategy=~"$strategy"})"#, "{{strategy}}"),
                 lines("Busy", "The share of time that the ten busiest strategies compute.")
                     .ask(r#"topk(10, strategy:trading_strategy_busy:ratio_rate5m{@, strategy=~"$strategy"})"#, "{{strategy}}")
-                    .above(0.7, 0.9),
+                    .above(0.7, 0.9)
+                    .act("StrategySaturated"),
             ]),
         ],
     }

@@ -15,28 +15,36 @@ pub(super) fn dashboard() -> Dashboard {
             row("Are we all right?", [
                 stat("Up", "The share of the last day that processes answered scrapes.")
                     .ask("min(service:up:avg_over_time1d{@})", "")
-                    .below(0.999, 0.99),
+                    .below(0.999, 0.99)
+                    .act("TargetDown, ProcessRestarting"),
                 stat("Memory of the host", "What is available on the host that has the least.")
                     .ask("min(system_memory_available_bytes{@} / system_memory_total_bytes{@})", "")
-                    .below(0.2, 0.1),
+                    .below(0.2, 0.1)
+                    .act("HostMemoryLow, ProcessMemoryHigh"),
                 stat("Fullest disk", "What is free on it.")
                     .ask("min(system_disk_available_bytes{@} / system_disk_total_bytes{@})", "")
-                    .below(0.2, 0.05),
+                    .below(0.2, 0.05)
+                    .act("DiskAlmostFull, DiskFillingUp"),
                 stat("CPU", "How busy the busiest host is.")
                     .ask("max(system_cpu_usage_ratio{@})", "")
-                    .above(0.8, 0.95),
+                    .above(0.8, 0.95)
+                    .act("HostCpuSaturated"),
                 stat("File descriptors", "The share in use, where it is highest.")
                     .ask("max(process_open_fds{@} / process_max_fds{@})", "")
-                    .above(0.5, 0.8),
+                    .above(0.5, 0.8)
+                    .act("FileDescriptorsNearLimit"),
                 stat("Fullest pool", "The share of database connections in use, where it is highest.")
                     .ask("max(pool:db_pool_connections_in_use:ratio{@})", "")
-                    .above(0.7, 0.9),
+                    .above(0.7, 0.9)
+                    .act("DatabasePoolNearExhaustion, DatabasePoolExhausted"),
                 stat("Folded series", "Lookups within the time shown that were folded into `other` because a budget was used up.")
                     .ask("sum(increase(obs_series_overflow_total{@}[$__range]))", "")
-                    .above(1.0, 1000.0),
+                    .above(1.0, 1000.0)
+                    .act("SeriesOverflow"),
                 stat("Refused samples", "Samples within the time shown that were no numbers, or out of range.")
                     .ask("sum(increase(obs_samples_rejected_total{@}[$__range]))", "")
-                    .above(1.0, 1000.0),
+                    .above(1.0, 1000.0)
+                    .act("SamplesRejected"),
             ]),
             row("Processes", [
                 lines("Memory", "Resident and virtual memory.")
@@ -53,12 +61,14 @@ pub(super) fn dashboard() -> Dashboard {
             row("Hosts", [
                 lines("CPU of hosts", "The share of all processors in use.")
                     .ask("max by (instance) (system_cpu_usage_ratio{@})", "{{instance}}")
-                    .above(0.8, 0.95),
+                    .above(0.8, 0.95)
+                    .act("HostCpuSaturated"),
                 lines("Memory available", "What programs can still take.")
                     .ask("min by (instance) (system_memory_available_bytes{@})", "{{instance}}"),
                 bars("Disks", "The share that is free.")
                     .ask("min by (instance, mountpoint) (system_disk_available_bytes{@} / system_disk_total_bytes{@})", "{{instance}} {{mountpoint}}")
-                    .below(0.2, 0.05),
+                    .below(0.2, 0.05)
+                    .act("DiskAlmostFull, DiskFillingUp"),
             ]),
             row("Async runtime", [
                 lines("Workers busy", "The share of time that workers run tasks; the number of workers is the most it can be.")
@@ -68,14 +78,16 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (instance) (tokio_alive_tasks{@})", "{{instance}}"),
                 lines("Tasks waiting", "Tasks in the global queue. Anything above a moment's work means that workers are blocked.")
                     .ask("sum by (instance) (tokio_global_queue_depth{@})", "{{instance}}")
-                    .above(100.0, 1000.0),
+                    .above(100.0, 1000.0)
+                    .act("RuntimeBacklog"),
             ]),
             row("API", [
                 lines("Requests", "Requests a second, by endpoint.")
                     .ask("topk(10, endpoint:http_requests:rate5m{@})", "{{endpoint}}"),
                 lines("Response time", "19 of 20 requests end within this time; the ten slowest endpoints.")
                     .ask("topk(10, endpoint:http_request_duration_seconds:p95_5m{@})", "{{endpoint}}")
-                    .above(0.25, 0.5),
+                    .above(0.25, 0.5)
+                    .act("ApiLatencyHigh"),
                 heatmap("Response times", "How response times spread.")
                     .ask("sum by (le) (increase(http_request_duration_seconds_bucket{@}[$__rate_interval]))", "{{le}}"),
                 lines("Requests under way", "Requests whose response has not ended.")
@@ -97,7 +109,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (pool, operation) (rate(db_queries_total{@}[$__rate_interval]))", "{{pool}} {{operation}}"),
                 lines("Query time", "19 of 20 queries end within this time, not counting the wait for a connection.")
                     .ask("pool:db_query_duration_seconds:p95_5m{@}", "{{pool}}")
-                    .above(0.1, 0.5),
+                    .above(0.1, 0.5)
+                    .act("DatabaseQueriesSlow"),
                 lines("Connections", "In use, idle, and the most there may be.")
                     .ask("sum by (pool, state) (db_pool_connections{@})", "{{pool}} {{state}}")
                     .ask("sum by (pool) (db_pool_connections_max{@})", "{{pool}} at most"),
@@ -114,7 +127,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (client) (rate(redis_client_messages_total{@}[$__rate_interval]))", "{{client}} messages"),
                 lines("Redis time", "19 of 20 commands are answered within this time.")
                     .ask("client:redis_client_command_duration_seconds:p95_5m{@}", "{{client}}")
-                    .above(0.01, 0.05),
+                    .above(0.01, 0.05)
+                    .act("RedisSlow"),
                 lines("Redis hits", "The share of lookups that found something: ours, and those of all clients of the server.")
                     .ask("client:redis_client_lookups_hit:ratio_rate5m{@}", "{{client}}")
                     .ask("sum by (client) (rate(redis_server_keyspace_hits_total{@}[$__rate_interval])) / (sum by (client) (rate(redis_server_keyspace_hits_total{@}[$__rate_interval])) + sum by (client) (rate(redis_server_keyspace_misses_total{@}[$__rate_interval])))", "{{client}} server"),
@@ -123,7 +137,8 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Scrape", "How long a scrape takes: the whole, and what the process spends on it.")
                     .ask("max by (instance) (scrape_duration_seconds)", "{{instance}} whole")
                     .ask("max by (instance) (obs_scrape_duration_seconds{@})", "{{instance}} process")
-                    .above(1.0, 5.0),
+                    .above(1.0, 5.0)
+                    .act("ScrapeSlow"),
                 lines("Size of a scrape", "Bytes of the last one.")
                     .ask("max by (instance) (obs_scrape_size_bytes{@})", "{{instance}}"),
                 lines("Refused scrapes", "Scrapes and connections a second that were not answered, by why. A wrong credential is a slip in a configuration, or somebody who tries.")

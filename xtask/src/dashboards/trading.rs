@@ -15,15 +15,18 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum(increase(trading_orders_total{@}[$__range]))", ""),
                 stat("Rejected", "The share of orders that venues rejected within the time shown.")
                     .ask("sum(increase(trading_orders_rejected_total{@}[$__range])) / sum(increase(trading_orders_total{@}[$__range]))", "")
-                    .above(0.05, 0.2),
+                    .above(0.05, 0.2)
+                    .act("OrderRejectionSpike"),
                 stat("Median slippage", "What half of the fills cost at most against the price decided on. Above 0 is to our disadvantage.")
                     .ask("histogram_quantile(0.5, sum by (le) (rate(trading_slippage_bps_bucket{@}[$__range])))", "")
-                    .above(5.0, 15.0),
+                    .above(5.0, 15.0)
+                    .act("SlippageDrift"),
                 stat("Time to fill", "19 of 20 orders are filled within this time.")
                     .ask("histogram_quantile(0.95, sum by (le) (rate(trading_order_fill_duration_seconds_bucket{@}[$__range])))", ""),
                 stat("Events not accounted for", "Fills and endings the books know no order for. Anything above 0 means that our books and the venue's may differ.")
                     .ask(r#"sum(increase(trading_order_events_ignored_total{@, event=~"unknown_order|invalid_fill"}[$__range]))"#, "")
-                    .above(1.0, 1.0),
+                    .above(1.0, 1.0)
+                    .act("OrderEventsUnaccounted"),
             ]),
             row("Orders", [
                 lines("Orders by venue and type", "Orders a second.")
@@ -40,14 +43,16 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask(r#"topk(10, sum by (reason) (increase(trading_trades_rejected_total{@, strategy=~"$strategy"}[$__range])) > 0)"#, "{{reason}}"),
                 lines("Rejection ratio", "The share of orders that each venue rejects, over a quarter of an hour.")
                     .ask("venue:trading_orders_rejected:ratio_rate15m{@}", "{{venue}}")
-                    .above(0.05, 0.2),
+                    .above(0.05, 0.2)
+                    .act("OrderRejectionSpike"),
             ]),
             row("Fills", [
                 heatmap("Slippage of fills", "How slippage spreads. Above 0 is to our disadvantage; a band that climbs is a cost that grows.")
                     .ask("sum by (le) (increase(trading_slippage_bps_bucket{@}[$__rate_interval]))", "{{le}}"),
                 lines("Slippage by venue", "The median over an hour.")
                     .ask("venue:trading_slippage_bps:p50_1h{@}", "{{venue}}")
-                    .above(5.0, 15.0),
+                    .above(5.0, 15.0)
+                    .act("SlippageDrift"),
                 lines("Fill time by venue", "Half and 19 of 20 orders are filled within these times, over an hour.")
                     .ask("venue:trading_order_fill_duration_seconds:p50_1h{@}", "{{venue}} median")
                     .ask("venue:trading_order_fill_duration_seconds:p95_1h{@}", "{{venue}} 95 %"),
