@@ -185,8 +185,8 @@ async fn guard(State(exporter): State<Exporter>, request: Request, next: Next) -
 }
 
 const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
-    <p><a href=\"/metrics\">/metrics</a>: what Prometheus scrapes</p>\n\
-    <p><a href=\"/healthz\">/healthz</a>: whether the process answers</p>\n";
+    <p><a href=\"metrics\">/metrics</a>: what Prometheus scrapes</p>\n\
+    <p><a href=\"healthz\">/healthz</a>: whether the process answers</p>\n";
 
 /// Where a request comes from, where the server of the routes tells.
 pub(crate) type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;

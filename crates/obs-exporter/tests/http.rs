@@ -137,7 +137,7 @@ async fn the_other_routes_answer_as_they_should() {
     );
     let index = index.text().await.unwrap();
     assert!(
-        index.contains("href=\"/metrics\"") && index.contains("href=\"/healthz\""),
+        index.contains("href=\"metrics\"") && index.contains("href=\"healthz\""),
         "{index}"
     );
 

@@ -247,6 +247,20 @@ mod tests {
     }
 
     #[test]
+    fn a_crate_of_a_program_is_a_group() {
+        let of = |package| {
+            Family::new("x_total", "X.", Kind::Counter, false, None, 0).declared(package, "", 0)
+        };
+        assert_eq!(group(&of("my-desk")), named("my-desk", "my-desk"));
+        assert_eq!(
+            group(&of("risk")),
+            RISK,
+            "it is called like a group of ours"
+        );
+        assert_eq!(group(&of("obs-http")), API);
+    }
+
+    #[test]
     fn trading_is_three_groups() {
         for (name, group) in [
             ("trading_orders_total", TRADING),

@@ -11,8 +11,8 @@ import { forgetPalette, view } from './chart.js';
 const EVERY_MS = 1000;
 const HIDDEN_MS = 10_000;
 
-/** What can be shown, in seconds; the shortest until there is more to show. */
-const SPANS = [60, 300, 900];
+/** What is shown unless somebody chose, in seconds: the shortest of these that has room for all there is. */
+const SPANS = [60, 120, 300, 600, 900];
 
 const $ = (id) => document.getElementById(id);
 
@@ -112,7 +112,7 @@ function setView() {
   const seconds = chosenSpan ?? SPANS.find((one) => elapsed <= one) ?? SPANS.at(-1);
   Object.assign(view, { from: at - seconds, to: at, restarts: history.restarts });
   for (const button of document.querySelectorAll('[data-span]')) {
-    button.setAttribute('aria-pressed', String(Number(button.dataset.span) === seconds));
+    button.setAttribute('aria-pressed', String(button.dataset.span === String(chosenSpan ?? '')));
   }
 }
 
@@ -161,7 +161,7 @@ function listen() {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
   for (const button of document.querySelectorAll('[data-span]')) {
     button.addEventListener('click', () => {
-      chosenSpan = Number(button.dataset.span);
+      chosenSpan = Number(button.dataset.span) || null;
       draw();
     });
   }

@@ -2,7 +2,7 @@
 
 import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
-import { format, rateOf, unitOfName } from './format.js';
+import { format, formatTicks, rateOf, unitOfName } from './format.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
 /** How many series a card shows before it is opened, and how many more each time. */
@@ -42,6 +42,7 @@ export class Card {
     const declared = context.families.get(family.name);
     this.unit = declared?.unit ?? unitOfName(family.name, family.kind);
     this.help = declared?.help || family.help;
+    this.labelOrder = declared?.labels.map(({ key }) => key) ?? [];
     this.shownUnit = this.kind === 'counter' ? rateOf(this.unit) : this.unit;
     this.#build();
   }
@@ -71,6 +72,7 @@ export class Card {
     const fromZero = this.kind !== 'gauge' && this.kind !== 'untyped';
     this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero);
     for (const facet of this.#facets) this.#show(facet);
+    this.#tellScale();
     this.#sum();
   }
 
@@ -97,6 +99,7 @@ export class Card {
     this.now = el('span', { class: 'now' });
     this.facets = el('div', { class: 'facets' });
     this.note = el('span', { class: 'note' });
+    this.scale = el('span', { class: 'scale', title: 'The scale of each chart here' });
     this.fewer = el('button', { class: 'link', type: 'button', hidden: '', onclick: () => this.#reveal(FEW) }, 'Show fewer');
     this.more = el('button', {
       class: 'link',
@@ -105,6 +108,7 @@ export class Card {
       'aria-expanded': 'false',
       onclick: () => this.#reveal(this.#shown === FEW ? MORE : this.#shown + MORE),
     });
+    this.footer = el('footer', {}, this.note, this.scale, this.fewer, this.more);
     this.element = el(
       'article',
       { class: 'card', dataset: { family: this.name } },
@@ -114,9 +118,9 @@ export class Card {
         el('h3', {}, ...breakable(this.name)),
         this.now,
       ),
-      el('p', { class: 'help', title: this.help }, this.help),
+      el('p', { class: 'help', title: this.help }, ...quoted(this.help)),
       this.facets,
-      el('footer', {}, this.note, this.fewer, this.more),
+      this.footer,
     );
     this.element.card = this;
   }
@@ -144,8 +148,8 @@ export class Card {
       const among = new Set(heaviest.slice(0, this.#shown));
       chosen = series.filter((one) => among.has(one));
     }
-    const varying = varyingKeys(series, this.context.globals);
-    const wanted = isWhole ? [{ keys: this.#filter ? series.map(({ key }) => key) : null, title: '' }] : [];
+    const varying = varyingKeys(series, this.context.globals, this.labelOrder);
+    const wanted = isWhole ? [{ keys: this.#filter ? series.map(({ key }) => key) : null, title: [] }] : [];
     if (!isWhole) {
       for (const one of chosen) wanted.push({ keys: [one.key], title: titleOf(one, varying), labels: one.labels });
     }
@@ -180,6 +184,7 @@ export class Card {
     this.more.hidden = !(canSplit || (!isWhole && !isAll));
     setText(this.more, isWhole ? 'Show each' : `Show ${Math.min(of - shown, this.#shown === FEW ? MORE - FEW : MORE)} more`);
     this.fewer.hidden = this.#shown === FEW;
+    this.footer.hidden = note === '' && this.more.hidden && this.fewer.hidden && shown < 2;
   }
 
   /** Keeps the charts of what is still shown, and makes those of what is new. */
@@ -205,8 +210,8 @@ export class Card {
     facet.value = el('span', { class: 'value' });
     facet.element = el(
       'div',
-      { class: 'facet', title: fullTitle(facet.labels, this.context.globals), dataset: { series: title } },
-      el('div', { class: 'caption' }, el('span', { class: 'title' }, title), facet.value),
+      { class: 'facet', title: fullTitle(facet.labels, this.context.globals), dataset: { series: title.join(' · ') } },
+      el('div', { class: 'caption' }, el('span', { class: 'title' }, ...parts(title)), facet.value),
     );
     return facet;
   }
@@ -321,6 +326,14 @@ export class Card {
     return total(this.context.history.latest, this.name, facet.keys);
   }
 
+  /** Small charts have no axis, but all have the same. */
+  #tellScale() {
+    const { min, max } = this.#range;
+    const isSmall = this.#facets.length > 1 && !isText(this.unit) && this.unit !== '0 or 1';
+    const more = { currency: labelOf(this.#facets[0]?.labels ?? [], 'currency') };
+    setText(this.scale, isSmall ? formatTicks([min, max], this.shownUnit, more).join(' to ') : '');
+  }
+
   /** What stands beside the name: everything together, where that means something. */
   #sum() {
     const { history } = this.context;
@@ -377,8 +390,8 @@ export function labelOf(labels, wanted) {
   return labels.find(([name]) => name === wanted)?.[1];
 }
 
-/** The keys by which series differ. */
-function varyingKeys(series, globals) {
+/** The keys by which series differ, in the order of declaration. */
+function varyingKeys(series, globals, order) {
   const first = new Map(series[0]?.labels);
   const keys = new Set();
   for (const { labels } of series) {
@@ -386,12 +399,25 @@ function varyingKeys(series, globals) {
       if (!globals.has(name) && (series.length === 1 || first.get(name) !== value)) keys.add(name);
     }
   }
-  return keys;
+  const place = (key) => (order.includes(key) ? order.indexOf(key) : order.length);
+  return [...keys].sort((a, b) => place(a) - place(b));
 }
 
 function titleOf(series, keys) {
-  const values = series.labels.filter(([name]) => keys.has(name)).map(([, value]) => value || '""');
-  return values.join(' · ');
+  return keys.map((key) => labelOf(series.labels, key)).filter((value) => value !== undefined).map((value) => value || '""');
+}
+
+/** The parts of a title. Where there is no room, the long ones become shorter. */
+function parts(title) {
+  return title.flatMap((part, index) => {
+    const element = el('span', { class: part.length > 7 ? 'part long' : 'part' }, part);
+    return index ? [el('span', { class: 'between' }, '·'), element] : [element];
+  });
+}
+
+/** Text in which what stands between backticks is code. */
+function quoted(text) {
+  return text.split('`').map((part, index) => (index % 2 ? el('code', {}, part) : part));
 }
 
 function fullTitle(labels, globals) {

@@ -1,6 +1,6 @@
 // Charts: lines by uPlot, and strips of heat for histograms. All show the same stretch of time, which ends now.
 
-import { clock, format, formatTicks, stepOf } from './format.js';
+import { clock, format, formatBound, formatTicks, stepOf } from './format.js';
 import { el } from './dom.js';
 
 /** What every chart shows: from when to when, in seconds since 1970, and where the process was seen to start anew. */
@@ -10,7 +10,7 @@ export const view = { from: 0, to: 1, restarts: [] };
 const LEFT = 52;
 const RIGHT = 14;
 
-const FONT = '11px system-ui, sans-serif';
+const FONT = "11px Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, system-ui, sans-serif";
 
 let colours = null;
 
@@ -18,7 +18,7 @@ let colours = null;
 export function palette() {
   if (!colours) {
     const style = getComputedStyle(document.documentElement);
-    const names = ['accent', 'strong', 'soft', 'bad', 'warn', 'muted', 'grid', 'ink', 'area'];
+    const names = ['accent', 'strong', 'soft', 'bad', 'warn', 'muted', 'grid', 'area', 'bad-area'];
     colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
   }
   return colours;
@@ -71,7 +71,7 @@ export function rangeOf(tracks, unit, before, fromZero) {
 /** Marks of the axis of time: how long ago. They stand still while the lines move. */
 function timeMarks() {
   const span = view.to - view.from;
-  const step = span > 660 ? 300 : span > 240 ? 120 : span > 90 ? 60 : 30;
+  const step = span >= 600 ? 300 : span >= 300 ? 120 : span >= 120 ? 60 : 30;
   const marks = [];
   for (let ago = Math.floor(span / step) * step; ago >= 0; ago -= step) marks.push(view.to - ago);
   return marks;
@@ -96,7 +96,6 @@ export class Chart {
    * @param {{name: string, tone: string, area?: boolean}[]} options.lines
    * @param {string} options.unit
    * @param {boolean} [options.small] without axes
-   * @param {boolean} [options.bare] without marks of time, which another chart beneath has
    * @param {boolean} [options.stepped] values hold until the next
    * @param {{currency?: string}} [options.more]
    */
@@ -138,12 +137,12 @@ export class Chart {
   }
 
   #make() {
-    const { lines, small, bare, stepped, unit, more } = this.options;
+    const { lines, small, stepped, unit, more } = this.options;
     const colour = palette();
     const paths = stepped ? uPlot.paths.stepped({ align: 1 }) : undefined;
     const series = lines.map(({ tone, area }) => ({
       stroke: colour[tone],
-      fill: area ? colour.area : undefined,
+      fill: area ? colour[tone === 'bad' ? 'bad-area' : 'area'] : undefined,
       width: small ? 1.25 : 1.5,
       points: { show: false },
       paths,
@@ -161,10 +160,9 @@ export class Chart {
       : [
           {
             ...axis,
-            size: bare ? 4 : 20,
-            gap: 4,
+            size: 20,
             splits: timeMarks,
-            values: (_, marks) => marks.map((mark) => (bare ? '' : ago(mark))),
+            values: (_, marks) => marks.map(() => ''),
           },
           {
             ...axis,
@@ -193,7 +191,12 @@ export class Chart {
         series: [{}, ...series],
         axes,
         hooks: {
-          draw: [(plot) => markRestarts(plot, colour.warn)],
+          draw: [
+            (plot) => {
+              markRestarts(plot, colour.warn);
+              if (!small) nameTimes(plot, colour.muted);
+            },
+          ],
           setCursor: [() => tell(this)],
           ready: [
             (plot) => {
@@ -214,6 +217,21 @@ export class Chart {
     const every = count > 4 ? 2 : 1;
     return Array.from({ length: Math.floor(count / every) + 1 }, (_, index) => min + index * every * step);
   }
+}
+
+/** Writes beneath the marks of time. The first and the last stay within the chart, clear of the other axis. */
+function nameTimes(plot, colour) {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.fillStyle = colour;
+  ctx.font = FONT.replace(/\d+/, (size) => size * devicePixelRatio);
+  ctx.textBaseline = 'top';
+  for (const mark of timeMarks()) {
+    const x = plot.valToPos(mark, 'x', true);
+    ctx.textAlign = mark === view.to ? 'right' : x - bbox.left < 24 * devicePixelRatio ? 'left' : 'center';
+    ctx.fillText(ago(mark), x, bbox.top + bbox.height + 5 * devicePixelRatio);
+  }
+  ctx.restore();
 }
 
 function markRestarts(plot, colour) {
@@ -364,10 +382,10 @@ export class HeatStrip {
     context.textAlign = 'right';
     context.textBaseline = 'top';
     const upper = this.bounds[last];
-    context.fillText(upper === Infinity ? '∞' : format(upper, unit, more), LEFT - 6, 0);
+    context.fillText(formatBound(upper, unit, more), LEFT - 6, 0);
     context.textBaseline = 'bottom';
     const lower = first > 0 ? this.bounds[first - 1] : this.bounds[0] > 0 ? 0 : -Infinity;
-    context.fillText(lower === -Infinity ? '−∞' : format(lower, unit, more), LEFT - 6, height);
+    context.fillText(formatBound(lower, unit, more), LEFT - 6, height);
   }
 }
 

@@ -106,16 +106,27 @@ export function formatTicks(ticks, unit, more = {}) {
   const [step, sign] = scaleFor(unit, Math.max(...ticks.map(Math.abs)));
   const places = placesOf(ticks, step);
   return ticks.map((tick) => {
+    if (tick === 0 && unit !== 'currency') return '0';
     if (unit === 'timestamp') return moment(tick);
     if (unit === 'currency') return money(tick, more.currency, true);
     return join(fixed(tick / step, places), sign);
   });
 }
 
+/** A bound of a bucket, which is a round number: no more digits than it has. */
+export function formatBound(bound, unit, more = {}) {
+  if (bound === 0) return '0';
+  if (!Number.isFinite(bound) || unit === 'timestamp') return format(bound, unit, more);
+  if (unit === 'currency') return money(bound, more.currency, true);
+  const [step, sign] = scaleFor(unit, bound);
+  return join(String(Number((bound / step).toPrecision(3))).replace('-', '−'), sign);
+}
+
 /** How many decimals neighbouring ticks need to differ. */
 function placesOf(ticks, step) {
   const distance = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) / step : 1;
-  return distance > 0 ? Math.min(6, Math.max(0, Math.ceil(-Math.log10(distance) - 1e-9))) : 0;
+  const isWhole = (places) => Math.abs(distance * 10 ** places - Math.round(distance * 10 ** places)) < 1e-6;
+  return [0, 1, 2, 3, 4, 5].find(isWhole) ?? 6;
 }
 
 function join(number, sign) {

@@ -93,7 +93,7 @@ function signed(value, currency) {
 }
 
 /** A tile of quantiles over all series of a histogram. */
-function latency(title, name, more) {
+function latency(title, name) {
   const tones = ['soft', 'accent', 'strong'];
   const lines = QUANTILES.map((q, index) => ({ name: percentile(q), tone: tones[index] }));
   return {
@@ -104,8 +104,7 @@ function latency(title, name, more) {
     values: (history, index) => quantiles(history, index, name, null),
     main: (now) => format(now[1], 'seconds'),
     suffix: 'p95',
-    facts: (look, now) => lines.map(({ name: label, tone }, index) => [label, format(now[index], 'seconds'), tone]),
-    more,
+    facts: (look, now) => [0, 2].map((index) => [lines[index].name, format(now[index], 'seconds'), lines[index].tone]),
   };
 }
 
@@ -115,6 +114,8 @@ const DESIGNS = [
     title: 'Portfolio value',
     needs: 'portfolio_value',
     unit: 'currency',
+    // No area: it would not begin at 0.
+    lines: [{ name: 'value', tone: 'accent' }],
     values: gauge('portfolio_value'),
     facts: (look) =>
       ['day', 'month'].map((period) => [period, signed(look.sum('portfolio_value_change', { period }), look.currency('portfolio_value'))]),
@@ -169,18 +170,20 @@ const DESIGNS = [
     needs: 'trading_orders_rejected_total',
     unit: rateOf('count'),
     fromZero: true,
+    lines: line('rejections', 'bad'),
     values: rates('trading_trades_rejected_total', 'trading_orders_rejected_total'),
     facts: (look) => [
       ['by risk checks', count(look.sum('trading_trades_rejected_total'))],
       ['by venues', count(look.sum('trading_orders_rejected_total'))],
     ],
   },
-  { ...latency('Signal to order', 'trading_execution_duration_seconds'), fromZero: true },
+  { ...latency('Signal to execution', 'trading_execution_duration_seconds'), fromZero: true },
   {
     title: 'Errors',
     needs: 'errors_total',
     unit: rateOf('count'),
     fromZero: true,
+    lines: line('errors', 'bad'),
     values: rates('errors_total', 'panics_total'),
     tone: (_, look) => (look.sum('errors_total', { severity: 'critical' }) > 0 || look.sum('panics_total') > 0 ? 'bad' : null),
     facts: (look) => [
@@ -280,7 +283,7 @@ class Tile {
       'article',
       { class: 'tile', dataset: { tile: design.needs } },
       el('h3', {}, design.title),
-      el('p', { class: 'main' }, this.figure, design.suffix ? el('span', { class: 'suffix' }, design.suffix) : null),
+      el('p', { class: 'main' }, this.figure, design.suffix ? el('span', { class: 'suffix' }, el('span', { class: 'swatch' }), design.suffix) : null),
       this.facts,
       this.plot,
     );
