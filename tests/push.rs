@@ -1,12 +1,17 @@
-//! Jobs that end push to a real Pushgateway.
+//! Jobs that end push to a real Pushgateway, a real `VictoriaMetrics` and its agent.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use obs_core::{By, Catalogue, Counter, Gauge, Histogram};
 use obs_exporter::{Config, Exporter, Mode, Push};
 use obs_exposition::Exposition;
-use obs_tests::{Pushgateway, scrape};
+use obs_tests::{Agent, Keeper, Pushgateway, Scraper, Storage, scrape};
+
+/// How long what was pushed may take until queries see it.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 obs_core::label! {
     /// How a trade ended.
@@ -107,6 +112,53 @@ async fn what_was_pushed_is_read_back() {
         series(&exposition, Some(runs[1].0)),
         series(&parse(&backtest(8).render()), None)
     );
+}
+
+/// The same series of a run as `VictoriaMetrics` answers with them now.
+fn kept(storage: &Storage, run: &str) -> BTreeMap<String, String> {
+    let query = format!("{{job=\"backtest/daily\", run=\"{run}\"}}");
+    let described = storage.ask(&query).unwrap().into_iter();
+    let described = described.filter_map(|answer| {
+        let labels = answer["metric"].as_object()?;
+        let name = labels["__name__"].as_str()?;
+        let is_added = |key: &str| ["__name__", "job", "run"].contains(&key);
+        let labels: Vec<(String, String)> = labels
+            .iter()
+            .filter(|(key, _)| !is_added(key))
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        let value: f64 = answer["value"][1].as_str()?.parse().ok()?;
+        let is_ours = name.starts_with("backtest_");
+        is_ours.then(|| (format!("{name} {labels:?}"), value.to_string()))
+    });
+    described.collect()
+}
+
+/// By itself or through its agent, with the last value of each series; what is not a number it does not keep.
+#[tokio::test]
+async fn what_was_pushed_is_kept_by_victoria_metrics() {
+    let storage = Storage::start(Keeper::VictoriaMetrics).unwrap();
+    let agent = Agent::start(Scraper::Vmagent, &storage.url(), &[]).unwrap();
+    for (url, run) in [
+        (storage.url(), "2018/ma-crossover"),
+        (agent.url().to_owned(), "Zürich 50 %"),
+    ] {
+        let push = Push::to_victoria_metrics(url, "backtest/daily").label("run", run);
+        for wins in [7, 70] {
+            backtest(wins).push(&push).await.unwrap();
+            let mut pushed = series(&parse(&backtest(wins).render()), None);
+            let number = |_: &String, value: &mut String| value != "NaN";
+            pushed.retain(number);
+            assert_eq!(pushed.len(), 8, "{pushed:?}");
+
+            let end = Instant::now() + PATIENCE;
+            while kept(&storage, run) != pushed && Instant::now() < end {
+                // There is no event to wait for in another program.
+                sleep(Duration::from_millis(100));
+            }
+            assert_eq!(kept(&storage, run), pushed, "{run}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The sample desk as its users run it: its own process, its own ports.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, Process, tools};
 
@@ -20,25 +21,32 @@ pub struct Desk {
 impl Desk {
     /// Builds and starts a desk on free ports of this machine, and waits until its replay is over and it only serves.
     pub fn replayed() -> Result<Self, Error> {
-        let mut desk = Self::start("0s")?;
-        let over = |line: &str| line.starts_with(REPLAYED).then_some(());
-        desk.process.wait_for("that its replay is over", over)?;
-        Ok(desk)
+        Self::run(&mut command()?)?.over()
+    }
+
+    /// The same with a file of prices of one's own, which is sooner over.
+    pub fn replayed_from(bars: &Path) -> Result<Self, Error> {
+        Self::run(command()?.arg("--bars").arg(bars))?.over()
     }
 
     /// Builds and starts a desk on free ports of this machine that takes so long for each day, such as `5ms`.
     pub fn start(pace: &str) -> Result<Self, Error> {
-        build()?;
-        let mut desk = Command::new(binary()?);
-        desk.args(["--listen", "127.0.0.1:0", "--pace", pace])
-            .env("OBS_LISTEN", "127.0.0.1:0")
-            .env("OBS_ENVIRONMENT", "test");
-        let mut process = Process::start(&mut desk)?;
+        Self::run(command()?.args(["--pace", pace]))
+    }
+
+    fn run(desk: &mut Command) -> Result<Self, Error> {
+        let mut process = Process::start(desk)?;
         let metrics = process.wait_for("where its metrics are", |line| {
             let url = line.strip_prefix(METRICS)?.trim();
             url.starts_with("http://").then(|| url.to_owned())
         })?;
         Ok(Self { process, metrics })
+    }
+
+    fn over(mut self) -> Result<Self, Error> {
+        let over = |line: &str| line.starts_with(REPLAYED).then_some(());
+        self.process.wait_for("that its replay is over", over)?;
+        Ok(self)
     }
 
     /// The URL of its metrics.
@@ -73,8 +81,23 @@ impl Desk {
     }
 }
 
-/// Builds the desk with the profile of this program.
+/// What starts a desk on free ports, once it is built.
+fn command() -> Result<Command, Error> {
+    build()?;
+    let mut desk = Command::new(binary()?);
+    desk.args(["--listen", "127.0.0.1:0"])
+        .env("OBS_LISTEN", "127.0.0.1:0")
+        .env("OBS_ENVIRONMENT", "test");
+    Ok(desk)
+}
+
+/// Builds the desk with the profile of this program, the first time.
 fn build() -> Result<(), Error> {
+    static BUILT: Mutex<bool> = Mutex::new(false);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if *built {
+        return Ok(());
+    }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["build", "--package", "trading-desk"])
@@ -84,6 +107,7 @@ fn build() -> Result<(), Error> {
     }
     let status = cargo.status().map_err(Error::system("run cargo"))?;
     if status.success() {
+        *built = true;
         return Ok(());
     }
     Err(Error::Failed {

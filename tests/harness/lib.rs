@@ -2,12 +2,14 @@
 //!
 //! [`Desk`] is the sample desk as its users run it.
 //!
-//! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted.
+//! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted. [`Agent`] and [`Storage`] are
+//! what stands beside many desks, and what keeps what all of them send.
 //!
 //! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, Python with some packages,
 //! and TypeScript with Grafana's types. [`tools`] finds them, and
 //! [`tools::install`] puts them under `target/`, which is what `cargo xtask test` does first.
 
+mod agent;
 mod ask;
 mod desk;
 mod error;
@@ -19,8 +21,10 @@ mod python;
 mod receiver;
 mod scrape;
 mod stack;
+mod storage;
 pub mod tools;
 
+pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::ask;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
@@ -32,6 +36,7 @@ pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample
 pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
 pub use crate::stack::{Manner, Stack};
+pub use crate::storage::{Keeper, Storage};
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

@@ -29,6 +29,7 @@ pub struct Stack {
     receiver: Receiver,
     prometheus_url: String,
     alertmanager_url: String,
+    manner: Manner,
     folder: TempDir,
 }
 
@@ -37,6 +38,8 @@ pub struct Stack {
 pub enum Manner {
     /// On the ports they are known for, as patient as deployed.
     AsDeployed,
+    /// On free ports, as patient as deployed.
+    OnFreePorts,
     /// On free ports, scraping every second, and alerting after a second where it would be a minute: for tests.
     Hurried,
 }
@@ -46,13 +49,13 @@ impl Stack {
     pub fn start(desk: &str, manner: Manner) -> Result<Self, Error> {
         let port = |usual: u16| match manner {
             Manner::AsDeployed => Ok(usual),
-            Manner::Hurried => free_port(),
+            Manner::OnFreePorts | Manner::Hurried => free_port(),
         };
         let prometheus = format!("127.0.0.1:{}", port(9090)?);
         let alertmanager = format!("127.0.0.1:{}", port(9093)?);
         let receiver = Receiver::listen(&match manner {
             Manner::AsDeployed => "127.0.0.1:9095".to_owned(),
-            Manner::Hurried => "127.0.0.1:0".to_owned(),
+            Manner::OnFreePorts | Manner::Hurried => "127.0.0.1:0".to_owned(),
         })?;
         let folder = tempfile::tempdir().map_err(Error::system("make a folder for the stack"))?;
         let mut changes = vec![
@@ -104,6 +107,7 @@ impl Stack {
             receiver,
             prometheus_url: format!("http://{prometheus}"),
             alertmanager_url: format!("http://{alertmanager}"),
+            manner,
             folder,
         };
         wait_until(
@@ -118,12 +122,15 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Starts a Grafana on the `PATH` at port 3000, with the data source and dashboards of `deploy/`, for everybody on this machine
-    /// to read and nobody to change; its URL. Does nothing and returns none where there is no Grafana.
+    /// Starts a Grafana on the `PATH`, as deployed at port 3000, with the data source and dashboards of `deploy/`, for everybody on
+    /// this machine to read and nobody to change; its URL. Does nothing and returns none where there is no Grafana.
     pub fn start_grafana(&mut self) -> Result<Option<String>, Error> {
-        const ADDRESS: (&str, &str) = ("127.0.0.1", "3000");
         let Some(program) = tools::grafana() else {
             return Ok(None);
+        };
+        let port = match self.manner {
+            Manner::AsDeployed => 3000,
+            Manner::OnFreePorts | Manner::Hurried => free_port()?,
         };
         let folder = self.folder.path().join("grafana");
         let dashboards = folder.join("dashboards").display().to_string();
@@ -144,8 +151,8 @@ impl Stack {
         }
         grafana
             .arg(format!("--homepath={}", home_of(&program).display()))
-            .env("GF_SERVER_HTTP_ADDR", ADDRESS.0)
-            .env("GF_SERVER_HTTP_PORT", ADDRESS.1)
+            .env("GF_SERVER_HTTP_ADDR", "127.0.0.1")
+            .env("GF_SERVER_HTTP_PORT", port.to_string())
             .env("GF_PATHS_PROVISIONING", folder.join("provisioning"))
             .env("GF_PATHS_DATA", folder.join("data"))
             .env("GF_PATHS_LOGS", folder.join("log"))
@@ -160,7 +167,7 @@ impl Stack {
                 format!("{dashboards}/main.json"),
             );
         self.grafana = Some(Process::start(&mut grafana)?);
-        let url = format!("http://{}:{}", ADDRESS.0, ADDRESS.1);
+        let url = format!("http://127.0.0.1:{port}");
         wait_until(&url, GRAFANA_START, "Grafana is ready", || {
             scrape(&format!("{url}/api/health")).is_ok()
         })?;
@@ -231,7 +238,7 @@ pub(crate) fn free_port() -> Result<u16, Error> {
 }
 
 /// Copies a folder of text files, with some words changed in all of them.
-fn copy(from: &Path, to: &Path, changes: &[(&str, String)]) -> Result<(), Error> {
+pub(crate) fn copy(from: &Path, to: &Path, changes: &[(&str, String)]) -> Result<(), Error> {
     let failed = |path: &Path| Error::system(format!("copy {}", path.display()));
     fs::create_dir_all(to).map_err(failed(to))?;
     for entry in from.read_dir().map_err(failed(from))? {

@@ -10,12 +10,16 @@ use std::process::{Command, Stdio};
 
 use crate::Error;
 
-/// What Python reads with: our expositions, our dashboards by Grafana's schema, and our compose file by its specification.
-const PYTHON_PACKAGES: [&str; 3] = [
+/// What Python reads with: our expositions, our dashboards by Grafana's schema, our compose file by its specification, and our
+/// manifests by the schemas of Kubernetes and of the Prometheus operator.
+const PYTHON_PACKAGES: [&str; 5] = [
     "prometheus_client==0.26.0",
     // The epoch is the SDK's own date, and what follows it the Grafana whose schema this is.
     "grafana-foundation-sdk==1769699379!11.6.0",
     "compose-spec==0.2.1",
+    "kubernetes-validate==1.37.0",
+    // The last that Python 3.11 can have.
+    "cloudcoil-models-prometheus-operator==0.80.1.0",
 ];
 
 /// The versions of Grafana whose types, which Grafana itself publishes, the dashboards are held against.
@@ -23,8 +27,8 @@ pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
 /// What holds them against it.
 const TYPESCRIPT: &str = "typescript@6.0.3";
 
-const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway (Debian and Ubuntu: \
-    `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway`), so that they are on the PATH";
+const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway, and VictoriaMetrics (Debian and Ubuntu: \
+    `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway victoria-metrics`), so that they are on the PATH";
 const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
     (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
@@ -93,6 +97,21 @@ pub fn valgrind() -> Result<Command, Error> {
     Ok(valgrind)
 }
 
+/// `VictoriaMetrics`.
+pub fn victoria_metrics() -> Result<PathBuf, Error> {
+    unpacked("victoria-metrics", "victoria-metrics")
+}
+
+/// `VictoriaMetrics`' agent.
+pub fn vmagent() -> Result<PathBuf, Error> {
+    unpacked("victoria-metrics", "vmagent")
+}
+
+/// What evaluates rules for `VictoriaMetrics`.
+pub fn vmalert() -> Result<PathBuf, Error> {
+    unpacked("victoria-metrics", "vmalert")
+}
+
 /// A Grafana on the `PATH`; none where there is none. Debian has no package of it, and nothing here needs one.
 #[must_use]
 pub fn grafana() -> Option<PathBuf> {
@@ -158,6 +177,9 @@ pub fn install() -> Result<(), Error> {
     }
     if pushgateway().is_err() {
         unpack("prometheus-pushgateway")?;
+    }
+    if victoria_metrics().is_err() || vmagent().is_err() || vmalert().is_err() {
+        unpack("victoria-metrics")?;
     }
     if python().is_err() {
         install_python()?;

@@ -1,0 +1,366 @@
+//! More desks than one Prometheus is for: found by a list or by Kubernetes, scraped by agents that write to a storage elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
+use axum::{Json, Router};
+use obs_tests::{Agent, Desk, Keeper, Scraper, Storage, scrape, tools};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// How long anything here may take on its way to the storage.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What is counted: submitted orders, signals and fills, as families, and the outcome that makes an order a fill.
+const TOTALS: [(&str, Option<&str>); 3] = [
+    ("trading_orders_total", None),
+    ("trading_signals_total", None),
+    ("trading_orders_closed_total", Some("filled")),
+];
+
+/// A total of one desk, by its family and the desk's address.
+type Totals = BTreeMap<(&'static str, String), f64>;
+
+/// An agent beside the desks, and the storage it writes to.
+struct Way {
+    agent: Agent,
+    storage: Storage,
+}
+
+impl Way {
+    fn start(scraper: Scraper, keeper: Keeper, desks: &[Desk]) -> Self {
+        let storage = Storage::start(keeper).unwrap();
+        let agent = Agent::start(scraper, &storage.url(), &addresses(desks)).unwrap();
+        Self { agent, storage }
+    }
+
+    fn ask(&self, query: &str) -> Vec<Value> {
+        self.storage.ask(query).unwrap()
+    }
+
+    /// What the storage says of each desk.
+    fn totals(&self) -> Totals {
+        let mut totals = Totals::new();
+        for (family, outcome) in TOTALS {
+            let query = format!("sum by (instance) ({})", selector(family, outcome));
+            for series in self.ask(&query) {
+                totals.insert((family, instance(&series)), number(&series));
+            }
+        }
+        totals
+    }
+
+    /// What the storage says of all of them together.
+    fn sum(&self, family: &str, outcome: Option<&str>) -> f64 {
+        number(&self.ask(&format!("sum({})", selector(family, outcome)))[0])
+    }
+
+    /// The desks of which the storage has a successful scrape between these moments, in seconds since the Unix epoch.
+    fn scraped_between(&self, from: f64, to: f64) -> BTreeSet<String> {
+        let within = |sample: &Value| {
+            let at = sample[0].as_f64().unwrap();
+            from < at && at < to && sample[1] == "1"
+        };
+        let series = self.ask(r#"up{job="trading-desk"}[10m]"#);
+        let within = series
+            .iter()
+            .filter(|series| series["values"].as_array().unwrap().iter().any(within));
+        within.map(instance).collect()
+    }
+
+    /// Waits until the agent has scraped each of these desks once more.
+    fn await_scrapes(&self, desks: &BTreeSet<String>) {
+        let before = self.agent.scraped().unwrap();
+        eventually(desks, || {
+            let now = self.agent.scraped().unwrap().into_iter();
+            let anew = now.filter(|(desk, at)| before.get(desk) != Some(at));
+            anew.map(|(desk, _)| desk).collect()
+        });
+    }
+}
+
+/// Ten desks, of which the agents are told five only while the storages are away. What was scraped meanwhile is not lost, and
+/// afterwards the storages say of each and of all what the desks themselves say.
+#[test]
+fn ten_desks_arrive_whole_through_a_restart_of_the_storage() {
+    let desks = ten_desks();
+    let early = &desks[..5];
+    let mut ways = [
+        Way::start(Scraper::Vmagent, Keeper::VictoriaMetrics, early),
+        Way::start(Scraper::Prometheus, Keeper::Prometheus, early),
+    ];
+    for way in &ways {
+        eventually(&direct(early), || way.totals());
+    }
+
+    for way in &mut ways {
+        way.storage.end().unwrap();
+    }
+    let ended = now();
+    let all: BTreeSet<String> = addresses(&desks).into_iter().map(Into::into).collect();
+    for way in &ways {
+        way.agent.list(&addresses(&desks)).unwrap();
+    }
+    for way in &ways {
+        // The first scrape may have begun before.
+        way.await_scrapes(&all);
+        way.await_scrapes(&all);
+    }
+    let restarted = now();
+    for way in &mut ways {
+        way.storage.start_again().unwrap();
+    }
+
+    let totals = direct(&desks);
+    for way in &ways {
+        eventually(&totals, || way.totals());
+        eventually(&all, || way.scraped_between(ended, restarted));
+        for (family, outcome) in TOTALS {
+            let of_family = totals.iter().filter(|((of, _), _)| *of == family);
+            let sum: f64 = of_family.map(|(_, total)| total).sum();
+            assert!(sum > 0.0, "nothing happened: {family}");
+            // Whole numbers, which come out the same in whatever order they are added.
+            assert_eq!(
+                way.sum(family, outcome).to_bits(),
+                sum.to_bits(),
+                "{family}"
+            );
+        }
+    }
+}
+
+/// The agent asks a Kubernetes that answers as one with `deploy/kubernetes/desk.yaml` in it, and somebody else's service beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn kubernetes_tells_of_the_desk_and_what_it_is() {
+    let desk = Desk::replayed_from(&history(&tempfile::tempdir().unwrap(), 300)).unwrap();
+    let storage = Storage::start(Keeper::VictoriaMetrics).unwrap();
+    let other = storage.url();
+    let other = other.trim_start_matches("http://");
+    let kubernetes = kubernetes(objects(desk.address(), other)).await;
+    let agent = Agent::in_kubernetes(&kubernetes, &storage.url()).unwrap();
+
+    let found = || -> BTreeSet<String> { agent.scraped().unwrap().into_keys().collect() };
+    eventually(&BTreeSet::from([desk.address().to_owned()]), found);
+    let labels = || {
+        let mut series = storage.ask("up == 1").unwrap();
+        series.pop().map(|series| series["metric"].clone())
+    };
+    let expected = json!({
+        "__name__": "up",
+        "job": "trading-desk",
+        "instance": desk.address(),
+        "service": "trading-desk",
+        "environment": "demo",
+        "mode": "backtest",
+        "namespace": "desks",
+        "pod": "trading-desk-0",
+    });
+    eventually(&Some(expected), labels);
+    assert_eq!(storage.ask("up").unwrap().len(), 1);
+}
+
+/// What a Kubernetes lists, by path: a pod and the service of `deploy/kubernetes/desk.yaml` with the desk behind it, and a service
+/// that is nothing to us. Behind every port that is not the desk's metrics there is something else that would answer a scrape.
+fn objects(desk: &str, other: &str) -> BTreeMap<&'static str, Value> {
+    let manifest = fs::read_to_string(tools::workspace().join("deploy/kubernetes/desk.yaml"));
+    let manifests: Vec<Value> = serde_saphyr::from_multiple(&manifest.unwrap()).unwrap();
+    let of_kind = |kind| manifests.iter().find(|manifest| manifest["kind"] == kind);
+    let in_namespace = |mut object: Value, name: &str| {
+        object["metadata"]["name"] = name.into();
+        object["metadata"]["namespace"] = "desks".into();
+        object
+    };
+    let port = |address: &str| address.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    let slice = |service: &str, ports: Value| {
+        json!({
+            "metadata": {
+                "name": format!("{service}-abcde"),
+                "namespace": "desks",
+                "labels": { "kubernetes.io/service-name": service },
+            },
+            "addressType": "IPv4",
+            "endpoints": [{
+                "addresses": ["127.0.0.1"],
+                "conditions": { "ready": true },
+                "targetRef": { "kind": "Pod", "name": format!("{service}-0"), "namespace": "desks" },
+            }],
+            "ports": ports,
+        })
+    };
+    let mut pod = of_kind("Deployment").unwrap()["spec"]["template"].clone();
+    pod["status"] = json!({ "phase": "Running", "podIP": "127.0.0.1", "hostIP": "127.0.0.1" });
+    let service = of_kind("Service").unwrap().clone();
+    let mut elsewhere = service.clone();
+    elsewhere["metadata"]["labels"] = json!({ "app.kubernetes.io/name": "elsewhere" });
+    let lists = [
+        ("/api/v1/pods", vec![in_namespace(pod, "trading-desk-0")]),
+        (
+            "/api/v1/services",
+            vec![
+                in_namespace(service, "trading-desk"),
+                in_namespace(elsewhere, "elsewhere"),
+            ],
+        ),
+        (
+            "/apis/discovery.k8s.io/v1/endpointslices",
+            vec![
+                slice(
+                    "trading-desk",
+                    json!([
+                        { "name": "metrics", "port": port(desk), "protocol": "TCP" },
+                        { "name": "api", "port": port(other), "protocol": "TCP" },
+                    ]),
+                ),
+                slice(
+                    "elsewhere",
+                    json!([{ "name": "metrics", "port": port(other), "protocol": "TCP" }]),
+                ),
+            ],
+        ),
+    ];
+    let list = |items| json!({ "metadata": { "resourceVersion": "1" }, "items": items });
+    lists.map(|(path, items)| (path, list(items))).into()
+}
+
+/// Serves lists as the API of a Kubernetes does, in which nothing ever changes; its URL.
+async fn kubernetes(lists: BTreeMap<&'static str, Value>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move |uri: Uri| async move {
+        if uri.query().unwrap_or_default().contains("watch=") {
+            return std::future::pending().await;
+        }
+        match lists.get(uri.path()) {
+            Some(list) => Json(list.clone()).into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        }
+    };
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+/// Both agents take their files, and what evaluates rules for `VictoriaMetrics` takes ours.
+#[test]
+fn agents_take_their_files() {
+    let deploy = tools::workspace().join("deploy");
+    let vmagent = |file: &Path| {
+        let mut vmagent = Command::new(tools::vmagent().unwrap());
+        vmagent
+            .arg("-promscrape.config.dryRun")
+            .arg(format!("-promscrape.config={}", file.display()));
+        vmagent
+    };
+    succeeds(&mut vmagent(&deploy.join("fleet/vmagent.yml")));
+    succeeds(&mut vmagent(&deploy.join("fleet/kubernetes.yml")));
+    succeeds(
+        Command::new(tools::promtool().unwrap())
+            .args(["check", "config", "--agent"])
+            .arg(deploy.join("fleet/prometheus-agent.yml")),
+    );
+    succeeds(
+        Command::new(tools::vmalert().unwrap())
+            .arg("-dryRun")
+            .arg(format!(
+                "-rule={}",
+                deploy.join("prometheus/rules/*.yml").display()
+            )),
+    );
+
+    // Neither is content with anything.
+    let text = fs::read_to_string(deploy.join("fleet/kubernetes.yml")).unwrap();
+    let wrong = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&wrong, text.replace("relabel_configs", "relable_configs")).unwrap();
+    assert!(!vmagent(wrong.path()).output().unwrap().status.success());
+}
+
+/// Ten desks with histories of different lengths, so that no two do the same; none has anything left to replay.
+fn ten_desks() -> Vec<Desk> {
+    let folder = tempfile::tempdir().unwrap();
+    let start = &|desk: usize| Desk::replayed_from(&history(&folder, 300 + 50 * desk)).unwrap();
+    scope(|scope| {
+        let start = |desk| scope.spawn(move || start(desk));
+        let starting: Vec<_> = (0..10).map(start).collect();
+        let started = starting.into_iter().map(|desk| desk.join().unwrap());
+        started.collect()
+    })
+}
+
+/// A file of the first days of the prices that the desk has with it.
+fn history(folder: &TempDir, days: usize) -> PathBuf {
+    let prices = tools::workspace().join("examples/trading-desk/data/sp500.csv");
+    let prices = fs::read_to_string(prices).unwrap();
+    // One more line for the header.
+    let lines: Vec<_> = prices.lines().take(1 + days).collect();
+    let path = folder.path().join(format!("sp500-{days}.csv"));
+    fs::write(&path, lines.join("\n")).unwrap();
+    path
+}
+
+fn addresses(desks: &[Desk]) -> Vec<&str> {
+    desks.iter().map(Desk::address).collect()
+}
+
+/// What the desks themselves say.
+fn direct(desks: &[Desk]) -> Totals {
+    let mut totals = Totals::new();
+    for desk in desks {
+        let exposition = obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+        for (family, outcome) in TOTALS {
+            let samples = exposition.family(family).unwrap().samples.iter();
+            let counted =
+                samples.filter(|sample| outcome.is_none() || sample.label("outcome") == outcome);
+            let total = counted.map(|sample| sample.value).sum();
+            totals.insert((family, desk.address().to_owned()), total);
+        }
+    }
+    totals
+}
+
+fn selector(family: &str, outcome: Option<&str>) -> String {
+    let outcome = outcome.map(|outcome| format!("{{outcome=\"{outcome}\"}}"));
+    format!("{family}{}", outcome.unwrap_or_default())
+}
+
+fn instance(series: &Value) -> String {
+    series["metric"]["instance"].as_str().unwrap().to_owned()
+}
+
+fn number(series: &Value) -> f64 {
+    series["value"][1].as_str().unwrap().parse().unwrap()
+}
+
+/// Seconds since the Unix epoch.
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_secs_f64()
+}
+
+/// Waits until something is as expected; shows what it is instead where it never is.
+fn eventually<T: PartialEq + Debug>(expected: &T, get: impl Fn() -> T) {
+    let end = Instant::now() + PATIENCE;
+    while get() != *expected && Instant::now() < end {
+        // There is no event to wait for in another program.
+        sleep(Duration::from_millis(100));
+    }
+    assert_eq!(get(), *expected);
+}
+
+/// Runs a program to its success.
+fn succeeds(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&said)
+    );
+}
