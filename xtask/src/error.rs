@@ -20,6 +20,12 @@ pub(crate) enum Error {
         /// What ran.
         command: String,
     },
+    /// Signals cannot be waited for.
+    #[error("cannot take notice of Ctrl-C: {source}")]
+    Signals {
+        /// Why not.
+        source: io::Error,
+    },
     /// A file could not be read or written.
     #[error("cannot {verb} {path}: {source}")]
     File {
