@@ -43,7 +43,12 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
         let allowed: &[&str] = match library.as_str() {
             "obs-macros" | "obs-exposition" => &[],
             "obs-core" => &["obs-macros"],
-            "obs-exporter" => &["obs-core", "obs-recorder", "metrics-exporter-prometheus"],
+            "obs-exporter" => &[
+                "obs-core",
+                "obs-exposition",
+                "obs-recorder",
+                "metrics-exporter-prometheus",
+            ],
             _ => &["obs-core"],
         };
         let is_ours = |used: &&String| used.starts_with("obs-") || used.contains("prometheus");

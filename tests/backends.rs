@@ -17,6 +17,7 @@ use obs_trading::{
     Venue,
 };
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Questions of every kind, with quantiles and label values that need escaping among them.
 const QUESTIONS: [&str; 10] = [
@@ -39,42 +40,10 @@ async fn prometheus_answers_alike_for_both_recorders() {
         serve(RecorderKind::Obs).await,
         serve(RecorderKind::Stock).await,
     );
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("prometheus.yml");
-    let job = |name: &str, server: &Server| {
-        format!(
-            "- job_name: {name}\n  static_configs: [targets: ['{}']]\n",
-            server.local_addr()
-        )
-    };
-    let jobs = job("ours", &ours) + &job("stock", &stock);
-    fs::write(
-        &config,
-        format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"),
-    )
-    .unwrap();
-    let listen = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let _prometheus = Process::start(Command::new(tools::prometheus().unwrap()).args([
-        format!("--config.file={}", config.display()),
-        format!(
-            "--storage.tsdb.path={}",
-            folder.path().join("data").display()
-        ),
-        format!("--web.listen-address={listen}"),
-        "--log.level=error".to_owned(),
-    ]))
-    .unwrap();
-    let url = format!("http://{listen}");
+    let prometheus = Prometheus::of(&[("ours", &ours), ("stock", &stock)], None);
     tokio::task::spawn_blocking(move || {
-        // There is no event to wait for in another program: it is asked until it has scraped both.
-        let scraped = || ask(&url, "count(app_info) == 2").is_ok_and(|answer| !answer.is_empty());
-        assert!(
-            (0..300).any(|_| scraped() || pause()),
-            "Prometheus has not scraped both in 30 seconds"
-        );
+        let url = prometheus.url;
+        until_scraped(&url, 2);
         for question in QUESTIONS {
             let answers = by_job(&ask(&url, &with_job(question)).unwrap());
             assert!(!answers["ours"].is_empty(), "{question} has an answer");
@@ -85,6 +54,70 @@ async fn prometheus_answers_alike_for_both_recorders() {
     .unwrap();
     ours.shutdown().await;
     stock.shutdown().await;
+}
+
+/// The stock recorder's native histograms, asked for by a Prometheus that stores them.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_stores_native_histograms_of_the_stock_recorder() {
+    let config = Config {
+        native_histograms: true,
+        ..stock_config()
+    };
+    let server = serve_with(config).await;
+    let prometheus = Prometheus::of(
+        &[("stock", &server)],
+        Some("--enable-feature=native-histograms"),
+    );
+    tokio::task::spawn_blocking(move || {
+        let url = prometheus.url;
+        until_scraped(&url, 1);
+        let value = |question: &str| {
+            let answer = ask(&url, question).unwrap();
+            let [series] = &answer[..] else {
+                panic!("{question} is answered by {answer:?}");
+            };
+            series["value"][1].as_str().unwrap().to_owned()
+        };
+        let number = |question: &str| value(question).parse::<f64>().unwrap();
+        // Where there are native buckets there are no series of classic ones.
+        assert_eq!(ask(&url, "trading_slippage_bps_bucket").unwrap().len(), 0);
+        let held = "trading_order_fill_duration_seconds";
+        assert_eq!(value(&format!("sum(histogram_count({held}))")), "300");
+        // Slippages of both signs: of 300 fills, those at 99 sold 100 to 94 bps too low, those at 101 bought as much too high.
+        let slippage = "sum(trading_slippage_bps)";
+        assert_eq!(value(&format!("histogram_count({slippage})")), "300");
+        let mean = number(&format!(
+            "histogram_sum({slippage}) / histogram_count({slippage})"
+        ));
+        assert!((95.0..105.0).contains(&mean), "{mean}");
+        let median = number(&format!("histogram_quantile(0.5, {slippage})"));
+        // A bucket is as wide as a tenth.
+        assert!((mean / median - 1.0).abs() < 0.1, "{median} of {mean}");
+        // What is not native is what it is in text: a counter of seconds, which the recorder has in nanoseconds, a label that needs
+        // escapes, and a histogram that no catalogue declares.
+        let cpu = number("process_cpu_seconds_total");
+        assert!((0.0..1000.0).contains(&cpu), "{cpu}");
+        let quoted = r#"foreign_events_total{path=~"(?s).*\"quoted\" \\\\ path\nin two lines é"}"#;
+        assert_eq!(value(quoted), "500");
+        assert_eq!(value("foreign_size_bytes_count"), "500");
+    })
+    .await
+    .unwrap();
+    server.shutdown().await;
+}
+
+#[test]
+fn native_histograms_need_the_stock_recorder() {
+    let config = Config {
+        native_histograms: true,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let error = builder.build().map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("OBS_NATIVE_HISTOGRAMS needs OBS_RECORDER=stock: native buckets"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,12 +177,82 @@ async fn what_is_told_to_nobody_is_an_error() {
     );
 }
 
-/// An exporter with this recorder, and the same events in it.
-async fn serve(kind: RecorderKind) -> Server {
+/// A running Prometheus, with the files it needs.
+struct Prometheus {
+    url: String,
+    _process: Process,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// One that scrapes these servers every second, each as a job.
+    fn of(servers: &[(&str, &Server)], argument: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("prometheus.yml");
+        let job = |(name, server): &(&str, &Server)| {
+            format!(
+                "- job_name: {name}\n  static_configs: [targets: ['{}']]\n",
+                server.local_addr()
+            )
+        };
+        let jobs: String = servers.iter().map(job).collect();
+        fs::write(
+            &config,
+            format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"),
+        )
+        .unwrap();
+        let listen = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let data = folder.path().join("data");
+        let mut command = Command::new(tools::prometheus().unwrap());
+        command
+            .args([
+                format!("--config.file={}", config.display()),
+                format!("--storage.tsdb.path={}", data.display()),
+                format!("--web.listen-address={listen}"),
+                "--log.level=error".to_owned(),
+            ])
+            .args(argument);
+        Self {
+            url: format!("http://{listen}"),
+            _process: Process::start(&mut command).unwrap(),
+            _folder: folder,
+        }
+    }
+}
+
+/// There is no event to wait for in another program: it is asked until it has scraped all.
+fn until_scraped(prometheus: &str, servers: usize) {
+    let question = format!("count(app_info) == {servers}");
+    let scraped = || ask(prometheus, &question).is_ok_and(|answer| !answer.is_empty());
+    assert!(
+        (0..300).any(|_| scraped() || pause()),
+        "Prometheus has not scraped them in 30 seconds"
+    );
+}
+
+fn stock_config() -> Config {
+    Config {
+        recorder: RecorderKind::Stock,
+        ..Config::default()
+    }
+}
+
+async fn serve(recorder: RecorderKind) -> Server {
+    serve_with(Config {
+        recorder,
+        ..Config::default()
+    })
+    .await
+}
+
+/// An exporter with this configuration, and the same events in it.
+async fn serve_with(config: Config) -> Server {
     let config = Config {
         listen: ([127, 0, 0, 1], 0).into(),
-        recorder: kind,
-        ..Config::default()
+        ..config
     };
     let (recorder, exporter) = Exporter::builder(obs_exporter::app_info!())
         .config(config)

@@ -35,6 +35,13 @@ impl Backend {
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
         let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
             RecorderKind::Obs => {
+                if config.native_histograms {
+                    return Err(ExporterError::OtherRecorder {
+                        setting: "OBS_NATIVE_HISTOGRAMS",
+                        recorder: RecorderKind::Stock,
+                        reason: "native buckets come and go with what is recorded, and this one's cells have fixed places",
+                    });
+                }
                 let mut builder = Engine::builder()
                     .catalogue(catalogue.clone())
                     .quantile_window(config.quantile_window);
@@ -72,6 +79,14 @@ impl Backend {
         match self {
             Self::Obs(engine) => engine.render_into(out, format),
             Self::Stock(stock) => stock.render_into(out),
+        }
+    }
+
+    /// A text that was rendered, as protobuf with native histograms, where it has them.
+    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Obs(_) => None,
+            Self::Stock(stock) => stock.protobuf(text),
         }
     }
 

@@ -26,6 +26,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_IDLE_TIMEOUT_SECONDS` | [`idle_timeout`](Self::idle_timeout) | series stay |
 /// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
+/// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `false` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
 /// | `OBS_BASIC_AUTH`, `OBS_BASIC_AUTH_FILE` | [`basic_auth`](Self::basic_auth) | nobody is asked |
@@ -65,6 +66,10 @@ pub struct Config {
     /// How many threads record to cells of their own; see [`slots`](obs_recorder::Builder::slots). The stock recorder has
     /// none.
     pub recorder_slots: Option<usize>,
+    /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does with
+    /// `--enable-feature=native-histograms`. Everybody else is shown the declared buckets, as ever. Needs the stock recorder and the
+    /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
+    pub native_histograms: bool,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,
     /// The token that `Authorization: Bearer …` has to bring: 1 to 4096 visible ASCII characters. Where
@@ -114,8 +119,9 @@ pub enum RecorderKind {
     /// The one of this workspace, [`obs_recorder`].
     #[default]
     Obs,
-    /// The one of `metrics-exporter-prometheus`: slower, and with the classic text format only. What it can besides, such as
-    /// a push gateway, needs a program that installs it itself.
+    /// The one of `metrics-exporter-prometheus`: slower, and without `OpenMetrics` and what that shows, but with
+    /// [native histograms](Config::native_histograms) for those who ask for protobuf. A Unix socket and a Pushgateway can be had
+    /// with either.
     Stock,
 }
 
@@ -171,6 +177,7 @@ impl Default for Config {
             idle_timeout: None,
             recorder: RecorderKind::default(),
             recorder_slots: None,
+            native_histograms: false,
             git_commit: None,
             bearer_token: None,
             basic_auth: None,
@@ -336,7 +343,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 28] = [
+const VARIABLES: [Variable; 29] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -381,6 +388,15 @@ const VARIABLES: [Variable; 28] = [
         name: "OBS_RECORDER_SLOTS",
         accepts: SLOTS,
         set: |config, text| slots(text).map(|slots| config.recorder_slots = Some(slots)),
+    },
+    Variable {
+        name: "OBS_NATIVE_HISTOGRAMS",
+        accepts: "`true` or `false`",
+        set: |config, text| {
+            text.parse()
+                .map(|native| config.native_histograms = native)
+                .ok()
+        },
     },
     Variable {
         name: "OBS_GIT_COMMIT",
@@ -578,6 +594,7 @@ mod tests {
             ("OBS_IDLE_TIMEOUT_SECONDS", "3600"),
             ("OBS_RECORDER", "stock"),
             ("OBS_RECORDER_SLOTS", "4"),
+            ("OBS_NATIVE_HISTOGRAMS", "true"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
             ("OBS_BASIC_AUTH_FILE", "/run/secrets/basic"),
@@ -607,6 +624,7 @@ mod tests {
             idle_timeout: Some(Duration::from_hours(1)),
             recorder: RecorderKind::Stock,
             recorder_slots: Some(4),
+            native_histograms: true,
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),
             basic_auth: Some(Secret::file("/run/secrets/basic")),

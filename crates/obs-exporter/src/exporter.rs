@@ -192,6 +192,11 @@ impl Exporter {
         }
     }
 
+    /// A text that was rendered, as protobuf with native histograms, where those are configured.
+    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
+        self.0.backend.protobuf(text)
+    }
+
     /// Renders, and passes the text to `then` with the format it is in.
     fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
         let mut text = lock(&self.0.text);

@@ -28,6 +28,7 @@ use tokio::time::Sleep;
 use crate::connections::{Connections, Listener};
 use crate::own::Refused;
 use crate::pushing::Pushing;
+use crate::stock::PROTOBUF;
 use crate::tls::Tls;
 use crate::{Config, Exporter, ExporterError, runtime};
 
@@ -202,18 +203,26 @@ async fn metrics(State(exporter): State<Exporter>, peer: Peer, headers: HeaderMa
         return busy(&exporter, peer);
     };
     let compressed = accepts_gzip(&headers);
+    // What is not native is in the text already.
+    let native = exporter.config().native_histograms && prefers_protobuf(&headers);
+    let backend = exporter.clone();
     let body = exporter.scrape(wanted_format(&headers), move |format, text| {
-        let body = if compressed {
-            gzip(text)
-        } else {
-            Ok(text.as_bytes().to_vec())
+        let protobuf = native.then(|| backend.protobuf(text)).flatten();
+        let (media_type, body) = match &protobuf {
+            Some(protobuf) => (PROTOBUF, protobuf.as_slice()),
+            None => (format.media_type(), text.as_bytes()),
         };
-        body.map(|body| (format, body))
+        let body = if compressed {
+            gzip(body)
+        } else {
+            Ok(body.to_vec())
+        };
+        body.map(|body| (media_type, body))
     });
-    let Some(Ok((format, body))) = body.await else {
+    let Some(Ok((media_type, body))) = body.await else {
         return unavailable(ENDING);
     };
-    let media_type = HeaderValue::from_static(format.media_type());
+    let media_type = HeaderValue::from_static(media_type);
     let body = sent(body.into(), place);
     let mut response = ([(CONTENT_TYPE, media_type), (VARY, BY_ACCEPTED)], body).into_response();
     if compressed {
@@ -240,23 +249,19 @@ pub(crate) fn unavailable(why: &'static str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
 }
 
-pub(crate) fn gzip(text: &str) -> std::io::Result<Vec<u8>> {
+pub(crate) fn gzip(text: impl AsRef<[u8]>) -> std::io::Result<Vec<u8>> {
+    let text = text.as_ref();
     // The fastest level already makes a tenth of an exposition, and a scrape is sent once.
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
-    encoder.write_all(text.as_bytes())?;
+    encoder.write_all(text)?;
     encoder.finish()
 }
 
 /// `OpenMetrics` for who names it and does not like the plain text better.
 fn wanted_format(headers: &HeaderMap) -> Format {
     let (mut open, mut plain) = (0.0_f32, 0.0_f32);
-    let values = headers.get_all(ACCEPT).iter();
-    for range in values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-    {
-        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-        match media_type.trim() {
+    for (media_type, parameters) in accepted(headers) {
+        match media_type {
             "application/openmetrics-text" if is_version_1(parameters) => {
                 open = open.max(weight(parameters));
             }
@@ -269,6 +274,37 @@ fn wanted_format(headers: &HeaderMap) -> Format {
     } else {
         Format::Classic
     }
+}
+
+/// Whether the messages of Prometheus are liked no less than any text.
+fn prefers_protobuf(headers: &HeaderMap) -> bool {
+    let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
+    for (media_type, parameters) in accepted(headers) {
+        let is = |name, wanted| parameter(parameters, name) == Some(wanted);
+        match media_type {
+            "application/vnd.google.protobuf"
+                if is("proto", "io.prometheus.client.MetricFamily")
+                    && is("encoding", "delimited") =>
+            {
+                protobuf = protobuf.max(weight(parameters));
+            }
+            "application/openmetrics-text" | "text/plain" => text = text.max(weight(parameters)),
+            _ => {}
+        }
+    }
+    protobuf > 0.0 && protobuf >= text
+}
+
+/// The media types of the `Accept` header, each with its parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let values = headers.get_all(ACCEPT).iter();
+    let ranges = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    ranges.map(|range| {
+        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+        (media_type.trim(), parameters)
+    })
 }
 
 /// Whether the version that is asked for is the one that is written; who names none takes any.
@@ -390,6 +426,29 @@ mod tests {
                 headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
             }
             assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn protobuf_is_sent_to_those_who_like_it_no_less() {
+        let messages = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        for (rest, expected) in [
+            ("", true),
+            (
+                ",application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                true,
+            ),
+            (";q=0.6, text/plain;q=0.6", true),
+            (";q=0.5, text/plain;q=0.6", false),
+            (";q=0", false),
+        ] {
+            let value = format!("{messages}{rest}");
+            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
+            assert_eq!(prefers_protobuf(&headers), expected, "{value}");
+        }
+        for other in ["*/*", "text/plain", "application/vnd.google.protobuf"] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(other))]);
+            assert!(!prefers_protobuf(&headers), "{other}");
         }
     }
 

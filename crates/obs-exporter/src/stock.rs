@@ -4,6 +4,7 @@
 
 mod canonical;
 mod exposition;
+mod native;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use obs_recorder::BUCKETS_BY_SUFFIX;
 use crate::{Config, ExporterError};
 use canonical::{Canonical, encode};
 use exposition::Arranger;
+pub(crate) use native::MEDIA_TYPE as PROTOBUF;
+use native::Natives;
 use summary::Summaries;
 
 /// What a scrape of the stock recorder reads.
@@ -28,6 +31,7 @@ use summary::Summaries;
 pub(crate) struct Stock {
     recorder: PrometheusHandle,
     summaries: Arc<Summaries>,
+    natives: Option<Arc<Natives>>,
     arranger: Arc<Arranger>,
 }
 
@@ -44,16 +48,19 @@ impl Stock {
             .collect();
         let inner = prometheus(&global_labels, catalogue)?;
         let recorder = inner.handle();
+        let natives = Natives::new(config, catalogue, &global_labels)?;
         let summaries = Summaries::new(catalogue, global_labels, config.quantile_window);
         let summaries = Arc::new(summaries);
         let canonical = Canonical {
             inner,
             summaries: Arc::clone(&summaries),
+            natives: natives.clone(),
         };
         catalogue.describe(&canonical);
         let stock = Self {
             recorder,
             summaries,
+            natives,
             arranger: Arc::new(Arranger::new(catalogue)),
         };
         Ok((Budgeted::new(canonical, catalogue), stock))
@@ -64,6 +71,11 @@ impl Stock {
         let mut rendered = self.recorder.render();
         self.summaries.render(&mut rendered, Instant::now());
         out.push_str(&self.arranger.arrange(&rendered));
+    }
+
+    /// A text that was rendered, as protobuf, where there are native histograms.
+    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
+        self.natives.as_ref()?.protobuf(text)
     }
 
     /// Takes in what was recorded, so that it does not pile up.

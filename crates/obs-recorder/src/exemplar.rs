@@ -13,9 +13,8 @@ static SOURCE: OnceLock<fn() -> Option<TraceId>> = OnceLock::new();
 /// Says where the identifier of the current trace is found; without this there are no exemplars.
 ///
 /// Histograms whose families say `exemplars: true` ask it for every observation, on the thread that observes, so it is to be
-/// fast: a read of a thread-local. With `tracing-opentelemetry` and `opentelemetry` it is
-/// `|| { let id = Span::current().context().span().span_context().trace_id(); Some(id.to_bytes()) }`. An identifier of
-/// zeroes means "none", as there.
+/// fast: a read of a thread-local. `obs-exporter` has one for `OpenTelemetry` (feature `opentelemetry`). An identifier of zeroes
+/// means "none", as there.
 ///
 /// The first source of a process stays. Returns whether this one was the first.
 pub fn set_trace_id_source(source: fn() -> Option<TraceId>) -> bool {

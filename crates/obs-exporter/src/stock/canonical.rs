@@ -13,6 +13,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::formatting::{sanitize_label_key, sanitize_metric_name};
 
+use super::native::Natives;
 use super::summary::Summaries;
 
 /// A recorder in front of the exporting one that registers keys in one form: valid names, labels sorted by key, values
@@ -21,6 +22,7 @@ use super::summary::Summaries;
 pub(super) struct Canonical<R> {
     pub(super) inner: R,
     pub(super) summaries: Arc<Summaries>,
+    pub(super) natives: Option<Arc<Natives>>,
 }
 
 impl<R: Recorder> Recorder for Canonical<R> {
@@ -56,7 +58,11 @@ impl<R: Recorder> Recorder for Canonical<R> {
         if self.summaries.takes(key.name()) {
             self.summaries.register(&key)
         } else {
-            self.inner.register_histogram(&key, metadata)
+            let classic = self.inner.register_histogram(&key, metadata);
+            match &self.natives {
+                Some(natives) => natives.beside(&key, classic),
+                None => classic,
+            }
         }
     }
 }
