@@ -1,11 +1,15 @@
 //! `cargo xtask ci`: what has to hold besides the tests.
 
+use crate::api::{self, Api};
 use crate::error::Error;
+use crate::features::Features;
 use crate::gate::Gate;
 use crate::shell::{cargo, run, shown};
+use crate::tool::Tool;
 use crate::verify_metrics::VerifyMetrics;
 
-/// Check formatting, lints, documentation, the generated reference, the metrics of a running desk and what recording costs
+/// Check formatting, lints, documentation, the generated reference, the metrics of a running desk, what recording costs,
+/// features, public items, dependencies and packages
 #[derive(clap::Args)]
 pub(crate) struct Ci {}
 
@@ -40,8 +44,48 @@ impl Ci {
         passed &= told(VerifyMetrics::default().run());
         eprintln!("\ncargo xtask gate");
         passed &= told(Gate::default().run());
+        eprintln!("\ncargo xtask features");
+        passed &= told((Features {}).run());
+        eprintln!("\ncargo xtask api");
+        passed &= told(Api::default().run());
+        eprintln!();
+        passed &= told(deny());
+        eprintln!();
+        passed &= told(package());
         passed
     }
+}
+
+/// Holds dependencies to `deny.toml`. Its advisories are left to who asks for them: their database is a repository that is fetched
+/// from outside.
+fn deny() -> Result<bool, Error> {
+    const DENY: Tool = Tool {
+        name: "cargo-deny",
+        version: "0.20.2",
+    };
+    let mut deny = DENY.command([
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ])?;
+    eprintln!("{}", shown(&deny));
+    run(&mut deny).map(|()| true)
+}
+
+/// Packs every crate that is published and builds it from its package, as who downloads it does.
+fn package() -> Result<bool, Error> {
+    let mut package = cargo(["package", "--quiet", "--allow-dirty"]);
+    // Its own, for what is packed is built in another place.
+    package.args(["--target-dir", "target/packages"]);
+    package.args(
+        api::published()?
+            .iter()
+            .flat_map(|name| ["--package", name]),
+    );
+    eprintln!("{}", shown(&package));
+    run(&mut package).map(|()| true)
 }
 
 /// Whether a step passed; says why not, if that was not said yet.

@@ -1,11 +1,13 @@
 //! The workspace's commands, one file each: `cargo xtask bench | gate | demo | stack | soak | test | verify-metrics | gen | ci`.
 
+mod api;
 mod bench;
 mod catalogue;
 mod ci;
 mod dashboards;
 mod demo;
 mod error;
+mod features;
 mod gate;
 mod generate;
 mod kubernetes;
@@ -15,6 +17,7 @@ mod shell;
 mod soak;
 mod stack;
 mod test;
+mod tool;
 mod verify_metrics;
 
 use std::process::ExitCode;
@@ -31,6 +34,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    Api(api::Api),
     Bench(bench::Bench),
     Gate(gate::Gate),
     Demo(demo::Demo),
@@ -39,11 +43,13 @@ enum Task {
     Test(test::Test),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
+    Features(features::Features),
     Ci(ci::Ci),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Task::Api(api) => api.run(),
         Task::Bench(bench) => bench.run(),
         Task::Gate(gate) => gate.run(),
         Task::Demo(demo) => demo.run(),
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
         Task::Test(test) => test.run(),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
+        Task::Features(features) => features.run(),
         Task::Ci(ci) => Ok(ci.run()),
     };
     match done {

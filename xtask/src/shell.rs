@@ -1,6 +1,6 @@
 //! Running programs in the workspace.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::error::Error;
 
@@ -36,6 +36,21 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Error> {
     let status = command.status().map_err(not_run(command))?;
     if status.success() {
         Ok(())
+    } else {
+        Err(Error::Failed {
+            command: shown(command),
+        })
+    }
+}
+
+/// Runs a command to its end; what it printed.
+pub(crate) fn output(command: &mut Command) -> Result<String, Error> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(not_run(command))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
         Err(Error::Failed {
             command: shown(command),

@@ -1,0 +1,156 @@
+//! `cargo xtask api`: what each crate shows to others, held to the list in `docs/api`.
+//!
+//! A public item that is renamed, or whose type changes, breaks whoever uses it. The lists make that a change one sees and means.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use public_api::PublicApi;
+use serde::Deserialize;
+
+use crate::error::Error;
+use crate::shell::{cargo, output, run, shown};
+
+/// Where the lists are, from the workspace's directory.
+const LISTS: &str = "docs/api";
+
+/// Hold the public items of every published crate to the lists in docs/api
+#[derive(clap::Args, Default)]
+pub(crate) struct Api {
+    /// Write the lists: what differs is meant.
+    #[arg(long)]
+    bless: bool,
+}
+
+impl Api {
+    pub(crate) fn run(&self) -> Result<bool, Error> {
+        let crates = published()?;
+        describe(&crates)?;
+        let mut same = true;
+        for name in &crates {
+            let path = obs_tests::tools::workspace()
+                .join(LISTS)
+                .join(format!("{name}.txt"));
+            let now = items(name)?;
+            if self.bless {
+                write(&path, &now)?;
+                continue;
+            }
+            // A crate that is new has no list.
+            let before = fs::read_to_string(&path).unwrap_or_default();
+            let difference = difference(&before, &now);
+            if !difference.is_empty() {
+                same = false;
+                eprintln!("{name} shows others than {LISTS}/{name}.txt has:\n{difference}");
+            }
+        }
+        if !same {
+            eprintln!(
+                "if that is meant, run `cargo xtask api --bless`, and tell of it in CHANGELOG.md"
+            );
+        }
+        Ok(same)
+    }
+}
+
+#[derive(Deserialize)]
+struct Workspace {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    /// The registries it may go to; any, where none are named.
+    publish: Option<Vec<String>>,
+}
+
+/// The crates that are published.
+pub(crate) fn published() -> Result<Vec<String>, Error> {
+    let mut metadata = cargo(["metadata", "--no-deps", "--format-version", "1"]);
+    let text = output(&mut metadata)?;
+    let workspace: Workspace = serde_json::from_str(&text).map_err(|error| Error::Unreadable {
+        file: shown(&metadata),
+        reason: error.to_string(),
+    })?;
+    let published = workspace
+        .packages
+        .into_iter()
+        .filter(|package| package.publish.is_none());
+    Ok(published.map(|package| package.name).collect())
+}
+
+/// Has rustdoc describe the crates, with all their features.
+fn describe(crates: &[String]) -> Result<(), Error> {
+    let mut doc = cargo([
+        "doc",
+        "--no-deps",
+        "--all-features",
+        "--lib",
+        "--target-dir",
+        "target/api",
+    ]);
+    doc.args(crates.iter().flat_map(|name| ["--package", name]));
+    // The format is unstable, and that of the toolchain which `rust-toolchain.toml` names: `public-api` reads just this one.
+    doc.env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOCFLAGS", "-Z unstable-options --output-format json");
+    eprintln!("{}", shown(&doc));
+    run(&mut doc)
+}
+
+/// The public items of a crate, one a line.
+fn items(name: &str) -> Result<String, Error> {
+    let file = format!("target/api/doc/{}.json", name.replace('-', "_"));
+    let builder = public_api::Builder::from_rustdoc_json(obs_tests::tools::workspace().join(&file));
+    let api: Result<PublicApi, _> = builder
+        // What follows from a type's fields, and what every type has.
+        .omit_auto_trait_impls(true)
+        .omit_blanket_impls(true)
+        .build();
+    let api = api.map_err(|error| Error::Unreadable {
+        file,
+        reason: error.to_string(),
+    })?;
+    let mut text = String::new();
+    for item in api.items() {
+        let _ = writeln!(text, "{item}");
+    }
+    Ok(text)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+    let written = folder.and_then(|()| fs::write(path, text));
+    written.map_err(|source| Error::File {
+        verb: "write",
+        path: PathBuf::from(path),
+        source,
+    })
+}
+
+/// The lines that only one side has.
+fn difference(before: &str, now: &str) -> String {
+    let (before, now): (BTreeSet<_>, BTreeSet<_>) =
+        (before.lines().collect(), now.lines().collect());
+    let gone = before.difference(&now).map(|line| format!("-{line}\n"));
+    let come = now.difference(&before).map(|line| format!("+{line}\n"));
+    gone.chain(come).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_and_what_has_come_is_told() {
+        let before = "pub fn a::b()\npub fn a::c(u8)\n";
+        assert_eq!(difference(before, before), "");
+        let now = "pub fn a::b()\npub fn a::c(u16)\n";
+        assert_eq!(
+            difference(before, now),
+            "-pub fn a::c(u8)\n+pub fn a::c(u16)\n"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! `cargo xtask features`: every crate builds alone, with any of its features.
+
+use crate::error::Error;
+use crate::shell::{run, shown};
+use crate::tool::Tool;
+
+/// Goes through the combinations of features. `cargo check --workspace` builds one of them: all that anybody asks for, at once.
+const HACK: Tool = Tool {
+    name: "cargo-hack",
+    version: "0.6.46",
+};
+
+/// Build every crate alone with every combination of its features, without a warning
+#[derive(clap::Args)]
+pub(crate) struct Features {}
+
+impl Features {
+    #[expect(clippy::unused_self, reason = "every command is run alike")]
+    pub(crate) fn run(&self) -> Result<bool, Error> {
+        let mut check = HACK.command([
+            "check",
+            "--workspace",
+            "--feature-powerset",
+            // A name for others of its crate, whose combinations are there without it.
+            "--exclude-features",
+            "default",
+            "--keep-going",
+            // Its own, for flags that would have everything compiled anew in the usual one, and back.
+            "--target-dir",
+            "target/features",
+        ])?;
+        check.env("RUSTFLAGS", "-D warnings");
+        eprintln!("{}", shown(&check));
+        run(&mut check)?;
+        Ok(true)
+    }
+}
