@@ -105,9 +105,11 @@ impl<L, T> fmt::Debug for Late<L, T> {
 ///
 /// Looking up a known value takes no lock and allocates nothing. The map takes its memory, 32 bytes for each value of the
 /// limit, when the first value arrives.
+#[repr(C)]
 pub struct Each<L, T> {
-    site: Site,
+    // First, beside the text that an outer axis found this under.
     known: Table<T>,
+    site: Site,
     other: OnceLock<T>,
     overflow: metrics::Counter,
     label: PhantomData<fn(L)>,
@@ -123,8 +125,8 @@ impl<L: Open, T: Series> Series for Each<L, T> {
 
     fn resolve(site: &Site) -> Self {
         Self {
-            site: site.clone(),
             known: Table::new(L::LIMIT),
+            site: site.clone(),
             other: OnceLock::new(),
             overflow: site.overflow(),
             label: PhantomData,
@@ -137,10 +139,18 @@ impl<L: Open, T: Series> Each<L, T> {
     ///
     /// A value beyond the budget, an empty one and one longer than [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES) gives
     /// what `other` holds; each such lookup is counted in `obs_series_overflow_total`.
+    #[inline]
     pub fn of(&self, value: &str) -> &T {
-        if let Some(known) = self.known.get(value) {
-            return known;
+        match self.known.get(value) {
+            Some(known) => known,
+            None => self.of_unknown(value),
         }
+    }
+
+    /// Apart, so that a known value carries none of it.
+    #[cold]
+    #[inline(never)]
+    fn of_unknown(&self, value: &str) -> &T {
         if value == OTHER {
             return self.other();
         }

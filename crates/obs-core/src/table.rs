@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{LazyLock, Mutex, Once, OnceLock, PoisonError};
 
 use rapidhash::fast::RandomState;
 
@@ -28,12 +28,12 @@ pub struct Table<T> {
     filled: AtomicUsize,
     /// Who inserts holds it; readers never touch it, and neither does who finds the table full.
     inserting: Mutex<()>,
-    hasher: RandomState,
-    seeds: [u64; 2],
 }
 
 type Slot<T> = OnceLock<Box<Entry<T>>>;
 
+/// In this order: a lookup that goes on in the value's own table then mostly finds both in one cache line.
+#[repr(C)]
 struct Entry<T> {
     key: Text,
     value: T,
@@ -55,18 +55,23 @@ struct Sought {
 /// The longest text that two words hold.
 const SHORT: usize = 16;
 
+/// Two words that nobody outside can know, there before the first table is. One pair for all tables: the hash of a label does
+/// not wait for the table it is looked up in, which may itself be what another label is looked up for.
+static SEEDS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+/// For texts that are longer.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 impl<T> Table<T> {
     /// An empty table that takes its memory with the first entry.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let hasher = RandomState::new();
+        sow();
         Self {
             slots: OnceLock::new(),
             limit,
             filled: AtomicUsize::new(0),
             inserting: Mutex::new(()),
-            seeds: [0, 1].map(|number: u64| hasher.hash_one(number)),
-            hasher,
         }
     }
 
@@ -74,12 +79,33 @@ impl<T> Table<T> {
     #[must_use]
     #[inline]
     pub fn get(&self, key: &str) -> Option<&T> {
+        match short(key.as_bytes()) {
+            Some(words) => self.find(Sought::new(words, key), |_| true),
+            None => self.get_long(key),
+        }
+    }
+
+    /// Apart, so that short texts carry none of it.
+    #[cold]
+    #[inline(never)]
+    fn get_long(&self, key: &str) -> Option<&T> {
+        let is_it = |text: &Text| text.long.as_deref() == Some(key);
+        self.find(Sought::new(long(key), key), is_it)
+    }
+
+    /// The entry of the text of which `is_it` says so too.
+    #[inline]
+    fn find(&self, sought: Sought, is_it: impl Fn(&Text) -> bool) -> Option<&T> {
         let slots = self.slots.get()?;
-        let sought = self.sought(key);
-        self.probe(slots, sought)
-            .map_while(OnceLock::get)
-            .find(|entry| entry.key.is(sought, key))
-            .map(|entry| &entry.value)
+        let mut at = sought.hash();
+        // A plain loop: what an iterator makes of it goes through memory.
+        loop {
+            let entry = slots.get(at & (slots.len() - 1))?.get()?;
+            if entry.key.sought == sought && is_it(&entry.key) {
+                return Some(&entry.value);
+            }
+            at = at.wrapping_add(1);
+        }
     }
 
     /// The entry of `key`, made by `value` if there was none; nothing when the table is full.
@@ -93,7 +119,7 @@ impl<T> Table<T> {
             // The last place may have gone to this very key since the first look.
             return self.get(key);
         }
-        let sought = self.sought(key);
+        let sought = Sought::new(short(key.as_bytes()).unwrap_or_else(|| long(key)), key);
         let entry = Box::new(Entry {
             key: Text {
                 sought,
@@ -116,8 +142,9 @@ impl<T> Table<T> {
         if self.len() >= self.limit {
             return None;
         }
-        let free = self
-            .probe(slots, sought)
+        let probed = (0..slots.len()).map(|step| sought.hash().wrapping_add(step));
+        let free = probed
+            .map(|at| &slots[at & (slots.len() - 1)])
             .find(|slot| slot.get().is_none())?;
         let stored = free.get_or_init(|| entry);
         self.filled.fetch_add(1, Ordering::Release);
@@ -135,41 +162,44 @@ impl<T> Table<T> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
-    /// What to look for.
+impl Sought {
     #[inline]
-    fn sought(&self, key: &str) -> Sought {
-        let words = short(key.as_bytes()).unwrap_or_else(|| [self.hasher.hash_one(key), 0]);
-        Sought {
+    fn new(words: [u64; 2], text: &str) -> Self {
+        Self {
             words,
-            length: key.len(),
+            length: text.len(),
         }
     }
 
-    /// The slots in which a text may be, in order.
+    /// Where the text is to be found.
     #[inline]
-    fn probe<'a, S>(
-        &self,
-        slots: &'a [S],
-        sought: Sought,
-    ) -> impl Iterator<Item = &'a S> + use<'a, S, T> {
-        let mask = slots.len() - 1;
-        let [first, second] = sought.words;
+    fn hash(self) -> usize {
+        let [first, second] = self.words;
+        let seeds = [0, 1].map(|at: usize| SEEDS[at].load(Ordering::Relaxed));
         // The product of two words that nobody outside can know, folded: no better than the library's hash, but without its
         // setting out and its end, which take longer than a short text does.
-        let first = u128::from(first ^ self.seeds[0]);
-        let second = u128::from(second ^ self.seeds[1] ^ sought.length as u64);
+        let first = u128::from(first ^ seeds[0]);
+        let second = u128::from(second ^ seeds[1] ^ self.length as u64);
         let product = first * second;
-        let start = (product ^ (product >> 64)) as usize;
-        (0..slots.len()).map(move |step| &slots[start.wrapping_add(step) & mask])
+        (product ^ (product >> 64)) as usize
     }
 }
 
-impl Text {
-    #[inline]
-    fn is(&self, sought: Sought, key: &str) -> bool {
-        self.sought == sought && self.long.as_deref().is_none_or(|long| long == key)
-    }
+/// Makes sure that there are seeds.
+fn sow() {
+    static SOWN: Once = Once::new();
+    SOWN.call_once(|| {
+        for (number, seed) in SEEDS.iter().enumerate() {
+            seed.store(HASHER.hash_one(number), Ordering::Relaxed);
+        }
+    });
+}
+
+/// The words of a text that does not fit into them.
+fn long(text: &str) -> [u64; 2] {
+    [HASHER.hash_one(text), 0]
 }
 
 /// A short text as two words, of which each byte is part.

@@ -136,13 +136,6 @@ impl Words {
         self.place(self.lanes[SHARED_LANE].get_or_init(page))
     }
 
-    /// Fetches what a scrape will read, so that it need not wait for it one series after another.
-    #[inline]
-    pub(crate) fn touch(&self, highest: usize) -> u64 {
-        let lanes = self.lanes(highest).map(|lane| lane.word(0).load(Relaxed));
-        lanes.fold(0, u64::wrapping_add)
-    }
-
     /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
     #[inline]
     pub(crate) fn lanes(&self, highest: usize) -> impl Iterator<Item = Place<'_>> {
@@ -172,6 +165,88 @@ impl Words {
             page,
             first: usize::from(self.first),
         }
+    }
+}
+
+/// The blocks in which the words of some series lie, so that a scrape need not ask the series.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks(Vec<Arc<[Lane]>>);
+
+/// Where a block is among [`Blocks`], by its address.
+pub(crate) type Known = HashMap<usize, usize>;
+
+/// The pages of some blocks in which anything can stand, one block's after another's.
+pub(crate) struct Pages<'a> {
+    all: Vec<&'a Page>,
+    /// Where those of each block begin, and where the last one's end.
+    starts: Vec<usize>,
+}
+
+/// The words of one series in every lane, as a scrape reads them.
+#[derive(Clone, Copy)]
+pub(crate) struct Cells<'a> {
+    pages: &'a [&'a Page],
+    first: usize,
+}
+
+impl Blocks {
+    /// The number by which [`Pages::at`] finds these words.
+    pub(crate) fn place_of(&mut self, words: &Words, known: &mut Known) -> u32 {
+        let block = *known.entry(words.lanes.as_ptr().addr()).or_insert_with(|| {
+            self.0.push(Arc::clone(&words.lanes));
+            self.0.len() - 1
+        });
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "more words would take 34 GB in each lane"
+        )]
+        let place = (block * WORDS + usize::from(words.first)) as u32;
+        place
+    }
+
+    /// What there is to read of them now. `highest` is [`slot::highest`].
+    pub(crate) fn pages(&self, highest: usize) -> Pages<'_> {
+        let mut pages = Pages {
+            all: Vec::new(),
+            starts: vec![0],
+        };
+        for lanes in &self.0 {
+            let end = lanes.len().min(highest + 1);
+            let recorded = lanes[..end].iter().filter_map(OnceLock::get);
+            pages.all.extend(recorded.map(|page| &**page));
+            pages.starts.push(pages.all.len());
+        }
+        pages
+    }
+}
+
+impl Pages<'_> {
+    /// The words of a place. Series without words have none of any.
+    #[inline]
+    pub(crate) fn at(&self, place: u32) -> Cells<'_> {
+        let (block, first) = (place as usize / WORDS, place as usize % WORDS);
+        let pages = match self.starts.get(block..=block + 1) {
+            Some([start, end]) => &self.all[*start..*end],
+            _ => &[],
+        };
+        Cells { pages, first }
+    }
+}
+
+impl<'a> Cells<'a> {
+    /// Every lane in which anything was recorded.
+    #[inline]
+    pub(crate) fn lanes(self) -> impl Iterator<Item = Place<'a>> {
+        let first = self.first;
+        self.pages.iter().map(move |page| Place { page, first })
+    }
+
+    /// The sum of one word over all lanes.
+    #[inline]
+    pub(crate) fn sum(self, index: usize) -> u64 {
+        self.lanes()
+            .map(|lane| lane.word(index).load(Relaxed))
+            .fold(0, u64::wrapping_add)
     }
 }
 

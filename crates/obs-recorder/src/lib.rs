@@ -43,6 +43,7 @@ mod error;
 mod exemplar;
 mod key;
 mod metric;
+mod order;
 mod registry;
 mod slot;
 mod summary;

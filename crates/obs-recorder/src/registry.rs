@@ -18,6 +18,7 @@ use crate::engine::{Settings, Watch};
 use crate::exemplar;
 use crate::key::{Text, canonical};
 use crate::metric::Metric;
+use crate::order::Order;
 use crate::text::{At, Heading, Lines};
 use crate::{lock, read, slot, write};
 
@@ -61,8 +62,10 @@ pub(crate) struct Family<M: Metric> {
     /// Held by who adds a series: the values of each scope label, by its key.
     scopes: Mutex<HashMap<&'static str, HashSet<String>>>,
     fresh: Mutex<Vec<Arc<Series<M>>>>,
-    /// By text. Only the holder of the scrape's lock touches it.
-    ordered: Mutex<Vec<Arc<Series<M>>>>,
+    /// Whether any series was ever hidden. Until then a scrape need not ask them.
+    has_hidden: AtomicBool,
+    /// Only the holder of the scrape's lock touches it.
+    ordered: Mutex<Order<M>>,
 }
 
 /// Families by name, and all of their series by key.
@@ -76,9 +79,6 @@ type Shard<M> = RwLock<HashTable<Arc<Series<M>>>>;
 
 /// The most series of a family that no catalogue knows.
 const UNDECLARED_BUDGET: usize = 10_000;
-
-/// How many series a scrape fetches from memory at once.
-const AHEAD: usize = 32;
 
 /// A power of two. The more there are, the less a growing table makes anybody wait.
 const SHARDS: usize = 256;
@@ -226,23 +226,14 @@ impl<M: Metric> Registry<M> {
             return;
         }
         let highest = slot::highest();
-        let mut dropped = 0;
-        let kept = std::mem::take(&mut *ordered)
-            .into_iter()
-            .filter_map(|series| {
-                if !series.is_hidden.load(Relaxed) {
-                    return Some(series);
-                }
-                match self.take_if_unheld(series, highest) {
-                    Ok(series) => {
-                        series.metric.dismantle(store);
-                        dropped += 1;
-                        None
-                    }
-                    Err(held) => Some(held),
-                }
-            });
-        *ordered = kept.collect();
+        let dropped = ordered.retain(|series| {
+            if !series.is_hidden.load(Relaxed) {
+                return Some(series);
+            }
+            self.take_if_unheld(series, highest)
+                .map(|series| series.metric.dismantle(store))
+                .err()
+        });
         if dropped > 0 {
             let count = family.count.fetch_sub(dropped, Relaxed) - dropped;
             family.show_count(count);
@@ -302,13 +293,20 @@ impl<M: Metric> Series<M> {
             && self.text.labels == text.labels
     }
 
-    /// Reads a little of everything a scrape will read.
+    /// Its labels as text, but for global ones.
+    pub(crate) fn labels(&self) -> &str {
+        &self.text.labels
+    }
+
+    /// Whether global labels stand in its text.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.text.is_whole
+    }
+
+    /// Fetches it from memory.
     #[inline]
-    fn touch(&self, highest: usize) -> u64 {
-        let text = self.text.labels.as_bytes();
-        let ends = text.first().copied().zip(text.last().copied());
-        let ends = ends.map_or(0, |(first, last)| u64::from(first ^ last));
-        ends ^ self.metric.touch(highest)
+    pub(crate) fn touch(&self) -> u64 {
+        self.created.load(Relaxed) ^ self.mark.load(Relaxed)
     }
 
     /// Shows it from now on.
@@ -326,6 +324,7 @@ impl<M: Metric> Series<M> {
     fn hide(&self, highest: usize) {
         self.mark.store(self.metric.forget(highest), Relaxed);
         self.is_hidden.store(true, Relaxed);
+        self.family.has_hidden.store(true, Relaxed);
     }
 
     /// Whether it is hidden and stays so. What was recorded since brings it back.
@@ -363,6 +362,7 @@ impl<M: Metric> Family<M> {
             watch: OnceLock::new(),
             scopes: Mutex::default(),
             fresh: Mutex::default(),
+            has_hidden: AtomicBool::new(false),
             ordered: Mutex::default(),
         }
     }
@@ -383,13 +383,10 @@ impl<M: Metric> Family<M> {
     }
 
     /// All series in order, fresh ones taken in. The caller holds the scrape's lock.
-    pub(crate) fn ordered(&self) -> MutexGuard<'_, Vec<Arc<Series<M>>>> {
+    pub(crate) fn ordered(&self) -> MutexGuard<'_, Order<M>> {
         let mut ordered = lock(&self.ordered);
-        let mut fresh = std::mem::take(&mut *lock(&self.fresh));
-        if !fresh.is_empty() {
-            fresh.sort_unstable_by(|a, b| a.text.labels.cmp(&b.text.labels));
-            merge(&mut ordered, fresh);
-        }
+        let fresh = std::mem::take(&mut *lock(&self.fresh));
+        ordered.add(fresh);
         ordered
     }
 
@@ -400,31 +397,33 @@ impl<M: Metric> Family<M> {
 
     /// Writes the family with all its series. The caller holds the scrape's lock.
     pub(crate) fn render(&self, heading: &Heading<'_>, base_is_taken: bool, lines: &mut Lines<'_>) {
-        let ordered = self.ordered();
-        let highest = lines.highest();
+        let mut ordered = self.ordered();
+        let (highest, has_hidden) = (lines.highest(), self.has_hidden.load(Relaxed));
         let lists = lines.begin(heading, base_is_taken);
         for parts in lists {
             if let [part] = *parts {
                 lines.begin_part(heading, part);
             }
-            for (at, series) in ordered.iter().enumerate() {
-                // The series lie all over the heap: what the next ones need is fetched for many at once.
-                if at % AHEAD == 0 {
-                    let next = &ordered[at..ordered.len().min(at + AHEAD)];
-                    std::hint::black_box(next.iter().map(|next| next.touch(highest)).max());
-                }
-                if series.is_gone(highest) {
-                    continue;
+            ordered.read(highest, has_hidden, |row| {
+                let series = row.series;
+                if has_hidden && series.is_gone(highest) {
+                    return;
                 }
                 let at = At {
-                    text: &series.text,
-                    mark: series.mark.load(Relaxed),
-                    created: series.created.load(Relaxed),
+                    labels: row.labels,
+                    is_whole: row.is_whole,
+                    cells: row.cells,
+                    mark: if has_hidden {
+                        series.mark.load(Relaxed)
+                    } else {
+                        0
+                    },
+                    created: &series.created,
                 };
                 for part in &parts {
                     series.metric.write(&self.shape, at, *part, lines);
                 }
-            }
+            });
         }
     }
 
@@ -504,29 +503,6 @@ fn folded(key: &Key, mut folds: impl FnMut(&Label) -> bool) -> Option<Key> {
     };
     let labels: Vec<_> = key.labels().map(&mut fold).collect();
     changes.then(|| Key::from_parts(key.name().to_owned(), labels))
-}
-
-/// Merges sorted series into sorted ones, comparing only where one of the new comes in.
-fn merge<M: Metric>(ordered: &mut Vec<Arc<Series<M>>>, fresh: Vec<Arc<Series<M>>>) {
-    let before = |a: &Series<M>, b: &Series<M>| a.text.labels <= b.text.labels;
-    if ordered
-        .last()
-        .is_none_or(|last| fresh.first().is_some_and(|first| before(last, first)))
-    {
-        ordered.extend(fresh);
-        return;
-    }
-    let mut merged = Vec::with_capacity(ordered.len() + fresh.len());
-    let mut known = std::mem::take(ordered).into_iter();
-    for series in fresh {
-        let run = known
-            .as_slice()
-            .partition_point(|known| before(known, &series));
-        merged.extend(known.by_ref().take(run));
-        merged.push(series);
-    }
-    merged.extend(known);
-    *ordered = merged;
 }
 
 /// The facade's hash with all of its bits in play, for tables that look at the topmost.

@@ -84,6 +84,7 @@ impl Summary {
 impl Metric for Summary {
     const KIND: Kind = Kind::Summary;
     const PARTS: &'static [Part] = &[Part::Quantile, Part::Sum, Part::Count, Part::Created];
+    const IS_READ: bool = true;
     type Shape = Quantiles;
 
     fn shape(_: &str, declared: Option<&'static Family>, settings: &Settings) -> Quantiles {

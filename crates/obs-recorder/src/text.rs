@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use obs_core::Kind;
 
+use crate::cell::Cells;
 use crate::exemplar::{Exemplar, Exemplars};
-use crate::key::{Text, push_escaped, push_label};
+use crate::key::{push_escaped, push_label};
 
 /// Which text a scrape is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -88,11 +90,14 @@ pub(crate) struct Lines<'a> {
 /// Which series is written.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
-    pub(crate) text: &'a Text,
+    pub(crate) labels: &'a str,
+    /// Whether global labels stand in them.
+    pub(crate) is_whole: bool,
+    pub(crate) cells: Cells<'a>,
     /// The pulse at which it began anew.
     pub(crate) mark: u64,
-    /// When that was, in milliseconds since 1970.
-    pub(crate) created: u64,
+    /// When that was, in milliseconds since 1970. Most scrapes do not ask, and it is not in the cache.
+    pub(crate) created: &'a AtomicU64,
 }
 
 /// What a line begins with.
@@ -236,15 +241,11 @@ impl<'a> Lines<'a> {
     /// Begins a line of a part, up to the value.
     #[inline]
     pub(crate) fn open(&mut self, at: At<'_>, part: usize) {
-        let (start, labels) = (&self.starts[part], &*at.text.labels);
+        let (start, labels) = (&self.starts[part], at.labels);
         if labels.is_empty() {
             self.out.push_str(&start.none);
         } else {
-            let start = if at.text.is_whole {
-                &start.all
-            } else {
-                &start.more
-            };
+            let start = if at.is_whole { &start.all } else { &start.more };
             push(self.out, &[start, labels, "} "]);
         }
     }
@@ -252,15 +253,11 @@ impl<'a> Lines<'a> {
     /// The same with the bound or quantile of that index.
     #[inline]
     fn open_extra(&mut self, at: At<'_>, part: usize, extra: usize) {
-        let (start, extra, labels) = (&self.starts[part], &self.extras[extra], &*at.text.labels);
+        let (start, extra, labels) = (&self.starts[part], &self.extras[extra], at.labels);
         if labels.is_empty() {
             push(self.out, &[&start.more, &extra[1..]]);
         } else {
-            let start = if at.text.is_whole {
-                &start.all
-            } else {
-                &start.more
-            };
+            let start = if at.is_whole { &start.all } else { &start.more };
             push(self.out, &[start, labels, extra]);
         }
     }
@@ -297,7 +294,7 @@ impl<'a> Lines<'a> {
     /// Writes when the series began, as the last of its lines.
     pub(crate) fn created(&mut self, at: At<'_>) {
         self.open(at, self.starts.len() - 1);
-        push_milliseconds(self.out, at.created);
+        push_milliseconds(self.out, at.created.load(Relaxed));
         self.out.push('\n');
     }
 

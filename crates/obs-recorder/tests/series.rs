@@ -66,6 +66,43 @@ fn scrape(engine: &Engine) -> Exposition {
 const VENUE: (&str, &str) = ("venue", "alpaca");
 
 #[test]
+fn the_order_that_scrapes_keep_is_the_one_a_first_scrape_makes() {
+    // Neighbours that begin alike, up to the middle of a character, and one that is the beginning of another.
+    let values = [
+        "b", "a", "ab", "", "aä", "aö", "ö", "ä", "zz\\n", "zz\"", "z", "äö",
+    ];
+    let kept = Engine::builder().global_label("zone", "1").build().unwrap();
+    let record = |engine: &Engine, value: &'static str, n: u64| {
+        metrics::with_local_recorder(engine, || {
+            metrics::counter!("order_total", "of" => value).increment(n);
+            metrics::gauge!("order", "of" => value, "zone" => "own").set(n as f64);
+            metrics::histogram!("order_seconds", "a" => "same", "of" => value).record(n as f64);
+            metrics::histogram!("order", "b" => value).record(n as f64);
+        });
+    };
+    for (n, value) in (1..).zip(values) {
+        record(&kept, value, n);
+        scrape(&kept);
+    }
+    for family in ["order_total", "order", "order_seconds"] {
+        kept.remove(family, |labels| labels.contains("ä"));
+    }
+    scrape(&kept);
+    for value in ["aä", "c"] {
+        record(&kept, value, 20);
+    }
+    let fresh = Engine::builder().global_label("zone", "1").build().unwrap();
+    for (n, value) in (1..).zip(values).filter(|(_, value)| !value.contains('ä')) {
+        record(&fresh, value, n);
+    }
+    for value in ["aä", "c"] {
+        record(&fresh, value, 20);
+    }
+    assert_eq!(kept.render(Format::Classic), fresh.render(Format::Classic));
+    assert_eq!(kept.render(Format::Classic), fresh.render(Format::Classic));
+}
+
+#[test]
 fn what_is_removed_is_hidden_until_it_is_recorded_to_again() {
     let engine = engine();
     let sample = sample(&engine, "alpaca");
@@ -333,4 +370,20 @@ fn families_that_no_catalogue_declares_are_listed() {
         ("their_words".to_owned(), Kind::Summary),
     ];
     assert!(theirs.into_iter().eq(&expected));
+}
+
+#[test]
+fn what_is_no_number_poisons_no_sum() {
+    let engine = Engine::builder().build().unwrap();
+    metrics::with_local_recorder(&engine, || {
+        for value in [f64::NAN, 0.5, f64::INFINITY, f64::NEG_INFINITY, 0.25] {
+            metrics::histogram!("wait_seconds").record(value);
+            metrics::histogram!("words").record(value);
+        }
+    });
+    let scrape = obs_exposition::parse(&engine.render(Format::Classic)).unwrap();
+    for name in ["wait_seconds", "words"] {
+        let value = |suffix: &str| scrape.value(&format!("{name}{suffix}"), &[]);
+        assert_eq!((value("_count"), value("_sum")), (Some(2.0), Some(0.75)));
+    }
 }

@@ -1,0 +1,194 @@
+//! A family's series in order, and what a scrape reads of them.
+//!
+//! Series lie where they were made, all over the heap, and their labels and words elsewhere: a scrape that goes from one to the
+//! next waits for memory more than it writes. So it keeps a sheet on which there stands, in order, what their lines are made of.
+//! The sheet is made anew when series come or go.
+
+use std::sync::Arc;
+
+use crate::cell::{Blocks, Cells, Known};
+use crate::metric::Metric;
+use crate::registry::Series;
+
+/// The series of a family, by text.
+#[derive(Debug)]
+pub(crate) struct Order<M: Metric> {
+    series: Vec<Arc<Series<M>>>,
+    /// Of exactly these series; none since some came or went.
+    sheet: Option<Sheet>,
+}
+
+/// What the lines of series are made of, one series after another.
+#[derive(Debug, Default)]
+struct Sheet {
+    entries: Vec<Entry>,
+    /// The texts of all, each without what it shares with the one before: in order, most of two neighbours is the same.
+    texts: String,
+    blocks: Blocks,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// How much of its text stands in the one before, in bytes, and how much on the sheet.
+    shared: u16,
+    is_whole: bool,
+    own: u32,
+    /// Where its words are.
+    place: u32,
+}
+
+/// What a scrape needs of one series.
+pub(crate) struct Row<'a, M: Metric> {
+    pub(crate) series: &'a Series<M>,
+    pub(crate) labels: &'a str,
+    pub(crate) is_whole: bool,
+    pub(crate) cells: Cells<'a>,
+}
+
+impl<M: Metric> Default for Order<M> {
+    fn default() -> Self {
+        Self {
+            series: Vec::new(),
+            sheet: None,
+        }
+    }
+}
+
+impl<M: Metric> Order<M> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Series<M>>> {
+        self.series.iter()
+    }
+
+    /// Takes in series that are new.
+    pub(crate) fn add(&mut self, mut fresh: Vec<Arc<Series<M>>>) {
+        if !fresh.is_empty() {
+            self.sheet = None;
+            fresh.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
+            merge(&mut self.series, fresh);
+        }
+    }
+
+    /// Keeps what `keep` gives back, and returns how many it did not.
+    pub(crate) fn retain(
+        &mut self,
+        keep: impl FnMut(Arc<Series<M>>) -> Option<Arc<Series<M>>>,
+    ) -> usize {
+        let before = self.series.len();
+        let all = std::mem::take(&mut self.series);
+        self.series = all.into_iter().filter_map(keep).collect();
+        let gone = before - self.series.len();
+        if gone > 0 {
+            self.sheet = None;
+        }
+        gone
+    }
+
+    /// Shows all series in order. `fetches` says that they themselves are looked at, and not their rows alone.
+    pub(crate) fn read(&mut self, highest: usize, fetches: bool, mut show: impl FnMut(Row<'_, M>)) {
+        /// How many series are fetched from memory at once.
+        const AHEAD: usize = 32;
+        let sheet = self.sheet.get_or_insert_with(|| Sheet::of(&self.series));
+        let pages = sheet.blocks.pages(highest);
+        let (mut labels, mut texts) = (String::new(), &*sheet.texts);
+        for (some, entries) in self.series.chunks(AHEAD).zip(sheet.entries.chunks(AHEAD)) {
+            if fetches || M::IS_READ {
+                std::hint::black_box(some.iter().map(|series| series.touch()).max());
+            }
+            for (series, entry) in some.iter().zip(entries) {
+                let (own, rest) = texts.split_at(entry.own as usize);
+                labels.truncate(usize::from(entry.shared));
+                labels.push_str(own);
+                texts = rest;
+                show(Row {
+                    series,
+                    labels: &labels,
+                    is_whole: entry.is_whole,
+                    cells: pages.at(entry.place),
+                });
+            }
+        }
+    }
+}
+
+impl Sheet {
+    fn of<M: Metric>(all: &[Arc<Series<M>>]) -> Self {
+        let mut sheet = Self {
+            entries: Vec::with_capacity(all.len()),
+            ..Self::default()
+        };
+        let (mut before, mut known) = ("", Known::new());
+        for series in all {
+            let labels = series.labels();
+            let shared = shared(before, labels);
+            let own = &labels[usize::from(shared)..];
+            sheet.texts.push_str(own);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a series has no 4 GiB of labels"
+            )]
+            sheet.entries.push(Entry {
+                shared,
+                is_whole: series.is_whole(),
+                own: own.len() as u32,
+                place: series
+                    .metric
+                    .words()
+                    .map_or(0, |words| sheet.blocks.place_of(words, &mut known)),
+            });
+            before = labels;
+        }
+        sheet.texts.shrink_to_fit();
+        sheet
+    }
+}
+
+/// How many bytes two texts begin with alike, up to the end of a character.
+fn shared(a: &str, b: &str) -> u16 {
+    let alike = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let most = alike.min(usize::from(u16::MAX));
+    u16::try_from(b.floor_char_boundary(most)).unwrap_or_default()
+}
+
+/// Merges sorted series into sorted ones, comparing only where one of the new comes in.
+fn merge<M: Metric>(ordered: &mut Vec<Arc<Series<M>>>, fresh: Vec<Arc<Series<M>>>) {
+    let before = |a: &Series<M>, b: &Series<M>| a.labels() <= b.labels();
+    if ordered
+        .last()
+        .is_none_or(|last| fresh.first().is_some_and(|first| before(last, first)))
+    {
+        ordered.extend(fresh);
+        return;
+    }
+    let mut merged = Vec::with_capacity(ordered.len() + fresh.len());
+    let mut known = std::mem::take(ordered).into_iter();
+    for series in fresh {
+        let run = known
+            .as_slice()
+            .partition_point(|known| before(known, &series));
+        merged.extend(known.by_ref().take(run));
+        merged.push(series);
+    }
+    merged.extend(known);
+    *ordered = merged;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_texts_share_ends_with_a_character() {
+        for (a, b, bytes) in [
+            ("", "a", 0),
+            ("a=\"1\"", "a=\"12\"", 4),
+            ("same", "same", 4),
+            ("longer", "long", 4),
+            ("ä", "ö", 0),
+            ("xä", "xö", 1),
+        ] {
+            assert_eq!(shared(a, b), bytes, "{a} {b}");
+        }
+        let long = "x".repeat(70_000);
+        assert_eq!(shared(&long, &long), u16::MAX);
+    }
+}
