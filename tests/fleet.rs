@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
-use obs_tests::{Agent, Desk, Keeper, Scraper, Storage, scrape, tools};
+use obs_tests::{Agent, Desk, Keeper, Process, Scraper, Storage, ask, scrape, tools};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -246,6 +246,97 @@ async fn kubernetes(lists: BTreeMap<&'static str, Value>) -> String {
     let router = Router::new().fallback(answer);
     tokio::spawn(async move { axum::serve(listener, router).await });
     url
+}
+
+/// The commands of the guide as they stand there, but for addresses, folders and patience: what either agent scrapes arrives, and
+/// is evaluated.
+#[test]
+fn the_commands_of_the_guide_work() {
+    let guide = fs::read_to_string(tools::workspace().join("docs/DEPLOYMENT.md")).unwrap();
+    let desk = Desk::start("1s").unwrap();
+    scope(|scope| {
+        for agent in ["vmagent", "prometheus"] {
+            let (guide, desk) = (&guide, desk.address());
+            scope.spawn(move || what_is_scraped_is_evaluated(guide, agent, desk));
+        }
+    });
+}
+
+fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = free_address();
+    let mut changes = vec![
+        ("/var/lib".to_owned(), folder.path().display().to_string()),
+        (
+            "deploy/fleet".to_owned(),
+            folder.path().display().to_string(),
+        ),
+        (
+            "deploy/prometheus".to_owned(),
+            tools::workspace()
+                .join("deploy/prometheus")
+                .display()
+                .to_string(),
+        ),
+        (
+            r#"["desk-1:9464", "desk-2:9464"]"#.to_owned(),
+            json!([desk]).to_string(),
+        ),
+        ("storage:8428".to_owned(), storage.clone()),
+        ("127.0.0.1:8428".to_owned(), storage.clone()),
+        ("=15s".to_owned(), "=1s".to_owned()),
+        ("interval: 15s".to_owned(), "interval: 1s".to_owned()),
+        ("timeout: 10s".to_owned(), "timeout: 1s".to_owned()),
+    ];
+    for port in ["8429", "8880", "9092", "9093"] {
+        changes.push((format!("127.0.0.1:{port}"), free_address()));
+    }
+    let changed = |text: &str| {
+        let change = |text: String, (from, to): &(String, String)| text.replace(from, to);
+        changes.iter().fold(text.to_owned(), change)
+    };
+    fs::create_dir(folder.path().join("targets")).unwrap();
+    for file in ["vmagent.yml", "prometheus-agent.yml", "targets/desks.yml"] {
+        let deployed = tools::workspace().join("deploy/fleet").join(file);
+        let text = changed(&fs::read_to_string(deployed).unwrap());
+        fs::write(folder.path().join(file), text).unwrap();
+    }
+
+    let _running = ["victoria-metrics", agent, "vmalert"].map(|name| {
+        let (program, quiet) = match name {
+            "victoria-metrics" => (tools::victoria_metrics(), "-loggerLevel=ERROR"),
+            "vmagent" => (tools::vmagent(), "-loggerLevel=FATAL"),
+            "vmalert" => (tools::vmalert(), "-loggerLevel=FATAL"),
+            _ => (tools::prometheus(), "--log.level=error"),
+        };
+        let mut command = Command::new(program.unwrap());
+        command.args(arguments(guide, name).map(|argument| changed(&argument)));
+        if name == "victoria-metrics" {
+            command.arg("-search.latencyOffset=0s");
+        }
+        Process::start(command.arg(quiet)).unwrap()
+    });
+    let url = format!("http://{storage}");
+    let answered = |query| ask(&url, query).is_ok_and(|answer| answer.len() == 1);
+    eventually(&true, || answered(r#"up{job="trading-desk"} == 1"#));
+    eventually(&true, || answered("service:up:avg_over_time1d == 1"));
+}
+
+/// The arguments of a program in the guide, where it begins a line.
+fn arguments<'a>(guide: &'a str, program: &str) -> impl Iterator<Item = String> + use<'a> {
+    let call = format!("{program} -");
+    let mut calls = guide.lines().filter(|line| line.starts_with(&call));
+    let line = calls
+        .next()
+        .unwrap_or_else(|| panic!("no command {program}"));
+    assert_eq!(calls.next(), None, "{program} is there twice");
+    let words = line.split_whitespace().skip(1);
+    words.map(|word| word.replace('\'', ""))
+}
+
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
 }
 
 /// Both agents take their files, and what evaluates rules for `VictoriaMetrics` takes ours.
