@@ -474,46 +474,6 @@ fn containers_are_pinned_confined_and_on_loopback_only() {
     }
 }
 
-/// Relative links lead to files, and their anchors to headings.
-#[test]
-fn links_in_the_guides_lead_somewhere() {
-    let docs = tools::workspace().join("docs");
-    for name in [
-        "ALERTS.md",
-        "API.md",
-        "DEPLOYMENT.md",
-        "GRAFANA_DASHBOARDS.md",
-        "../README.md",
-    ] {
-        let from = docs.join(name);
-        let text = fs::read_to_string(&from).unwrap();
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split_once(')'));
-        for (link, _) in links.filter(|(link, _)| !link.contains("://")) {
-            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let to = if file.is_empty() {
-                from.clone()
-            } else {
-                from.parent().unwrap().join(file)
-            };
-            assert!(to.exists(), "{name}: {link}");
-            if !anchor.is_empty() {
-                let target = fs::read_to_string(&to).unwrap();
-                let headings = target.lines().filter(|line| line.starts_with('#'));
-                let mut anchors = headings.map(|line| {
-                    line.trim_start_matches('#')
-                        .trim()
-                        .to_lowercase()
-                        .replace(' ', "-")
-                });
-                assert!(anchors.any(|found| found == anchor), "{name}: {link}");
-            }
-        }
-    }
-}
-
 #[test]
 fn an_alert_arrives_when_the_desk_is_gone() {
     let desk = Desk::replayed().unwrap();

@@ -29,8 +29,8 @@ const TYPESCRIPT: &str = "typescript@6.0.3";
 
 const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway, and VictoriaMetrics (Debian and Ubuntu: \
     `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway victoria-metrics`), so that they are on the PATH";
-const SERVERS_REPAIR: &str = "install Redis and PostgreSQL \
-    (Debian and Ubuntu: `apt-get install redis-server postgresql`, as root)";
+const SERVERS_REPAIR: &str = "install Redis, PostgreSQL and curl \
+    (Debian and Ubuntu: `apt-get install redis-server postgresql curl`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
     (Debian and Ubuntu: `apt-get install python3-venv`)";
 
@@ -40,8 +40,14 @@ const NPM_REPAIR: &str =
 /// Where Debian's Alertmanager looks for its templates, wherever it stands itself.
 const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager";
 
-/// The servers that tests start: a program of each, and Debian's package of it.
-const SERVERS: [(&str, &str); 2] = [("redis-server", "redis-server"), ("pg_ctl", "postgresql")];
+/// The servers that tests start, and the client that the guides ask with: a program of each, and Debian's package of it.
+const SERVERS: [(&str, &str); 5] = [
+    ("redis-server", "redis-server"),
+    ("pg_ctl", "postgresql"),
+    ("chromium", "chromium"),
+    ("chromedriver", "chromium-driver"),
+    ("curl", "curl"),
+];
 
 /// The directory of the workspace.
 #[must_use]
@@ -271,7 +277,7 @@ fn install_servers() -> Result<(), Error> {
     }
     eprintln!("installing Debian's packages {}", missing.join(" and "));
     let failed = |reason| Error::CannotInstall {
-        program: "the servers that tests start",
+        program: "the servers that tests start, or curl",
         reason,
         repair: SERVERS_REPAIR,
     };
