@@ -172,6 +172,19 @@ pub fn grafana_types(version: &str) -> Result<PathBuf, Error> {
     })
 }
 
+/// The library that shows a process another time than its machine's: preloaded, it reads the offset from a file.
+pub fn faketime() -> Result<PathBuf, Error> {
+    // Debian keeps libraries in a folder for each kind of machine.
+    let of_machines = directory().join("libfaketime/usr/lib");
+    let of_machines = of_machines.read_dir().into_iter().flatten().flatten();
+    of_machines
+        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+        .find(|library| library.is_file())
+        .ok_or(Error::Missing {
+            program: "libfaketime",
+        })
+}
+
 /// Fetches what is missing; does nothing where all is there. Says what it does on standard error.
 pub fn install() -> Result<(), Error> {
     if promtool().is_err() || prometheus().is_err() {
@@ -183,6 +196,9 @@ pub fn install() -> Result<(), Error> {
     }
     if pushgateway().is_err() {
         unpack("prometheus-pushgateway")?;
+    }
+    if faketime().is_err() {
+        unpack("libfaketime")?;
     }
     if victoria_metrics().is_err() || vmagent().is_err() || vmalert().is_err() {
         unpack("victoria-metrics")?;
