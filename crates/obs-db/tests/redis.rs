@@ -2,10 +2,11 @@
 
 mod common;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use obs_core::TestRecorder;
 use obs_db::Redis;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
@@ -315,6 +316,56 @@ async fn a_server_that_is_killed_and_revived_under_load() {
     println!(
         "{asked} commands while Redis was killed and revived twice: {failed} failed, all of them as `connection`"
     );
+}
+
+/// A connection of somebody else's, which panics when it is asked for a key.
+struct Theirs;
+
+impl redis::aio::ConnectionLike for Theirs {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, Value> {
+        let is_get = cmd.get_packed_command().starts_with(b"*2\r\n$3\r\nGET");
+        Box::pin(async move {
+            if is_get {
+                std::panic::panic_any(7);
+            }
+            Ok(Value::Okay)
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        _: &'a redis::Pipeline,
+        _: usize,
+        _: usize,
+    ) -> redis::RedisFuture<'a, Vec<Value>> {
+        std::panic::panic_any(7)
+    }
+
+    fn get_db(&self) -> i64 {
+        0
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_connection_passes_through_and_the_next_command_is_counted() {
+    let test = TestRecorder::new();
+    let mut redis = test.run(|| Redis::new(Theirs, "prices"));
+    let caught = AssertUnwindSafe(redis.get::<_, Value>("a")).catch_unwind();
+    assert_eq!(caught.await.unwrap_err().downcast_ref(), Some(&7));
+    let mut both = redis::pipe();
+    let both = both.set("a", 1).get("a");
+    let caught = AssertUnwindSafe(both.query_async::<Value>(&mut redis)).catch_unwind();
+    assert_eq!(caught.await.unwrap_err().downcast_ref(), Some(&7));
+    let () = redis.set("a", 1).await.unwrap();
+
+    let commands = |command, outcome| {
+        let labels = [CLIENT, ("command", command), ("outcome", outcome)];
+        test.counter("redis_client_commands_total", &labels)
+    };
+    assert_eq!(commands("get", "panicked"), Some(2));
+    assert_eq!(commands("set", "panicked"), Some(1));
+    assert_eq!(commands("set", "ok"), Some(1));
+    assert_eq!(test.counter_sum("redis_client_commands_total", &[]), 4);
 }
 
 #[test]

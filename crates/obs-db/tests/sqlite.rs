@@ -1,5 +1,6 @@
 //! An `SQLite` pool: what users write, and what comes out.
 
+use std::pin::Pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -315,6 +316,71 @@ async fn a_panic_while_rows_are_read_is_told_from_a_cancellation() {
     assert!(reads.await.unwrap_err().is_panic());
     assert_eq!(db.queries("select", "panicked"), 1);
     assert_eq!(db.all_queries(), 1);
+}
+
+/// A query of somebody else's, which panics when it is sent.
+struct Theirs(&'static str);
+
+impl<'q> sqlx::Execute<'q, Sqlite> for Theirs {
+    fn sql(self) -> sqlx::SqlStr {
+        self.0.into_sql_str()
+    }
+
+    fn statement(&self) -> Option<&sqlx::sqlite::SqliteStatement> {
+        None
+    }
+
+    fn take_arguments(
+        &mut self,
+    ) -> Result<Option<sqlx::sqlite::SqliteArguments>, sqlx::error::BoxDynError> {
+        std::panic::panic_any(7)
+    }
+
+    fn persistent(&self) -> bool {
+        false
+    }
+}
+
+/// Each time the only connection of the pool comes back, and the panic is what it was.
+#[tokio::test]
+async fn a_panic_in_a_query_or_a_transaction_costs_no_connection() {
+    type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+    let db = Database::open(1).await;
+    let works: [fn(Pool<Sqlite>) -> Work; 4] = [
+        |pool| Box::pin(async move { drop(pool.execute(Theirs("SELECT 1")).await) }),
+        |pool| Box::pin(async move { drop(pool.fetch_optional(Theirs("SELECT 1")).await) }),
+        |pool| {
+            Box::pin(async move {
+                let read = sqlx::query("SELECT 1").try_map(|_| std::panic::panic_any(7));
+                let _: i64 = read.fetch_one(&pool).await.unwrap();
+            })
+        },
+        |pool| {
+            Box::pin(async move {
+                let mut tx = pool.begin().await.unwrap();
+                insert(&mut *tx, "AAPL").await.unwrap();
+                std::panic::panic_any(7);
+            })
+        },
+    ];
+    for work in works {
+        let caught = tokio::spawn(work(db.pool.clone())).await;
+        let caught = caught.expect_err("it panics").into_panic();
+        assert_eq!(caught.downcast_ref(), Some(&7));
+        assert_eq!(one(&db.pool).await.unwrap(), 1);
+    }
+    assert_eq!(
+        db.queries("other", "panicked") + db.queries("select", "panicked"),
+        2
+    );
+    assert_eq!(db.transactions("rollback_by_drop"), 1);
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0, "what panicked was rolled back");
+    db.pool.close().await;
+    assert_eq!(db.connections("in_use").to_bits(), 0);
 }
 
 #[tokio::test]

@@ -185,6 +185,18 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_while_the_state_is_held_costs_nothing() {
+        let machine = Machine::new(1, 1);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            machine.it.change(|_| panic!("as the test wants it"));
+        }));
+        assert!(caught.is_err() && machine.it.state.is_poisoned());
+        assert!(!machine.heard(false, 0));
+        assert!(machine.heard(true, 5));
+        assert_eq!(machine.unavailable(), Duration::from_secs(5));
+    }
+
+    #[test]
     fn failures_in_a_row_take_it_down_and_an_answer_brings_it_back() {
         let machine = Machine::new(3, 1);
         assert!(machine.heard(false, 0) && machine.heard(false, 1));

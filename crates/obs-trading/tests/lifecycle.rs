@@ -212,6 +212,46 @@ fn what_is_dropped_on_the_way_is_counted_as_abandoned() {
     assert_eq!((desk.closed("abandoned"), desk.counts()), (2, (2, 0, 2, 0)));
 }
 
+/// Wherever a strategy panics between evaluating and closing, what it held is counted as given up, and the sums hold.
+#[test]
+fn a_strategy_that_panics_anywhere_gives_up_what_it_held_and_goes_on() {
+    const STEPS: u64 = 5;
+    let desk = Desk::new();
+    let trade = |panics_at: u64| {
+        let at = |step| {
+            if step == panics_at {
+                std::panic::panic_any(step);
+            }
+        };
+        let mut evaluation = desk.strategy.evaluate();
+        at(0_u64);
+        let idea = evaluation.signal(Signal::Buy, 0.5);
+        at(1);
+        let decided = idea.decide(Decision::Enter);
+        at(2);
+        let ticket = Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 100.0);
+        let mut order = decided.submit(&desk.venue, &ticket);
+        at(3);
+        order.fill(1.0, 100.0);
+        at(4);
+        order.close_filled();
+    };
+    for step in 0..STEPS {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| trade(step)));
+        let caught = caught.expect_err("it panics");
+        assert_eq!(caught.downcast_ref(), Some(&step), "the panic is unchanged");
+    }
+    trade(STEPS);
+    let evaluations = desk.samples("trading_strategy_duration_seconds", &[STRATEGY]);
+    assert_eq!(evaluations.len() as u64, STEPS + 1);
+    let sum = |name, labels: &[_]| desk.test.counter_sum(name, labels);
+    assert_eq!(sum("trading_signals_total", &[]), STEPS);
+    let decisions = |decision| sum("trading_decisions_total", &[("decision", decision)]);
+    assert_eq!((decisions("enter"), decisions("abandoned")), (4, 1));
+    assert_eq!((desk.closed("abandoned"), desk.closed("filled")), (2, 1));
+    assert_eq!(desk.counts(), (3, 0, 3, 0));
+}
+
 #[test]
 fn refusals_are_counted_by_their_reason() {
     let desk = Desk::new();
