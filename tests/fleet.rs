@@ -110,9 +110,10 @@ fn ten_desks_arrive_whole_through_a_restart_of_the_storage() {
         way.agent.list(&addresses(&desks)).unwrap();
     }
     for way in &ways {
-        // The first scrape may have begun before.
-        way.await_scrapes(&all);
-        way.await_scrapes(&all);
+        // The first scrape may have begun before, and the second been due then.
+        for _ in 0..3 {
+            way.await_scrapes(&all);
+        }
     }
     let restarted = now();
     for way in &mut ways {
@@ -291,14 +292,14 @@ fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
     for port in ["8429", "8880", "9092", "9093"] {
         changes.push((format!("127.0.0.1:{port}"), free_address()));
     }
-    let changed = |text: &str| {
+    let adapted = |text: &str| {
         let change = |text: String, (from, to): &(String, String)| text.replace(from, to);
         changes.iter().fold(text.to_owned(), change)
     };
     fs::create_dir(folder.path().join("targets")).unwrap();
     for file in ["vmagent.yml", "prometheus-agent.yml", "targets/desks.yml"] {
         let deployed = tools::workspace().join("deploy/fleet").join(file);
-        let text = changed(&fs::read_to_string(deployed).unwrap());
+        let text = adapted(&fs::read_to_string(deployed).unwrap());
         fs::write(folder.path().join(file), text).unwrap();
     }
 
@@ -310,7 +311,7 @@ fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
             _ => (tools::prometheus(), "--log.level=error"),
         };
         let mut command = Command::new(program.unwrap());
-        command.args(arguments(guide, name).map(|argument| changed(&argument)));
+        command.args(arguments(guide, name).map(|argument| adapted(&argument)));
         if name == "victoria-metrics" {
             command.arg("-search.latencyOffset=0s");
         }
