@@ -1,12 +1,13 @@
 //! What a scrape is held to: that it reads, that it agrees with itself, that no counter is less than before, and in the end that
 //! nothing is missing.
 
-use obs_exposition::{Exposition, Kind};
+use obs_exposition::{Exposition, Kind, Sample};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::load::Recorded;
+use crate::series::Expected;
 
 /// What a scrape is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum Form {
 /// Reads scrapes, and remembers what was wrong with them.
 #[derive(Debug, Default)]
 pub(crate) struct Checker {
-    values: HashMap<Series, Value>,
+    lines: Vec<Line>,
     /// How many there were.
     pub(crate) scrapes: usize,
     /// Scrapes that do not read or do not agree with themselves.
@@ -31,11 +32,11 @@ pub(crate) struct Checker {
     pub(crate) lost: Faults,
 }
 
-/// A name and its labels, by their keys.
-type Series = (String, Vec<(String, String)>);
-
-#[derive(Clone, Copy, Debug)]
-struct Value {
+/// One value of a scrape.
+#[derive(Debug)]
+struct Line {
+    name: String,
+    labels: Vec<(String, String)>,
     value: f64,
     /// Whether it may only rise.
     is_count: bool,
@@ -73,27 +74,49 @@ impl Checker {
                     .add(|| format!("scrape {number} as {form:?}: {error}"));
             }
         };
-        let values = values(exposition);
-        for (series, before) in self.values.iter().filter(|(_, before)| before.is_count) {
-            let now = values.get(series).map(|now| now.value);
-            if now.is_none_or(|now| now < before.value) {
-                let (name, labels) = series;
+        let lines = lines(exposition);
+        // Mostly nothing is new, and the lines are in the order of those before.
+        let is_same = |(before, now): (&Line, &Line)| before.series() == now.series();
+        let in_order =
+            self.lines.len() == lines.len() && self.lines.iter().zip(&lines).all(is_same);
+        let by_series: HashMap<_, _> = if in_order {
+            HashMap::new()
+        } else {
+            lines.iter().map(|line| (line.series(), line)).collect()
+        };
+        for (at, before) in self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, before)| before.is_count)
+        {
+            let now = if in_order {
+                lines.get(at)
+            } else {
+                by_series.get(&before.series()).copied()
+            };
+            if now.is_none_or(|now| now.value < before.value) {
+                let now = now.map(|now| now.value);
                 self.fallen
-                    .add(|| format!("{name} {labels:?} was {} and is {now:?}", before.value));
+                    .add(|| format!("{:?} was {} and is {now:?}", before.series(), before.value));
             }
         }
-        self.values = values;
+        self.lines = lines;
     }
 
     /// Holds the last scrape against what was recorded.
     pub(crate) fn hold_against(&mut self, recorded: &Recorded) {
-        for expected in &recorded.expected {
-            let series = (expected.name.clone(), expected.labels.clone());
-            let shown = self.values.get(&series).map(|shown| shown.value);
+        let sorted = |line: &Line| {
+            let mut labels = line.labels.clone();
+            labels.sort();
+            ((line.name.clone(), labels), line.value)
+        };
+        let shown: HashMap<_, _> = self.lines.iter().map(sorted).collect();
+        for Expected { name, labels, bits } in &recorded.expected {
+            let shown = shown.get(&(name.clone(), labels.clone()));
             // What is recorded adds up exactly in whatever order, so that nothing may differ in the last bit.
-            if shown.map(f64::to_bits) != Some(expected.value.to_bits()) {
-                let (name, labels) = series;
-                let value = expected.value;
+            if shown.map(|shown| shown.to_bits()) != Some(*bits) {
+                let value = f64::from_bits(*bits);
                 self.lost
                     .add(|| format!("{name} {labels:?} shows {shown:?} and not {value}"));
             }
@@ -101,19 +124,31 @@ impl Checker {
     }
 }
 
-/// The values of an exposition by their series.
-fn values(exposition: Exposition) -> HashMap<Series, Value> {
-    let mut values = HashMap::new();
+impl Line {
+    fn series(&self) -> (&str, &[(String, String)]) {
+        (&self.name, &self.labels)
+    }
+}
+
+/// The values of an exposition.
+fn lines(exposition: Exposition) -> Vec<Line> {
+    let mut lines = Vec::new();
     for family in exposition.families {
-        for mut sample in family.samples {
+        for Sample {
+            name,
+            mut labels,
+            value,
+            ..
+        } in family.samples
+        {
             let is_count = match family.kind {
                 Kind::Counter => true,
                 Kind::Histogram | Kind::Summary => {
-                    sample.name.ends_with("_count") || sample.name.ends_with("_bucket")
+                    name.ends_with("_count") || name.ends_with("_bucket")
                 }
                 Kind::Gauge | Kind::Untyped => false,
             };
-            for (key, value) in &mut sample.labels {
+            for (key, value) in &mut labels {
                 // `OpenMetrics` writes a bound of 1 as 1.0.
                 if key == "le"
                     && let Ok(bound) = value.parse::<f64>()
@@ -121,15 +156,15 @@ fn values(exposition: Exposition) -> HashMap<Series, Value> {
                     *value = bound.to_string();
                 }
             }
-            sample.labels.sort_unstable();
-            let value = Value {
-                value: sample.value,
+            lines.push(Line {
+                name,
+                labels,
+                value,
                 is_count,
-            };
-            values.insert((sample.name, sample.labels), value);
+            });
         }
     }
-    values
+    lines
 }
 
 /// `OpenMetrics` text in the words of the classic format, for the same parser to read as strictly.
@@ -170,7 +205,6 @@ fn is_created(line: &str) -> bool {
 mod tests {
     use super::*;
     use crate::load::Delays;
-    use crate::series::Expected;
 
     fn scrape(orders: u32, slow: u32) -> String {
         format!(
@@ -191,7 +225,7 @@ mod tests {
         let expected = Expected {
             name: "orders_total".to_owned(),
             labels: vec![("side".to_owned(), "buy".to_owned())],
-            value,
+            bits: value.to_bits(),
         };
         Recorded {
             events: 1,
@@ -246,6 +280,6 @@ mod tests {
         checker.hold_against(&recorded(7.0));
         let faults = [&checker.inconsistent, &checker.fallen, &checker.lost];
         assert!(faults.iter().all(|faults| faults.count == 0), "{checker:?}");
-        assert_eq!(checker.values.len(), 5);
+        assert_eq!(checker.lines.len(), 5);
     }
 }

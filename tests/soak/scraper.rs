@@ -11,9 +11,9 @@ use crate::load::Recorded;
 /// No scrape is worth more time or memory.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
-/// How many may wait to be looked at. Where checking is slower than reading, as in a build that is not for release, the rest is
-/// only read, and the report says so.
-const WAITING: usize = 2;
+/// How many may wait to be looked at before the next scrape waits too. In a build that is not for release looking takes longer than
+/// reading, and it does not wait but is only read, as the report says.
+const WAITING: usize = if cfg!(debug_assertions) { 2 } else { 100 };
 
 /// Scrapes one URL.
 pub(crate) struct Scraper {
@@ -59,8 +59,12 @@ impl Scraper {
     /// Scrapes once.
     pub(crate) fn scrape(&mut self, form: Form) -> Result<(), Box<dyn Error>> {
         let text = self.fetch(form)?;
-        // A full channel means that checking does not keep up, and a closed one that it has panicked, which the end tells.
-        let _ = self.to_check.try_send((text, form));
+        // A closed channel means that looking has panicked, which the end tells.
+        if cfg!(debug_assertions) {
+            let _ = self.to_check.try_send((text, form));
+        } else {
+            let _ = self.to_check.send((text, form));
+        }
         Ok(())
     }
 

@@ -32,9 +32,9 @@ obs_core::families! {
         /// Orders that are open.
         open: Each<Symbol, Gauge> = "soak_orders_open",
         /// Time to fill.
-        fill: Each<Symbol, Histogram> = "soak_fill_duration_seconds" { buckets: buckets::LATENCY },
+        fill: Each<Symbol, Histogram> = "soak_fill_duration_seconds" { buckets: BOUNDS },
         /// Sizes of messages.
-        size: Each<Symbol, Histogram> = "soak_message_bytes" { buckets: buckets::BYTES },
+        size: Each<Symbol, Histogram> = "soak_message_bytes" { buckets: BOUNDS },
         /// Time to decide.
         decision: Each<Symbol, Summary> = "soak_decision_duration_seconds",
     }
@@ -53,9 +53,9 @@ const OPEN: usize = 100;
 const FILL: usize = 50;
 const SIZE: usize = 30;
 const DECISION: usize = 1;
-const EVENTS: usize = 200;
+const EVENTS: usize = 220;
 const LEVELS: usize = 40;
-const WAITS: usize = 29;
+const WAITS: usize = 9;
 /// From this symbol on a counter of orders is not kept but looked up for each order.
 const LOOKED_UP: usize = 200;
 
@@ -72,6 +72,8 @@ const SAMPLES: [f64; 8] = [
     4.0,
     16.0,
 ];
+/// Buckets of what is declared: few, so that what looks at the scrapes keeps up with them.
+const BOUNDS: &[f64] = &[0.001, 0.1, 1.0, 10.0];
 /// By what gauges change.
 const STEPS: [f64; VALUES] = [1.0, -1.0, 2.0, -2.0, 3.0, -2.0, 0.5, -1.5];
 
@@ -89,7 +91,8 @@ pub(crate) struct Expected {
     pub(crate) name: String,
     /// By their keys.
     pub(crate) labels: Vec<(String, String)>,
-    pub(crate) value: f64,
+    /// Of the value: what JSON makes of a number with a point may be off by the last one.
+    pub(crate) bits: u64,
 }
 
 /// One series.
@@ -229,10 +232,8 @@ impl Series<'_> {
             }
             Handle::Busy(_) => one("soak_busy_seconds_total", counted / 1e9),
             Handle::Open(_) => one("soak_orders_open", changed),
-            Handle::Fill(_) => {
-                self.samples("soak_fill_duration_seconds", Some(buckets::LATENCY), times)
-            }
-            Handle::Size(_) => self.samples("soak_message_bytes", Some(buckets::BYTES), times),
+            Handle::Fill(_) => self.samples("soak_fill_duration_seconds", Some(BOUNDS), times),
+            Handle::Size(_) => self.samples("soak_message_bytes", Some(BOUNDS), times),
             Handle::Decision(_) => self.samples("soak_decision_duration_seconds", None, times),
             Handle::Event => one("soak_events_total", counted),
             Handle::Level => one("soak_level", changed),
@@ -275,7 +276,7 @@ impl Series<'_> {
         Expected {
             name: name.to_owned(),
             labels,
-            value,
+            bits: value.to_bits(),
         }
     }
 }
