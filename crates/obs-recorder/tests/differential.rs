@@ -93,7 +93,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => any_float.prop_map(Verb::Set),
         1 => usual.clone().prop_map(Verb::Add),
         4 => (usual, 1..4_usize).prop_map(|(value, times)| Verb::Record(value, times)),
-        1 => any_float.prop_map(|value| Verb::Record(value, 1)),
+        // The stock recorder takes in what is no finite number, and has a sum that is none from then on; ours drops it.
+        1 => any_float
+            .prop_filter("a finite one", |value| value.is_finite())
+            .prop_map(|value| Verb::Record(value, 1)),
     ];
     (0..6_usize, labels, verb).prop_map(|(name, labels, verb)| Operation { name, labels, verb })
 }

@@ -66,6 +66,60 @@ fn scrape(engine: &Engine) -> Exposition {
 const VENUE: (&str, &str) = ("venue", "alpaca");
 
 #[test]
+fn the_order_that_scrapes_keep_is_the_one_a_first_scrape_makes() {
+    // Neighbours that begin alike, up to the middle of a character, and one that is the beginning of another.
+    let values = [
+        "b", "a", "ab", "", "aä", "aö", "ö", "ä", "zz\\n", "zz\"", "z", "äö",
+    ];
+    let kept = Engine::builder().global_label("zone", "1").build().unwrap();
+    let record = |engine: &Engine, value: &'static str, n: u64| {
+        metrics::with_local_recorder(engine, || {
+            metrics::counter!("order_total", "of" => value).increment(n);
+            metrics::gauge!("order", "of" => value, "zone" => "own").set(n as f64);
+            metrics::histogram!("order_seconds", "a" => "same", "of" => value).record(n as f64);
+            metrics::histogram!("order", "b" => value).record(n as f64);
+        });
+    };
+    for (n, value) in (1..).zip(values) {
+        record(&kept, value, n);
+        scrape(&kept);
+    }
+    for family in ["order_total", "order", "order_seconds"] {
+        kept.remove(family, |labels| labels.contains("ä"));
+    }
+    scrape(&kept);
+    for value in ["aä", "c"] {
+        record(&kept, value, 20);
+    }
+    let fresh = Engine::builder().global_label("zone", "1").build().unwrap();
+    for (n, value) in (1..).zip(values).filter(|(_, value)| !value.contains('ä')) {
+        record(&fresh, value, n);
+    }
+    for value in ["aä", "c"] {
+        record(&fresh, value, 20);
+    }
+    assert_eq!(kept.render(Format::Classic), fresh.render(Format::Classic));
+    assert_eq!(kept.render(Format::Classic), fresh.render(Format::Classic));
+}
+
+#[test]
+fn what_is_no_finite_number_is_left_out_of_histograms() {
+    let engine = engine();
+    metrics::with_local_recorder(&engine, || {
+        let waits = metrics::histogram!("wait_seconds");
+        for value in [0.25, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e9] {
+            waits.record(value);
+        }
+    });
+    let scrape = scrape(&engine);
+    assert_eq!(scrape.value("wait_seconds_count", &[]), Some(2.0));
+    assert_eq!(
+        scrape.value("wait_seconds_sum", &[]),
+        Some(1_000_000_000.25)
+    );
+}
+
+#[test]
 fn what_is_removed_is_hidden_until_it_is_recorded_to_again() {
     let engine = engine();
     let sample = sample(&engine, "alpaca");
