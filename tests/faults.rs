@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -219,6 +219,57 @@ fn fetch(url: &str) -> Exposition {
 fn now() -> f64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_secs_f64()
+}
+
+/// A thread that panics while it holds a lock leaves it poisoned. Whoever comes next takes it all the same: that is what every
+/// lock of the crates is taken by, so that one panic never stops the metrics of the others.
+#[test]
+fn no_lock_is_given_up_because_somebody_panicked() {
+    let mut taken = 0;
+    for path in sources(&tools::workspace().join("crates")) {
+        let source = fs::read_to_string(&path).unwrap();
+        // Tests stand last, and may give up.
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let source: String = source.split_whitespace().collect();
+        let locks = source.match_indices(".lock()").filter(|(at, _)| {
+            // A method of our own by that name.
+            !source[..*at].ends_with("self")
+        });
+        for (at, lock) in locks {
+            let then = &source[at + lock.len()..];
+            assert!(
+                then.starts_with(".unwrap_or_else(PoisonError::into_inner)"),
+                "{}: …{}",
+                path.display(),
+                &then[..then.len().min(60)]
+            );
+            taken += 1;
+        }
+        for refuses in [
+            "read().unwrap()",
+            "write().unwrap()",
+            "read().expect(",
+            "write().expect(",
+        ] {
+            assert!(!source.contains(refuses), "{}: {refuses}", path.display());
+        }
+    }
+    assert!(taken > 10, "{taken} locks");
+    println!("{taken} places take a lock, none of them gives up on one that is poisoned");
+}
+
+/// The sources of every crate in a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("tests") && !path.ends_with("examples") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }
 
 /// Tells this program that it is the process whose clock jumps.

@@ -321,7 +321,7 @@ async fn a_panic_while_rows_are_read_is_told_from_a_cancellation() {
 /// A query of somebody else's, which panics when it is sent.
 struct Theirs(&'static str);
 
-impl<'q> sqlx::Execute<'q, Sqlite> for Theirs {
+impl sqlx::Execute<'_, Sqlite> for Theirs {
     fn sql(self) -> sqlx::SqlStr {
         self.0.into_sql_str()
     }

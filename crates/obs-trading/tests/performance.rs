@@ -285,6 +285,49 @@ fn periods_follow_the_stated_time_zone() {
     );
 }
 
+/// A desk that reads the time of its trades on the wall, whose clock is set an hour ahead before midnight and right again.
+#[test]
+fn a_clock_that_jumps_over_midnight_and_back_closes_one_day_once() {
+    let conventions = Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::ClosedTrades,
+        PeriodsPerYear::EVERY_DAY,
+        Calendar::every_day(TimeZone::UTC),
+    );
+    let test = TestRecorder::new();
+    let account = test.run(|| Account::new("main", conventions, usd(1_000.0)));
+    let (shown, mut account) = (Shown(test), account.unwrap());
+    for (moment, day, month, returns, age) in [
+        ("2024-06-03T23:20:00Z", 1.0, 1.0, 0, 0.0),
+        // An hour ahead: a new day, and the one before has its return.
+        ("2024-06-04T00:30:00Z", 1.0, 2.0, 1, 4_200.0),
+        // Right again: what is traded counts, but opens no day that is over.
+        ("2024-06-03T23:40:00Z", 1.0, 3.0, 1, 4_200.0),
+        ("2024-06-03T23:59:59Z", 1.0, 4.0, 1, 4_200.0),
+        // Midnight has come, and is no news.
+        ("2024-06-04T00:10:00Z", 2.0, 5.0, 1, 4_200.0),
+        ("2024-06-04T00:40:00Z", 3.0, 6.0, 1, 4_800.0),
+        ("2024-06-05T00:00:00Z", 1.0, 7.0, 2, 88_800.0),
+    ] {
+        account.trade_closed(&trade(moment, -1.0)).unwrap();
+        assert_eq!(shown.money_of("portfolio_pnl", "day"), -day, "{moment}");
+        assert_eq!(shown.money_of("portfolio_pnl", "total"), -month, "{moment}");
+        let trades = |period| shown.count_of("portfolio_trades", "period", period);
+        assert_eq!((trades("day"), trades("month")), (day, month), "{moment}");
+        assert_eq!(account.ledger().returns(), returns, "{moment}");
+        assert_eq!(
+            shown.gauge("portfolio_drawdown_age_seconds"),
+            age,
+            "{moment}"
+        );
+    }
+    // The next profit ends the drawdown, and its age with it.
+    account
+        .trade_closed(&trade("2024-06-05T00:01:00Z", 7.0))
+        .unwrap();
+    assert_eq!(shown.gauge("portfolio_drawdown_age_seconds"), 0.0);
+}
+
 #[test]
 fn what_changes_on_a_day_that_does_not_count_belongs_to_the_next_that_does() {
     let sharpe_of = |marks: &[(&str, f64)], end: &str| {
