@@ -8,6 +8,8 @@
 
 mod binary;
 mod check;
+#[cfg(test)]
+mod properties;
 mod quantity;
 mod vocabulary;
 

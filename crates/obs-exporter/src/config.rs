@@ -303,7 +303,8 @@ impl Config {
         };
         let taken = value.to_str().and_then(|text| (variable.set)(self, text));
         taken.ok_or_else(|| match variable.name {
-            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" | "OBS_PUSH_BASIC_AUTH" => {
+            // A URL that is refused may be refused for the password in it.
+            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" | "OBS_PUSH_BASIC_AUTH" | "OBS_PUSH_URL" => {
                 ExporterError::Secret {
                     origin: variable.name.to_owned(),
                     accepts: variable.accepts,

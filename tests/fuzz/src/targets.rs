@@ -163,7 +163,7 @@ pub fn configuration(data: &[u8]) {
 /// What holds a credential, also by a name that was misspelt.
 fn is_secret(name: &[u8]) -> bool {
     let name = String::from_utf8_lossy(name);
-    let begins = ["OBS_BEARER_TOK", "OBS_BASIC_AU"];
+    let begins = ["OBS_BEARER_TOK", "OBS_BASIC_AU", "OBS_PUSH_BASIC_AU"];
     begins.iter().any(|begin| name.starts_with(begin)) && !name.ends_with("_FILE")
 }
 
