@@ -53,11 +53,12 @@ pub(super) fn dashboard() -> Dashboard {
             row("At the edges", [
                 lines("API", "Requests a second that went wrong, by what.")
                     .ask("sum by (error_type) (rate(http_errors_total{@}[$__rate_interval]))", "{{error_type}}"),
-                lines("Error budget", "How many times faster than allowed the error budget is being spent, over an hour and over six.")
+                lines("Error budget", "How many times faster than allowed the error budget is being spent, over an hour, over six and over three days.")
                     .ask("max by (service) (service:http_error_budget:burn_rate1h{@})", "{{service}}, an hour")
                     .ask("max by (service) (service:http_error_budget:burn_rate6h{@})", "{{service}}, six hours")
+                    .ask("max by (service) (service:http_error_budget:burn_rate3d{@})", "{{service}}, three days")
                     .above(1.0, 14.4)
-                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow, ApiErrorBudgetBurnSteady"),
                 lines("Functions", "Calls a second that ended with an error; the ten functions with the most.")
                     .ask(r#"topk(10, sum by (function) (rate(function_calls_total{@, outcome=~"error|panicked"}[$__rate_interval])))"#, "{{function}}"),
                 lines("Storage", "Failed queries and commands a second.")
