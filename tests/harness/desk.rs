@@ -116,11 +116,11 @@ fn build() -> Result<(), Error> {
     })
 }
 
-/// Where cargo puts it: beside this program, or one folder up where this is a test.
+/// Where cargo puts it: beside this program, or one folder up where this is a test or an example.
 fn binary() -> Result<PathBuf, Error> {
     let this = std::env::current_exe().map_err(Error::system("find this program"))?;
     let mut folder = this.with_file_name("");
-    if folder.ends_with("deps") {
+    if folder.ends_with("deps") || folder.ends_with("examples") {
         folder.pop();
     }
     Ok(folder.join("trading-desk"))

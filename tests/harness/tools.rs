@@ -29,8 +29,8 @@ const TYPESCRIPT: &str = "typescript@6.0.3";
 
 const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway, and VictoriaMetrics (Debian and Ubuntu: \
     `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway victoria-metrics`), so that they are on the PATH";
-const SERVERS_REPAIR: &str = "install Redis, PostgreSQL and curl \
-    (Debian and Ubuntu: `apt-get install redis-server postgresql curl`, as root)";
+const SERVERS_REPAIR: &str = "install Redis, PostgreSQL, curl, and Chromium with its driver \
+    (Debian and Ubuntu: `apt-get install redis-server postgresql curl chromium chromium-driver`, as root)";
 const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
     (Debian and Ubuntu: `apt-get install python3-venv`)";
 
@@ -78,6 +78,15 @@ pub fn alertmanager() -> Result<PathBuf, Error> {
 /// The Alertmanager's `amtool`.
 pub fn amtool() -> Result<PathBuf, Error> {
     unpacked("prometheus-alertmanager", "amtool")
+}
+
+/// The driver of Chromium, the browser that pages are tested in.
+pub fn chromedriver() -> Result<PathBuf, Error> {
+    let driver = PathBuf::from("chromedriver");
+    let is_there = answers(&driver) && is_installed("chromium");
+    is_there.then_some(driver).ok_or(Error::Missing {
+        program: "chromedriver, or Chromium",
+    })
 }
 
 /// The Pushgateway, which Debian calls `prometheus-pushgateway`.

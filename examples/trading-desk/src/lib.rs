@@ -67,6 +67,9 @@ pub async fn run(args: Args) -> Result<(), Error> {
     let app = App::start(config).await?;
     let service = app.service().clone();
     exporter.on_scrape(move || service.observe());
+    if exporter.config().page {
+        println!("open         http://{}/", metrics.local_addr());
+    }
     println!("metrics      http://{}/metrics", metrics.local_addr());
     println!("API          {}/portfolio", app.api_url());
     println!("market data  {}/v1/symbols", app.provider_url());

@@ -42,6 +42,7 @@ export class Card {
     const declared = context.families.get(family.name);
     this.unit = declared?.unit ?? unitOfName(family.name, family.kind);
     this.help = declared?.help || family.help;
+    this.lowest = declared?.range?.[0] ?? undefined;
     this.labelOrder = declared?.labels.map(({ key }) => key) ?? [];
     this.shownUnit = this.kind === 'counter' ? rateOf(this.unit) : this.unit;
     this.#build();
@@ -232,7 +233,7 @@ export class Card {
       facet.strip = el('div', { class: 'strip' });
       facet.element.append(facet.strip);
       facet.cells = this.#cells(facet.keys);
-      facet.heat = new HeatStrip(facet.strip, { unit: this.unit });
+      facet.heat = new HeatStrip(facet.strip, { unit: this.unit, lowest: this.lowest });
     }
     // Its size is known only once it stands in the document.
     queueMicrotask(() => {

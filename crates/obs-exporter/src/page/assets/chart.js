@@ -297,7 +297,7 @@ function tell(chart) {
 export class HeatStrip {
   /**
    * @param {HTMLElement} host
-   * @param {{unit: string, more?: Object}} options
+   * @param {{unit: string, lowest?: number, more?: Object}} options `lowest` is the least value that is ever observed
    */
   constructor(host, options) {
     this.host = host;
@@ -375,7 +375,7 @@ export class HeatStrip {
   }
 
   #labels(context, height, first, last) {
-    const { unit, more } = this.options;
+    const { unit, more, lowest } = this.options;
     context.globalAlpha = 1;
     context.fillStyle = palette().muted;
     context.font = FONT;
@@ -384,7 +384,7 @@ export class HeatStrip {
     const upper = this.bounds[last];
     context.fillText(formatBound(upper, unit, more), LEFT - 6, 0);
     context.textBaseline = 'bottom';
-    const lower = first > 0 ? this.bounds[first - 1] : this.bounds[0] > 0 ? 0 : -Infinity;
+    const lower = first > 0 ? this.bounds[first - 1] : (lowest ?? (this.bounds[0] > 0 ? 0 : -Infinity));
     context.fillText(formatBound(lower, unit, more), LEFT - 6, height);
   }
 }

@@ -357,6 +357,7 @@ export class Overview {
     for (const tile of this.#tiles) tile.chart.destroy();
     this.#tiles = designs.map((design) => new Tile(design, this.history));
     this.host.replaceChildren(...this.#tiles.map(({ element }) => element));
+    this.host.parentElement.hidden = designs.length === 0;
     for (const tile of this.#tiles) tile.draw();
   }
 }

@@ -1,0 +1,445 @@
+//! The live page, in a real browser, on a running desk and on services that mean it harm.
+
+mod browser;
+
+use std::process::Command;
+
+use browser::Browser;
+use metrics::Recorder;
+use obs_exporter::{Config, Exporter};
+use obs_tests::{Desk, scrape};
+use serde_json::{Value, json};
+
+/// Each tile and how many points its chart holds.
+const TILES: &str = "[...document.querySelectorAll('.tile')].map((tile) => \
+    [tile.querySelector('h3').textContent, Number(tile.dataset.points)])";
+
+#[test]
+fn the_scripts_do_what_they_say() {
+    let folder = obs_tests::tools::workspace().join("tests/page");
+    let files = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "mjs"))
+        .collect();
+    assert!(!files.is_empty(), "no tests in {}", folder.display());
+    let output = Command::new("node").arg("--test").args(files).output();
+    let output = output
+        .unwrap_or_else(|error| panic!("cannot run node: {error}; install Node.js 20 or later"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn the_desk_is_seen_at_a_glance() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    let page = format!("http://{}/", desk.address());
+    browser.open(&page).await;
+
+    let tiles: Vec<(String, usize)> = browser
+        .until(&format!(
+            "{TILES}.length > 0 && {TILES}.every(([, points]) => points > 2) && {TILES}"
+        ))
+        .await;
+    let shown: Vec<_> = tiles.iter().map(|(title, _)| title.as_str()).collect();
+    for title in [
+        "Portfolio value",
+        "Profit and loss",
+        "Drawdown",
+        "Orders",
+        "Rejections",
+        "API latency",
+        "Errors",
+    ] {
+        assert!(shown.contains(&title), "no {title} in {shown:?}");
+    }
+    let state: String = browser
+        .run("return document.getElementById('state-text').textContent")
+        .await;
+    assert!(state.starts_with("Up "), "{state}");
+    // Every chart on the first screen has been drawn on.
+    let drawn: Vec<bool> = browser
+        .run(
+            "return [...document.querySelectorAll('.tile canvas')].map((canvas) => \
+             canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))",
+        )
+        .await;
+    assert!(
+        drawn.len() == tiles.len() && drawn.iter().all(|drawn| *drawn),
+        "{drawn:?}"
+    );
+
+    values_are_those_of_a_scrape(&browser, &desk).await;
+    what_is_shown_of_histograms(&browser).await;
+    nothing_is_asked_of_others(&browser, &page).await;
+    desk.stop().unwrap();
+}
+
+/// A counter that the page shows lies between two scrapes around it; what does not move is the same.
+async fn values_are_those_of_a_scrape(browser: &Browser, desk: &Desk) {
+    let name = "trading_signals_total";
+    let look = || obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+    let before = look();
+    let card = format!("document.querySelector('[data-family={name}]')");
+    browser
+        .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
+        .await;
+    // Two more samples: the second was asked for after the scrape above.
+    let seen: u64 = browser
+        .run("return Number(document.documentElement.dataset.samples)")
+        .await;
+    let shown: String = browser
+        .until(&format!(
+            "Number(document.documentElement.dataset.samples) > {} && {card}.querySelector('.now').dataset.total",
+            seen + 2
+        ))
+        .await;
+    let after = look();
+    let shown: f64 = shown.parse().unwrap();
+    let (before, after) = (
+        before.sum(name, &[]).unwrap(),
+        after.sum(name, &[]).unwrap(),
+    );
+    assert!(
+        before <= shown && shown <= after,
+        "{before}, then {shown} shown, then {after}"
+    );
+    assert!(before < after, "the desk stands still at {before}");
+
+    for name in ["process_start_time_seconds", "db_pool_connections_max"] {
+        let card = format!("document.querySelector('[data-family={name}]')");
+        browser
+            .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
+            .await;
+        let shown: String = browser
+            .until(&format!("{card}.querySelector('.facet')?.dataset.values"))
+            .await;
+        let shown: Vec<f64> = serde_json::from_str(&shown).unwrap();
+        assert_eq!(shown, [look().sum(name, &[]).unwrap()], "{name}");
+    }
+}
+
+async fn what_is_shown_of_histograms(browser: &Browser) {
+    let card = "document.querySelector('[data-family=http_request_duration_seconds]')";
+    browser
+        .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
+        .await;
+    let values: String = browser
+        .until(&format!("{card}.querySelector('.facet')?.dataset.values"))
+        .await;
+    let quantiles: Vec<f64> = serde_json::from_str(&values).unwrap();
+    assert_eq!(quantiles.len(), 3);
+    assert!(quantiles[0] > 0.0 && quantiles.is_sorted(), "{quantiles:?}");
+    let heat: bool = browser
+        .until(&format!(
+            "[...{card}.querySelectorAll('.strip canvas')].some((canvas) => \
+             canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))"
+        ))
+        .await;
+    assert!(heat);
+    // No order was ever rested, so that nothing is known of how long that takes: that is not 0.
+    let card = "document.querySelector('[data-family=redis_client_command_duration_seconds]')";
+    if browser
+        .run::<bool>(&format!("return {card} !== null"))
+        .await
+    {
+        browser
+            .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
+            .await;
+        let text: String = browser
+            .until(&format!("{card}.querySelector('.quantile b')?.textContent"))
+            .await;
+        assert_eq!(text, "–");
+    }
+}
+
+async fn nothing_is_asked_of_others(browser: &Browser, page: &str) {
+    let asked: Vec<String> = browser
+        .run("return performance.getEntriesByType('resource').map(({ name }) => name)")
+        .await;
+    assert!(
+        asked.iter().any(|name| name.ends_with("/page/uPlot.js")),
+        "{asked:?}"
+    );
+    for name in asked {
+        assert!(name.starts_with(page), "{name}");
+    }
+    // Violations of the policy would stand here, and errors of scripts.
+    let log = browser.log().await;
+    assert!(log.is_empty(), "{log:?}");
+}
+
+#[tokio::test]
+async fn it_is_shown_in_light_and_dark_by_keyboard_and_on_a_phone() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    browser
+        .until::<bool>("document.querySelectorAll('.heading').length > 5")
+        .await;
+
+    let paper = "getComputedStyle(document.body).backgroundColor";
+    let light: String = browser.run(&format!("return {paper}")).await;
+    browser.prefer("dark").await;
+    browser
+        .until::<bool>(&format!(
+            "{paper} !== '{light}' && document.getElementById('theme').ariaPressed === 'true'"
+        ))
+        .await;
+    browser
+        .run::<Value>("document.getElementById('theme').click()")
+        .await;
+    browser
+        .until::<bool>(&format!("{paper} === '{light}'"))
+        .await;
+    browser.prefer("light").await;
+
+    by_keyboard(&browser).await;
+
+    browser.size(360, 740, 2).await;
+    browser
+        .until::<bool>("innerWidth === 360 && document.querySelectorAll('.uplot').length > 0")
+        .await;
+    let beyond: Vec<String> = browser
+        .run(
+            "return [...document.querySelectorAll('.top, .bar, .tile, .card, .facet, .plot, .heading, .foot')] \
+             .filter((element) => element.getBoundingClientRect().right > 360) \
+             .map((element) => element.className)",
+        )
+        .await;
+    assert_eq!(beyond, [""; 0]);
+    let width: u32 = browser
+        .run("return document.documentElement.scrollWidth")
+        .await;
+    assert_eq!(width, 360);
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    desk.stop().unwrap();
+}
+
+async fn by_keyboard(browser: &Browser) {
+    let focused = "document.activeElement.textContent";
+    browser.press("j").await;
+    let first: String = browser
+        .until(&format!(
+            "document.activeElement.matches('.heading') && {focused}"
+        ))
+        .await;
+    assert!(first.starts_with("API"), "{first}");
+    // Arrow down, arrow up.
+    browser.press("\u{e015}").await;
+    browser
+        .until::<bool>(&format!("{focused}.startsWith('Trading')"))
+        .await;
+    browser.press("\u{e013}").await;
+    browser
+        .until::<bool>(&format!("{focused}.startsWith('API')"))
+        .await;
+    // Enter closes it and opens it again.
+    for is_open in ["false", "true"] {
+        browser.press("\u{e007}").await;
+        browser
+            .until::<bool>(&format!(
+                "document.activeElement.ariaExpanded === '{is_open}'"
+            ))
+            .await;
+    }
+    let outline: String = browser
+        .run("return getComputedStyle(document.activeElement).outlineStyle")
+        .await;
+    assert_eq!(outline, "solid", "the focus is to be seen");
+
+    browser.press("/").await;
+    browser
+        .until::<bool>("document.activeElement.id === 'search'")
+        .await;
+    browser.press("portfolio drawdown").await;
+    let found: String = browser
+        .until("document.getElementById('found').textContent")
+        .await;
+    let shown: Vec<String> = browser
+        .run("return [...document.querySelectorAll('.card')].map((card) => card.dataset.family)")
+        .await;
+    assert!(
+        found.starts_with(&format!("{} of ", shown.len())),
+        "{found}: {shown:?}"
+    );
+    assert!(
+        shown.contains(&"portfolio_drawdown_ratio".to_owned()),
+        "{shown:?}"
+    );
+    // Escape.
+    browser.press("\u{e00c}").await;
+    browser
+        .until::<bool>("document.activeElement === document.body && document.getElementById('found').textContent === ''")
+        .await;
+    // Tab goes on from there, in the order of the document.
+    browser.press("\u{e004}").await;
+    browser
+        .until::<bool>("document.activeElement.matches('.spans button')")
+        .await;
+}
+
+fn exporter(listen: &str) -> (impl Recorder + Send + Sync + 'static, Exporter) {
+    let config = Config {
+        listen: listen.parse().unwrap(),
+        service: Some("<b>harmless</b>".into()),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!());
+    builder.config(config).build().unwrap()
+}
+
+/// Ten thousand series of one family, half of them called by what would hurt if it ran.
+#[tokio::test]
+async fn ten_thousand_series_of_strangers_do_no_harm() {
+    const HURT: &str = "<script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>";
+    let (recorder, exporter) = exporter("127.0.0.1:0");
+    metrics::with_local_recorder(&recorder, || {
+        for number in 0..10_000 {
+            let kind = if number % 2 == 0 { HURT } else { "kind" };
+            let name = format!("series {number}");
+            metrics::counter!("many_total", "name" => name, "kind" => kind).increment(number);
+        }
+    });
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    browser
+        .until::<bool>("Number(document.documentElement.dataset.samples) > 1")
+        .await;
+    browser
+        .run::<Value>(
+            "window.frames = 0; \
+             const count = () => { window.frames += 1; requestAnimationFrame(count); }; \
+             requestAnimationFrame(count);",
+        )
+        .await;
+
+    // With so many, groups are closed until somebody opens one.
+    let headings: Vec<bool> = browser
+        .run("return [...document.querySelectorAll('.heading')].map(({ ariaExpanded }) => ariaExpanded === 'true')")
+        .await;
+    assert!(
+        !headings.is_empty() && headings.iter().all(|is_open| !is_open),
+        "{headings:?}"
+    );
+    browser
+        .run::<Value>("[...document.querySelectorAll('.heading')].at(-1).click()")
+        .await;
+    let card = "document.querySelector('[data-family=many_total]')";
+    let note: String = browser
+        .until(&format!("{card}?.querySelector('.note').textContent"))
+        .await;
+    assert_eq!(note, "top 4 of 10,000 by rate");
+    browser
+        .run::<Value>(&format!("{card}.querySelector('.link:last-child').click()"))
+        .await;
+    browser
+        .until::<bool>(&format!("{card}.querySelectorAll('.facet').length === 24"))
+        .await;
+
+    browser.press("/").await;
+    browser.press("4321").await;
+    let title: String = browser
+        .until(&format!("{card}.querySelectorAll('.facet').length === 1 && {card}.querySelector('.facet').dataset.series"))
+        .await;
+    assert_eq!(title, "series 4321 · kind");
+    browser.press("\u{e00c}").await;
+    browser.press("/").await;
+    browser.press("4322").await;
+    let shown: String = browser
+        .until(&format!("{card}.querySelectorAll('.facet').length === 1 && {card}.querySelector('.title').textContent"))
+        .await;
+    assert_eq!(shown, format!("series 4322·{HURT}"), "it is text");
+    let title: String = browser
+        .run("return document.getElementById('service').textContent")
+        .await;
+    assert_eq!(title, "<b>harmless</b>");
+
+    // It goes on drawing and asking.
+    let (frames, samples): (u64, u64) = browser
+        .run("return [window.frames, Number(document.documentElement.dataset.samples)]")
+        .await;
+    browser
+        .until::<bool>(&format!(
+            "window.frames > {frames} + 10 && Number(document.documentElement.dataset.samples) > {samples} + 1"
+        ))
+        .await;
+    let [elements, strange]: [usize; 2] = browser
+        .run(
+            "return [document.querySelectorAll('*').length, document.querySelectorAll('main script, img, b b, h1 b').length]",
+        )
+        .await;
+    assert!(elements < 2000, "{elements} elements");
+    assert_eq!(strange, 0);
+    assert!(
+        browser
+            .run::<bool>("return window.hurt === undefined")
+            .await
+    );
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_failure_is_told_and_a_restart_is_seen() {
+    let banner = "document.getElementById('banner')";
+    let (_recorder, exporter_before) = exporter("127.0.0.1:0");
+    let server = exporter_before.serve().await.unwrap();
+    let address = server.local_addr().to_string();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{address}/")).await;
+    browser
+        .until::<bool>(&format!(
+            "Number(document.documentElement.dataset.samples) > 1 && {banner}.hidden"
+        ))
+        .await;
+
+    server.shutdown().await;
+    let told: String = browser
+        .until(&format!("!{banner}.hidden && {banner}.textContent"))
+        .await;
+    assert!(told.contains("nobody answers"), "{told}");
+    let state: String = browser
+        .until("document.getElementById('state').dataset.state")
+        .await;
+    assert_eq!(state, "down");
+
+    let (_recorder, exporter_after) = exporter(&address);
+    let server = exporter_after.serve().await.unwrap();
+    browser.until::<bool>(&format!("{banner}.hidden")).await;
+    browser
+        .until::<bool>("document.getElementById('state-text').textContent.includes('restarted')")
+        .await;
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_scripts_it_is_a_table() {
+    let (_recorder, exporter) = exporter("127.0.0.1:0");
+    let server = exporter.serve().await.unwrap();
+    let without_scripts = json!({ "profile.managed_default_content_settings.javascript": 2 });
+    let browser = Browser::start_with(without_scripts).await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    let [rows, links]: [usize; 2] = browser
+        .run(
+            "const seen = (element) => element.checkVisibility(); \
+             return [[...document.querySelectorAll('td code')].filter(seen).length, \
+             [...document.querySelectorAll('a[href=metrics], a[href=healthz]')].filter(seen).length]",
+        )
+        .await;
+    assert_eq!(rows, obs_exporter::catalogue().unwrap().families().len());
+    assert!(links >= 2, "{links}");
+    let hidden: bool = browser
+        .run("return document.getElementById('main').checkVisibility()")
+        .await;
+    assert!(!hidden);
+    server.shutdown().await;
+}

@@ -1,0 +1,73 @@
+//! Takes the pictures of the live page that are in `docs/images`, from a desk that trades:
+//!
+//! ```sh
+//! cargo run --package obs-tests --example screenshots
+//! ```
+//!
+//! It takes a minute and a half, so that the charts are full. The pictures that are kept were taken where Debian's `fonts-inter`
+//! is installed; the page uses what a machine has.
+
+#[expect(dead_code, reason = "tests do more with it than take pictures")]
+mod browser;
+
+use std::path::Path;
+
+use browser::Browser;
+use obs_tests::Desk;
+use serde_json::Value;
+
+/// Samples that fill the charts, and the averages over a minute.
+const FULL: usize = 75;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let desk = Desk::start("60ms")?;
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    browser
+        .until::<bool>("document.querySelector('[data-span=\"60\"]') !== null")
+        .await;
+    browser
+        .run::<Value>("document.querySelector('[data-span=\"60\"]').click()")
+        .await;
+    // In steps, none of which takes longer than the browser's patience.
+    for samples in (25..=FULL).step_by(25) {
+        browser.until::<bool>(&count(samples)).await;
+    }
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        keep(&browser, &format!("page-{scheme}.png")).await?;
+    }
+    browser.prefer("light").await;
+    browser
+        .run::<Value>(
+            "document.getElementById('group-trading').scrollIntoView({ behavior: 'instant' })",
+        )
+        .await;
+    keep(&browser, "page-trading.png").await?;
+    browser
+        .run::<Value>("scrollTo({ top: 0, behavior: 'instant' })")
+        .await;
+    browser.size(360, 740, 2).await;
+    keep(&browser, "page-phone.png").await?;
+    drop(browser);
+    desk.stop()?;
+    Ok(())
+}
+
+/// Waits until what was changed is drawn, which it is with the second sample from now, and keeps a picture.
+async fn keep(browser: &Browser, name: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let samples: usize = browser
+        .run("return Number(document.documentElement.dataset.samples)")
+        .await;
+    browser.until::<bool>(&count(samples + 2)).await;
+    let picture = browser.client.screenshot().await?;
+    let folder: &Path = &obs_tests::tools::workspace().join("docs/images");
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join(name), picture)?;
+    Ok(())
+}
+
+fn count(samples: usize) -> String {
+    format!("Number(document.documentElement.dataset.samples) >= {samples}")
+}
