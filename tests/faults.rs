@@ -273,7 +273,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Tells this program that it is the process whose clock jumps.
-const JUMPS: &str = "OBS_TEST_CLOCK_JUMPS";
+const JUMPS: &str = "TEST_CLOCK_JUMPS";
 
 /// The clock on the wall jumps an hour forth and back and the other way round, for one process alone: nobody else's is touched.
 /// The monotonic clock goes on, as it does when an administrator or NTP sets a machine's clock.

@@ -21,9 +21,9 @@ use obs_trading::{
 const KILLS: u64 = 500;
 
 /// Where a child finds what it works on.
-const FOLDER: &str = "OBS_TEST_FOLDER";
+const FOLDER: &str = "TEST_FOLDER";
 /// The seed of a run that is to be repeated.
-const SEED: &str = "OBS_TEST_SEED";
+const SEED: &str = "TEST_SEED";
 /// The word before the number of a save that a child has made.
 const SAVED: &str = "saved ";
 /// The words before the error of a save that failed.
