@@ -8,20 +8,26 @@ use crate::shell;
 /// Record at full speed to 10,000 series while being scraped ten times a second
 ///
 /// Builds for release, and exits 1 naming every promise of docs/RELIABILITY.md under "Recording under load" that was not kept.
-/// Takes `--seconds N` (60 unless told) and `--json`; Ctrl-C ends it early, with the figures so far.
+/// Ctrl-C ends it early, with the figures so far.
 #[derive(clap::Args)]
-#[command(disable_help_flag = true)]
 pub(crate) struct Soak {
-    /// Arguments of the soak.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<String>,
+    /// How long to record
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+    /// Print one JSON object, on one line
+    #[arg(long)]
+    json: bool,
 }
 
 impl Soak {
     pub(crate) fn run(&self) -> Result<bool, Error> {
         let package = ["run", "--release", "--package", "obs-tests"];
         let mut soak = shell::cargo(package);
-        soak.args(["--bin", "soak", "--"]).args(&self.arguments);
+        soak.args(["--bin", "soak", "--", "--seconds"])
+            .arg(self.seconds.to_string());
+        if self.json {
+            soak.arg("--json");
+        }
         eprintln!("building and running the soak: {}", shell::shown(&soak));
         // It takes this process' place, and with it the terminal, Ctrl-C and the exit code. Only a failure comes back.
         Err(shell::not_run(&soak)(soak.exec()))
