@@ -29,9 +29,11 @@ test('values have the unit of the catalogue', () => {
     [0, '0 or 1', 'no'],
     [0.456, 'number', '0.46'],
     [2.5, 'count/s', '2.50/s'],
-    [0.5, 'count/s', '30/min'],
+    [0.5, 'count/s', '30.0/min'],
+    [0.000048, 'seconds', '48.0 µs'],
+    [512, 'bytes', '512 B'],
     [0, 'count/s', '0/s'],
-    [2048, 'bytes/s', '2 KiB/s'],
+    [2048, 'bytes/s', '2.00 KiB/s'],
   ]) {
     assert.equal(plain(format(value, unit)), expected, `${value} ${unit}`);
   }
@@ -57,6 +59,7 @@ test('what is undefined is never 0', () => {
 test('neighbouring ticks differ, and share a scale', () => {
   assert.deepEqual(formatTicks([0, 2.5, 5, 7.5], 'count/s').map(plain), ['0', '2.5/s', '5.0/s', '7.5/s']);
   assert.deepEqual(formatTicks([0, 0.0005, 0.001], 'seconds').map(plain), ['0', '0.5 ms', '1.0 ms']);
+  assert.deepEqual(formatTicks([0, 20, 40, 60], 'seconds').map(plain), ['0', '20 s', '40 s', '60 s']);
   assert.deepEqual(formatTicks([0, 0.05, 0.1], 'ratio').map(plain), ['0', '5 %', '10 %']);
 });
 

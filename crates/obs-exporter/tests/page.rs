@@ -65,13 +65,13 @@ async fn ask(url: String, authorization: Option<&str>) -> Response {
     request.send().await.unwrap()
 }
 
-fn header(response: &Response, name: HeaderName) -> &str {
-    let value = response.headers().get(&name);
+fn header<'a>(response: &'a Response, name: &HeaderName) -> &'a str {
+    let value = response.headers().get(name);
     let value = value.unwrap_or_else(|| panic!("no {name} in {:?}", response.headers()));
     value.to_str().unwrap()
 }
 
-fn seconds(response: &Response, name: HeaderName) -> f64 {
+fn seconds(response: &Response, name: &HeaderName) -> f64 {
     header(response, name).parse().unwrap()
 }
 
@@ -92,7 +92,7 @@ async fn everything_of_the_page_is_kept_to_itself() {
     for path in PATHS {
         let response = ask(format!("http://{}{path}", server.local_addr()), None).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let policy = header(&response, CONTENT_SECURITY_POLICY);
+        let policy = header(&response, &CONTENT_SECURITY_POLICY);
         let directives: Vec<_> = policy.split(';').map(str::trim).collect();
         for directive in [
             "default-src 'none'",
@@ -110,9 +110,9 @@ async fn everything_of_the_page_is_kept_to_itself() {
             !policy.contains("unsafe") && !policy.contains("http"),
             "{policy}"
         );
-        assert_eq!(header(&response, X_CONTENT_TYPE_OPTIONS), "nosniff");
-        assert_eq!(header(&response, REFERRER_POLICY), "no-referrer");
-        assert_eq!(header(&response, CACHE_CONTROL), "no-store");
+        assert_eq!(header(&response, &X_CONTENT_TYPE_OPTIONS), "nosniff");
+        assert_eq!(header(&response, &REFERRER_POLICY), "no-referrer");
+        assert_eq!(header(&response, &CACHE_CONTROL), "no-store");
         let media_type = match path.rsplit_once('.') {
             None if path == "/" => "text/html; charset=utf-8",
             None => "text/plain; version=0.0.4; charset=utf-8",
@@ -120,7 +120,7 @@ async fn everything_of_the_page_is_kept_to_itself() {
             Some((_, "js")) => "text/javascript; charset=utf-8",
             Some((_, _)) => "text/css; charset=utf-8",
         };
-        assert_eq!(header(&response, CONTENT_TYPE), media_type, "{path}");
+        assert_eq!(header(&response, &CONTENT_TYPE), media_type, "{path}");
     }
 }
 
@@ -251,7 +251,7 @@ async fn viewers_share_a_rendering_and_scrapes_do_not() {
         for viewer in viewers(4) {
             let response = viewer.await.unwrap();
             assert_eq!(response.status(), StatusCode::OK);
-            seen.push(header(&response, AT).to_owned());
+            seen.push(header(&response, &AT).to_owned());
             asked += 1;
         }
     }
@@ -282,18 +282,18 @@ async fn a_rendering_tells_its_age_and_gives_way_to_the_next() {
 
     counter.increment(1);
     let first = ask(live.clone(), None).await;
-    let at = seconds(&first, AT);
+    let at = seconds(&first, &AT);
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     assert!(
-        at <= now.as_secs_f64() && seconds(&first, AGE) < 1.0,
+        at <= now.as_secs_f64() && seconds(&first, &AGE) < 1.0,
         "{at}, {now:?}"
     );
     assert_eq!(value(&first.text().await.unwrap()), Some(1.0));
 
     counter.increment(1);
     let mut next = ask(live.clone(), None).await;
-    while seconds(&next, AT) <= at {
-        let wait = 1.0 - seconds(&next, AGE);
+    while seconds(&next, &AT) <= at {
+        let wait = 1.0 - seconds(&next, &AGE);
         tokio::time::sleep(Duration::from_secs_f64(wait.max(0.0))).await;
         next = ask(live.clone(), None).await;
     }
@@ -307,7 +307,7 @@ async fn a_rendering_is_sent_compressed_to_those_who_take_it() {
     let live = format!("http://{}/live", server.local_addr());
     let request = Client::new().get(&live).header(ACCEPT_ENCODING, "gzip");
     let gzipped = request.send().await.unwrap();
-    assert_eq!(header(&gzipped, CONTENT_ENCODING), "gzip");
+    assert_eq!(header(&gzipped, &CONTENT_ENCODING), "gzip");
     let gzipped = gzipped.bytes().await.unwrap();
     let mut text = String::new();
     let mut decoder = flate2::read::GzDecoder::new(&gzipped[..]);

@@ -147,9 +147,10 @@ const DATABASE: Group = named("database", "Database");
 const CACHE: Group = named("cache", "Cache");
 const SYSTEM: Group = named("system", "System");
 const ERRORS: Group = named("errors", "Errors");
+const PIPELINE: Group = named("pipeline", "Metrics");
 
 /// Every group of this workspace's crates, in the order they are shown in: what earns money before what it runs on.
-const ORDER: [Group; 10] = [
+const ORDER: [Group; 11] = [
     API,
     TRADING,
     PERFORMANCE,
@@ -160,6 +161,7 @@ const ORDER: [Group; 10] = [
     CACHE,
     SYSTEM,
     ERRORS,
+    PIPELINE,
 ];
 
 /// The groups that have families: those of a program's own crates come after ours, in the order of declaration.
@@ -187,6 +189,7 @@ pub(super) fn group(family: &Family) -> Group {
         "obs-db" => DATABASE,
         "obs-core" | "obs-exporter" | "obs-health" => match family.name() {
             "errors_total" | "panics_total" => ERRORS,
+            name if name.starts_with("obs_") => PIPELINE,
             _ => SYSTEM,
         },
         // One that is called like a group of ours is of the same subject.

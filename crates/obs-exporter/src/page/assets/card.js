@@ -2,11 +2,12 @@
 
 import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
-import { format, formatTicks, rateOf, unitOfName } from './format.js';
+import { format, formatTicks, momentAndAge, rateOf, unitOfName } from './format.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
-/** How many series a card shows before it is opened, and how many more each time. */
+/** How many series a card shows before it is opened: as charts, or as lines of text. And how many more each time. */
 const FEW = 4;
+const FEW_LINES = 7;
 const MORE = 24;
 
 /** After how many samples the busiest series are chosen anew. */
@@ -25,7 +26,6 @@ const QUANTILE_TONES = ['soft', 'accent', 'strong'];
 export class Card {
   #facets = [];
   #selected = null;
-  #shown = FEW;
   #age = 0;
   #filter = null;
   #range = null;
@@ -42,6 +42,8 @@ export class Card {
     const declared = context.families.get(family.name);
     this.unit = declared?.unit ?? unitOfName(family.name, family.kind);
     this.help = declared?.help || family.help;
+    this.few = isText(this.unit) ? FEW_LINES : FEW;
+    this.shown = this.few;
     this.lowest = declared?.range?.[0] ?? undefined;
     this.labelOrder = declared?.labels.map(({ key }) => key) ?? [];
     this.shownUnit = this.kind === 'counter' ? rateOf(this.unit) : this.unit;
@@ -101,13 +103,13 @@ export class Card {
     this.facets = el('div', { class: 'facets' });
     this.note = el('span', { class: 'note' });
     this.scale = el('span', { class: 'scale', title: 'The scale of each chart here' });
-    this.fewer = el('button', { class: 'link', type: 'button', hidden: '', onclick: () => this.#reveal(FEW) }, 'Show fewer');
+    this.fewer = el('button', { class: 'link', type: 'button', hidden: '', onclick: () => this.#reveal(this.few) }, 'Show fewer');
     this.more = el('button', {
       class: 'link',
       type: 'button',
       hidden: '',
       'aria-expanded': 'false',
-      onclick: () => this.#reveal(this.#shown === FEW ? MORE : this.#shown + MORE),
+      onclick: () => this.#reveal(this.shown === this.few ? MORE : this.shown + MORE),
     });
     this.footer = el('footer', {}, this.note, this.scale, this.fewer, this.more);
     this.element = el(
@@ -127,9 +129,9 @@ export class Card {
   }
 
   #reveal(count) {
-    this.#shown = count;
-    this.element.classList.toggle('open', count > FEW);
-    this.more.setAttribute('aria-expanded', String(count > FEW));
+    this.shown = count;
+    this.element.classList.toggle('open', count > this.few);
+    this.more.setAttribute('aria-expanded', String(count > this.few));
     this.#select();
     this.update();
   }
@@ -141,12 +143,12 @@ export class Card {
     this.#age = 0;
     const all = layout.family(this.name)?.series ?? [];
     const series = this.#filter ? all.filter(this.#filter) : all;
-    const isWhole = this.kind === 'histogram' && this.#shown === FEW;
+    const isWhole = this.kind === 'histogram' && this.shown === this.few;
     let chosen = series;
-    if (series.length > this.#shown) {
+    if (series.length > this.shown) {
       const weights = new Map(series.map((one) => [one, this.#weight(one)]));
       const heaviest = [...series].sort((a, b) => weights.get(b) - weights.get(a));
-      const among = new Set(heaviest.slice(0, this.#shown));
+      const among = new Set(heaviest.slice(0, this.shown));
       chosen = series.filter((one) => among.has(one));
     }
     const varying = varyingKeys(series, this.context.globals, this.labelOrder);
@@ -179,12 +181,12 @@ export class Card {
     let note = '';
     if (isWhole) note = of > 1 ? `${of} series together` : '';
     else if (!isAll) note = `top ${shown} of ${of.toLocaleString('en-US')} ${by}`;
-    else if (of > FEW) note = `${of} series`;
+    else if (of > this.few) note = `${of} series`;
     setText(this.note, note);
     const canSplit = isWhole && of > 1;
     this.more.hidden = !(canSplit || (!isWhole && !isAll));
-    setText(this.more, isWhole ? 'Show each' : `Show ${Math.min(of - shown, this.#shown === FEW ? MORE - FEW : MORE)} more`);
-    this.fewer.hidden = this.#shown === FEW;
+    setText(this.more, isWhole ? 'Show each' : `Show ${Math.min(of - shown, this.shown === this.few ? MORE - this.few : MORE)} more`);
+    this.fewer.hidden = this.shown === this.few;
     this.footer.hidden = note === '' && this.more.hidden && this.fewer.hidden && shown < 2;
   }
 
@@ -199,7 +201,9 @@ export class Card {
     });
     for (const facet of known.values()) dispose(facet);
     const isLarge = wanted.length === 1;
-    this.facets.className = `facets ${isLarge ? 'one' : wanted.length === 2 ? 'two' : 'many'}`;
+    const form = isText(this.unit) ? 'list' : isLarge ? 'one' : wanted.length === 2 ? 'two' : 'many';
+    const isWide = this.#facets.some(({ track }) => track.lines.length > 1);
+    this.facets.className = `facets ${form}${isWide ? ' wide' : ''}`;
     for (const facet of this.#facets) {
       if (facet.isLarge !== isLarge) this.#draw(facet, isLarge);
     }
@@ -225,6 +229,7 @@ export class Card {
     facet.strip?.remove();
     facet.isLarge = isLarge;
     facet.chart = facet.heat = facet.plot = facet.strip = null;
+    if (this.unit === 'info') facet.element.replaceChildren(pairs(facet.labels, this.context.globals));
     if (isText(this.unit)) return;
     facet.plot = el('div', { class: 'plot', role: 'img' });
     facet.element.append(facet.plot);
@@ -306,7 +311,7 @@ export class Card {
     const { now, times } = facet.track;
     const more = { currency: labelOf(facet.labels, 'currency') };
     const texts = now.map((value) => format(this.#exact(facet, value), this.shownUnit, more));
-    if (this.unit === 'info') setText(facet.value, fullTitle(facet.labels, this.context.globals));
+    if (this.unit === 'timestamp') setText(facet.value, momentAndAge(now[0] ?? NaN, history.latest.at));
     else if (facet.track.lines.length === 1) setText(facet.value, texts[0]);
     else showQuantiles(facet.value, this.#lines(facet), texts);
     facet.value.classList.toggle('undefined', now.every((value) => value === null || Number.isNaN(value)));
@@ -329,8 +334,8 @@ export class Card {
 
   /** Small charts have no axis, but all have the same. */
   #tellScale() {
-    const { min, max } = this.#range;
-    const isSmall = this.#facets.length > 1 && !isText(this.unit) && this.unit !== '0 or 1';
+    const { min, max, isEmpty } = this.#range;
+    const isSmall = this.#facets.length > 1 && !isEmpty && !isText(this.unit) && this.unit !== '0 or 1';
     const more = { currency: labelOf(this.#facets[0]?.labels ?? [], 'currency') };
     setText(this.scale, isSmall ? formatTicks([min, max], this.shownUnit, more).join(' to ') : '');
   }
@@ -340,7 +345,7 @@ export class Card {
     const { history } = this.context;
     if (this.kind !== 'counter') {
       const [facet] = this.#facets;
-      const isOne = this.#facets.length === 1 && facet.track.lines.length === 1 && this.unit !== 'info';
+      const isOne = this.#facets.length === 1 && facet.track.lines.length === 1 && !isText(this.unit);
       setText(this.now, isOne ? facet.value.textContent : '');
       return;
     }
@@ -414,6 +419,12 @@ function parts(title) {
     const element = el('span', { class: part.length > 7 ? 'part long' : 'part' }, part);
     return index ? [el('span', { class: 'between' }, '·'), element] : [element];
   });
+}
+
+/** Labels one beneath the other, where they are all there is to tell. */
+function pairs(labels, globals) {
+  const own = labels.filter(([name]) => !globals.has(name));
+  return el('dl', { class: 'pairs' }, ...own.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value))));
 }
 
 /** Text in which what stands between backticks is code. */

@@ -7,7 +7,7 @@ import { el } from './dom.js';
 export const view = { from: 0, to: 1, restarts: [] };
 
 /** Where the plotting area begins and ends beside its axis, in pixels; the same everywhere, so that charts align. */
-const LEFT = 52;
+const LEFT = 58;
 const RIGHT = 14;
 
 const FONT = "11px Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, system-ui, sans-serif";
@@ -52,7 +52,7 @@ export function rangeOf(tracks, unit, before, fromZero) {
     }
   }
   if (unit === '0 or 1') return { min: 0, max: 1, step: 1 };
-  if (min > max) return { min: 0, max: 1, step: 0.5 };
+  if (min > max) return { min: 0, max: 1, step: 0.5, isEmpty: true };
   if (fromZero || max === min || min < 0 || max - min > max / 4) {
     min = Math.min(min, 0);
     max = Math.max(max, 0);
@@ -115,6 +115,8 @@ export class Chart {
   draw(track, range) {
     this.range = range;
     this.track = track;
+    // What has no value after a while has none to be shown; until then there may be one to come.
+    this.host.classList.toggle('empty', Boolean(range.isEmpty) && !this.options.small && track.times.length > 2);
     this.plot.setData([track.times, ...track.lines]);
   }
 
@@ -212,7 +214,8 @@ export class Chart {
   }
 
   #marks() {
-    const { min, max, step } = this.range;
+    const { min, max, step, isEmpty } = this.range;
+    if (isEmpty) return [];
     const count = Math.round((max - min) / step);
     const every = count > 4 ? 2 : 1;
     return Array.from({ length: Math.floor(count / every) + 1 }, (_, index) => min + index * every * step);

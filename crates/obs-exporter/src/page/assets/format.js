@@ -94,17 +94,23 @@ export function format(value, unit, more = {}) {
   if (value === null || value === undefined || Number.isNaN(value)) return UNDEFINED;
   if (!Number.isFinite(value)) return value > 0 ? '∞' : '−∞';
   if (unit === 'timestamp') return moment(value);
-  if (unit === '0 or 1') return value === 1 ? 'yes' : value === 0 ? 'no' : digits(value);
+  if (unit === '0 or 1') return value === 1 ? 'yes' : value === 0 ? 'no' : digits(value, true);
   if (unit === 'currency') return money(value, more.currency);
   if (unit === 'seconds' && Math.abs(value) >= 60) return span(value);
   const [step, sign] = scaleFor(unit, value);
-  return join(digits(value / step), sign);
+  const isWhole = COUNTED.has(unit) || sign === 'B';
+  return join(digits(value / step, isWhole), sign);
 }
 
 /** The same for the marks of an axis, which share one scale. */
 export function formatTicks(ticks, unit, more = {}) {
-  const [step, sign] = scaleFor(unit, Math.max(...ticks.map(Math.abs)));
-  const places = placesOf(ticks, step);
+  let [step, sign] = scaleFor(unit, Math.max(...ticks.map(Math.abs)));
+  let places = placesOf(ticks, step);
+  if (places > 2) {
+    // Thirds of a minute are better told in seconds.
+    [step, sign] = scaleFor(unit, ticks[1] - ticks[0]);
+    places = placesOf(ticks, step);
+  }
   return ticks.map((tick) => {
     if (tick === 0 && unit !== 'currency') return '0';
     if (unit === 'timestamp') return moment(tick);
@@ -134,13 +140,16 @@ function join(number, sign) {
   return sign.startsWith('/') ? number + sign : number + GAP + sign;
 }
 
+/** Units of what comes in whole numbers, most of the time. */
+const COUNTED = new Set(['count', 'number', 'info', '0 or 1']);
+
 /** Three digits that matter, and always the decimals that this takes, so that the text keeps its width. */
-function digits(value) {
+function digits(value, isWhole) {
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e6) return grouped(value, 0);
+  if (size === 0 || (isWhole && Number.isInteger(value) && size < 1e6)) return grouped(value, 0);
   if (size >= 99.95) return grouped(value, 0);
   if (size >= 9.995) return grouped(value, 1);
-  if (size >= 0.00995 || size === 0) return grouped(value, 2);
+  if (size >= 0.00995) return grouped(value, 2);
   return value.toPrecision(2).replace('-', '−').replace(/e−?-?(\d+)$/, 'e−$1');
 }
 
@@ -180,6 +189,12 @@ export function moment(seconds) {
   if (Number.isNaN(date.getTime())) return UNDEFINED;
   if (date.toDateString() === new Date().toDateString()) return clock(seconds);
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** A point in time, and how long ago that is where it is not long. */
+export function momentAndAge(seconds, now) {
+  const age = now - seconds;
+  return age >= 0 && age < 86400 ? `${moment(seconds)}, ${span(age)} ago` : moment(seconds);
 }
 
 /** A time of day. */
