@@ -7,6 +7,7 @@
 mod contest;
 mod http;
 mod library;
+mod parts;
 mod report;
 
 use std::process::ExitCode;
@@ -60,6 +61,11 @@ fn main() -> ExitCode {
     } else {
         report::Growth::default()
     };
+    let parts = if wanted("parts") {
+        parts::measure(effort)
+    } else {
+        Vec::new()
+    };
     if arguments.json {
         match serde_json::to_string_pretty(&rows) {
             Ok(json) => println!("{json}"),
@@ -67,10 +73,13 @@ fn main() -> ExitCode {
         }
     } else {
         println!("{}", report::table(&rows));
-        println!("{}", growth.table());
+        println!("{}\n\n{}", growth.table(), report::parts(&parts));
     }
     if let Some(path) = arguments.write
-        && let Err(error) = std::fs::write(&path, report::markdown(&rows, &growth, arguments.quick))
+        && let Err(error) = std::fs::write(
+            &path,
+            report::markdown(&rows, &growth, &parts, arguments.quick),
+        )
     {
         eprintln!("error: cannot write {}: {error}", path.display());
         return ExitCode::FAILURE;

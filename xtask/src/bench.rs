@@ -14,6 +14,10 @@ pub(crate) struct Bench {
     /// Measure coarsely, in less than three minutes, and write nothing
     #[arg(long)]
     quick: bool,
+    /// Measure only what has this in its name (counter, histogram, gauge, labels, raw, scrape, new series, memory, unscraped, http,
+    /// growth, parts), and write nothing
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 impl Bench {
@@ -27,7 +31,10 @@ impl Bench {
         if self.quick {
             bench.arg("--quick");
         }
-        if !self.json && !self.quick {
+        if let Some(only) = &self.only {
+            bench.args(["--only", only]);
+        }
+        if !self.json && !self.quick && self.only.is_none() {
             let page = obs_tests::tools::workspace().join("docs/PERFORMANCE.md");
             bench.arg("--write").arg(page);
         }
