@@ -10,6 +10,9 @@ const FEW = 4;
 const FEW_LINES = 7;
 const MORE = 24;
 
+/** Titles longer than this, in characters, stand above their values. */
+const LONG = 22;
+
 /** After how many samples the busiest series are chosen anew. */
 const PATIENCE = 30;
 
@@ -202,7 +205,8 @@ export class Card {
     for (const facet of known.values()) dispose(facet);
     const isLarge = wanted.length === 1;
     const form = isText(this.unit) ? 'list' : isLarge ? 'one' : wanted.length === 2 ? 'two' : 'many';
-    const isWide = this.#facets.some(({ track }) => track.lines.length > 1);
+    const isLong = ({ element, track }) => track.lines.length > 1 || element.dataset.series.length > LONG;
+    const isWide = this.#facets.some(isLong);
     this.facets.className = `facets ${form}${isWide ? ' wide' : ''}`;
     for (const facet of this.#facets) {
       if (facet.isLarge !== isLarge) this.#draw(facet, isLarge);
