@@ -32,6 +32,19 @@ fn the_scripts_do_what_they_say() {
     assert!(output.status.success(), "{said}");
 }
 
+#[test]
+fn the_chart_library_is_what_was_published() {
+    let folder = obs_tests::tools::workspace().join("crates/obs-exporter/src/page/vendor");
+    let mut check = Command::new("sha256sum");
+    let check = check
+        .args(["--check", "--strict", "SHA256SUMS"])
+        .current_dir(folder);
+    let output = check.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches(": OK").count(), 3, "{said}");
+}
+
 #[tokio::test]
 async fn the_desk_is_seen_at_a_glance() {
     let desk = Desk::start("20ms").unwrap();

@@ -130,7 +130,18 @@ test('history of very many series has fewer snapshots, the new ones whole', () =
     history.add({ at, families: at ? null : families, values: new Float64Array(100_000) });
   }
   const times = history.snapshots.map((snapshot) => snapshot.at);
+  assert.ok(times.length > 20, `${times.length}`);
   assert.ok(times.length * 100_000 <= 8_000_000, `${times.length}`);
   assert.deepEqual(times.slice(-20), Array.from({ length: 20 }, (_, index) => 180 + index));
   assert.ok(times[0] < 100, `${times}`);
+});
+
+test('series that come and go all the time do not fill the memory', () => {
+  const history = new History();
+  for (let at = 0; at < 300; at += 1) {
+    const series = Array.from({ length: 1000 }, (_, place) => ({ key: `x\u0001${at + place}`, labels: [], at: place }));
+    history.add({ at, families: [{ name: 'a', kind: 'gauge', help: '', series }], values: new Float64Array(1000) });
+  }
+  const layouts = new Set(history.snapshots.map(({ layout }) => layout));
+  assert.ok(layouts.size > 20 && layouts.size < 200, `${layouts.size} of 300`);
 });

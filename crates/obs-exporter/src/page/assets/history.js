@@ -6,6 +6,12 @@ export const SPAN = 15 * 60;
 /** The most values that are kept: 64 MB of them. Beyond it the older half loses every other snapshot. */
 const MOST_VALUES = 8_000_000;
 
+/** As much memory as so many values is what it takes to know one series, each time that series come or go. */
+const SERIES_WEIGHT = 40;
+
+/** What lies between reading the uptime and the end of a rendering may differ by so much, in seconds. */
+const SLACK = 1.5;
+
 /** Which value belongs to which series; the same object for all snapshots with the same series. */
 export class Layout {
   #byName = new Map();
@@ -40,6 +46,7 @@ export class Layout {
  * @property {Layout} layout
  * @property {Float64Array} values
  * @property {number} run which run of the process it is from
+ * @property {number} weight the memory it takes, in values
  */
 
 export class History {
@@ -49,7 +56,7 @@ export class History {
   restarts = [];
   /** Counts what was added, also what is forgotten again. */
   added = 0;
-  #values = 0;
+  #weight = 0;
   #run = 0;
 
   get latest() {
@@ -62,14 +69,15 @@ export class History {
    */
   add({ at, families, values }) {
     const layout = families ? new Layout(families) : this.latest.layout;
-    const snapshot = { at, layout, values, run: this.#run };
+    const weight = values.length + (families ? layout.seriesCount * SERIES_WEIGHT : 0);
+    const snapshot = { at, layout, values, run: this.#run, weight };
     if (this.latest && hasRestarted(this.latest, snapshot)) {
       this.#run += 1;
       snapshot.run = this.#run;
       this.restarts.push(at);
     }
     this.snapshots.push(snapshot);
-    this.#values += values.length;
+    this.#weight += weight;
     this.added += 1;
     this.#forget(at - SPAN);
   }
@@ -89,18 +97,18 @@ export class History {
   #forget(before) {
     let count = 0;
     while (this.snapshots[count].at < before) {
-      this.#values -= this.snapshots[count].values.length;
+      this.#weight -= this.snapshots[count].weight;
       count += 1;
     }
     if (count) this.snapshots.splice(0, count);
     this.restarts = this.restarts.filter((at) => at >= before);
-    if (this.#values > MOST_VALUES) this.#thin();
+    if (this.#weight > MOST_VALUES) this.#thin();
   }
 
   #thin() {
     const half = this.snapshots.length >> 1;
     this.snapshots = this.snapshots.filter((_, index) => index >= half || index % 2 === 0);
-    this.#values = this.snapshots.reduce((sum, { values }) => sum + values.length, 0);
+    this.#weight = this.snapshots.reduce((sum, { weight }) => sum + weight, 0);
   }
 }
 
@@ -110,9 +118,8 @@ export function value(snapshot, name) {
   return series?.at === undefined ? NaN : snapshot.values[series.at];
 }
 
+/** Whether the process, by its own account of how long it runs, began later than the one before. */
 function hasRestarted(before, after) {
-  const started = (snapshot) => value(snapshot, 'process_start_time_seconds');
-  const uptime = (snapshot) => value(snapshot, 'app_uptime_seconds');
-  // The start is told in whole seconds, from a boot time that may be read a second off.
-  return started(after) > started(before) + 1.5 || uptime(after) < uptime(before);
+  const began = (snapshot) => snapshot.at - value(snapshot, 'app_uptime_seconds');
+  return began(after) > began(before) + SLACK;
 }

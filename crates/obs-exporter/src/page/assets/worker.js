@@ -6,14 +6,13 @@
 import { Reader } from './exposition.js';
 
 const LIVE = new URL('../live', import.meta.url);
-/** How often to try again in vain before it is told: a place may be taken for a moment. */
+/** How often in a row it may fail before that is told: a place is taken for a moment, a connection is closed as it is used. */
 const PATIENCE = 2;
 const TIMEOUT_MS = 10_000;
 
 const reader = new Reader();
 let every = 1000;
 let lastAt = null;
-let refused = 0;
 let failures = 0;
 let timer = null;
 
@@ -38,11 +37,6 @@ async function ask() {
   let response;
   try {
     response = await fetch(LIVE, { cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (response.status === 503 && refused < PATIENCE) {
-      refused += 1;
-      return 300 + 400 * Math.random();
-    }
-    refused = 0;
     if (!response.ok) return failed(`it answered ${response.status} ${response.statusText}`.trim());
     const text = await response.text();
     const at = Number(response.headers.get('obs-rendered-at'));
@@ -66,6 +60,7 @@ function pass(text, at) {
 
 function failed(failure) {
   failures += 1;
+  if (failures <= PATIENCE) return 200 + 400 * Math.random();
   self.postMessage({ failure });
-  return Math.min(1000 * failures, 5000);
+  return Math.min(1000 * (failures - PATIENCE), 5000);
 }
