@@ -454,5 +454,10 @@ async fn without_scripts_it_is_a_table() {
         .run("return document.getElementById('main').checkVisibility()")
         .await;
     assert!(!hidden);
+    browser.size(360, 740, 2).await;
+    let width: u32 = browser
+        .run("return document.documentElement.scrollWidth")
+        .await;
+    assert_eq!(width, 360);
     server.shutdown().await;
 }

@@ -109,9 +109,20 @@ test('a track grows with its history, and never holds what cannot be drawn', () 
   track.extend(history);
   track.extend(history);
   assert.deepEqual([track.times, track.lines], [[0, 1], [[1, null]]]);
-  history.add({ at: SPAN + 1, families: null, values: Float64Array.of(Infinity) });
+  history.add({ at: 2, families: null, values: Float64Array.of(Infinity) });
   track.extend(history);
-  assert.deepEqual([track.times, track.lines], [[1, SPAN + 1], [[null, null]]]);
+  assert.deepEqual([track.times, track.lines], [[0, 1, 2], [[1, null, null]]]);
+  history.add({ at: SPAN + 1, families: null, values: Float64Array.of(3) });
+  track.extend(history);
+  assert.deepEqual([track.times[0], track.times.at(-1), track.now], [1, SPAN + 1, [3]]);
+});
+
+test('lines end at a restart, and where nothing is known for long', () => {
+  const text = (uptime) => `# TYPE app_uptime_seconds gauge\napp_uptime_seconds ${uptime}\n`;
+  const history = historyOf([0, text(50)], [2, text(52)], [8, text(1)], [48, text(41)]);
+  const track = new Track(1, ({ snapshots }, index) => [total(snapshots[index], 'app_uptime_seconds', null)]);
+  track.extend(history);
+  assert.deepEqual([track.times, track.lines[0]], [[0, 2, 5, 8, 28, 48], [50, 52, null, 1, null, 41]]);
 });
 
 test('history forgets what is older than a quarter of an hour', () => {

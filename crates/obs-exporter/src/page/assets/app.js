@@ -32,6 +32,7 @@ start();
 async function start() {
   $('main').hidden = false;
   $('tools').hidden = false;
+  $('state').hidden = false;
   setTheme(remembered('obs-theme'));
   listen();
   await loadCatalogue();

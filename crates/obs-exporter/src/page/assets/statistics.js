@@ -115,6 +115,9 @@ export function quantiles(history, index, name, keys) {
   return QUANTILES.map((q) => (from === to ? NaN : quantile(q, bounds, counts)));
 }
 
+/** Between snapshots further apart than this, in seconds, nothing is known, and no line is drawn. */
+const GAP = 30;
+
 /** What is calculated from every snapshot, kept, and made longer with each new one. */
 export class Track {
   times = [];
@@ -137,6 +140,7 @@ export class Track {
     let index = snapshots.length;
     while (index > 0 && snapshots[index - 1].at > known) index -= 1;
     for (; index < snapshots.length; index += 1) {
+      this.#breakBefore(snapshots, index);
       const values = this.calculate(history, index);
       this.times.push(snapshots[index].at);
       this.lines.forEach((line, number) => line.push(plain(values[number])));
@@ -146,6 +150,14 @@ export class Track {
       this.times.splice(0, old);
       for (const line of this.lines) line.splice(0, old);
     }
+  }
+
+  /** Ends the lines where the process started anew or was not asked for long. */
+  #breakBefore(snapshots, index) {
+    const [from, to] = [snapshots[index - 1], snapshots[index]];
+    if (!from || (from.run === to.run && to.at - from.at <= GAP)) return;
+    this.times.push((from.at + to.at) / 2);
+    for (const line of this.lines) line.push(null);
   }
 
   /** The latest values. */
