@@ -60,6 +60,15 @@ pub(crate) enum Error {
         /// The first line that differs.
         line: String,
     },
+    /// What `top` is to look at shows nothing.
+    #[error(transparent)]
+    Target(#[from] crate::top::Failure),
+    /// The terminal refused something.
+    #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
+    Terminal {
+        /// Why not.
+        source: io::Error,
+    },
     /// Two declarations of one name.
     #[error(transparent)]
     Catalogue(#[from] obs_core::CatalogueError),

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | stack | soak | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | ci`.
 
 mod api;
 mod bench;
@@ -18,6 +18,7 @@ mod soak;
 mod stack;
 mod test;
 mod tool;
+mod top;
 mod verify_metrics;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ enum Task {
     Stack(stack::Stack),
     Soak(soak::Soak),
     Test(test::Test),
+    Top(top::Top),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
     Features(features::Features),
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Task::Stack(stack) => stack.run(),
         Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
+        Task::Top(top) => top.run(),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
         Task::Features(features) => features.run(),
