@@ -228,11 +228,56 @@ fn losses_are_measured_from_the_days_start_and_the_peak() {
     assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (0, 1));
     assert_eq!(mark(&mut desk, TUESDAY, 50.0), (false, -1.0, -0.5));
     assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (1, 1)); // still beyond: counted once
-    assert_eq!(mark(&mut desk, MONDAY, 1_000.0), (false, -1.0, -0.5)); // too late
     assert!(desk.limits.check_losses().is_err());
     assert_eq!((desk.hits("daily_loss"), desk.hits("drawdown")), (2, 1)); // a trade was refused
     let wednesday = date(2026, 3, 4);
     assert_eq!(mark(&mut desk, wednesday, 50.0), (false, 1.0, -0.5)); // a new day, the same drawdown
+}
+
+/// What a clock that is wrong says of the day, and the share of it that is lost.
+#[test]
+fn no_loss_is_forgiven_when_the_clock_jumps_over_midnight_and_back() {
+    let wednesday = date(2026, 3, 4);
+    // A tenth may be lost, as of 1,000; the drawdown is not asked.
+    let (test, risk) = desk();
+    let mut limits = Limits::new(&risk).daily_loss(0.1).unwrap();
+    let mut mark = |day, equity| {
+        let verdict = limits.mark(day, equity);
+        assert_eq!(limits.check_losses(), verdict);
+        verdict.map_err(|hit| (hit.used * 1000.0).round())
+    };
+    assert_eq!(mark(MONDAY, 1000.0), Ok(()));
+    assert_eq!(mark(MONDAY, 950.0), Ok(()));
+    assert_eq!(mark(TUESDAY, 940.0), Ok(())); // the clock jumps ahead,
+    assert_eq!(mark(TUESDAY, 900.0), Ok(()));
+    assert_eq!(mark(MONDAY, 890.0), Err(110.0)); // and back: it is all one day's loss
+    assert_eq!(mark(MONDAY, 920.0), Ok(()));
+    assert_eq!(mark(TUESDAY, 860.0), Ok(())); // midnight: from Tuesday's first start of 950, 9.5 %
+    assert_eq!(mark(TUESDAY, 850.0), Err(105.0));
+    // Two clocks, on both sides of midnight.
+    assert_eq!(mark(MONDAY, 850.0), Err(150.0));
+    assert_eq!(mark(TUESDAY, 850.0), Err(105.0));
+    assert_eq!(mark(MONDAY, 850.0), Err(150.0));
+    // The next day begins as any other.
+    assert_eq!(mark(wednesday, 840.0), Ok(()));
+    // A clock that was years ahead is followed back, and the day after it begins as any other.
+    assert_eq!(mark(date(2036, 1, 1), 830.0), Ok(()));
+    assert_eq!(mark(wednesday, 760.0), Err(106.0));
+    assert_eq!(mark(date(2026, 3, 5), 755.0), Ok(()));
+    assert_eq!(
+        test.counter("risk_limit_hits_total", &[("limit", "daily_loss")]),
+        Some(9), // six refused, three found beyond
+    );
+}
+
+/// What was kept before the other day was.
+#[test]
+fn a_state_of_before_is_read() {
+    let kept = r#"{"marks":{"day":"2026-03-02","start":1000.0,"peak":1000.0,"last":950.0},"used":{"daily_loss":0.05}}"#;
+    let (_test, risk) = desk();
+    let limits = Limits::new(&risk).daily_loss(0.1).unwrap();
+    let mut limits = limits.restore(serde_json::from_str(kept).unwrap());
+    assert!(limits.mark(MONDAY, 899.0).is_err());
 }
 
 #[test]
@@ -612,7 +657,7 @@ proptest! {
 
     #[test]
     fn limits_survive_a_restart_at_any_point(
-        marks in prop::collection::vec((0..2u32, -20..200i32, 0..40u32), 1..40),
+        marks in prop::collection::vec((-1..2i32, -20..200i32, 0..40u32), 1..40),
         at in any::<prop::sample::Index>(),
     ) {
         let mut whole = Guarded::new();
@@ -620,7 +665,9 @@ proptest! {
         let cut = at.index(marks.len());
         let mut day = MONDAY;
         for (i, (days_later, equity, sector)) in marks.iter().enumerate() {
-            day = calendar().after(day, *days_later);
+            // A clock that is set right goes back.
+            let step = if *days_later < 0 { BusinessDays::before } else { BusinessDays::after };
+            day = step(&calendar(), day, days_later.unsigned_abs());
             if i == cut {
                 let saved = kept(&parts.limits.save());
                 let risk = parts.test.run(Risk::new);

@@ -62,8 +62,18 @@ pub mod limit {
 /// # The day
 ///
 /// The day's loss is measured from the last equity of the day before, so that what happens overnight belongs to the new
-/// day; on the first day from the first mark. The caller states the day in whatever time zone his trading day has. Marks of
-/// an earlier day than the last are left out. Peak and day are kept by [`save`](Self::save) across a restart.
+/// day; on the first day from the first mark. The caller states the day in whatever time zone his trading day has. Peak and
+/// day are kept by [`save`](Self::save) across a restart.
+///
+/// A clock may be wrong, so that days do not always follow one another. What the account is worth is judged all the same:
+///
+/// - A mark of an earlier day makes that day the one under way again and forgives nothing. Its loss is measured from the
+///   higher of where it started and where the day started that it takes the place of.
+/// - The day that it takes the place of is remembered with its start, as is the one before any new day. When such a day comes
+///   again, its loss is measured from the higher of that start and the last equity.
+///
+/// So a clock that jumps over midnight and back, or two clocks on both sides of it, may have losses counted on both days; no
+/// loss is counted on none.
 #[derive(Debug)]
 pub struct Limits {
     risk: Risk,
@@ -89,6 +99,9 @@ struct Marks {
     start: f64,
     peak: f64,
     last: f64,
+    /// The other day that was under way last, with its start: a clock that was set right brings it again.
+    #[serde(default)]
+    other: Option<(Date, f64)>,
 }
 
 /// The state of [`Limits`] as it can be kept across a restart. What is allowed is not part of it: that is stated anew.
@@ -208,12 +221,10 @@ impl Limits {
     /// An equity that is not finite leaves the losses undefined, and so refused, until the next mark. So does a day that
     /// started, or a peak that stands, at 0 or below.
     pub fn mark(&mut self, day: Date, equity: f64) -> Result<(), LimitHit> {
-        if self.marks.is_none_or(|marks| day >= marks.day) {
-            if equity.is_finite() {
-                self.marks = Some(Marks::next(self.marks, day, equity));
-            }
-            self.set_losses(equity);
+        if equity.is_finite() {
+            self.marks = Some(Marks::next(self.marks, day, equity));
         }
+        self.set_losses(equity);
         self.verdict_of_losses()
     }
 
@@ -230,6 +241,9 @@ impl Limits {
             marks.start += amount;
             marks.peak += amount;
             marks.last += amount;
+            if let Some((_, start)) = &mut marks.other {
+                *start += amount;
+            }
             let equity = marks.last;
             self.set_losses(equity);
         }
@@ -362,17 +376,28 @@ impl Marks {
                 start: equity,
                 peak: equity,
                 last: equity,
+                other: None,
             };
         };
-        Self {
-            day,
-            start: if day > before.day {
-                before.last
-            } else {
-                before.start
-            },
+        let marked = Self {
             peak: before.peak.max(equity),
             last: equity,
+            ..before
+        };
+        if day == before.day {
+            return marked;
+        }
+        let start = if day > before.day {
+            before.last
+        } else {
+            before.start
+        };
+        let known = before.other.filter(|(other, _)| *other == day);
+        Self {
+            day,
+            start: known.map_or(start, |(_, known)| start.max(known)),
+            other: Some((before.day, before.start)),
+            ..marked
         }
     }
 }
