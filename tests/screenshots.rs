@@ -1,4 +1,4 @@
-//! Takes the pictures of the live page that are in `docs/images`, from a desk that trades:
+//! Takes the pictures of the live page and of `cargo xtask top` that are in `docs/images`, from a desk that trades:
 //!
 //! ```sh
 //! cargo run --package obs-tests --example screenshots
@@ -9,11 +9,12 @@
 
 #[expect(dead_code, reason = "tests do more with it than take pictures")]
 mod browser;
+mod picture;
 
 use std::path::Path;
 
 use browser::Browser;
-use obs_tests::Desk;
+use obs_tests::{Desk, Terminal};
 use serde_json::Value;
 
 /// Samples that fill the charts, and the averages over a minute.
@@ -22,6 +23,7 @@ const FULL: usize = 75;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let desk = Desk::start("60ms")?;
+    let terminal = top(desk.address())?;
     let browser = Browser::start().await;
     browser.open(&format!("http://{}/", desk.address())).await;
     browser
@@ -50,8 +52,47 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await;
     browser.size(360, 740, 2).await;
     keep(&browser, "page-phone.png").await?;
-    drop(browser);
+    keep_terminal(&browser, &terminal).await?;
+    drop((browser, terminal));
     desk.stop()?;
+    Ok(())
+}
+
+/// The same in a terminal, with what the desk does rather than what it is asked, and one family open by label.
+fn top(address: &str) -> Result<Terminal, Box<dyn std::error::Error>> {
+    let workspace = obs_tests::tools::workspace();
+    let script = format!(
+        "cd '{}'; cargo --quiet xtask top {address}",
+        workspace.display()
+    );
+    let mut terminal = Terminal::run(&script, 40, 120)?;
+    terminal.wait_for("the groups", |screen| {
+        screen.contents().contains("API").then_some(())
+    })?;
+    terminal.type_keys("\rjjjj\r")?;
+    Ok(terminal)
+}
+
+/// Keeps pictures of a terminal as it is now.
+async fn keep_terminal(
+    browser: &Browser,
+    terminal: &Terminal,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let screen = terminal.screen();
+    let folder = tempfile::tempdir()?;
+    for (scheme, palette) in [("light", &picture::LIGHT), ("dark", &picture::DARK)] {
+        let page = folder.path().join(format!("{scheme}.html"));
+        std::fs::write(&page, picture::page(&screen, palette))?;
+        browser.open(&format!("file://{}", page.display())).await;
+        let edges =
+            "const { width, height } = document.getElementById('screen').getBoundingClientRect();
+            return [Math.ceil(width), Math.ceil(height)]";
+        let (width, height): (u32, u32) = browser.run(edges).await;
+        browser.size(width, height, 1).await;
+        let picture = browser.client.screenshot().await?;
+        let images = obs_tests::tools::workspace().join("docs/images");
+        std::fs::write(images.join(format!("top-{scheme}.png")), picture)?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ mod receiver;
 mod scrape;
 mod stack;
 mod storage;
+mod terminal;
 pub mod tools;
 
 pub use crate::agent::{Agent, Scraper};
@@ -37,6 +38,7 @@ pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
 pub use crate::stack::{Manner, Stack};
 pub use crate::storage::{Keeper, Storage};
+pub use crate::terminal::{Color, Screen, Terminal};
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

@@ -18,6 +18,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::SignedDuration;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
@@ -31,8 +32,9 @@ use view::Theme;
 
 use crate::error::Error;
 
-/// The exporter's own variable, so that who starts a service and looks at it sets it once.
+/// The exporter's own variables, so that who starts a service and looks at it sets them once.
 const TOKEN: &str = "OBS_BEARER_TOKEN";
+const USER: &str = "OBS_BASIC_AUTH";
 /// How long a scrape or a signal may go unnoticed. Keys are noticed at once.
 const ATTENTION: Duration = Duration::from_millis(100);
 /// How often ages are drawn anew.
@@ -49,8 +51,11 @@ pub(crate) struct Top {
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:9464")]
     target: Address,
     /// The token that the metrics ask for; that of `OBS_BEARER_TOKEN` unless given.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "user")]
     token: Option<String>,
+    /// The user and password that the metrics ask for; those of `OBS_BASIC_AUTH` unless given.
+    #[arg(long, value_name = "USER:PASSWORD")]
+    user: Option<String>,
     /// How often to scrape.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
     interval: Duration,
@@ -61,13 +66,25 @@ pub(crate) struct Top {
 
 impl Top {
     pub(crate) fn run(&self) -> Result<bool, Error> {
-        let token = self.token.clone().or_else(|| std::env::var(TOKEN).ok());
-        let target = Target::new(self.target.clone(), token);
+        let target = Target::new(self.target.clone(), self.authorization());
         if self.once || !std::io::stdout().is_terminal() {
             self.print(target)
         } else {
             self.show(target)
         }
+    }
+
+    /// What is given comes before what is set, and a token before a password.
+    fn authorization(&self) -> Option<String> {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let (token, user) = match (self.token.clone(), self.user.clone()) {
+            (None, None) => (set(TOKEN), set(USER)),
+            given => given,
+        };
+        let basic = |user| format!("Basic {}", BASE64_STANDARD.encode(user));
+        token
+            .map(|token| format!("Bearer {token}"))
+            .or_else(|| user.map(basic))
     }
 
     /// Prints a table once there are rates.

@@ -91,7 +91,7 @@ impl FromStr for Address {
             .authority()
             .ok_or("expected a host, such as 127.0.0.1:9464")?;
         if authority.as_str().contains('@') {
-            return Err("credentials do not belong into a URL; give --token");
+            return Err("credentials do not belong into a URL; give --token or --user");
         }
         let path = uri.path_and_query().map(ToString::to_string);
         // These are where everything of a service is looked for anyway.
@@ -122,7 +122,7 @@ pub(super) struct Scraped {
 /// Something that serves metrics, or should.
 pub(super) struct Target {
     address: Address,
-    token: Option<String>,
+    authorization: Option<String>,
     agent: Agent,
     /// Where its exposition was found.
     found: Option<String>,
@@ -131,7 +131,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    pub(super) fn new(address: Address, token: Option<String>) -> Self {
+    /// What is at an address, asked with this `Authorization`.
+    pub(super) fn new(address: Address, authorization: Option<String>) -> Self {
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
@@ -141,7 +142,7 @@ impl Target {
             .build();
         Self {
             address,
-            token,
+            authorization,
             agent: config.into(),
             found: None,
             rendered_at: None,
@@ -247,9 +248,9 @@ impl Target {
         if status.is_success() {
             return Ok(response);
         }
-        let hint = match (status.as_u16(), &self.token) {
-            (401, None) => "; give --token or set OBS_BEARER_TOKEN",
-            (401 | 403, _) => "; is the token the right one?",
+        let hint = match (status.as_u16(), &self.authorization) {
+            (401, None) => "; give --token or --user",
+            (401 | 403, _) => "; are the credentials right?",
             (404, _) => "; give the URL with the path of its metrics",
             _ => "",
         };
@@ -262,8 +263,8 @@ impl Target {
 
     fn ask(&self, url: &str) -> Result<Response<Body>, Failure> {
         let mut request = self.agent.get(url).header("accept", "text/plain");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
+        if let Some(authorization) = &self.authorization {
+            request = request.header("authorization", authorization);
         }
         request.call().map_err(unreachable(url))
     }
@@ -338,7 +339,10 @@ mod tests {
     }
 
     fn target(address: &str, token: Option<&str>) -> Target {
-        Target::new(address.parse().unwrap(), token.map(str::to_owned))
+        Target::new(
+            address.parse().unwrap(),
+            token.map(|token| format!("Bearer {token}")),
+        )
     }
 
     #[test]
@@ -385,11 +389,8 @@ mod tests {
     fn a_token_is_sent_where_there_is_one_and_asked_for_where_there_is_none() {
         let address = served(&[(METRICS, EXPOSITION)], Some("secret"));
         let refused = |token| target(&address, token).look().unwrap_err().to_string();
-        assert!(
-            refused(None)
-                .ends_with("answers 401 Unauthorized; give --token or set OBS_BEARER_TOKEN")
-        );
-        assert!(refused(Some("other")).ends_with("is the token the right one?"));
+        assert!(refused(None).ends_with("answers 401 Unauthorized; give --token or --user"));
+        assert!(refused(Some("other")).ends_with("are the credentials right?"));
         assert!(target(&address, Some("secret")).look().unwrap().is_some());
     }
 

@@ -1,0 +1,179 @@
+//! `cargo xtask top` as its users see it: in a terminal, beside a desk that comes and goes, and in a pipe.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use obs_tests::{Desk, Process, Screen, Terminal};
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
+/// A desk that trades at this address: the program that `Desk` built, which is beside ours.
+fn desk_at(address: &str) -> Process {
+    let mut desk = Command::new(PathBuf::from(XTASK).with_file_name("trading-desk"));
+    desk.args(["--listen", "127.0.0.1:0", "--pace", "20ms"])
+        .env("OBS_LISTEN", address)
+        .env("OBS_ENVIRONMENT", "test");
+    let mut desk = Process::start(&mut desk).unwrap();
+    let is_up = |line: &str| (line.starts_with("metrics") && line.contains(address)).then_some(());
+    desk.wait_for("where its metrics are", is_up).unwrap();
+    desk
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn lines(screen: &Screen) -> Vec<String> {
+    screen.rows(0, screen.size().1.get()).collect()
+}
+
+/// The line that has this text.
+fn line(screen: &Screen, text: &str) -> Option<String> {
+    lines(screen).into_iter().find(|line| line.contains(text))
+}
+
+/// Waits for a line with all of these texts.
+fn wait(terminal: &Terminal, texts: &[&str]) -> String {
+    let has_all = |line: &String| texts.iter().all(|text| line.contains(text));
+    let found = terminal.wait_for(&texts.join(" … "), |screen| {
+        lines(screen).into_iter().find(has_all)
+    });
+    found.unwrap()
+}
+
+#[test]
+fn a_desk_that_goes_and_comes_back_is_seen_to() {
+    // Builds it.
+    drop(Desk::start("1s").unwrap());
+    let address = free_address();
+    let desk = desk_at(&address);
+    let script = format!(
+        "tty; {XTASK} top {address} --interval 200ms; echo ended with $?; stty -a; read over"
+    );
+    let mut terminal = Terminal::run(&script, 40, 120).unwrap();
+
+    // What it is, how it is, and what it does.
+    wait(&terminal, &["trading-desk", "test", "● up"]);
+    wait(
+        &terminal,
+        &[
+            "P/L",
+            "Drawdown",
+            "Orders",
+            "Rejections",
+            "Execution p99",
+            "Errors",
+        ],
+    );
+    wait(&terminal, &["▾ API", "7 metrics"]);
+    wait(&terminal, &["http_requests_total", "in all", "/s"]);
+    wait(
+        &terminal,
+        &["http_request_duration_seconds", "p50", "p95", "p99", "s"],
+    );
+    assert!(terminal.screen().alternate_screen() && terminal.screen().hide_cursor());
+
+    // By label, and by words.
+    terminal.type_keys("j\r").unwrap();
+    wait(&terminal, &["      endpoint=/bars", "/"]);
+    terminal.type_keys("/drawdown_ratio").unwrap();
+    wait(&terminal, &["portfolio_drawdown_ratio", "%"]);
+    wait(&terminal, &["/drawdown_ratio", " of ", " metrics"]);
+    assert_eq!(line(&terminal.screen(), "http_requests_total"), None);
+    // What is selected stays so; the first line is a key away.
+    terminal.type_keys("\x1b").unwrap();
+    wait(&terminal, &["q quit", "sorted: as declared"]);
+    terminal.type_keys("g").unwrap();
+    wait(&terminal, &["http_requests_total"]);
+
+    // It goes, and what it last said stays.
+    assert!(desk.interrupt().unwrap().success());
+    wait(&terminal, &["trading-desk", "✗ unreachable"]);
+    wait(&terminal, &["unreachable for ", "Connection refused"]);
+    wait(&terminal, &["http_requests_total", "in all"]);
+
+    // Another comes, at the same place, and counts from 0.
+    let another = desk_at(&address);
+    wait(&terminal, &["trading-desk", "● up"]);
+    let calm = |screen: &Screen| line(screen, "unreachable").is_none().then_some(());
+    terminal
+        .wait_for("that nothing is said any more", calm)
+        .unwrap();
+    let rate = wait(&terminal, &["http_requests_total", "/s"]);
+    assert!(!rate.contains('−'), "{rate}");
+
+    terminal.type_keys("q").unwrap();
+    wait(&terminal, &["ended with 0"]);
+    wait(&terminal, &[" icanon", " echo "]);
+    let screen = terminal.screen();
+    assert!(!screen.alternate_screen() && !screen.hide_cursor());
+    assert!(line(&screen, "● up").is_none());
+    assert!(another.interrupt().unwrap().success());
+}
+
+#[test]
+fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
+    let address = free_address();
+    let script =
+        format!("tty; read start; {XTASK} top {address}; echo ended with $?; stty -a; read over");
+    let mut terminal = Terminal::run(&script, 30, 100).unwrap();
+    let tty = wait(&terminal, &["/dev/"]);
+    terminal.type_keys("\n").unwrap();
+    wait(&terminal, &["unreachable for", "Connection refused"]);
+    wait(&terminal, &["cargo xtask demo"]);
+    terminal.resize(tty.trim().as_ref(), 15, 60).unwrap();
+    terminal
+        .wait_for("the last line at its new place", |screen| {
+            lines(screen)[14].starts_with("q quit").then_some(())
+        })
+        .unwrap();
+    // Ctrl-C is a key here.
+    terminal.type_keys("\x03").unwrap();
+    wait(&terminal, &["ended with 0"]);
+    wait(&terminal, &[" icanon"]);
+    assert!(!terminal.screen().alternate_screen());
+}
+
+fn piped(arguments: &[&str]) -> Output {
+    let mut top = Command::new(XTASK);
+    top.arg("top").args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_pipe_gets_a_table() {
+    let desk = Desk::start("20ms").unwrap();
+    let output = piped(&[desk.address()]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}");
+    let groups: Vec<_> = table
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with(' '))
+        .collect();
+    assert_eq!(groups[..4], ["API", "Trading", "Performance", "Risk"]);
+    let orders = table
+        .lines()
+        .find(|line| line.starts_with("  trading_orders_total{"));
+    let orders = orders.unwrap();
+    assert!(
+        orders.contains("venue=\"paper\"") && orders.contains(" in all"),
+        "{orders}"
+    );
+    assert!(!table.contains('\x1b'));
+    desk.stop().unwrap();
+}
+
+#[test]
+fn a_pipe_to_nobody_is_an_error_that_says_so() {
+    let address = free_address();
+    let output = piped(&[&format!("http://{address}/metrics"), "--once"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        told,
+        format!("error: http://{address} is unreachable: Connection refused\n")
+    );
+    assert_eq!(piped(&["https://desk.internal"]).status.code(), Some(2));
+}
