@@ -9,6 +9,8 @@ use super::layout::{Labels, Layout, Series};
 
 /// How far back is remembered, in seconds.
 const SPAN: f64 = 300.0;
+/// How far back trends go at most, in seconds.
+const TREND_SPAN: f64 = 180.0;
 /// The most numbers that are kept: 32 MB of them. Beyond it every other of the older half goes.
 const MOST_NUMBERS: usize = 4_000_000;
 /// How far back the rate of a counter looks, in seconds: long enough to be calm, short enough to be now.
@@ -87,11 +89,10 @@ impl History {
         let (Some(first), Some(last)) = (self.snapshots.front(), self.snapshots.back()) else {
             return vec![None; count];
         };
-        // Seconds doubled until all fit, and counted from 0: a moment stays the same from one scrape to the next.
-        let mut step = 1.0;
-        while step * (count as f64) < (last.at - first.at).min(180.0) {
-            step *= 2.0;
-        }
+        // Whole seconds, counted from 0: a moment stays the same from one scrape to the next.
+        let step = ((last.at - first.at).min(TREND_SPAN) / count as f64)
+            .ceil()
+            .max(1.0);
         let newest = (last.at / step).ceil();
         let older = (1..count).rev().map(|back| {
             let at = (newest - back as f64) * step;

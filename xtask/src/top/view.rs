@@ -385,7 +385,7 @@ fn name_of(row: &Row, model: &Model, theme: Theme) -> Vec<Span<'static>> {
             let name = model.family(*family).map_or("", |family| &family.name);
             vec![
                 Span::raw(format!("  {mark} {name}")),
-                Span::styled(format!("  {more}"), DIM),
+                Span::styled(format!("  {}", more.trim_end()), DIM),
             ]
         }
         Row::Series { family, series } => {
