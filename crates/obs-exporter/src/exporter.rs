@@ -163,7 +163,8 @@ impl Exporter {
     /// depth of a queue.
     ///
     /// Calls are made one at a time, outside of async workers, and may block for as long as a scrape may take. One that
-    /// panics leaves its values as they are and does not harm the scrape. It must not render.
+    /// panics leaves its values as they are and does not harm the scrape; it is counted in `errors_total` as `reading_panicked` of
+    /// the component `exporter`. It must not render.
     pub fn on_scrape(&self, read: impl Fn() + Send + Sync + 'static) {
         lock(&self.0.hooks).push(Arc::new(read));
     }
@@ -205,7 +206,9 @@ impl Exporter {
         let hooks = lock(&self.0.hooks).clone();
         for hook in hooks {
             // The panic hook has reported it. One faulty reading must not hide all the others.
-            let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+            if catch_unwind(AssertUnwindSafe(|| hook())).is_err() {
+                self.0.own.reading_panicked();
+            }
         }
         let format = self.0.backend.offered(wanted);
         text.clear();

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use metrics_process::collector;
-use obs_core::{By, Catalogue, CatalogueError, Counter, Gauge, TimeCounter, Unit};
+use obs_core::{
+    By, Catalogue, CatalogueError, Counter, ErrorMetrics, Gauge, OTHER, Severity, TimeCounter, Unit,
+};
 
 use crate::AppInfo;
 
@@ -109,7 +111,11 @@ pub(crate) struct Own {
     since: Instant,
     process: ProcessMetrics,
     scrape: ScrapeMetrics,
+    errors: ErrorMetrics,
 }
+
+/// What went wrong when a reading before a scrape panicked.
+const READING_PANICKED: &str = "reading_panicked";
 
 impl Own {
     /// Resolves the handles from the recorder that is current.
@@ -121,11 +127,21 @@ impl Own {
         let scrape = ScrapeMetrics::new();
         scrape.duration.set_undefined();
         scrape.size.set_undefined();
+        let errors = ErrorMetrics::new("exporter");
+        // Counted from 0 on, so that the first one is a rise; as are lookups of families that are one too many.
+        errors.errors.of(READING_PANICKED);
+        let _ = metrics::counter!("obs_series_overflow_total", "metric" => OTHER);
         Self {
             since: Instant::now(),
             process: ProcessMetrics::new(),
             scrape,
+            errors,
         }
+    }
+
+    /// Notes that a reading before a scrape panicked.
+    pub(crate) fn reading_panicked(&self) {
+        self.errors.count_as(READING_PANICKED, Severity::Error);
     }
 
     /// Reads what is shown as it is at the time of the scrape.

@@ -78,6 +78,13 @@ fn a_reading_that_panics_is_heard_of_and_every_scrape_is_answered() {
                 assert_eq!(text.sum("after_depth", &[]), Some(9.0));
                 let expected = if scrape < 4 { 0.0 } else { 7.0 };
                 assert_eq!(text.sum("half_depth", &[]), Some(expected));
+                let errors = [
+                    ("component", "exporter"),
+                    ("error_type", "reading_panicked"),
+                    ("severity", "error"),
+                ];
+                let counted = text.sum("errors_total", &errors);
+                assert_eq!(counted, Some(f64::from(scrape.min(3))));
             }
         });
         assert_eq!(panics, 3, "{kind:?}");
