@@ -40,7 +40,8 @@ pub enum Manner {
     AsDeployed,
     /// On free ports, as patient as deployed.
     OnFreePorts,
-    /// On free ports, scraping every second, and alerting after a second where it would be a minute: for tests.
+    /// On free ports, scraping and evaluating every second, and alerting after a second where it would be a minute: for
+    /// tests.
     Hurried,
 }
 
@@ -68,6 +69,7 @@ impl Stack {
             changes.extend(
                 [
                     ("interval: 15s", "interval: 1s"),
+                    ("interval: 2m", "interval: 1s"),
                     ("timeout: 10s", "timeout: 1s"),
                     ("for: 1m", "for: 1s"),
                 ]

@@ -125,7 +125,10 @@ mod tests {
             )
             .unwrap();
         stack
-            .wait_for(patience, "service:http_error_budget:burn_rate1h")
+            .wait_for(
+                patience,
+                "service:http_error_budget:burn_rate1h and service:http_error_budget:burn_rate3d",
+            )
             .unwrap();
 
         let (everything, recorded) = (everything().unwrap(), catalogue().unwrap());
