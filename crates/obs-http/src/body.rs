@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::exchange::{Exchange, RequestSize, watched};
+use crate::exchange::{Exchange, RequestSize, Watch};
 use crate::labels::ErrorType;
 
 pin_project! {
@@ -18,7 +18,7 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        // Nothing once the request has ended.
+        // Nothing where the future was polled again after its end.
         exchange: Option<Exchange>,
     }
 }
@@ -37,29 +37,28 @@ impl<B: Body> Body for ResponseBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        let mut this = self.project();
-        let mut inner = this.inner.as_mut();
-        let (polled, has_ended) = watched(this.exchange, || {
-            let polled = inner.as_mut().poll_frame(cx);
-            let has_frame = matches!(polled, Poll::Ready(Some(Ok(_))));
-            (polled, has_frame && inner.is_end_stream())
-        });
-        let polled = ready!(polled);
-        let (goes_on, fault) = match &polled {
-            Some(Ok(frame)) => {
-                if let Some(exchange) = this.exchange {
+        let this = self.project();
+        let mut inner = this.inner;
+        let watch = Watch::over(this.exchange.as_mut());
+        let polled = inner.as_mut().poll_frame(cx);
+        let has_frame = matches!(polled, Poll::Ready(Some(Ok(_))));
+        let has_ended = has_frame && inner.is_end_stream();
+        watch.passed();
+        // By reference: moving a frame out and back in costs as much as recording it.
+        if let (Poll::Ready(next), Some(exchange)) = (&polled, this.exchange) {
+            match next {
+                Some(Ok(frame)) => {
                     exchange.sent(length(frame));
+                    // A server need not ask again after the last frame, and does not after trailers.
+                    if frame.is_trailers() || has_ended {
+                        exchange.end(None);
+                    }
                 }
-                // A server need not ask again after the last frame, and does not after trailers.
-                (!frame.is_trailers() && !has_ended, None)
+                Some(Err(_)) => exchange.end(Some(ErrorType::ServerError)),
+                None => exchange.end(None),
             }
-            Some(Err(_)) => (false, Some(ErrorType::ServerError)),
-            None => (false, None),
-        };
-        if !goes_on && let Some(exchange) = this.exchange.take() {
-            exchange.end(fault);
         }
-        Poll::Ready(polled)
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -129,20 +128,20 @@ impl<B: Body> Body for RequestBody<B> {
 /// Counts a body without changing its type, where the type allows it: axum's can hold any other, so it is put into a
 /// counted one.
 #[cfg(feature = "axum")]
-pub(crate) fn count_in_place<B: 'static>(mut body: B) -> (B, RequestSize) {
-    let any: &mut dyn std::any::Any = &mut body;
+pub(crate) fn count_in_place<B: 'static>(body: &mut B) -> RequestSize {
+    let any: &mut dyn std::any::Any = body;
     let Some(held) = any.downcast_mut::<axum::body::Body>() else {
-        return (body, RequestSize::Unknown);
+        return RequestSize::Unknown;
     };
     let (counted, size) = RequestBody::counted(std::mem::take(held));
     *held = axum::body::Body::new(counted);
-    (body, size)
+    size
 }
 
 /// Without axum there is no body that could be counted in place.
 #[cfg(not(feature = "axum"))]
-pub(crate) fn count_in_place<B: 'static>(body: B) -> (B, RequestSize) {
-    (body, RequestSize::Unknown)
+pub(crate) fn count_in_place<B: 'static>(_: &mut B) -> RequestSize {
+    RequestSize::Unknown
 }
 
 /// The bytes of a frame; trailers have none.

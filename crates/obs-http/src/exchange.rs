@@ -9,12 +9,11 @@ use http::{HeaderMap, Response};
 use http_body::Body;
 use obs_core::Closed;
 
-use crate::body::ResponseBody;
 use crate::labels::{ErrorType, Method, StatusClass};
 use crate::metrics::Route;
 
-/// A request under way. It is in flight while this lives, and records everything else when it ends: told how by
-/// [`end`](Self::end), or dropped.
+/// A request under way. It is in flight until it ends, told how by [`end`](Self::end) or dropped, and records everything
+/// else then. Who holds it ends it in place and may keep it: it ends once.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     route: Arc<Route>,
@@ -57,30 +56,21 @@ impl Exchange {
     }
 
     /// Goes on into the body of the response, unless there is none to wait for.
-    pub(crate) fn reply<B: Body>(self, response: Response<B>) -> Response<ResponseBody<B>> {
-        let (status, method) = (response.status(), self.route.method);
-        let mut going_on = Some(self);
+    pub(crate) fn reply<B: Body>(&mut self, response: &Response<B>) {
+        let (status, body) = (response.status(), response.body());
         // A body of the service's own may panic when it is asked how it is.
-        let (declared, has_ended) = watched(&mut going_on, || {
-            let body = response.body();
-            (
-                declared_size(response.headers(), body),
-                body.is_end_stream(),
-            )
+        let watch = Watch::over(Some(self));
+        let declared = declared_size(response.headers(), body);
+        let has_ended = body.is_end_stream();
+        watch.passed();
+        self.reply = Some(Reply {
+            status,
+            declared,
+            sent: 0,
         });
-        if let Some(exchange) = &mut going_on {
-            exchange.reply = Some(Reply {
-                status,
-                declared,
-                sent: 0,
-            });
+        if has_ended || has_no_body(self.route.method, status) {
+            self.end(None);
         }
-        if (has_ended || has_no_body(method, status))
-            && let Some(exchange) = going_on.take()
-        {
-            exchange.end(None);
-        }
-        response.map(|body| ResponseBody::new(body, going_on))
     }
 
     /// Some of the response's body was handed to the connection.
@@ -90,13 +80,15 @@ impl Exchange {
         }
     }
 
-    /// Ends the exchange: well, or by a fault.
-    pub(crate) fn end(mut self, fault: Option<ErrorType>) {
-        self.record(fault);
+    /// Ends the exchange, well or by a fault, unless it has ended.
+    pub(crate) fn end(&mut self, fault: Option<ErrorType>) {
+        if !self.ended {
+            self.ended = true;
+            self.record(fault);
+        }
     }
 
-    fn record(&mut self, fault: Option<ErrorType>) {
-        self.ended = true;
+    fn record(&self, fault: Option<ErrorType>) {
         let metrics = &self.route.metrics;
         let error = self
             .reply
@@ -141,41 +133,32 @@ impl Exchange {
 /// Nobody waited for the end: the client has gone, unless it had been given everything.
 impl Drop for Exchange {
     fn drop(&mut self) {
-        if !self.ended {
-            let fault = (!self.is_all_sent()).then_some(ErrorType::Aborted);
-            self.record(fault);
-        }
+        let fault = (!self.is_all_sent()).then_some(ErrorType::Aborted);
+        self.end(fault);
     }
 }
 
-/// Runs a piece of the service. A panic in it ends the exchange here and now: who catches it may drop what is left when
-/// nothing unwinds any more.
-pub(crate) fn watched<T>(exchange: &mut Option<Exchange>, run: impl FnOnce() -> T) -> T {
-    on_panic(
-        exchange,
-        |exchange| {
-            if let Some(exchange) = exchange.take() {
-                exchange.end(Some(ErrorType::Panic));
-            }
-        },
-        run,
-    )
+/// Watches over a piece of the service while it runs. A panic in it drops this, which ends the exchange here and now: who
+/// catches the panic may drop what is left when nothing unwinds any more.
+pub(crate) struct Watch<'a>(Option<&'a mut Exchange>);
+
+impl<'a> Watch<'a> {
+    pub(crate) fn over(exchange: Option<&'a mut Exchange>) -> Self {
+        Self(exchange)
+    }
+
+    /// There was no panic.
+    pub(crate) fn passed(self) {
+        std::mem::forget(self);
+    }
 }
 
-/// Runs something, and where that panics does something else on the way out.
-pub(crate) fn on_panic<S, T>(state: S, then: impl FnOnce(S), run: impl FnOnce() -> T) -> T {
-    struct Watch<S, F: FnOnce(S)>(Option<(S, F)>);
-    impl<S, F: FnOnce(S)> Drop for Watch<S, F> {
-        fn drop(&mut self) {
-            if let Some((state, then)) = self.0.take() {
-                then(state);
-            }
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(exchange) = &mut self.0 {
+            exchange.end(Some(ErrorType::Panic));
         }
     }
-    let mut watch = Watch(Some((state, then)));
-    let value = run();
-    watch.0 = None;
-    value
 }
 
 /// The size a message declares, by its body or by its header.

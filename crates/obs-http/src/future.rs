@@ -8,7 +8,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use crate::body::ResponseBody;
-use crate::exchange::{Exchange, watched};
+use crate::exchange::{Exchange, Watch};
 use crate::labels::ErrorType;
 
 pin_project! {
@@ -18,16 +18,22 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
+        // Nothing once the response has it.
         exchange: Option<Exchange>,
     }
 }
 
 impl<F> ResponseFuture<F> {
     /// Calls the service, and waits for its response.
-    pub(crate) fn of(exchange: Exchange, call: impl FnOnce() -> F) -> Self {
-        let mut exchange = Some(exchange);
-        let inner = watched(&mut exchange, call);
-        Self { inner, exchange }
+    #[inline]
+    pub(crate) fn of(mut exchange: Exchange, call: impl FnOnce() -> F) -> Self {
+        let watch = Watch::over(Some(&mut exchange));
+        let inner = call();
+        watch.passed();
+        Self {
+            inner,
+            exchange: Some(exchange),
+        }
     }
 }
 
@@ -41,16 +47,19 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = ready!(watched(this.exchange, || this.inner.poll(cx)));
-        let exchange = this.exchange.take();
-        Poll::Ready(match (result, exchange) {
-            (Ok(response), Some(exchange)) => Ok(exchange.reply(response)),
-            (Err(error), Some(exchange)) => {
-                exchange.end(Some(ErrorType::of_failure(&error)));
-                Err(error)
+        let watch = Watch::over(this.exchange.as_mut());
+        let polled = this.inner.poll(cx);
+        watch.passed();
+        let result = ready!(polled);
+        if let Some(exchange) = this.exchange {
+            match &result {
+                Ok(response) => exchange.reply(response),
+                Err(error) => exchange.end(Some(ErrorType::of_failure(error))),
             }
-            // Polled again after its end.
-            (result, None) => result.map(|r| r.map(|body| ResponseBody::new(body, None))),
-        })
+        }
+        Poll::Ready(result.map(|response| {
+            let exchange = this.exchange.take();
+            response.map(|body| ResponseBody::new(body, exchange))
+        }))
     }
 }

@@ -1,17 +1,18 @@
 //! The layer and the service it makes.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Method, Request, Response};
 use http_body::Body;
 use tower::{Layer, Service};
 
 use crate::body::{ResponseBody, count_in_place};
 use crate::counting::CountingHttpLayer;
-use crate::exchange::{Exchange, RequestSize, declared_size, on_panic};
+use crate::exchange::{Exchange, RequestSize, declared_size};
 use crate::future::ResponseFuture;
 use crate::labels::{ErrorType, UNMATCHED};
 use crate::metrics::HttpMetrics;
@@ -74,31 +75,33 @@ impl HttpLayer {
 
     /// Starts measuring a request.
     pub(crate) fn start(&self, parts: &Parts, size: RequestSize) -> Exchange {
-        let method = (&parts.method).into();
         let endpoint = match &self.endpoint_by {
-            Some(name) => on_panic(
-                (),
-                |()| {
-                    let route = self.metrics.route(method, UNMATCHED);
-                    Exchange::start(route, RequestSize::Unknown).end(Some(ErrorType::Panic));
-                },
-                || name(parts),
-            ),
-            None => matched_path(parts),
+            Some(name) => catch_unwind(AssertUnwindSafe(|| name(parts))).unwrap_or_else(|panic| {
+                self.start_at(&parts.method, None, RequestSize::Unknown)
+                    .end(Some(ErrorType::Panic));
+                resume_unwind(panic)
+            }),
+            None => matched_path(&parts.extensions),
         };
-        let route = self.metrics.route(method, endpoint.unwrap_or(UNMATCHED));
+        self.start_at(&parts.method, endpoint, size)
+    }
+
+    /// Starts measuring a request whose endpoint is known, or unmatched.
+    fn start_at(&self, method: &Method, endpoint: Option<&str>, size: RequestSize) -> Exchange {
+        let endpoint = endpoint.unwrap_or(UNMATCHED);
+        let route = self.metrics.route(method.into(), endpoint);
         Exchange::start(route, size)
     }
 }
 
 #[cfg(feature = "axum")]
-fn matched_path(parts: &Parts) -> Option<&str> {
-    let path = parts.extensions.get::<axum::extract::MatchedPath>()?;
+fn matched_path(extensions: &Extensions) -> Option<&str> {
+    let path = extensions.get::<axum::extract::MatchedPath>()?;
     Some(path.as_str())
 }
 
 #[cfg(not(feature = "axum"))]
-fn matched_path(_: &Parts) -> Option<&str> {
+fn matched_path(_: &Extensions) -> Option<&str> {
     None
 }
 
@@ -143,14 +146,21 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let (body, size) = match declared_size(&parts.headers, &body) {
-            Some(size) => (body, RequestSize::Declared(size)),
-            None => count_in_place(body),
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let size = match declared_size(request.headers(), request.body()) {
+            Some(size) => RequestSize::Declared(size),
+            None => count_in_place(request.body_mut()),
         };
-        let exchange = self.layer.start(&parts, size);
-        let request = Request::from_parts(parts, body);
+        let exchange = if self.layer.endpoint_by.is_some() {
+            // A request is large: it is taken apart only for who asks for its parts.
+            let (parts, body) = request.into_parts();
+            let exchange = self.layer.start(&parts, size);
+            request = Request::from_parts(parts, body);
+            exchange
+        } else {
+            let endpoint = matched_path(request.extensions());
+            self.layer.start_at(request.method(), endpoint, size)
+        };
         ResponseFuture::of(exchange, || self.inner.call(request))
     }
 }
