@@ -48,18 +48,31 @@ impl Arranger {
     /// The text as it is served.
     pub(super) fn arrange(&self, rendered: &str) -> String {
         let mut out = String::with_capacity(rendered.len());
-        for (name, mut blocks) in families(rendered) {
-            let declared = self.declared.get(name).copied();
+        let families = families(rendered);
+        let shown = |name: &str, blocks: &[Block<'_>]| {
+            let declared = self.declared.get(name);
             // One name has one kind: the declared one, or else the first of the recorder's order.
             let is_declared =
                 |block: &Block| declared.is_some_and(|family| family.kind().as_str() == block.kind);
-            let shown = blocks.iter().position(is_declared).unwrap_or(0);
-            let mut block = blocks.swap_remove(shown);
-            for Block { kind, .. } in &blocks {
+            blocks.iter().position(is_declared).unwrap_or(0)
+        };
+        let kinds = families
+            .iter()
+            .map(|(name, blocks)| (*name, blocks[shown(name, blocks)].kind));
+        let kinds: HashMap<&str, &str> = kinds.collect();
+        for (name, mut blocks) in families {
+            let declared = self.declared.get(name).copied();
+            let mut block = blocks.swap_remove(shown(name, &blocks));
+            let is_part = is_part(name, &kinds);
+            let left_out = blocks.iter().chain(is_part.then_some(&block));
+            for Block { kind, .. } in left_out {
                 let _ = writeln!(
                     out,
                     "# `{name}` is also recorded as a {kind}, which is left out"
                 );
+            }
+            if is_part {
+                continue;
             }
             block.series.sort_by_key(|series| series.labels);
             head(&mut out, name, &block);
@@ -69,6 +82,16 @@ impl Arranger {
         }
         out
     }
+}
+
+/// Whether a histogram or summary of another name has series of this name.
+fn is_part(name: &str, kinds: &HashMap<&str, &str>) -> bool {
+    let ends = |suffix: &str, of: &[&str]| {
+        let kind = name.strip_suffix(suffix).and_then(|base| kinds.get(base));
+        kind.is_some_and(|kind| of.contains(kind))
+    };
+    let both = &["histogram", "summary"];
+    ends("_bucket", &["histogram"]) || ends("_sum", both) || ends("_count", both)
 }
 
 /// The families of the recorder's text by name, each with its blocks: more than one where code records one name as
