@@ -19,7 +19,8 @@ use axum::routing::get;
 use fastrand::Rng;
 use metrics::Recorder;
 use obs_core::{
-    Catalogue, ErrorMetrics, FunctionCalls, MAX_VALUE_BYTES, OTHER, Severity, Timed, with_recorder,
+    Catalogue, ErrorMetrics, FunctionCalls, MAX_VALUE_BYTES, OTHER, OTHER_TOTAL, Severity, Timed,
+    UNDECLARED_FAMILIES, with_recorder,
 };
 use obs_db::Redis;
 use obs_exporter::{Config, Exporter, Format};
@@ -99,7 +100,7 @@ enum Held {
     /// An open label looks each up, and gives so many of them series of their own.
     Looked(usize),
     /// The recorder takes so many values of a scope. A value has so many series, each of which is folded by itself; one that can
-    /// be no label was `other` before the recorder saw it.
+    /// be no label was folded before the recorder saw it, for all of its series at once.
     Scope(usize, u64),
     /// The recorder takes so many series of a family that nobody declared, `other` and the one without a label among them.
     Undeclared(usize),
@@ -129,7 +130,13 @@ impl Model {
         if !is_own && text != OTHER {
             self.folded += match self.held {
                 Held::Looked(_) | Held::Undeclared(_) => 1,
-                Held::Scope(_, series) => u64::from(is_nameable) * series,
+                Held::Scope(_, series) => {
+                    if is_nameable {
+                        series
+                    } else {
+                        1
+                    }
+                }
             };
         }
         let shown = if is_own { text } else { OTHER };
@@ -489,9 +496,31 @@ fn names(texts: u32) -> Attacked {
     let mut hostile = Hostile::new(8);
     with_recorder(&recorder, || {
         for _ in 0..texts {
-            let (name, key, value) = (hostile.text(), hostile.text(), hostile.text());
+            let (mut name, key, value) = (hostile.text(), hostile.text(), hostile.text());
+            if name == OTHER {
+                // Python's parser takes it for `other_total`, which is what names beyond the thousandth are counted under.
+                name.push('s');
+            }
             metrics::describe_counter!(name.clone(), hostile.text());
             metrics::counter!(name, key => value).increment(1);
+        }
+    });
+    Attacked {
+        exporter,
+        models: Vec::new(),
+    }
+}
+
+/// Metrics that are named by what is sent, each recorded as three kinds.
+fn made_names(texts: u32) -> Attacked {
+    let (recorder, exporter) = exporter(Catalogue::default());
+    with_recorder(&recorder, || {
+        for number in 0..texts {
+            // Some are too long.
+            let name = format!("made_{number}").repeat(1 + usize::from(number % 10 == 0) * 40);
+            metrics::counter!(format!("{name}_total")).increment(1);
+            metrics::gauge!(format!("{name}_level")).set(1);
+            metrics::histogram!(format!("{name}_seconds")).record(1.0);
         }
     });
     Attacked {
@@ -515,6 +544,35 @@ fn names_and_label_names_that_nobody_may_have() {
     const TEXTS: u32 = 2_000;
     let read = names(TEXTS).check();
     assert_eq!(sum_of_all(&read), Some(f64::from(TEXTS)));
+}
+
+#[test]
+fn metrics_named_by_what_is_sent_are_a_thousand_and_one() {
+    const TEXTS: u32 = 100_000;
+    let read = made_names(TEXTS).check();
+    let metrics = sum_by_metric(&read, "obs_series");
+    let made = metrics.iter().filter(|(name, _)| name.starts_with("made_"));
+    assert_eq!(made.count(), UNDECLARED_FAMILIES);
+    let is_count = |name: &str| name.starts_with("made_") && name.ends_with("_total");
+    let counts = read.iter().filter(|((name, _), _)| is_count(name));
+    let kept: f64 = counts.map(|(_, value)| value).sum();
+    let other = sum(&read, OTHER_TOTAL, &[]).unwrap();
+    assert_eq!((kept + other).to_bits(), f64::from(TEXTS).to_bits());
+    // Each recorded something of three kinds, and none came twice.
+    let beyond = 3.0 * f64::from(TEXTS) - UNDECLARED_FAMILIES as f64;
+    let folded = sum_by_metric(&read, "obs_series_overflow_total");
+    assert_eq!(folded[OTHER].to_bits(), beyond.to_bits());
+    assert!(
+        read.keys()
+            .all(|(name, _)| name.len() <= MAX_VALUE_BYTES + "_bucket".len())
+    );
+}
+
+/// What a family of the pipeline says of each metric.
+fn sum_by_metric<'a>(read: &'a Samples, family: &str) -> BTreeMap<&'a str, f64> {
+    let said = read.iter().filter(|((name, _), _)| name == family);
+    said.map(|((_, labels), value)| (labels["metric"].as_str(), *value))
+        .collect()
 }
 
 #[test]
@@ -577,6 +635,8 @@ fn clashes() -> Attacked {
         metrics::histogram!("both_total").record(f64::NAN);
         metrics::gauge!("odd_level").set(f64::NEG_INFINITY);
         metrics::gauge!("odder_level").set(f64::NAN);
+        metrics::histogram!("negative_words").record(-1.0);
+        metrics::histogram!("negative_seconds").record(-1.0);
         for value in [f64::NAN, f64::INFINITY, f64::MIN, f64::MAX, f64::MAX, -0.0] {
             metrics::histogram!("odd_seconds").record(value);
             metrics::histogram!("odd_words").record(value);
@@ -589,7 +649,7 @@ fn clashes() -> Attacked {
     }
 }
 
-/// Names as long as no line is.
+/// Names as long as no line is, which are folded.
 fn huge_names() -> Attacked {
     let (recorder, exporter) = exporter(Catalogue::default());
     with_recorder(&recorder, || {
@@ -610,11 +670,22 @@ fn names_that_clash_hide_nothing_else() {
     assert_eq!(sum(&read, "clash_seconds_count", &[]), Some(1.0));
     assert_eq!(sum(&read, "both_total", &[]), Some(1.0));
     assert_eq!(sum(&read, "odd_seconds_count", &[]), Some(4.0));
+    assert_eq!(sum(&read, "negative_seconds_sum", &[]), Some(-1.0));
+    for metric in ["odd_seconds", "odd_words"] {
+        let rejected = sum(&read, "obs_samples_rejected_total", &[("metric", metric)]);
+        assert_eq!(rejected, Some(2.0), "{metric}");
+    }
 }
 
 #[test]
-fn names_of_a_mebibyte_are_read() {
-    assert_eq!(sum_of_all(&huge_names().check()), Some(7.0));
+fn names_of_a_mebibyte_are_folded() {
+    let read = huge_names().check();
+    assert_eq!(sum(&read, OTHER_TOTAL, &[]), Some(1.0));
+    assert_eq!(sum(&read, "sane_total", &[(OTHER, OTHER)]), Some(6.0));
+    for (metric, count) in [(OTHER, 1.0), ("sane_total", 2.0)] {
+        let folded = sum(&read, "obs_series_overflow_total", &[("metric", metric)]);
+        assert_eq!(folded, Some(count), "{metric}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -630,6 +701,7 @@ async fn prometheus_reads_what_every_attack_left() {
         ("names", names(TEXTS)),
         ("clashes", clashes()),
         ("huge_names", huge_names()),
+        ("made_names", made_names(TEXTS)),
     ];
     let mut servers = Vec::new();
     let mut config =

@@ -99,12 +99,7 @@ macro_rules! __families {
             /// recorder, from that.
             #[must_use]
             pub fn new( $( $scope: impl Into<$crate::Value<$Scope>> ),* ) -> Self {
-                let scope = vec![
-                    $( (
-                        <$Scope as $crate::Label>::DECL.key,
-                        Into::<$crate::Value<$Scope>>::into($scope).into_label(),
-                    ) ),*
-                ];
+                let scope = vec![ $( Into::<$crate::Value<$Scope>>::into($scope).into_label() ),* ];
                 let root = $crate::__private::Root::new(scope);
                 let [$($field),*] = Self::DECLARED;
                 Self { $( $field: root.resolve($field) ),* }

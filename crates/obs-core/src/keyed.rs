@@ -4,8 +4,6 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use metrics::SharedString;
-
 use crate::label::is_nameable;
 use crate::recorder::{self, Target};
 use crate::site::Root;
@@ -121,6 +119,6 @@ impl<L: Label, T> fmt::Debug for Keyed<L, T> {
 
 /// The counter of the lookups of this family that are folded into `other`.
 fn overflow(family: &Family) -> Counter {
-    let metric = ("metric", SharedString::const_str(family.name));
+    let metric = Value::<meta::Metric>::from_static(family.name).into_label();
     Root::new(vec![metric]).resolve(&meta::SERIES_OVERFLOW)
 }

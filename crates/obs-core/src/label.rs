@@ -111,9 +111,14 @@ impl Iterator for Labels {
 }
 
 /// A value for the scope label `L`, made from what it takes: text for an open label, the enum for a closed one.
+///
+/// Text that is empty or longer than [`MAX_VALUE_BYTES`] becomes [`OTHER`]. Each family that is resolved with it counts that in
+/// `obs_series_overflow_total`.
 #[derive(Debug)]
 pub struct Value<L> {
     text: SharedString,
+    /// Whether what was given could name no series.
+    is_folded: bool,
     label: PhantomData<fn() -> L>,
 }
 
@@ -122,6 +127,7 @@ impl<L> Clone for Value<L> {
     fn clone(&self) -> Self {
         Self {
             text: self.text.clone(),
+            is_folded: self.is_folded,
             label: PhantomData,
         }
     }
@@ -134,18 +140,46 @@ impl<L> Value<L> {
         &self.text
     }
 
-    pub(crate) fn into_shared(self) -> SharedString {
-        self.text
-    }
-
     fn of(text: SharedString) -> Self {
-        let text = if is_nameable(&text) {
-            text
-        } else {
-            SharedString::const_str(OTHER)
-        };
+        let is_folded = !is_nameable(&text);
         Self {
-            text,
+            text: if is_folded {
+                SharedString::const_str(OTHER)
+            } else {
+                text
+            },
+            is_folded,
+            label: PhantomData,
+        }
+    }
+}
+
+impl<L: Label> Value<L> {
+    /// The value as [`Root::new`](crate::site::Root::new) takes it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_label(self) -> ScopeLabel {
+        ScopeLabel {
+            label: metrics::Label::new(L::DECL.key, self.text),
+            is_folded: self.is_folded,
+        }
+    }
+}
+
+/// A label of a scope.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct ScopeLabel {
+    pub(crate) label: metrics::Label,
+    /// Whether its value is `other` in place of one that can name no series.
+    pub(crate) is_folded: bool,
+}
+
+impl<L: Open> Value<L> {
+    pub(crate) const fn from_static(text: &'static str) -> Self {
+        Self {
+            text: SharedString::const_str(text),
+            is_folded: false,
             label: PhantomData,
         }
     }
@@ -179,6 +213,7 @@ impl<L: Closed> From<L> for Value<L> {
     fn from(value: L) -> Self {
         Self {
             text: SharedString::const_str(value.as_str()),
+            is_folded: false,
             label: PhantomData,
         }
     }

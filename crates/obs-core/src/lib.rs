@@ -83,7 +83,7 @@ mod testing;
 mod timer;
 
 pub use crate::axis::{By, Each, Late};
-pub use crate::budget::Budgeted;
+pub use crate::budget::{Budgeted, OTHER_TOTAL, UNDECLARED_FAMILIES};
 pub use crate::catalogue::{Catalogue, CatalogueError};
 pub use crate::errors::{Component, CountError, ErrorKind, ErrorMetrics, ErrorType, Severity};
 pub use crate::family::{Family, Kind, Unit};

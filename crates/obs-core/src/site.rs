@@ -2,6 +2,7 @@
 
 use metrics::{Key, Level, Metadata, SharedString};
 
+use crate::label::ScopeLabel;
 use crate::recorder::Target;
 use crate::{Family, Kind, LabelNode, OTHER, meta};
 
@@ -82,13 +83,13 @@ impl Site {
     }
 
     fn of_the_pipeline(&self, family: &'static Family) -> metrics::Counter {
+        let metric = SharedString::const_str(self.family.name);
         let site = Self {
             family,
-            labels: Vec::new(),
+            labels: vec![metrics::Label::new("metric", metric)],
             target: self.target.clone(),
         };
-        site.with("metric", SharedString::const_str(self.family.name))
-            .counter()
+        site.counter()
     }
 
     fn key(&self) -> Key {
@@ -103,19 +104,18 @@ const METADATA: Metadata<'static> = Metadata::new("obs", Level::INFO, None);
 #[derive(Debug)]
 pub struct Root {
     labels: Vec<metrics::Label>,
+    /// Whether any of them stands for one that can name no series.
+    is_folded: bool,
     target: Target,
 }
 
 impl Root {
     /// Takes the scope's labels, and the recorder that is current on this thread.
     #[must_use]
-    pub fn new(labels: Vec<(&'static str, SharedString)>) -> Self {
-        let labels = labels
-            .into_iter()
-            .map(|(key, value)| metrics::Label::new(key, value))
-            .collect();
+    pub fn new(labels: Vec<ScopeLabel>) -> Self {
         Self {
-            labels,
+            is_folded: labels.iter().any(|label| label.is_folded),
+            labels: labels.into_iter().map(|label| label.label).collect(),
             target: Target::current(),
         }
     }
@@ -123,20 +123,15 @@ impl Root {
     /// Resolves one family.
     #[must_use]
     pub fn resolve<S: Series>(&self, family: &'static Family) -> S {
-        S::resolve(&Site {
+        let site = Site {
             family,
             labels: self.labels.clone(),
             target: self.target.clone(),
-        })
-    }
-}
-
-impl<L> crate::Value<L> {
-    /// The value as [`Root::new`] takes it.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn into_label(self) -> SharedString {
-        self.into_shared()
+        };
+        if self.is_folded {
+            site.overflow().increment(1);
+        }
+        S::resolve(&site)
     }
 }
 

@@ -214,6 +214,74 @@ fn scopes_beyond_their_limit_fold_and_the_budget_shows_the_series() {
 }
 
 #[test]
+fn a_scope_that_can_name_no_series_is_counted_as_folded() {
+    let test = TestRecorder::new();
+    test.run(|| {
+        let long = "x".repeat(MAX_VALUE_BYTES);
+        for venue in [&*long, "", &format!("{long}x"), "other", "alpaca"] {
+            OrderMetrics::new(venue).orders[Side::Buy].increment(1);
+        }
+    });
+    let venue_is_other = [("venue", "other"), ("side", "buy")];
+    assert_eq!(test.counter("desk_orders_total", &venue_is_other), Some(3));
+    for family in OrderMetrics::FAMILIES {
+        let folded = [("metric", family.name())];
+        let folded = test.counter("obs_series_overflow_total", &folded);
+        assert_eq!(folded, Some(2), "{}", family.name());
+    }
+}
+
+#[test]
+fn names_of_other_peoples_metrics_are_bounded_in_number_and_length() {
+    let test = TestRecorder::new();
+    let ours = Catalogue::of(&[OrderMetrics::FAMILIES]);
+    let catalogue = Catalogue::join([ours, obs_core::catalogue()]).unwrap();
+    let budgeted = Budgeted::new(test.clone(), &catalogue).undeclared_families(2);
+    let long = "x".repeat(MAX_VALUE_BYTES + 1);
+    metrics::with_local_recorder(&budgeted, || {
+        metrics::counter!(long.clone()).increment(100);
+        for n in 0..5 {
+            metrics::counter!(format!("their_{n}_total")).increment(1);
+            metrics::gauge!(format!("their_{n}")).set(1);
+            metrics::histogram!(format!("their_{n}_seconds")).record(1.0);
+        }
+        metrics::counter!("their_0_total", long.clone() => "v").increment(1);
+        // What is declared has its place.
+        OrderMetrics::new("one").orders[Side::Buy].increment(1);
+    });
+    assert_eq!(test.counter("other_total", &[]), Some(104));
+    assert_eq!(test.gauge("their_0", &[]), Some(1.0));
+    assert_eq!(test.counter("their_1_total", &[]), None);
+    assert_eq!(test.series("their_0_seconds"), 0);
+    assert_eq!(
+        test.counter("their_0_total", &[("other", "other")]),
+        Some(1)
+    );
+    assert_eq!(test.counter_sum("desk_orders_total", &[]), 1);
+    let overflow = |metric| test.counter("obs_series_overflow_total", &[("metric", metric)]);
+    assert_eq!(overflow("other"), Some(1 + 4 + 4 + 5));
+    assert_eq!(overflow("their_0_total"), Some(1));
+}
+
+#[test]
+fn other_peoples_samples_that_are_no_finite_numbers_are_counted() {
+    let test = TestRecorder::new();
+    let budgeted = Budgeted::new(test.clone(), &Catalogue::default());
+    metrics::with_local_recorder(&budgeted, || {
+        let samples = metrics::histogram!("their_seconds", "kind" => "a");
+        for value in [1.0, f64::NAN, f64::INFINITY] {
+            samples.record(value);
+        }
+    });
+    let rejected = test.counter("obs_samples_rejected_total", &[("metric", "their_seconds")]);
+    assert_eq!(rejected, Some(2));
+    assert_eq!(
+        test.samples("their_seconds", &[("kind", "a")]),
+        Some(vec![1.0])
+    );
+}
+
+#[test]
 fn a_family_beyond_its_own_budget_keeps_its_closed_labels() {
     obs_core::families! {
         /// A family with a tight budget.

@@ -44,7 +44,8 @@ impl Backend {
                 }
                 let mut builder = Engine::builder()
                     .catalogue(catalogue.clone())
-                    .quantile_window(config.quantile_window);
+                    .quantile_window(config.quantile_window)
+                    .undeclared_families(config.undeclared_families);
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
                 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use obs_core::MAX_VALUE_BYTES;
+use obs_core::{MAX_VALUE_BYTES, UNDECLARED_FAMILIES};
 
 use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS, PUSH_BASIC};
 use crate::{ExporterError, Secret};
@@ -26,6 +26,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_IDLE_TIMEOUT_SECONDS` | [`idle_timeout`](Self::idle_timeout) | series stay |
 /// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
+/// | `OBS_UNDECLARED_FAMILIES` | [`undeclared_families`](Self::undeclared_families) | 1000 |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `false` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
@@ -66,6 +67,10 @@ pub struct Config {
     /// How many threads record to cells of their own; see [`slots`](obs_recorder::Builder::slots). The stock recorder has
     /// none.
     pub recorder_slots: Option<usize>,
+    /// How many families there may be that no catalogue knows: those of other people's code, which may make names of metrics at
+    /// run time. Counts under further names are added up in `other_total`, and the rest of these is not kept; see
+    /// [`undeclared_families`](obs_recorder::Builder::undeclared_families).
+    pub undeclared_families: usize,
     /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does with
     /// `--enable-feature=native-histograms`. Everybody else is shown the declared buckets, as ever. Needs the stock recorder and the
     /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
@@ -177,6 +182,7 @@ impl Default for Config {
             idle_timeout: None,
             recorder: RecorderKind::default(),
             recorder_slots: None,
+            undeclared_families: UNDECLARED_FAMILIES,
             native_histograms: false,
             git_commit: None,
             bearer_token: None,
@@ -270,6 +276,12 @@ impl Config {
         }
         for (setting, value, range, accepts) in [
             (
+                "Config::undeclared_families",
+                self.undeclared_families,
+                FAMILIES,
+                FAMILIES_TEXT,
+            ),
+            (
                 "Config::max_scrapes",
                 self.max_scrapes,
                 MAX_SCRAPES,
@@ -336,6 +348,8 @@ const TEXT: &str = "1 to 256 bytes of UTF-8 text";
 const SLOTS: &str = "a number of threads from 0 to 1024";
 const TIME: &str = "a number of seconds from 0.001 to 86400, such as 60";
 const TIME_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
+const FAMILIES: RangeInclusive<usize> = 0..=100_000;
+const FAMILIES_TEXT: &str = "a number of families from 0 to 100000";
 const MAX_SCRAPES: RangeInclusive<usize> = 1..=1000;
 const MAX_SCRAPES_TEXT: &str = "a number of scrapes from 1 to 1000";
 const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=10_000;
@@ -344,7 +358,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-const VARIABLES: [Variable; 29] = [
+const VARIABLES: [Variable; 30] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -389,6 +403,11 @@ const VARIABLES: [Variable; 29] = [
         name: "OBS_RECORDER_SLOTS",
         accepts: SLOTS,
         set: |config, text| slots(text).map(|slots| config.recorder_slots = Some(slots)),
+    },
+    Variable {
+        name: "OBS_UNDECLARED_FAMILIES",
+        accepts: FAMILIES_TEXT,
+        set: |config, text| number(text, &FAMILIES).map(|most| config.undeclared_families = most),
     },
     Variable {
         name: "OBS_NATIVE_HISTOGRAMS",
@@ -595,6 +614,7 @@ mod tests {
             ("OBS_IDLE_TIMEOUT_SECONDS", "3600"),
             ("OBS_RECORDER", "stock"),
             ("OBS_RECORDER_SLOTS", "4"),
+            ("OBS_UNDECLARED_FAMILIES", "50"),
             ("OBS_NATIVE_HISTOGRAMS", "true"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
@@ -625,6 +645,7 @@ mod tests {
             idle_timeout: Some(Duration::from_hours(1)),
             recorder: RecorderKind::Stock,
             recorder_slots: Some(4),
+            undeclared_families: 50,
             native_histograms: true,
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),
@@ -696,6 +717,11 @@ mod tests {
                 "OBS_RECORDER_SLOTS",
                 "1025",
                 "is `1025`; it takes a number of threads from 0 to 1024",
+            ),
+            (
+                "OBS_UNDECLARED_FAMILIES",
+                "all",
+                "is `all`; it takes a number of families from 0 to 100000",
             ),
             (
                 "OBS_LISTENS",

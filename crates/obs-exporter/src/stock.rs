@@ -63,7 +63,11 @@ impl Stock {
             natives,
             arranger: Arc::new(Arranger::new(catalogue)),
         };
-        Ok((Budgeted::new(canonical, catalogue), stock))
+        let budgeted = Budgeted::new(canonical, catalogue);
+        Ok((
+            budgeted.undeclared_families(config.undeclared_families),
+            stock,
+        ))
     }
 
     /// Appends everything recorded.

@@ -2,16 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use metrics::{Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
-use obs_core::{Catalogue, Family as Declared, Kind};
+use obs_core::{
+    Catalogue, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics, UNDECLARED_FAMILIES,
+};
 
 use crate::cell::Store;
 use crate::exemplar;
-use crate::key::metric_name;
+use crate::key::{is_too_long, metric_name};
 use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
 use crate::registry::{Context, Family, Registry};
 use crate::slot::{self, MAX_SLOTS};
@@ -44,6 +47,10 @@ struct Inner {
     histograms: Registry<Histogram>,
     summaries: Registry<Summary>,
     help: Mutex<HashMap<String, String>>,
+    /// How many families there are that no catalogue knows.
+    undeclared: AtomicUsize,
+    /// Counts the lookups beyond them.
+    beyond: OnceLock<metrics::Counter>,
     /// The scrape's lock: held while rendering, removing and during upkeep. Nobody who records or registers takes it.
     scraping: Mutex<()>,
 }
@@ -54,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) declared: HashMap<&'static str, &'static Declared>,
     pub(crate) globals: BTreeMap<String, String>,
     pub(crate) quantile_window: Duration,
+    /// How many families there may be that no catalogue knows.
+    pub(crate) undeclared_families: usize,
     /// After how long without recording series go whose families do not say.
     pub(crate) idle: Option<Duration>,
 }
@@ -63,6 +72,8 @@ pub(crate) struct Settings {
 pub(crate) struct Watch {
     pub(crate) series: metrics::Gauge,
     pub(crate) overflow: metrics::Counter,
+    /// Of histograms and summaries: samples that are no finite numbers.
+    pub(crate) rejected: metrics::Counter,
 }
 
 /// Puts an [`Engine`] together; made by [`Engine::builder`].
@@ -72,6 +83,7 @@ pub struct Builder {
     catalogue: Catalogue,
     globals: BTreeMap<String, String>,
     quantile_window: Duration,
+    undeclared_families: usize,
     idle: Option<Duration>,
     slots: Option<usize>,
 }
@@ -92,6 +104,18 @@ impl Builder {
     /// How far back the quantiles of summaries look; a minute unless told.
     pub fn quantile_window(mut self, window: Duration) -> Self {
         self.quantile_window = window;
+        self
+    }
+
+    /// How many families there may be that the catalogue does not know, of all kinds together;
+    /// [`UNDECLARED_FAMILIES`](obs_core::UNDECLARED_FAMILIES) unless told.
+    ///
+    /// Names of metrics that are made at run time, by code of other people, are bounded by it. What is counted under names
+    /// beyond it, and under ones of more than 256 bytes, is added up in the counter `other_total`; gauges and samples of theirs
+    /// mean nothing together and are not kept. `obs_series_overflow_total{metric="other"}` counts the lookups of them all.
+    /// A family keeps its place when its series go.
+    pub fn undeclared_families(mut self, most: usize) -> Self {
+        self.undeclared_families = most;
         self
     }
 
@@ -145,6 +169,7 @@ impl Builder {
                 declared: declared.collect(),
                 globals: self.globals,
                 quantile_window: self.quantile_window,
+                undeclared_families: self.undeclared_families,
                 idle: self.idle,
             },
             store: Store::new(slots),
@@ -153,6 +178,8 @@ impl Builder {
             histograms: Registry::new(),
             summaries: Registry::new(),
             help: Mutex::default(),
+            undeclared: AtomicUsize::new(0),
+            beyond: OnceLock::new(),
             scraping: Mutex::default(),
         }));
         self.catalogue.describe(&engine);
@@ -167,6 +194,7 @@ impl Engine {
             catalogue: Catalogue::default(),
             globals: BTreeMap::new(),
             quantile_window: Duration::from_mins(1),
+            undeclared_families: UNDECLARED_FAMILIES,
             idle: None,
             slots: None,
         }
@@ -311,52 +339,74 @@ impl Engine {
     }
 
     fn describe(&self, name: &KeyName, help: &SharedString) {
-        let mut known = lock(&self.0.help);
         let name = metric_name(name.as_str()).into_owned();
-        known.entry(name).or_insert_with(|| help.to_string());
+        let settings = &self.0.settings;
+        let mut known = lock(&self.0.help);
+        // As many as there may be families.
+        let is_full = known.len() >= settings.declared.len() + settings.undeclared_families;
+        if !is_too_long(&name) && (!is_full || settings.declared.contains_key(&*name)) {
+            known.entry(name).or_insert_with(|| help.to_string());
+        }
     }
 
     fn register<M: Metric>(
         &self,
         registry: &Registry<M>,
         key: &Key,
-    ) -> Arc<crate::registry::Series<M>> {
-        let watch = |name: &str| self.watch(name);
-        registry.register(
+    ) -> Option<Arc<crate::registry::Series<M>>> {
+        let watch = |name: &str, kind| self.watch(name, kind);
+        let known = registry.register(
             key,
             &Context {
                 watch: Some(&watch),
                 ..self.context()
             },
-        )
+        );
+        if known.is_none() {
+            let counter = || match PipelineMetrics::FAMILIES {
+                [overflow, ..] => self.counter_of(overflow, OTHER),
+                [] => metrics::Counter::noop(),
+            };
+            self.0.beyond.get_or_init(counter).increment(1);
+        }
+        known
     }
 
     /// The handles by which a family is watched. Their own series know no budget: there are as many as families.
-    fn watch(&self, name: &str) -> Watch {
-        let key = |family: &'static str| {
-            Key::from_parts(family, vec![Label::new("metric", name.to_owned())])
-        };
-        let [overflow, _, series] = obs_core::PipelineMetrics::FAMILIES else {
+    fn watch(&self, name: &str, kind: Kind) -> Watch {
+        let [overflow, rejected, series] = PipelineMetrics::FAMILIES else {
             return Watch {
                 series: metrics::Gauge::noop(),
                 overflow: metrics::Counter::noop(),
+                rejected: metrics::Counter::noop(),
             };
         };
-        let series = self.0.gauges.register(&key(series.name()), &self.context());
-        let overflow = self
-            .0
-            .counters
-            .register(&key(overflow.name()), &self.context());
+        let key = watched(series, name);
+        let known = self.0.gauges.register(&key, &self.context());
+        let has_samples = matches!(kind, Kind::Histogram | Kind::Summary);
         Watch {
-            series: metrics::Gauge::from_arc(series),
-            overflow: metrics::Counter::from_arc(overflow),
+            series: known.map_or_else(metrics::Gauge::noop, metrics::Gauge::from_arc),
+            overflow: self.counter_of(overflow, name),
+            rejected: if has_samples {
+                self.counter_of(rejected, name)
+            } else {
+                metrics::Counter::noop()
+            },
         }
+    }
+
+    /// A counter of the pipeline for a metric.
+    fn counter_of(&self, family: &Declared, metric: &str) -> metrics::Counter {
+        let key = watched(family, metric);
+        let known = self.0.counters.register(&key, &self.context());
+        known.map_or_else(metrics::Counter::noop, metrics::Counter::from_arc)
     }
 
     fn context(&self) -> Context<'_> {
         Context {
             settings: &self.0.settings,
             store: &self.0.store,
+            undeclared: &self.0.undeclared,
             watch: None,
         }
     }
@@ -400,27 +450,42 @@ impl Recorder for Engine {
     }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
-        let known = self.0.counters.find(key);
-        metrics::Counter::from_arc(known.unwrap_or_else(|| self.register(&self.0.counters, key)))
+        let counters = &self.0.counters;
+        let known = counters.find(key).or_else(|| self.register(counters, key));
+        let known = known.or_else(|| counters.shared(OTHER_TOTAL, &self.context()));
+        known.map_or_else(metrics::Counter::noop, metrics::Counter::from_arc)
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
-        let known = self.0.gauges.find(key);
-        metrics::Gauge::from_arc(known.unwrap_or_else(|| self.register(&self.0.gauges, key)))
+        let gauges = &self.0.gauges;
+        let known = gauges.find(key).or_else(|| self.register(gauges, key));
+        known.map_or_else(metrics::Gauge::noop, metrics::Gauge::from_arc)
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
-        if let Some(known) = self.0.histograms.find(key) {
-            metrics::Histogram::from_arc(known)
+        fn handle<F: metrics::HistogramFn + Send + Sync + 'static>(
+            known: Option<Arc<F>>,
+        ) -> metrics::Histogram {
+            known.map_or_else(metrics::Histogram::noop, metrics::Histogram::from_arc)
+        }
+        let (histograms, summaries) = (&self.0.histograms, &self.0.summaries);
+        if let Some(known) = histograms.find(key) {
+            handle(Some(known))
         } else if self.is_summary(key.name()) {
-            let known = self.0.summaries.find(key);
-            metrics::Histogram::from_arc(
-                known.unwrap_or_else(|| self.register(&self.0.summaries, key)),
+            handle(
+                summaries
+                    .find(key)
+                    .or_else(|| self.register(summaries, key)),
             )
         } else {
-            metrics::Histogram::from_arc(self.register(&self.0.histograms, key))
+            handle(self.register(histograms, key))
         }
     }
+}
+
+/// The key by which something is said of a metric.
+fn watched(family: &Declared, metric: &str) -> Key {
+    Key::from_parts(family.name(), vec![Label::new("metric", metric.to_owned())])
 }
 
 /// Whether a histogram or summary of another name has series of this name.

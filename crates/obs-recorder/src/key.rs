@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use metrics::{Key, Label};
+use obs_core::MAX_VALUE_BYTES;
 
 /// A key in canonical form: a valid name, labels with valid names sorted by these, no empty values, nothing twice.
 pub(crate) fn canonical(key: &Key) -> Cow<'_, Key> {
@@ -28,6 +29,11 @@ pub(crate) fn canonical(key: &Key) -> Cow<'_, Key> {
 /// A valid name of a metric.
 pub(crate) fn metric_name(name: &str) -> Cow<'_, str> {
     valid_name(name, |c| c == b':')
+}
+
+/// Whether a name of a metric or of a label is longer than any value of a label may be.
+pub(crate) fn is_too_long(name: &str) -> bool {
+    name.len() > MAX_VALUE_BYTES
 }
 
 /// The label as it is exported; none when its value is empty, which means the same to Prometheus.

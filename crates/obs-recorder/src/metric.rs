@@ -241,12 +241,9 @@ impl Histogram {
         self.buckets + 1
     }
 
+    /// Adds a finite number so many times.
     #[inline]
     fn add(&self, value: f64, count: u64) {
-        // As in a summary: other people's code would leave a sum that is no number for ever.
-        if !value.is_finite() {
-            return;
-        }
         match self.words.own() {
             Some(own) if self.exemplars.is_none() => {
                 let bucket = bucket_of(&self.bounds, value);
@@ -425,11 +422,18 @@ impl Metric for Histogram {
 impl HistogramFn for Series<Histogram> {
     #[inline]
     fn record(&self, value: f64) {
-        self.metric.add(value, 1);
+        // As in a summary: other people's code would leave a sum that is no number for ever.
+        if value.is_finite() {
+            self.metric.add(value, 1);
+        } else {
+            self.family().reject(1);
+        }
     }
 
     fn record_many(&self, value: f64, count: usize) {
-        if count > 0 {
+        if !value.is_finite() {
+            self.family().reject(count as u64);
+        } else if count > 0 {
             self.metric.add(value, count as u64);
         }
     }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use hashbrown::HashTable;
 use metrics::{Key, Label, SharedString};
-use obs_core::{Family as Declared, MAX_VALUE_BYTES, OTHER, Values};
+use obs_core::{Family as Declared, Kind, MAX_VALUE_BYTES, OTHER, Values};
 
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
-use crate::key::{Text, canonical};
+use crate::key::{Text, canonical, is_too_long};
 use crate::metric::Metric;
 use crate::order::Order;
 use crate::text::{At, Heading, Lines};
@@ -64,6 +64,8 @@ pub(crate) struct Family<M: Metric> {
     fresh: Mutex<Vec<Arc<Series<M>>>>,
     /// Whether any series was ever hidden. Until then a scrape need not ask them.
     has_hidden: AtomicBool,
+    /// Whether its sums may be below 0, by its bounds or by what a scrape has found.
+    is_signed: AtomicBool,
     /// Only the holder of the scrape's lock touches it.
     ordered: Mutex<Order<M>>,
 }
@@ -83,12 +85,17 @@ const UNDECLARED_BUDGET: usize = 10_000;
 /// A power of two. The more there are, the less a growing table makes anybody wait.
 const SHARDS: usize = 256;
 
+/// Makes the handles by which a family of this name and kind is watched.
+type Watching<'a> = dyn Fn(&str, Kind) -> Watch + 'a;
+
 /// What registering needs to know of the engine.
 pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) store: &'a Store,
+    /// How many families there are that no catalogue knows, of all kinds.
+    pub(crate) undeclared: &'a AtomicUsize,
     /// Makes the handles that watch a family; `None` for the series of these themselves, which know no budget.
-    pub(crate) watch: Option<&'a dyn Fn(&str) -> Watch>,
+    pub(crate) watch: Option<&'a Watching<'a>>,
 }
 
 impl<M: Metric> Registry<M> {
@@ -112,19 +119,20 @@ impl<M: Metric> Registry<M> {
         found.inspect(|series| series.show())
     }
 
-    /// The series of a key, made if it is new; folded where that is beyond a budget.
+    /// The series of a key, made if it is new; folded where that is beyond a budget. Nothing where its family is one too many
+    /// or has a name that is too long.
     #[cold]
-    pub(crate) fn register(&self, key: &Key, context: &Context<'_>) -> Arc<Series<M>> {
+    pub(crate) fn register(&self, key: &Key, context: &Context<'_>) -> Option<Arc<Series<M>>> {
         let key = canonical(key);
-        let family = self.family(key.name(), context.settings);
+        let family = self.family(key.name(), context)?;
         let Some(watch) = context.watch else {
             let _adding = lock(&family.scopes);
-            return self.find_or_add(&family, &key, context);
+            return Some(self.find_or_add(&family, &key, context));
         };
-        let watch = family.watch.get_or_init(|| watch(&family.name));
+        let watch = family.watch.get_or_init(|| watch(&family.name, M::KIND));
         let mut scopes = lock(&family.scopes);
         if let Some(known) = self.find_text(&key, &Text::of(&key, &context.settings.globals)) {
-            return known;
+            return Some(known);
         }
         let admitted = family.admit(&key, &mut scopes, |key| {
             self.find_text(key, &Text::of(key, &context.settings.globals))
@@ -132,9 +140,9 @@ impl<M: Metric> Registry<M> {
         });
         if let Some(folded) = admitted {
             watch.overflow.increment(1);
-            return self.find_or_add(&family, &folded, context);
+            return Some(self.find_or_add(&family, &folded, context));
         }
-        self.find_or_add(&family, &key, context)
+        Some(self.find_or_add(&family, &key, context))
     }
 
     pub(crate) fn families(&self) -> Vec<Arc<Family<M>>> {
@@ -145,15 +153,45 @@ impl<M: Metric> Registry<M> {
         read(&self.families).get(name).map(Arc::clone)
     }
 
-    fn family(&self, name: &str, settings: &Settings) -> Arc<Family<M>> {
+    /// The family of a name, made if it is new and may be.
+    fn family(&self, name: &str, context: &Context<'_>) -> Option<Arc<Family<M>>> {
         if let Some(family) = self.family_of(name) {
-            return family;
+            return Some(family);
+        }
+        let settings = context.settings;
+        // The families that watch others are no more than these.
+        let is_bounded = context.watch.is_some() && !settings.declared.contains_key(name);
+        let most = settings.undeclared_families;
+        if is_bounded && (is_too_long(name) || context.undeclared.load(Relaxed) >= most) {
+            return None;
         }
         let mut families = write(&self.families);
-        let family = families
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Family::new(name, settings)));
-        Arc::clone(family)
+        if let Some(family) = families.get(name) {
+            return Some(Arc::clone(family));
+        }
+        if is_bounded {
+            let more = |count: usize| (count < most).then_some(count + 1);
+            context
+                .undeclared
+                .fetch_update(Relaxed, Relaxed, more)
+                .ok()?;
+        }
+        let family = Arc::new(Family::new(name, settings));
+        families.insert(name.to_owned(), Arc::clone(&family));
+        Some(family)
+    }
+
+    /// The one series that is shared by all that have no family. It knows no limit.
+    pub(crate) fn shared(
+        &self,
+        name: &'static str,
+        context: &Context<'_>,
+    ) -> Option<Arc<Series<M>>> {
+        let context = Context {
+            watch: None,
+            ..*context
+        };
+        self.register(&Key::from_static_name(name), &context)
     }
 
     /// The series of a canonical key.
@@ -293,6 +331,10 @@ impl<M: Metric> Series<M> {
             && self.text.labels == text.labels
     }
 
+    pub(crate) fn family(&self) -> &Family<M> {
+        &self.family
+    }
+
     /// Its labels as text, but for global ones.
     pub(crate) fn labels(&self) -> &str {
         &self.text.labels
@@ -353,6 +395,10 @@ impl<M: Metric> Family<M> {
     fn new(name: &str, settings: &Settings) -> Self {
         let declared = settings.declared.get(name).copied();
         let of_this_kind = declared.filter(|family| family.kind() == M::KIND);
+        let has_negative_bounds = of_this_kind.is_some_and(|family| {
+            family.kind() == Kind::Histogram
+                && family.bucket_bounds().iter().any(|bound| *bound < 0.0)
+        });
         Self {
             name: name.to_owned(),
             shape: M::shape(name, of_this_kind, settings),
@@ -363,6 +409,7 @@ impl<M: Metric> Family<M> {
             scopes: Mutex::default(),
             fresh: Mutex::default(),
             has_hidden: AtomicBool::new(false),
+            is_signed: AtomicBool::new(has_negative_bounds),
             ordered: Mutex::default(),
         }
     }
@@ -374,6 +421,15 @@ impl<M: Metric> Family<M> {
     /// Whether a catalogue declares it, as this kind.
     pub(crate) fn is_declared(&self) -> bool {
         self.declared.is_some_and(|family| family.kind() == M::KIND)
+    }
+
+    /// Counts samples that are no finite numbers, which nobody who declared the family has looked at.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn reject(&self, samples: u64) {
+        if let Some(watch) = self.watch.get() {
+            watch.rejected.increment(samples);
+        }
     }
 
     fn show_count(&self, count: usize) {
@@ -397,9 +453,25 @@ impl<M: Metric> Family<M> {
 
     /// Writes the family with all its series. The caller holds the scrape's lock.
     pub(crate) fn render(&self, heading: &Heading<'_>, base_is_taken: bool, lines: &mut Lines<'_>) {
+        let (start, is_signed) = (lines.len(), self.is_signed.load(Relaxed));
+        self.write(heading, base_is_taken, is_signed, lines);
+        // Nothing told that it takes values below 0 until the first of them was written.
+        if lines.take_back_odd(start) {
+            self.is_signed.store(true, Relaxed);
+            self.write(heading, base_is_taken, true, lines);
+        }
+    }
+
+    fn write(
+        &self,
+        heading: &Heading<'_>,
+        base_is_taken: bool,
+        is_signed: bool,
+        lines: &mut Lines<'_>,
+    ) {
         let mut ordered = self.ordered();
         let (highest, has_hidden) = (lines.highest(), self.has_hidden.load(Relaxed));
-        let lists = lines.begin(heading, base_is_taken);
+        let lists = lines.begin(heading, base_is_taken, is_signed);
         for parts in lists {
             if let [part] = *parts {
                 lines.begin_part(heading, part);
@@ -436,6 +508,7 @@ impl<M: Metric> Family<M> {
     ) -> Option<Key> {
         let folds = |label: &Label| {
             label.value().len() > MAX_VALUE_BYTES
+                || is_too_long(label.key())
                 || self
                     .declared
                     .is_some_and(|family| scope_is_full(scopes, family, label))
@@ -491,18 +564,25 @@ fn is_open(family: Option<&'static Declared>, label: &Label) -> bool {
     declared.is_none_or(|label| matches!(label.values, Values::Open(_)))
 }
 
-/// The key with the labels of which it is said folded into `other`, if that changes anything.
+/// The key with the labels of which it is said folded into `other`, if that changes anything. A label whose name is too long is
+/// called `other`, too.
 fn folded(key: &Key, mut folds: impl FnMut(&Label) -> bool) -> Option<Key> {
     let mut changes = false;
     let mut fold = |label: &Label| {
         if !folds(label) {
             return label.clone();
         }
-        changes |= label.value() != OTHER;
-        Label::new(label.key().to_owned(), SharedString::const_str(OTHER))
+        let name = if is_too_long(label.key()) {
+            OTHER
+        } else {
+            label.key()
+        };
+        changes |= label.value() != OTHER || name != label.key();
+        Label::new(name.to_owned(), SharedString::const_str(OTHER))
     };
     let labels: Vec<_> = key.labels().map(&mut fold).collect();
-    changes.then(|| Key::from_parts(key.name().to_owned(), labels))
+    let folded = || canonical(&Key::from_parts(key.name().to_owned(), labels)).into_owned();
+    changes.then(folded)
 }
 
 /// The facade's hash with all of its bits in play, for tables that look at the topmost.

@@ -50,11 +50,8 @@ impl Summary {
         lock(&self.window).take_in(&self.bins, now);
     }
 
+    /// Adds a finite number so many times.
     fn add(&self, value: f64, count: u64) {
-        // Families of our own check this; those of other code would leave a sum that is no number for ever.
-        if !value.is_finite() || count == 0 {
-            return;
-        }
         let by = value * count as f64;
         match self
             .words
@@ -133,6 +130,10 @@ impl Metric for Summary {
                 lines.quantile_lines(at, part, &values);
             }
             1 => {
+                if lines.is_split() {
+                    let window = lock(&self.window);
+                    lines.set_sum(self.sum(lines.highest()) - window.forgotten);
+                }
                 lines.open(at, part);
                 lines.sum();
             }
@@ -148,11 +149,16 @@ impl Metric for Summary {
 
 impl HistogramFn for Series<Summary> {
     fn record(&self, value: f64) {
-        self.metric.add(value, 1);
+        self.record_many(value, 1);
     }
 
     fn record_many(&self, value: f64, count: usize) {
-        self.metric.add(value, count as u64);
+        // Families of our own check this; those of other code would leave a sum that is no number for ever.
+        if !value.is_finite() {
+            self.family().reject(count as u64);
+        } else if count > 0 {
+            self.metric.add(value, count as u64);
+        }
     }
 }
 

@@ -82,6 +82,8 @@ pub(crate) struct Lines<'a> {
     /// Of the family: its bounds or quantiles as labels, with what follows them: `,le="1"} `.
     extras: Vec<String>,
     split: bool,
+    /// Of the family: whether a value was written that no sum and no quantile of `OpenMetrics` may have.
+    is_odd: bool,
     // Of the histogram: set by itself.
     buckets: Vec<u64>,
     sum: f64,
@@ -127,9 +129,24 @@ impl<'a> Lines<'a> {
             starts: Vec::new(),
             extras: Vec::new(),
             split: false,
+            is_odd: false,
             buckets: Vec::new(),
             sum: 0.0,
         }
+    }
+
+    /// How much is written.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes back what was written since the text had this length, if `OpenMetrics` does not allow it.
+    pub(crate) fn take_back_odd(&mut self, to: usize) -> bool {
+        let is_refused = self.format == Format::OpenMetrics && self.is_odd && !self.split;
+        if is_refused {
+            self.out.truncate(to);
+        }
+        is_refused
     }
 
     /// The highest lane that is read.
@@ -142,8 +159,14 @@ impl<'a> Lines<'a> {
         self.now
     }
 
-    /// Begins a family, and returns which parts of its series are written together, one list after another.
-    pub(crate) fn begin(&mut self, heading: &Heading<'_>, base_is_taken: bool) -> Vec<Vec<usize>> {
+    /// Begins a family, and returns which parts of its series are written together, one list after another. In one that
+    /// `is_signed` the sums and quantiles may be negative.
+    pub(crate) fn begin(
+        &mut self,
+        heading: &Heading<'_>,
+        base_is_taken: bool,
+        is_signed: bool,
+    ) -> Vec<Vec<usize>> {
         let Heading {
             name, kind, parts, ..
         } = heading;
@@ -157,8 +180,8 @@ impl<'a> Lines<'a> {
         } else {
             name
         };
-        let is_signed = *kind == Kind::Histogram && heading.bounds.iter().any(|bound| *bound < 0.0);
         self.split = open && is_signed;
+        self.is_odd = false;
         self.starts.clear();
         for part in *parts {
             let of = if *part == Part::Created { family } else { name };
@@ -178,7 +201,7 @@ impl<'a> Lines<'a> {
             self.extras.push(",le=\"+Inf\"} ".to_owned());
         }
         if self.split {
-            // A histogram of both signs may not have a sum there, which is no count any more: its lines go as they are.
+            // What takes both signs may not have a sum there, which is no count any more: its lines go as they are.
             return (0..3).map(|part| vec![part]).collect();
         }
         self.head(
@@ -310,6 +333,7 @@ impl<'a> Lines<'a> {
 
     /// Ends a line with the sum.
     pub(crate) fn sum(&mut self) {
+        self.is_odd |= self.sum < 0.0 || self.sum.is_nan();
         self.float(self.sum);
     }
 
@@ -337,6 +361,7 @@ impl<'a> Lines<'a> {
     /// Writes a line for each quantile.
     pub(crate) fn quantile_lines(&mut self, at: At<'_>, part: usize, values: &[f64]) {
         for (index, value) in values.iter().enumerate() {
+            self.is_odd |= *value < 0.0;
             self.open_extra(at, part, index);
             self.float(*value);
         }

@@ -108,7 +108,7 @@ fn samples(exposition: &Exposition) -> (Samples, BTreeMap<&str, Kind>) {
     let families = exposition
         .families
         .iter()
-        .filter(|family| !family.name.starts_with("obs_series"));
+        .filter(|family| !family.name.starts_with("obs_"));
     let mut samples = Samples::new();
     let mut kinds = BTreeMap::new();
     for family in families {

@@ -1,7 +1,12 @@
-//! Names that mean the series of another family.
+//! Names that mean the series of another family, that are too many, or too long; and samples that are no numbers.
 
-use obs_exposition::parse;
+use obs_exposition::{Exposition, parse};
 use obs_recorder::{Engine, Format};
+
+fn read(engine: &Engine) -> Exposition {
+    let text = engine.render(Format::Classic);
+    parse(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"))
+}
 
 #[test]
 fn what_would_be_a_series_of_a_histogram_or_summary_is_left_out() {
@@ -51,4 +56,124 @@ fn no_count_is_left_out_for_a_name_that_a_format_adds() {
         text.contains("# TYPE fill_seconds_count_total unknown\n"),
         "{text}"
     );
+}
+
+#[test]
+fn families_beyond_the_limit_are_one_and_are_counted() {
+    let engine = Engine::builder().undeclared_families(3).build().unwrap();
+    let kept = metrics::with_local_recorder(&engine, || {
+        let kept = metrics::counter!("x_0_total");
+        for n in 0..10 {
+            metrics::counter!(format!("x_{n}_total"), "n" => n.to_string()).increment(n);
+            // These have no place left.
+            metrics::gauge!(format!("g_{n}")).set(1.0);
+            metrics::histogram!(format!("h_{n}")).record(1.0);
+        }
+        // A family that was there already may have more series.
+        metrics::counter!("x_0_total", "n" => "more").increment(100);
+        kept
+    });
+    kept.increment(1000);
+    let read = read(&engine);
+    assert_eq!(read.sum("x_0_total", &[]), Some(1100.0));
+    assert_eq!(read.sum("g_0", &[]), Some(1.0));
+    assert_eq!(read.value("h_0_count", &[]), Some(1.0));
+    assert_eq!(read.sum("x_1_total", &[]), None);
+    assert_eq!(read.value("other_total", &[]), Some(45.0));
+    let beyond = read.value("obs_series_overflow_total", &[("metric", "other")]);
+    assert_eq!(beyond, Some(3.0 * 9.0));
+    assert_eq!(
+        engine
+            .undeclared()
+            .iter()
+            .filter(|(name, _)| !name.starts_with("obs_"))
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn names_longer_than_a_value_may_be_are_folded() {
+    let engine = Engine::builder().build().unwrap();
+    let (longest, long) = ("x".repeat(256), "y".repeat(257));
+    metrics::with_local_recorder(&engine, || {
+        metrics::counter!(longest.clone(), longest.clone() => "v").increment(1);
+        metrics::counter!(long.clone()).increment(2);
+        metrics::counter!("jobs_total", long.clone() => "v", "a" => "b").increment(3);
+        metrics::counter!("jobs_total", format!("{long}z") => "w", "a" => "b").increment(4);
+        metrics::describe_counter!(long.clone(), "Nobody sees this.");
+    });
+    let read = read(&engine);
+    assert_eq!(read.value(&longest, &[(&longest, "v")]), Some(1.0));
+    assert_eq!(read.value("other_total", &[]), Some(2.0));
+    let folded = read.value("jobs_total", &[("a", "b"), ("other", "other")]);
+    assert_eq!(folded, Some(7.0));
+    for (metric, count) in [("other", 1.0), ("jobs_total", 2.0)] {
+        let counted = read.value("obs_series_overflow_total", &[("metric", metric)]);
+        assert_eq!(counted, Some(count), "{metric}");
+    }
+}
+
+#[test]
+fn samples_that_are_no_finite_numbers_are_dropped_and_counted() {
+    let engine = Engine::builder().build().unwrap();
+    metrics::with_local_recorder(&engine, || {
+        for name in ["odd_seconds", "odd_words"] {
+            let samples = metrics::histogram!(name);
+            for value in [f64::NAN, 1.0, f64::INFINITY, f64::NEG_INFINITY] {
+                samples.record(value);
+            }
+            samples.record_many(f64::NAN, 3);
+            samples.record_many(2.0, 3);
+            samples.record_many(2.0, 0);
+        }
+        metrics::counter!("calm_total").increment(1);
+    });
+    let read = read(&engine);
+    for name in ["odd_seconds", "odd_words"] {
+        let rejected = read.value("obs_samples_rejected_total", &[("metric", name)]);
+        assert_eq!(rejected, Some(6.0), "{name}");
+        assert_eq!(read.value(&format!("{name}_count"), &[]), Some(4.0));
+        assert_eq!(read.value(&format!("{name}_sum"), &[]), Some(7.0));
+    }
+    let of_no_samples = read.value("obs_samples_rejected_total", &[("metric", "calm_total")]);
+    assert_eq!(of_no_samples, None);
+}
+
+/// Of samples below 0, `OpenMetrics` allows neither the sum nor the quantiles.
+#[test]
+fn samples_below_zero_keep_their_series_and_lose_their_kind() {
+    let engine = Engine::builder().build().unwrap();
+    let record = |value: f64| {
+        metrics::with_local_recorder(&engine, || {
+            metrics::histogram!("words", "of" => "a").record(value);
+            metrics::histogram!("words", "of" => "b").record(1.0);
+            metrics::histogram!("odd_seconds").record(value);
+        });
+        engine.render(Format::OpenMetrics)
+    };
+    let text = record(1.0);
+    for head in ["# TYPE words summary\n", "# TYPE odd_seconds histogram\n"] {
+        assert!(text.contains(head), "{text}");
+    }
+    // Once below, the kind stays as it is: no scraper likes one that changes to and fro.
+    for (value, sum) in [(-3.0, "-2"), (8.0, "6")] {
+        let text = record(value);
+        for line in [
+            "# TYPE words unknown\nwords{of=\"a\",quantile=\"0.5\"} ",
+            &format!(
+                "# TYPE words_sum unknown\nwords_sum{{of=\"a\"}} {sum}\nwords_sum{{of=\"b\"}} "
+            ),
+            "# TYPE words_count unknown\nwords_count{of=\"a\"} ",
+            "# TYPE odd_seconds_bucket unknown\nodd_seconds_bucket{le=",
+            &format!("# TYPE odd_seconds_sum unknown\nodd_seconds_sum {sum}\n"),
+        ] {
+            assert_eq!(text.matches(line).count(), 1, "{line} in\n{text}");
+        }
+        for began in ["words_created", "odd_seconds_created"] {
+            assert!(!text.contains(began), "{text}");
+        }
+    }
+    let classic = engine.render(Format::Classic);
+    assert!(classic.contains("# TYPE words summary\n"), "{classic}");
 }

@@ -581,3 +581,56 @@ fn a_setting_out_of_range_is_an_error() {
         "Config::quantile_window is `0ns`; it takes a number of seconds from 0.001 to 86400, such as 60"
     );
 }
+
+#[test]
+fn what_would_be_a_series_of_a_histogram_or_summary_is_left_out() {
+    let (recorder, exporter) = build(Config::default());
+    metrics::with_local_recorder(&recorder, || {
+        metrics::histogram!("clash_seconds").record(1.0);
+        metrics::counter!("clash_seconds_count").increment(3);
+        metrics::gauge!("clash_seconds_bucket", "le" => "1").set(3);
+        metrics::histogram!("words").record(4.0);
+        metrics::counter!("words_sum").increment(3);
+        metrics::gauge!("words_bucket").set(5);
+    });
+    let scrape = scrape(&exporter);
+    assert_eq!(scrape.sum("clash_seconds_count", &[]), Some(1.0));
+    assert_eq!(scrape.sum("words_sum", &[]), Some(4.0));
+    assert_eq!(scrape.sum("words_bucket", &[]), Some(5.0));
+    let said = "# `words_sum` is also recorded as a counter, which is left out\n";
+    assert!(exporter.render().contains(said));
+}
+
+#[test]
+fn names_made_at_run_time_and_samples_that_are_no_numbers_are_bounded_and_counted() {
+    let (recorder, exporter) = build(Config {
+        undeclared_families: 5,
+        ..Config::default()
+    });
+    let other = of(&[("metric", "other")]);
+    let beyond = || scrape(&exporter).value("obs_series_overflow_total", &other);
+    assert_eq!(beyond(), Some(0.0));
+    metrics::with_local_recorder(&recorder, || {
+        for name in ["odd_seconds", "odd_words"] {
+            metrics::histogram!(name).record(1.0);
+            metrics::histogram!(name).record(f64::NAN);
+        }
+        for n in 0..100 {
+            metrics::counter!(format!("x_{n}")).increment(1);
+        }
+        metrics::gauge!("their_level").set(1);
+        metrics::counter!("x".repeat(1000)).increment(1);
+    });
+    assert_eq!(beyond(), Some(97.0 + 2.0));
+    let scrape = scrape(&exporter);
+    assert_eq!(scrape.sum("x_2", &[]), Some(1.0));
+    assert_eq!(scrape.sum("x_3", &[]), None);
+    assert_eq!(scrape.sum("their_level", &[]), None);
+    assert_eq!(scrape.sum("other_total", &[]), Some(98.0));
+    for name in ["odd_seconds", "odd_words"] {
+        let rejected = scrape.value("obs_samples_rejected_total", &of(&[("metric", name)]));
+        assert_eq!(rejected, Some(1.0), "{name}");
+        assert_eq!(scrape.sum(&format!("{name}_sum"), &[]), Some(1.0));
+        assert_eq!(scrape.sum(&format!("{name}_count"), &[]), Some(1.0));
+    }
+}
