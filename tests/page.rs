@@ -60,7 +60,7 @@ async fn the_desk_is_seen_at_a_glance() {
     let shown: Vec<_> = tiles.iter().map(|(title, _)| title.as_str()).collect();
     for title in [
         "Portfolio value",
-        "Profit and loss",
+        "Realised profit and loss",
         "Drawdown",
         "Orders",
         "Rejections",

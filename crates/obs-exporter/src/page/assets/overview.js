@@ -121,7 +121,7 @@ const DESIGNS = [
       ['day', 'month'].map((period) => [period, signed(look.sum('portfolio_value_change', { period }), look.currency('portfolio_value'))]),
   },
   {
-    title: 'Profit and loss',
+    title: 'Realised profit and loss',
     needs: 'portfolio_pnl',
     unit: 'currency',
     fromZero: true,
