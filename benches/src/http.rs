@@ -62,7 +62,13 @@ pub(crate) fn lines(effort: Effort) -> Vec<Row> {
         Figure::exact(contender.name, (with_upkeep / n as f64).floor())
     };
     let allocations: Vec<_> = contenders.iter().map(allocations).collect();
-    let times = nanoseconds(&contenders, 1, effort);
+    // What is added is the difference of two figures, both of which have to come from an undisturbed round.
+    let short = Effort {
+        rounds: effort.rounds * 8,
+        batch: effort.batch / 8,
+        ..effort
+    };
+    let times = nanoseconds(&contenders, 1, short);
     let allocated = Row::new("", "allocations", 0.0, added(allocations));
     vec![
         Row::new(
