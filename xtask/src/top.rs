@@ -35,6 +35,8 @@ use crate::error::Error;
 /// The exporter's own variables, so that who starts a service and looks at it sets them once.
 const TOKEN: &str = "OBS_BEARER_TOKEN";
 const USER: &str = "OBS_BASIC_AUTH";
+/// What shells add to the number of a signal, for the exit status of what it ended.
+const ENDED_BY_SIGNAL: i32 = 128;
 /// How long a scrape or a signal may go unnoticed. Keys are noticed at once.
 const ATTENTION: Duration = Duration::from_millis(100);
 /// How often ages are drawn anew.
@@ -108,10 +110,7 @@ impl Top {
     /// Takes the terminal, and gives it back however this ends.
     fn show(&self, target: Target) -> Result<bool, Error> {
         let stopped = Arc::new(AtomicBool::new(false));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            let registered = signal_hook::flag::register(signal, Arc::clone(&stopped));
-            registered.map_err(|source| Error::Signals { source })?;
-        }
+        stop_by_signals(&stopped).map_err(|source| Error::Signals { source })?;
         let (tell, told) = mpsc::channel();
         let interval = self.interval;
         thread::spawn(move || target.watch(interval, &tell));
@@ -124,6 +123,21 @@ impl Top {
         shown.and(restored).map_err(screen)?;
         Ok(true)
     }
+}
+
+/// Sets the flag when somebody asks for an end, and ends at once when they ask again or the terminal is gone: whoever reads keys
+/// of a terminal that is gone never gets back from there, and nobody is left to give it back to.
+fn stop_by_signals(stopped: &Arc<AtomicBool>) -> std::io::Result<()> {
+    use signal_hook::flag::{register, register_conditional_shutdown};
+
+    let gone = Arc::new(AtomicBool::new(true));
+    register_conditional_shutdown(SIGHUP, ENDED_BY_SIGNAL + SIGHUP, gone)?;
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first time, the flag is not set yet when it is asked for.
+        register_conditional_shutdown(signal, ENDED_BY_SIGNAL + signal, Arc::clone(stopped))?;
+        register(signal, Arc::clone(stopped))?;
+    }
+    Ok(())
 }
 
 /// Draws whatever changes until somebody has seen enough.

@@ -136,6 +136,22 @@ fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
     assert!(!terminal.screen().alternate_screen());
 }
 
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    let address = free_address();
+    let script = format!("echo number $$ here; read start; exec {XTASK} top {address}");
+    let mut terminal = Terminal::run(&script, 30, 100).unwrap();
+    let number = wait(&terminal, &["number ", " here"]);
+    let number = number.split_whitespace().nth(1).unwrap().to_owned();
+    terminal.type_keys("\n").unwrap();
+    wait(&terminal, &["unreachable for", "Connection refused"]);
+    drop(terminal);
+    let mut ended = Command::new("timeout");
+    ended.args(["60", "tail", "-s", "0.1", "-f", "/dev/null"]);
+    ended.arg(format!("--pid={number}"));
+    assert!(ended.status().unwrap().success(), "{number} is still there");
+}
+
 fn piped(arguments: &[&str]) -> Output {
     let mut top = Command::new(XTASK);
     top.arg("top").args(arguments).output().unwrap()
