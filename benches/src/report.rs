@@ -258,9 +258,14 @@ what it takes to read the labels and to count. Each text is looked for in what t
 that of the three the loads wait for one another. A library that hashes all labels at once behind one read lock has one \
 such wait; it falls behind with two threads, which fight for the lock. Where a label stays the same, keep what `of` \
 returns.\n\
-- **A request through the HTTP layer** is at its target's edge: three runs gave 0.26 to 0.30. Link-time optimisation took \
-a tenth off axum-prometheus' time and nothing off ours, which was 0.25 of it without.\n\
-- **A scrape of counters** is near its target. Per series it puts the label text together from what the one before has, \
+- **A request through the HTTP layer** is near its target: five runs gave 0.23 to 0.25. Of some 330 ns, measured by hand, a layer \
+that wraps the future and the body and records nothing takes 130 to 180: a clone of what is below, three boxes and what they \
+copy. Two readings of the clock take about 48, the end of the exchange 24, three histograms 15, the body's frames and the \
+lookup of the route 14 each.\n\
+- **A gauge's kept handle** is at its target's edge: setting takes five cycles or six, and a bare store two; which of the two a \
+run shows is its own luck.\n\
+- **A scrape of counters** is near its target: full runs gave 1.8 on a busy machine and 2.4 on an idle one, where the floor \
+gains more. Per series it puts the label text together from what the one before has, \
 finds the words by their place, and writes the line in five pieces where the floor writes it in three: 340 instructions \
 where there are a thousand. The first scrape after series came or went makes its sheet of them anew, and is not what is \
 measured here.\n\
