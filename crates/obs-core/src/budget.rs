@@ -9,7 +9,7 @@ use metrics::{
 };
 
 use crate::family::DEFAULT_BUDGET;
-use crate::{Catalogue, Family, MAX_VALUE_BYTES, OTHER, Values, meta, site};
+use crate::{Catalogue, Family, MAX_VALUE_BYTES, OTHER, PipelineMetrics, Values, site};
 
 /// How many families recorders take that no catalogue knows, unless told.
 pub const UNDECLARED_FAMILIES: usize = 1_000;
@@ -99,7 +99,7 @@ impl<R: Recorder> Budgeted<R> {
         if !families.by_name.contains_key(key.name()) {
             let is_too_long = key.name().len() > MAX_VALUE_BYTES;
             if family.is_none() && (is_too_long || families.undeclared >= self.most_undeclared) {
-                let beyond = || self.pipeline_counter(&meta::SERIES_OVERFLOW, OTHER);
+                let beyond = || self.pipeline_counter(PipelineMetrics::overflow, OTHER);
                 families.beyond.get_or_insert_with(beyond).increment(1);
                 return None;
             }
@@ -131,12 +131,12 @@ impl<R: Recorder> Budgeted<R> {
     }
 
     fn first_seen(&self, name: &str) -> Seen {
-        let series = said_of(&meta::SERIES, name);
+        let series = said_of(PipelineMetrics::series, name);
         Seen {
             keys: HashSet::new(),
             scopes: HashMap::new(),
             series: self.inner.register_gauge(&series, &METADATA),
-            overflow: self.pipeline_counter(&meta::SERIES_OVERFLOW, name),
+            overflow: self.pipeline_counter(PipelineMetrics::overflow, name),
         }
     }
 
@@ -240,7 +240,7 @@ impl<R: Recorder> Recorder for Budgeted<R> {
         if self.declared.contains_key(key.name()) {
             return inner;
         }
-        let rejected = self.pipeline_counter(&meta::SAMPLES_REJECTED, key.name());
+        let rejected = self.pipeline_counter(PipelineMetrics::rejected, key.name());
         Histogram::from_arc(Arc::new(Finite { inner, rejected }))
     }
 }

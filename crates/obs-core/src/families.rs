@@ -23,9 +23,9 @@
 /// }
 ///
 /// assert_eq!(VenueMetrics::FAMILIES.len(), 3);
-/// assert_eq!(VenueMetrics::FAMILIES[0].name(), "desk_orders_closed_total");
-/// assert_eq!(VenueMetrics::FAMILIES[0].help(), "Orders closed, by how they ended.");
-/// let labels: Vec<_> = VenueMetrics::FAMILIES[0].labels().map(|label| label.key).collect();
+/// assert_eq!(VenueMetrics::closed.name(), "desk_orders_closed_total");
+/// assert_eq!(VenueMetrics::closed.help(), "Orders closed, by how they ended.");
+/// let labels: Vec<_> = VenueMetrics::closed.labels().map(|label| label.key).collect();
 /// assert_eq!(labels, ["venue", "outcome"]);
 /// ```
 ///
@@ -37,8 +37,9 @@
 /// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`,
 ///   `idle`, `exemplars`.
 ///
-/// The struct gets `new`, which resolves every handle from the installed recorder, and the constant `FAMILIES` for a
-/// [`Catalogue`](crate::Catalogue). A name, suffix, label or bucket against the conventions does not compile, and the
+/// The struct gets `new`, which resolves every handle from the installed recorder and hands it the declaration; a constant for
+/// each field, called like the field, which is its [`Family`](crate::Family); and [`Families`](crate::Families), by which a
+/// [`Catalogue`](crate::Catalogue) lists them all. A name, suffix, label or bucket against the conventions does not compile, and the
 /// message says what to write.
 #[macro_export]
 macro_rules! families {
@@ -76,34 +77,41 @@ macro_rules! __families {
 
         impl $Name {
             /// The families of this struct, for a catalogue.
-            pub const FAMILIES: &'static [$crate::Family] = Self::DECLARED;
+            pub const FAMILIES: &'static [$crate::Family] = &[$(*Self::$field),*];
 
             const SCOPE_LABELS: usize = <[&str]>::len(&[$(stringify!($scope)),*]);
 
-            const DECLARED: &'static [$crate::Family; [$($name),*].len()] = &[
-                $(
-                    $crate::Family::new(
-                        $name,
-                        concat!($($doc, "\n"),*),
-                        <$Shape as $crate::Series>::KIND,
-                        <$Shape as $crate::Series>::IN_NANOSECONDS,
-                        $crate::__labels!($whole_scope <$Shape as $crate::Series>::LABELS),
-                        Self::SCOPE_LABELS,
-                    )
-                    .declared(env!("CARGO_PKG_NAME"), file!(), line!())
-                    $( $( .$option($value) )* )?
-                ),*
-            ];
+            $(
+                #[doc = concat!("The family `", $name, "`, as it is declared.")]
+                #[allow(non_upper_case_globals, reason = "it is called like the field")]
+                $fvis const $field: &'static $crate::Family = &$crate::Family::new(
+                    $name,
+                    concat!($($doc, "\n"),*),
+                    <$Shape as $crate::Series>::KIND,
+                    <$Shape as $crate::Series>::IN_NANOSECONDS,
+                    $crate::__labels!($whole_scope <$Shape as $crate::Series>::LABELS),
+                    Self::SCOPE_LABELS,
+                )
+                .declared(env!("CARGO_PKG_NAME"), file!(), line!())
+                $( $( .$option($value) )* )?;
+            )*
 
             /// Resolves every series whose labels are known, from the recorder that is installed; under a test
             /// recorder, from that.
+            ///
+            /// Before a recorder is installed the handles record nothing, for good. The exporter warns of that with the place
+            /// of this call.
             #[must_use]
+            #[track_caller]
             pub fn new( $( $scope: impl Into<$crate::Value<$Scope>> ),* ) -> Self {
                 let scope = vec![ $( Into::<$crate::Value<$Scope>>::into($scope).into_label() ),* ];
                 let root = $crate::__private::Root::new(scope);
-                let [$($field),*] = Self::DECLARED;
-                Self { $( $field: root.resolve($field) ),* }
+                Self { $( $field: root.resolve(Self::$field) ),* }
             }
+        }
+
+        impl $crate::Families for $Name {
+            const FAMILIES: &'static [$crate::Family] = Self::FAMILIES;
         }
 
         const _: () = {

@@ -110,6 +110,26 @@ pub struct Family {
     pub(crate) source: Source,
 }
 
+/// A struct of families, as [`families!`](crate::families!) declares it.
+///
+/// ```
+/// obs_core::families! {
+///     /// What the quote feed does.
+///     pub struct FeedMetrics {
+///         /// Quotes received.
+///         pub quotes: obs_core::Counter = "desk_quotes_total",
+///     }
+/// }
+/// fn names<F: obs_core::Families>() -> Vec<&'static str> {
+///     F::FAMILIES.iter().map(|family| family.name()).collect()
+/// }
+/// assert_eq!(names::<FeedMetrics>(), ["desk_quotes_total"]);
+/// ```
+pub trait Families {
+    /// Its families, in the order of declaration.
+    const FAMILIES: &'static [Family];
+}
+
 /// Where a family is declared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::label::is_nameable;
 use crate::recorder::{self, Target};
 use crate::site::Root;
-use crate::{Counter, Family, Label, OTHER, Open, Table, Value, meta};
+use crate::{Counter, Family, Label, Metric, OTHER, Open, PipelineMetrics, Table, Value};
 
 /// A map from the values of an open label to what is built for each, held by the label's budget: the first
 /// [`Open::LIMIT`] values have entries of their own, all others share the one of `other`.
@@ -119,6 +119,6 @@ impl<L: Label, T> fmt::Debug for Keyed<L, T> {
 
 /// The counter of the lookups of this family that are folded into `other`.
 fn overflow(family: &Family) -> Counter {
-    let metric = Value::<meta::Metric>::from_static(family.name).into_label();
-    Root::new(vec![metric]).resolve(&meta::SERIES_OVERFLOW)
+    let metric = Value::<Metric>::from_static(family.name).into_label();
+    Root::new(vec![metric]).resolve(PipelineMetrics::overflow)
 }

@@ -86,7 +86,7 @@ pub use crate::axis::{By, Each, Late};
 pub use crate::budget::{Budgeted, OTHER_TOTAL, UNDECLARED_FAMILIES};
 pub use crate::catalogue::{Catalogue, CatalogueError};
 pub use crate::errors::{Component, CountError, ErrorKind, ErrorMetrics, ErrorType, Severity};
-pub use crate::family::{Family, Kind, Unit};
+pub use crate::family::{Families, Family, Kind, Unit};
 pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
 pub use crate::keyed::Keyed;
 pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value, Values};

@@ -1,6 +1,6 @@
 //! The families by which the pipeline watches itself.
 
-use crate::{Catalogue, Counter, ErrorMetrics, Family, FunctionCalls, FunctionDuration, Gauge};
+use crate::{Catalogue, Counter, ErrorMetrics, FunctionCalls, FunctionDuration, Gauge};
 
 crate::label! {
     /// The metric that is spoken of.
@@ -20,10 +20,6 @@ crate::families! {
         pub series: Gauge = "obs_series",
     }
 }
-
-pub(crate) const SERIES_OVERFLOW: Family = PipelineMetrics::FAMILIES[0];
-pub(crate) const SAMPLES_REJECTED: Family = PipelineMetrics::FAMILIES[1];
-pub(crate) const SERIES: Family = PipelineMetrics::FAMILIES[2];
 
 /// The families of this crate: the pipeline's own, those of the function attributes, and errors.
 #[must_use]

@@ -4,7 +4,7 @@ use metrics::{Key, Level, Metadata, SharedString};
 
 use crate::label::ScopeLabel;
 use crate::recorder::Target;
-use crate::{Family, Kind, LabelNode, OTHER, meta};
+use crate::{Family, Kind, LabelNode, OTHER, PipelineMetrics};
 
 /// Something that can be resolved from a family: a leaf, or an axis over something resolvable. The type says the whole
 /// shape of a family: `By<Side, Counter>` is a counter with a `side`.
@@ -74,12 +74,12 @@ impl Site {
 
     /// The counter of the samples that this family refuses.
     pub(crate) fn rejected(&self) -> metrics::Counter {
-        self.of_the_pipeline(&meta::SAMPLES_REJECTED)
+        self.of_the_pipeline(PipelineMetrics::rejected)
     }
 
     /// The counter of the lookups that this family folds into `other`.
     pub(crate) fn overflow(&self) -> metrics::Counter {
-        self.of_the_pipeline(&meta::SERIES_OVERFLOW)
+        self.of_the_pipeline(PipelineMetrics::overflow)
     }
 
     fn of_the_pipeline(&self, family: &'static Family) -> metrics::Counter {

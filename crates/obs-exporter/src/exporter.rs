@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use axum::Router;
 use metrics::Recorder;
-use obs_core::Catalogue;
+use obs_core::{Catalogue, Families};
 use obs_recorder::{Engine, Format};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -62,6 +62,12 @@ impl Builder {
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
+    }
+
+    /// Adds the families of a struct that [`families!`](obs_core::families!) declares: what may be exported, whether or not its
+    /// handles are resolved.
+    pub fn families<F: Families>(self) -> Self {
+        self.catalogue(Catalogue::of(&[F::FAMILIES]))
     }
 
     /// Adds families. May be called for each crate of a program; the exporter's own families, and those of `obs-core`, are

@@ -363,10 +363,7 @@ impl Engine {
             },
         );
         if known.is_none() {
-            let counter = || match PipelineMetrics::FAMILIES {
-                [overflow, ..] => self.counter_of(overflow, OTHER),
-                [] => metrics::Counter::noop(),
-            };
+            let counter = || self.counter_of(PipelineMetrics::overflow, OTHER);
             self.0.beyond.get_or_init(counter).increment(1);
         }
         known
@@ -374,21 +371,14 @@ impl Engine {
 
     /// The handles by which a family is watched. Their own series know no budget: there are as many as families.
     fn watch(&self, name: &str, kind: Kind) -> Watch {
-        let [overflow, rejected, series] = PipelineMetrics::FAMILIES else {
-            return Watch {
-                series: metrics::Gauge::noop(),
-                overflow: metrics::Counter::noop(),
-                rejected: metrics::Counter::noop(),
-            };
-        };
-        let key = watched(series, name);
+        let key = watched(PipelineMetrics::series, name);
         let known = self.0.gauges.register(&key, &self.context());
         let has_samples = matches!(kind, Kind::Histogram | Kind::Summary);
         Watch {
             series: known.map_or_else(metrics::Gauge::noop, metrics::Gauge::from_arc),
-            overflow: self.counter_of(overflow, name),
+            overflow: self.counter_of(PipelineMetrics::overflow, name),
             rejected: if has_samples {
-                self.counter_of(rejected, name)
+                self.counter_of(PipelineMetrics::rejected, name)
             } else {
                 metrics::Counter::noop()
             },
