@@ -5,11 +5,8 @@ use std::marker::PhantomData;
 use std::ops::Index;
 use std::sync::OnceLock;
 
-use metrics::SharedString;
-
-use crate::label::is_nameable;
-use crate::site::other;
-use crate::{Closed, Kind, LabelNode, OTHER, Open, Series, Site, Table};
+use crate::table::Bounded;
+use crate::{Closed, Kind, LabelNode, Open, Series, Site};
 
 /// An array over a closed label: every value's series exists from the start, at 0.
 pub struct By<L, T> {
@@ -107,10 +104,8 @@ impl<L, T> fmt::Debug for Late<L, T> {
 /// limit, when the first value arrives.
 #[repr(C)]
 pub struct Each<L, T> {
-    // First, beside the text that an outer axis found this under.
-    known: Table<T>,
+    known: Bounded<T>,
     site: Site,
-    other: OnceLock<T>,
     overflow: metrics::Counter,
     label: PhantomData<fn(L)>,
 }
@@ -125,9 +120,8 @@ impl<L: Open, T: Series> Series for Each<L, T> {
 
     fn resolve(site: &Site) -> Self {
         Self {
-            known: Table::new(L::LIMIT),
+            known: Bounded::new(L::LIMIT),
             site: site.clone(),
-            other: OnceLock::new(),
             overflow: site.overflow(),
             label: PhantomData,
         }
@@ -141,27 +135,16 @@ impl<L: Open, T: Series> Each<L, T> {
     /// what `other` holds; each such lookup is counted in `obs_series_overflow_total`.
     #[inline]
     pub fn of(&self, value: &str) -> &T {
-        match self.known.get(value) {
-            Some(known) => known,
-            None => self.of_unknown(value),
+        if let Some(known) = self.known.get(value) {
+            return known;
         }
-    }
-
-    /// Apart, so that a known value carries none of it.
-    #[cold]
-    #[inline(never)]
-    fn of_unknown(&self, value: &str) -> &T {
-        if value == OTHER {
-            return self.other();
-        }
-        let admitted = is_nameable(value).then(|| {
-            let resolve = || self.resolve_value(SharedString::from_owned(value.to_owned()));
-            self.known.get_or_insert(value, resolve)
-        });
-        admitted.flatten().unwrap_or_else(|| {
-            self.overflow.increment(1);
-            self.other()
-        })
+        let key = L::DECL.key;
+        self.known.get_unknown(
+            value,
+            || T::resolve(&self.site.with(key, value.to_owned())),
+            || T::resolve(&self.site.with_other(key)),
+            || self.overflow.increment(1),
+        )
     }
 
     /// How many values have series of their own.
@@ -174,14 +157,6 @@ impl<L: Open, T: Series> Each<L, T> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    fn other(&self) -> &T {
-        self.other.get_or_init(|| self.resolve_value(other()))
-    }
-
-    fn resolve_value(&self, value: SharedString) -> T {
-        T::resolve(&self.site.with(L::DECL.key, value))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use metrics::Recorder;
 
-use crate::{Family, Kind};
+use crate::{Family, channel, recorder};
 
 /// The families of a crate or a whole program: an explicit list, joined from the lists of its parts.
 ///
@@ -55,9 +55,9 @@ impl Catalogue {
         for family in parts.into_iter().flat_map(|part| part.families) {
             match by_name.insert(family.name(), family) {
                 None => families.push(family),
-                Some(first) if place(first) == place(family) => {}
+                Some(first) if first.place() == family.place() => {}
                 Some(first) => {
-                    let (first, second) = (place(first), place(family));
+                    let (first, second) = (first.place(), family.place());
                     return Err(CatalogueError {
                         name: family.name(),
                         first,
@@ -67,6 +67,17 @@ impl Catalogue {
             }
         }
         Ok(Self { families })
+    }
+
+    /// Adds families whose names it does not have yet, such as those of which a recorder was given handles.
+    #[must_use]
+    pub fn with(mut self, families: impl IntoIterator<Item = &'static Family>) -> Self {
+        for family in families {
+            if self.family(family.name()).is_none() {
+                self.families.push(family);
+            }
+        }
+        self
     }
 
     /// The families, in the order of declaration.
@@ -81,22 +92,11 @@ impl Catalogue {
         self.families().find(|family| family.name() == name)
     }
 
-    /// Tells a recorder the help and unit of every family.
+    /// Describes every family to a recorder: its help and unit, and all of its declaration to one that understands it
+    /// ([`resolving`](crate::resolving)).
     pub fn describe(&self, recorder: &impl Recorder) {
         for family in self.families() {
-            let (name, unit, help) = (family.name(), family.measured_in().facade(), family.help());
-            match family.kind() {
-                Kind::Counter => recorder.describe_counter(name.into(), unit, help.into()),
-                Kind::Gauge => recorder.describe_gauge(name.into(), unit, help.into()),
-                Kind::Histogram | Kind::Summary => {
-                    recorder.describe_histogram(name.into(), unit, help.into());
-                }
-            }
+            channel::with(family, false, || recorder::describe(recorder, family));
         }
     }
-}
-
-fn place(family: &Family) -> String {
-    let (file, line) = family.declared_at();
-    format!("{} ({file}:{line})", family.package())
 }

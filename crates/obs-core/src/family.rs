@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::message::Message;
-use crate::{LabelNode, Labels, MAX_SECONDS, rules};
+use crate::{LabelNode, Labels, MAX_SECONDS, Values, rules};
 
 /// What kind of metric a family is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -382,6 +382,36 @@ impl Family {
     #[must_use]
     pub const fn declared_at(&self) -> (&'static str, u32) {
         (self.source.file, self.source.line)
+    }
+
+    /// The package, file and line of the declaration, for a message.
+    pub(crate) fn place(&self) -> String {
+        let (file, line) = self.declared_at();
+        format!("{} ({file}:{line})", self.package())
+    }
+
+    /// Whether another declaration of the name says the same of everything that decides which numbers are shown.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let keys = |family: &Self| family.labels().map(|label| label.key).collect::<Vec<_>>();
+        std::ptr::eq(self, other)
+            || (self.kind == other.kind
+                && self.in_nanoseconds == other.in_nanoseconds
+                && self.measured_in() == other.measured_in()
+                && self.bucket_bounds() == other.bucket_bounds()
+                && self.quantile_levels() == other.quantile_levels()
+                && keys(self) == keys(other))
+    }
+
+    /// Whether a recorder keeps something else for it than for a name of its kind that nobody declares.
+    pub(crate) const fn needs_to_be_known_first(&self) -> bool {
+        self.in_nanoseconds || matches!(self.kind, Kind::Histogram | Kind::Summary)
+    }
+
+    /// Whether any of its labels takes values that are not known beforehand.
+    #[must_use]
+    pub fn has_open_labels(&self) -> bool {
+        self.labels()
+            .any(|label| matches!(label.values, Values::Open(_)))
     }
 
     /// What is wrong with the declaration; empty when nothing is.

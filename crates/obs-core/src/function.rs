@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::recorder::is_settled;
+use crate::recorder::{Target, is_settled};
 use crate::{By, Counter, Gauge, Histogram, Late, Outcome, Timed, Timer, buckets};
 
 crate::label! {
@@ -79,6 +79,8 @@ pub enum Handles<T: 'static> {
     Kept(&'static T),
     /// Resolved for this call.
     Own(Box<T>),
+    /// Nobody records.
+    None,
 }
 
 impl<T: Timed> Timed for Handles<T> {
@@ -86,6 +88,7 @@ impl<T: Timed> Timed for Handles<T> {
         match self {
             Self::Kept(handles) => handles.started(),
             Self::Own(handles) => handles.started(),
+            Self::None => {}
         }
     }
 
@@ -93,6 +96,7 @@ impl<T: Timed> Timed for Handles<T> {
         match self {
             Self::Kept(handles) => handles.ended(outcome, elapsed),
             Self::Own(handles) => handles.ended(outcome, elapsed),
+            Self::None => {}
         }
     }
 }
@@ -115,6 +119,8 @@ impl<T: OfFunction> CodeSite<T> {
     fn handles(&'static self) -> Handles<T> {
         if is_settled() {
             Handles::Kept(self.kept.get_or_init(|| T::of_function(self.name)))
+        } else if Target::current().is_dead() {
+            Handles::None
         } else {
             Handles::Own(Box::new(T::of_function(self.name)))
         }

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
 
-use crate::label::is_nameable;
 use crate::recorder::{self, Target};
 use crate::site::Root;
-use crate::{Counter, Family, Label, Metric, OTHER, Open, PipelineMetrics, Table, Value};
+use crate::table::Bounded;
+use crate::{Counter, Family, Label, Metric, Open, PipelineMetrics, Value};
 
 /// A map from the values of an open label to what is built for each, held by the label's budget: the first
 /// [`Open::LIMIT`] values have entries of their own, all others share the one of `other`.
@@ -38,8 +37,7 @@ use crate::{Counter, Family, Label, Metric, OTHER, Open, PipelineMetrics, Table,
 /// assert_eq!(test.counter("desk_quotes_total", &[("source", "NYSE")]), Some(1));
 /// ```
 pub struct Keyed<L, T> {
-    known: Table<T>,
-    other: OnceLock<T>,
+    known: Bounded<T>,
     /// One for each family that is folded together.
     overflow: Box<[Counter]>,
     target: Target,
@@ -52,8 +50,7 @@ impl<L: Open, T> Keyed<L, T> {
     #[must_use]
     pub fn new(families: &'static [Family]) -> Self {
         Self {
-            known: Table::new(L::LIMIT),
-            other: OnceLock::new(),
+            known: Bounded::new(L::LIMIT),
             overflow: families.iter().map(overflow).collect(),
             target: Target::current(),
             label: PhantomData,
@@ -70,21 +67,12 @@ impl<L: Open, T> Keyed<L, T> {
         if let Some(known) = self.known.get(value) {
             return known;
         }
-        let other = || {
-            self.other
-                .get_or_init(|| self.resolve(|| build(Value::from(OTHER))))
-        };
-        if value == OTHER {
-            return other();
-        }
-        let admitted = is_nameable(value).then(|| {
-            self.known
-                .get_or_insert(value, || self.resolve(|| build(Value::from(value))))
-        });
-        admitted.flatten().unwrap_or_else(|| {
-            self.overflow.iter().for_each(|count| count.increment(1));
-            other()
-        })
+        self.known.get_unknown(
+            value,
+            || self.resolve(|| build(Value::from(value))),
+            || self.resolve(|| build(Value::folded())),
+            || self.overflow.iter().for_each(|count| count.increment(1)),
+        )
     }
 
     /// Runs `build` with the recorder under which the map was made: for entries that resolve some of their series later.

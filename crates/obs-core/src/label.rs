@@ -117,9 +117,19 @@ impl Iterator for Labels {
 #[derive(Debug)]
 pub struct Value<L> {
     text: SharedString,
-    /// Whether what was given could name no series.
-    is_folded: bool,
+    fold: Fold,
     label: PhantomData<fn() -> L>,
+}
+
+/// Whether a value stands for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fold {
+    /// It is what was given.
+    None,
+    /// It is [`OTHER`], and whoever folded has counted that.
+    Counted,
+    /// It is [`OTHER`] in place of what can name no series, which is still to be counted.
+    Uncounted,
 }
 
 // Not derived: the value can be cloned whatever its label is.
@@ -127,7 +137,7 @@ impl<L> Clone for Value<L> {
     fn clone(&self) -> Self {
         Self {
             text: self.text.clone(),
-            is_folded: self.is_folded,
+            fold: self.fold,
             label: PhantomData,
         }
     }
@@ -141,14 +151,23 @@ impl<L> Value<L> {
     }
 
     fn of(text: SharedString) -> Self {
-        let is_folded = !is_nameable(&text);
+        let (text, fold) = if is_nameable(&text) {
+            (text, Fold::None)
+        } else {
+            (other(), Fold::Uncounted)
+        };
         Self {
-            text: if is_folded {
-                SharedString::const_str(OTHER)
-            } else {
-                text
-            },
-            is_folded,
+            text,
+            fold,
+            label: PhantomData,
+        }
+    }
+
+    /// The value that all share which a map has folded and counted.
+    pub(crate) const fn folded() -> Self {
+        Self {
+            text: other(),
+            fold: Fold::Counted,
             label: PhantomData,
         }
     }
@@ -161,7 +180,7 @@ impl<L: Label> Value<L> {
     pub fn into_label(self) -> ScopeLabel {
         ScopeLabel {
             label: metrics::Label::new(L::DECL.key, self.text),
-            is_folded: self.is_folded,
+            fold: self.fold,
         }
     }
 }
@@ -171,15 +190,14 @@ impl<L: Label> Value<L> {
 #[derive(Debug)]
 pub struct ScopeLabel {
     pub(crate) label: metrics::Label,
-    /// Whether its value is `other` in place of one that can name no series.
-    pub(crate) is_folded: bool,
+    pub(crate) fold: Fold,
 }
 
 impl<L: Open> Value<L> {
     pub(crate) const fn from_static(text: &'static str) -> Self {
         Self {
             text: SharedString::const_str(text),
-            is_folded: false,
+            fold: Fold::None,
             label: PhantomData,
         }
     }
@@ -213,10 +231,15 @@ impl<L: Closed> From<L> for Value<L> {
     fn from(value: L) -> Self {
         Self {
             text: SharedString::const_str(value.as_str()),
-            is_folded: false,
+            fold: Fold::None,
             label: PhantomData,
         }
     }
+}
+
+/// [`OTHER`] as a label's value that costs nothing.
+pub(crate) const fn other() -> SharedString {
+    SharedString::const_str(OTHER)
 }
 
 /// Whether text may name a series: an empty label value means "no such label" to Prometheus.

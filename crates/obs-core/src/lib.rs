@@ -61,10 +61,12 @@
 //! poison a sum. An open label that has used up its budget folds into `other`, is counted in
 //! `obs_series_overflow_total{metric}`, and so keeps totals exact.
 
+mod admission;
 mod axis;
 pub mod buckets;
 mod budget;
 mod catalogue;
+mod channel;
 mod errors;
 mod families;
 mod family;
@@ -81,10 +83,13 @@ mod site;
 mod table;
 mod testing;
 mod timer;
+mod warning;
 
+pub use crate::admission::{Admission, Bounds, Claim, folded_gauge};
 pub use crate::axis::{By, Each, Late};
 pub use crate::budget::{Budgeted, OTHER_TOTAL, UNDECLARED_FAMILIES};
 pub use crate::catalogue::{Catalogue, CatalogueError};
+pub use crate::channel::{Resolving, resolving};
 pub use crate::errors::{Component, CountError, ErrorKind, ErrorMetrics, ErrorType, Severity};
 pub use crate::family::{Families, Family, Kind, Unit};
 pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
@@ -98,6 +103,7 @@ pub use crate::site::{Series, Site};
 pub use crate::table::Table;
 pub use crate::testing::{Recorded, TestRecorder, TestValue};
 pub use crate::timer::{Timed, TimedFuture, Timer};
+pub use crate::warning::{Warning, WarningKind, dead_handles, dead_handles_warning};
 
 /// Measures how long a function takes, by outcome, in `function_duration_seconds`; see the [crate] page.
 pub use obs_macros::track_duration;

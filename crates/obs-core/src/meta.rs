@@ -18,6 +18,8 @@ crate::families! {
         pub rejected: Counter = "obs_samples_rejected_total",
         /// Series the metric has.
         pub series: Gauge = "obs_series",
+        /// Lookups of the metric as another kind than it has; what is recorded to them is lost.
+        pub kind_conflicts: Counter = "obs_kind_conflicts_total",
     }
 }
 

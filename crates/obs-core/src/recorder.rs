@@ -4,10 +4,13 @@
 //! value that is built under a [`TestRecorder`](crate::TestRecorder) keeps it, and resolves later series from it too.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use metrics::Recorder;
+
+use crate::{Family, Kind, channel};
 
 type Shared = Arc<dyn Recorder + Send + Sync>;
 
@@ -15,7 +18,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
 
-static INSTALLED: OnceLock<()> = OnceLock::new();
+/// Where the recorder lies that [`install`] installed.
+static INSTALLED: OnceLock<usize> = OnceLock::new();
+
+/// The families that the installed recorder was given, by where they lie: resolving one again need not describe it again.
+static GIVEN: LazyLock<RwLock<HashSet<usize>>> = LazyLock::new(RwLock::default);
 
 /// A recorder was installed in this process before; the facade takes one, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,10 +33,26 @@ pub struct AlreadyInstalled;
 
 /// Installs the process' recorder. Handles that were built before stay without effect for ever: install first, then build.
 pub fn install(recorder: impl Recorder + Send + Sync + 'static) -> Result<(), AlreadyInstalled> {
+    let has_local = metrics::with_recorder(|recorder| !is_none(recorder));
     metrics::set_global_recorder(recorder).map_err(|_| AlreadyInstalled)?;
+    // Under a local recorder its place cannot be found out, and every family is then described anew: 0 is nowhere.
+    let at = if has_local {
+        0
+    } else {
+        metrics::with_recorder(place_of)
+    };
     // Only now may functions under `#[track_duration]` keep their handles.
-    let _ = INSTALLED.set(());
+    let _ = INSTALLED.set(at);
     Ok(())
+}
+
+fn place_of(recorder: &dyn Recorder) -> usize {
+    std::ptr::from_ref(recorder).addr()
+}
+
+/// Whether this is the facade's own recorder that does nothing: it has no fields, as none has that keeps anything.
+fn is_none(recorder: &dyn Recorder) -> bool {
+    size_of_val(recorder) == 0
 }
 
 /// The recorder that a value resolves from: the facade's, or the one it was built under.
@@ -57,6 +80,45 @@ impl Target {
         match self {
             Self::Facade => metrics::with_recorder(ask),
             Self::Kept(recorder) => ask(recorder),
+        }
+    }
+
+    /// Whether nothing that is resolved here will ever record.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self, Self::Facade) && metrics::with_recorder(is_none)
+    }
+
+    /// Gives the recorder a family, so that it knows what the series are that will be registered: ours by [`channel`], any other
+    /// by the name, unit and help that the facade takes.
+    pub(crate) fn give(&self, family: &'static Family) {
+        let place = std::ptr::from_ref(family).addr();
+        let give = |recorder: &dyn Recorder| {
+            let is_installed = INSTALLED.get() == Some(&place_of(recorder));
+            if is_installed && given(|known| known.contains(&place)) {
+                return;
+            }
+            channel::with(family, false, || describe(recorder, family));
+            if is_installed {
+                let mut known = GIVEN.write().unwrap_or_else(PoisonError::into_inner);
+                known.insert(place);
+            }
+        };
+        self.with(give);
+    }
+}
+
+fn given<T>(ask: impl FnOnce(&HashSet<usize>) -> T) -> T {
+    ask(&GIVEN.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says what the facade can carry of a family.
+pub(crate) fn describe(recorder: &(impl Recorder + ?Sized), family: &Family) {
+    let (name, unit, help) = (family.name(), family.measured_in().facade(), family.help());
+    match family.kind() {
+        Kind::Counter => recorder.describe_counter(name.into(), unit, help.into()),
+        Kind::Gauge => recorder.describe_gauge(name.into(), unit, help.into()),
+        Kind::Histogram | Kind::Summary => {
+            recorder.describe_histogram(name.into(), unit, help.into());
         }
     }
 }

@@ -180,6 +180,9 @@ const fn labels_fault(family: &Family) -> Message {
     Message::NONE
 }
 
+/// The most bounds that a recorder of this workspace keeps: the cells of a histogram lie in one page of 4 KiB.
+const MAX_BOUNDS: usize = 510;
+
 const fn shape_fault(family: &Family) -> Message {
     let name = family.name;
     match (family.kind, family.buckets) {
@@ -190,6 +193,9 @@ const fn shape_fault(family: &Family) -> Message {
         (Kind::Histogram, Some(bounds)) => {
             if bounds.is_empty() {
                 return about(name).and("a histogram needs at least one bucket bound");
+            }
+            if bounds.len() > MAX_BOUNDS {
+                return about(name).and("a histogram has at most 510 bucket bounds");
             }
             if !rises(bounds) {
                 return about(name)

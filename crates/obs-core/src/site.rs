@@ -1,10 +1,15 @@
 //! Where a handle comes from: a family, the labels fixed so far, and the recorder to ask.
 
-use metrics::{Key, Level, Metadata, SharedString};
+use std::panic::Location;
 
-use crate::label::ScopeLabel;
+use metrics::{Key, Recorder, SharedString};
+
+use crate::admission::folded_gauge;
+use crate::channel::{self, METADATA};
+use crate::label::{Fold, ScopeLabel, other};
 use crate::recorder::Target;
-use crate::{Family, Kind, LabelNode, OTHER, PipelineMetrics};
+use crate::warning::{found_dead, found_dead_at};
+use crate::{Family, Kind, LabelNode, PipelineMetrics};
 
 /// Something that can be resolved from a family: a leaf, or an axis over something resolvable. The type says the whole
 /// shape of a family: `By<Side, Counter>` is a counter with a `side`.
@@ -26,6 +31,8 @@ pub struct Site {
     family: &'static Family,
     labels: Vec<metrics::Label>,
     target: Target,
+    /// Whether several values share what is resolved, since one of the labels stands for all that were folded.
+    is_folded: bool,
 }
 
 impl std::fmt::Debug for Site {
@@ -54,22 +61,47 @@ impl Site {
             family: self.family,
             labels,
             target: self.target.clone(),
+            is_folded: self.is_folded,
+        }
+    }
+
+    /// The same with one more label, whose values are folded into [`OTHER`](crate::OTHER).
+    pub(crate) fn with_other(&self, key: &'static str) -> Self {
+        Self {
+            is_folded: true,
+            ..self.with(key, other())
         }
     }
 
     pub(crate) fn counter(&self) -> metrics::Counter {
-        self.target
-            .with(|recorder| recorder.register_counter(&self.key(), &METADATA))
+        self.register(|recorder, key| recorder.register_counter(key, &METADATA))
     }
 
     pub(crate) fn gauge(&self) -> metrics::Gauge {
-        self.target
-            .with(|recorder| recorder.register_gauge(&self.key(), &METADATA))
+        let gauge = self.register(|recorder, key| recorder.register_gauge(key, &METADATA));
+        if self.is_folded {
+            folded_gauge(gauge)
+        } else {
+            gauge
+        }
     }
 
     pub(crate) fn histogram(&self) -> metrics::Histogram {
-        self.target
-            .with(|recorder| recorder.register_histogram(&self.key(), &METADATA))
+        self.register(|recorder, key| recorder.register_histogram(key, &METADATA))
+    }
+
+    fn register<T>(&self, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
+        if self.target.is_dead() {
+            found_dead(1);
+        }
+        self.ask(false, register)
+    }
+
+    fn ask<T>(&self, is_quiet: bool, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
+        let key = Key::from_parts(self.family.name, self.labels.clone());
+        channel::with(self.family, is_quiet, || {
+            self.target.with(|recorder| register(recorder, &key))
+        })
     }
 
     /// The counter of the samples that this family refuses.
@@ -82,60 +114,70 @@ impl Site {
         self.of_the_pipeline(PipelineMetrics::overflow)
     }
 
-    fn of_the_pipeline(&self, family: &'static Family) -> metrics::Counter {
+    /// A counter that says something of this family. Where its labels are all closed that hardly ever happens, and is not shown
+    /// until it does.
+    fn of_the_pipeline(&self, says: &'static Family) -> metrics::Counter {
         let metric = SharedString::const_str(self.family.name);
         let site = Self {
-            family,
+            family: says,
             labels: vec![metrics::Label::new("metric", metric)],
             target: self.target.clone(),
+            is_folded: false,
         };
-        site.counter()
-    }
-
-    fn key(&self) -> Key {
-        Key::from_parts(self.family.name, self.labels.clone())
+        let is_quiet = !self.family.has_open_labels();
+        site.target.give(says);
+        site.ask(is_quiet, |recorder, key| {
+            recorder.register_counter(key, &METADATA)
+        })
     }
 }
-
-const METADATA: Metadata<'static> = Metadata::new("obs", Level::INFO, None);
 
 /// The labels of a scope, fixed at construction, from which its families' sites are made.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Root {
     labels: Vec<metrics::Label>,
-    /// Whether any of them stands for one that can name no series.
-    is_folded: bool,
+    fold: Fold,
     target: Target,
 }
 
 impl Root {
     /// Takes the scope's labels, and the recorder that is current on this thread.
     #[must_use]
+    #[track_caller]
     pub fn new(labels: Vec<ScopeLabel>) -> Self {
+        let target = Target::current();
+        if target.is_dead() {
+            found_dead_at(Location::caller());
+        }
+        let has = |fold| labels.iter().any(|label| label.fold == fold);
+        let fold = if has(Fold::Uncounted) {
+            Fold::Uncounted
+        } else if has(Fold::Counted) {
+            Fold::Counted
+        } else {
+            Fold::None
+        };
         Self {
-            is_folded: labels.iter().any(|label| label.is_folded),
+            fold,
             labels: labels.into_iter().map(|label| label.label).collect(),
-            target: Target::current(),
+            target,
         }
     }
 
     /// Resolves one family.
     #[must_use]
     pub fn resolve<S: Series>(&self, family: &'static Family) -> S {
+        self.target.give(family);
         let site = Site {
             family,
             labels: self.labels.clone(),
             target: self.target.clone(),
+            is_folded: self.fold != Fold::None,
         };
-        if self.is_folded {
+        if self.fold == Fold::Uncounted {
             site.overflow().increment(1);
         }
         S::resolve(&site)
     }
-}
-
-/// `other`, as a label value that costs nothing.
-pub(crate) const fn other() -> SharedString {
-    SharedString::const_str(OTHER)
 }

@@ -7,6 +7,8 @@ use std::sync::{LazyLock, Mutex, Once, OnceLock, PoisonError};
 
 use rapidhash::fast::RandomState;
 
+use crate::label::is_nameable;
+
 /// A table of at most `limit` entries, found by text.
 ///
 /// Slots are filled once and never emptied, so a reader follows the hash from slot to slot without a lock, and may keep
@@ -224,6 +226,57 @@ impl<T> fmt::Debug for Table<T> {
             .field("len", &self.len())
             .field("limit", &self.limit)
             .finish_non_exhaustive()
+    }
+}
+
+/// A table whose values beyond the limit share one: that of [`OTHER`](crate::OTHER).
+#[repr(C)]
+pub(crate) struct Bounded<T> {
+    // First, beside the text that an outer axis found this under.
+    known: Table<T>,
+    other: OnceLock<T>,
+}
+
+impl<T> Bounded<T> {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            known: Table::new(limit),
+            other: OnceLock::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: &str) -> Option<&T> {
+        self.known.get(key)
+    }
+
+    /// The entry of a key that [`get`](Self::get) has not found, made by `value` if it may have one of its own; else what all
+    /// others share, made by `other`, and `fold` is called. Apart from `get`, so that a known key carries none of it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn get_unknown(
+        &self,
+        key: &str,
+        value: impl FnOnce() -> T,
+        other: impl FnOnce() -> T,
+        fold: impl FnOnce(),
+    ) -> &T {
+        let is_other = key == crate::OTHER;
+        if !is_other
+            && is_nameable(key)
+            && let Some(admitted) = self.known.get_or_insert(key, value)
+        {
+            return admitted;
+        }
+        if !is_other {
+            fold();
+        }
+        self.other.get_or_init(other)
+    }
+
+    /// How many keys have entries of their own.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is recorded comes out: leaves, axes, budgets, refusals.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use obs_core::{
-    Budgeted, By, Catalogue, Closed, Counter, Each, Gauge, Histogram, Kind, Late, MAX_VALUE_BYTES,
-    Summary, TestRecorder, TimeCounter, Unit, buckets,
+    Admission, Budgeted, By, Catalogue, Closed, Counter, Each, Gauge, Histogram, Kind, Late,
+    MAX_VALUE_BYTES, Summary, TestRecorder, TimeCounter, Unit, buckets,
 };
 
 obs_core::label! {
@@ -247,7 +248,7 @@ fn names_of_other_peoples_metrics_are_bounded_in_number_and_length() {
     let test = TestRecorder::new();
     let ours = Catalogue::of(&[OrderMetrics::FAMILIES]);
     let catalogue = Catalogue::join([ours, obs_core::catalogue()]).unwrap();
-    let budgeted = Budgeted::new(test.clone(), &catalogue).undeclared_families(2);
+    let budgeted = Budgeted::with(test.clone(), Arc::new(Admission::new(&catalogue, 2)));
     let long = "x".repeat(MAX_VALUE_BYTES + 1);
     metrics::with_local_recorder(&budgeted, || {
         metrics::counter!(long.clone()).increment(100);

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use obs_core::Catalogue;
+use obs_core::{Admission, Catalogue};
 use obs_recorder::{Engine, Format};
 
 use crate::config::RecorderKind;
 use crate::stock::Stock;
 use crate::upkeep::Upkeep;
+use crate::warnings::Warnings;
 use crate::{Config, ExporterError};
 
 /// What a scrape reads.
@@ -32,6 +33,7 @@ impl Backend {
         config: &Config,
         catalogue: &Catalogue,
         global_labels: &[(&'static str, &str)],
+        warnings: &Arc<Warnings>,
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
         let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
             RecorderKind::Obs => {
@@ -64,9 +66,10 @@ impl Backend {
                 (Box::new(recorder), Self::Stock(stock))
             }
         };
-        let kept = backend.clone();
+        let (kept, warnings) = (backend.clone(), Arc::clone(warnings));
         let upkeep = Arc::new(Upkeep::start(config.upkeep_interval, move || {
             kept.upkeep();
+            warnings.say(kept.admission());
         })?);
         let recording = Recording {
             inner,
@@ -96,6 +99,14 @@ impl Backend {
         match self {
             Self::Obs(_) => wanted,
             Self::Stock(_) => Format::Classic,
+        }
+    }
+
+    /// What is known of the families.
+    pub(crate) fn admission(&self) -> &Admission {
+        match self {
+            Self::Obs(engine) => engine.admission(),
+            Self::Stock(stock) => stock.admission(),
         }
     }
 

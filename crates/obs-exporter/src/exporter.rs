@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use axum::Router;
 use metrics::Recorder;
-use obs_core::{Catalogue, Families};
+use obs_core::{Catalogue, Families, Family, Warning};
 use obs_recorder::{Engine, Format};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +16,7 @@ use crate::backend::Backend;
 use crate::own::{self, Own};
 use crate::refusals::Refusals;
 use crate::upkeep::Upkeep;
+use crate::warnings::Warnings;
 use crate::{AppInfo, Config, ExporterError, Mode, Push, Server, push, server};
 
 /// What a scrape reads: everything recorded since [`install`](Builder::install), rendered and served.
@@ -41,6 +42,8 @@ struct Inner {
     refusals: Arc<Refusals>,
     #[cfg(feature = "page")]
     page: crate::page::Page,
+    catalogue: Catalogue,
+    warnings: Arc<Warnings>,
     _upkeep: Arc<Upkeep>,
 }
 
@@ -89,7 +92,8 @@ impl Builder {
         self
     }
 
-    /// Installs the recorder for the whole process. Handles made before stay without effect for ever: install first.
+    /// Installs the recorder for the whole process. Handles made before stay without effect for ever: install first. If there are
+    /// such, a warning names the places that built them, and `obs_dead_handles` counts them.
     ///
     /// # Errors
     ///
@@ -98,6 +102,8 @@ impl Builder {
     pub fn install(self) -> Result<Exporter, ExporterError> {
         let (recorder, exporter) = self.build()?;
         obs_core::install(recorder)?;
+        exporter.0.own.found_dead(obs_core::dead_handles());
+        exporter.0.warnings.install();
         Ok(exporter)
     }
 
@@ -120,7 +126,9 @@ impl Builder {
         let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
 
         let global_labels = global_labels(&self.app, &self.config);
-        let (recorder, backend, upkeep) = Backend::build(&self.config, &catalogue, &global_labels)?;
+        let warnings = Arc::new(Warnings::default());
+        let (recorder, backend, upkeep) =
+            Backend::build(&self.config, &catalogue, &global_labels, &warnings)?;
 
         let handles = || {
             let own = Own::new(&self.app, self.config.git_commit.as_deref());
@@ -140,7 +148,9 @@ impl Builder {
             access,
             refusals: Arc::new(refusals),
             #[cfg(feature = "page")]
-            page: crate::page::Page::new(self.app, catalogue),
+            page: crate::page::Page::new(self.app),
+            catalogue,
+            warnings,
             _upkeep: upkeep,
         }));
         Ok((recorder, exporter))
@@ -204,11 +214,30 @@ impl Exporter {
         self.0.backend.protobuf(text)
     }
 
+    /// The families that are known: those that the builder was given, and those of which handles were resolved since.
+    #[must_use]
+    pub fn catalogue(&self) -> Catalogue {
+        let resolved = self.0.backend.admission().declared();
+        let own_name =
+            |(name, family): (String, &'static Family)| (name == family.name()).then_some(family);
+        self.0
+            .catalogue
+            .clone()
+            .with(resolved.into_iter().filter_map(own_name))
+    }
+
+    /// What makes numbers wrong in this process, as far as it is known by now. Each is logged once besides: by `tracing` where that
+    /// has a subscriber, to standard error otherwise.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        self.0.warnings.all(self.0.backend.admission())
+    }
+
     /// Renders, and passes the text to `then` with the format it is in.
     fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
         let mut text = lock(&self.0.text);
         let start = Instant::now();
-        self.0.own.refresh();
+        self.0.own.refresh(self.0.backend.admission().undeclared());
         let hooks = lock(&self.0.hooks).clone();
         for hook in hooks {
             // The panic hook has reported it. One faulty reading must not hide all the others.

@@ -7,7 +7,6 @@
 //! # async fn main() -> Result<(), ExporterError> {
 //! let exporter = Exporter::builder(obs_exporter::app_info!())
 //!     .config(Config::from_env()?)      // OBS_LISTEN, OBS_SERVICE, OBS_ENVIRONMENT, OBS_MODE, …
-//!     .catalogue(obs_core::catalogue()) // the families of your own crates, one call each
 //!     .install()?;                      // from here on, handles record
 //! let server = exporter.serve().await?;
 //! println!("http://{}/metrics", server.local_addr());
@@ -24,8 +23,9 @@
 //! through the `metrics` facade, and the catalogue adds what the facade does not know:
 //!
 //! - **Declared families** have their help, their kind, their buckets or quantiles, and counters of seconds exact to the
-//!   nanosecond. A family that records but is in no catalogue has none of this, and a
-//!   [`TimeCounter`](obs_core::TimeCounter) of such a family would show its nanoseconds: put every family in.
+//!   nanosecond. Resolving a handle hands its declaration to the recorder, so nothing has to be listed. What is given to the
+//!   [`Builder`] besides ([`families`](Builder::families), [`catalogue`](Builder::catalogue)) is known before its first handle is
+//!   resolved.
 //! - **Families of other people's code** come out as they are recorded. Their histograms get buckets by the unit in their
 //!   name: [`LATENCY`](obs_core::buckets::LATENCY) for `_seconds`, [`BYTES`](obs_core::buckets::BYTES) for `_bytes`,
 //!   [`SHARE`](obs_core::buckets::SHARE) for `_ratio`. Any other becomes a summary with the quantiles 0.5, 0.9 and 0.99.
@@ -34,7 +34,8 @@
 //!
 //! The text is the same for the same values: families by name, series by their labels, labels by their keys, buckets by
 //! their bounds. A label value may be any text; backslashes, quotes and line feeds arrive as they were sent. One name has
-//! one kind: where code records a name as two, the declared kind is shown and a comment says what was left out.
+//! one kind, the declared or the first one: what is recorded to it as another is lost, counted in `obs_kind_conflicts_total` and
+//! [warned](Exporter::warnings) of.
 //!
 //! # `OpenMetrics`
 //!
@@ -129,6 +130,7 @@ mod tls;
 #[cfg(feature = "opentelemetry")]
 mod trace;
 mod upkeep;
+mod warnings;
 
 pub use crate::access::Secret;
 pub use crate::app::AppInfo;

@@ -87,6 +87,16 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    /// What is not as it should be with the program's own metrics.
+    struct FindingMetrics {
+        /// Families that were recorded and that nobody declares: third parties' as a rule.
+        undeclared: Gauge = "obs_undeclared_families",
+        /// Handles that were built before the recorder was installed. They record nothing.
+        dead: Gauge = "obs_dead_handles",
+    }
+}
+
+obs_core::families! {
     /// Who was turned away.
     pub(crate) struct EndpointMetrics {
         /// Scrapes and connections that were refused or cut off.
@@ -100,6 +110,7 @@ pub fn catalogue() -> Result<Catalogue, CatalogueError> {
         AppMetrics::FAMILIES,
         ProcessMetrics::FAMILIES,
         ScrapeMetrics::FAMILIES,
+        FindingMetrics::FAMILIES,
         EndpointMetrics::FAMILIES,
     ]);
     Catalogue::join([obs_core::catalogue(), own])
@@ -111,6 +122,7 @@ pub(crate) struct Own {
     since: Instant,
     process: ProcessMetrics,
     scrape: ScrapeMetrics,
+    findings: FindingMetrics,
     errors: ErrorMetrics,
 }
 
@@ -135,8 +147,14 @@ impl Own {
             since: Instant::now(),
             process: ProcessMetrics::new(),
             scrape,
+            findings: FindingMetrics::new(),
             errors,
         }
+    }
+
+    /// Notes how many handles were built too early.
+    pub(crate) fn found_dead(&self, handles: usize) {
+        self.findings.dead.set(handles as f64);
     }
 
     /// Notes that a reading before a scrape panicked.
@@ -145,7 +163,8 @@ impl Own {
     }
 
     /// Reads what is shown as it is at the time of the scrape.
-    pub(crate) fn refresh(&self) {
+    pub(crate) fn refresh(&self, undeclared_families: usize) {
+        self.findings.undeclared.set(undeclared_families as f64);
         let (to, found) = (&self.process, collector::collect());
         to.uptime.set(self.since.elapsed());
         set(&to.start_time, found.start_time_seconds);

@@ -20,7 +20,6 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use obs_core::Catalogue;
 
 use self::live::Live;
 use crate::{AppInfo, Config, Exporter};
@@ -28,15 +27,13 @@ use crate::{AppInfo, Config, Exporter};
 /// What the page is made from.
 pub(crate) struct Page {
     app: AppInfo,
-    catalogue: Catalogue,
     live: Live,
 }
 
 impl Page {
-    pub(crate) fn new(app: AppInfo, catalogue: Catalogue) -> Self {
+    pub(crate) fn new(app: AppInfo) -> Self {
         Self {
             app,
-            catalogue,
             live: Live::new(),
         }
     }
@@ -106,12 +103,12 @@ pub(crate) fn routes() -> Router<Exporter> {
 async fn index(State(exporter): State<Exporter>) -> Response {
     let page = exporter.page();
     let service = page.service(exporter.config());
-    guarded(Html(html::index(service, &page.catalogue)))
+    guarded(Html(html::index(service, &exporter.catalogue())))
 }
 
 async fn catalogue(State(exporter): State<Exporter>) -> Response {
     let page = exporter.page();
-    let catalogue = catalog::Catalog::new(page, exporter.config());
+    let catalogue = catalog::Catalog::new(page, exporter.config(), &exporter.catalogue());
     guarded(axum::Json(catalogue))
 }
 

@@ -5,7 +5,7 @@
 mod canonical;
 mod exposition;
 mod native;
-mod summary;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,21 +16,22 @@ use metrics::Recorder;
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use obs_core::{Budgeted, Catalogue, Kind};
+use obs_core::{Admission, Budgeted, Catalogue, Kind};
 use obs_recorder::BUCKETS_BY_SUFFIX;
 
 use crate::{Config, ExporterError};
-use canonical::{Canonical, encode};
+use canonical::{Canonical, Encoded, encode};
 use exposition::Arranger;
 pub(crate) use native::MEDIA_TYPE as PROTOBUF;
 use native::Natives;
-use summary::Summaries;
+use samples::Samples;
 
 /// What a scrape of the stock recorder reads.
 #[derive(Clone)]
 pub(crate) struct Stock {
     recorder: PrometheusHandle,
-    summaries: Arc<Summaries>,
+    samples: Arc<Samples>,
+    admission: Arc<Admission>,
     natives: Option<Arc<Natives>>,
     arranger: Arc<Arranger>,
 }
@@ -49,31 +50,40 @@ impl Stock {
         let inner = prometheus(&global_labels, catalogue)?;
         let recorder = inner.handle();
         let natives = Natives::new(config, catalogue, &global_labels)?;
-        let summaries = Summaries::new(catalogue, global_labels, config.quantile_window);
-        let summaries = Arc::new(summaries);
-        let canonical = Canonical {
+        let admission = Arc::new(Admission::new(catalogue, config.undeclared_families));
+        let samples = Samples::new(
+            catalogue,
+            Arc::clone(&admission),
+            global_labels,
+            config.quantile_window,
+        );
+        let samples = Arc::new(samples);
+        let encoded = Encoded {
             inner,
-            summaries: Arc::clone(&summaries),
+            samples: Arc::clone(&samples),
             natives: natives.clone(),
         };
-        catalogue.describe(&canonical);
         let stock = Self {
             recorder,
-            summaries,
+            samples,
+            arranger: Arc::new(Arranger::new(Arc::clone(&admission))),
+            admission: Arc::clone(&admission),
             natives,
-            arranger: Arc::new(Arranger::new(catalogue)),
         };
-        let budgeted = Budgeted::new(canonical, catalogue);
-        Ok((
-            budgeted.undeclared_families(config.undeclared_families),
-            stock,
-        ))
+        let canonical = Canonical(Budgeted::with(encoded, admission));
+        catalogue.describe(&canonical);
+        Ok((canonical, stock))
+    }
+
+    /// What is known of the families.
+    pub(crate) fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// Appends everything recorded.
     pub(crate) fn render_into(&self, out: &mut String) {
         let mut rendered = self.recorder.render();
-        self.summaries.render(&mut rendered, Instant::now());
+        self.samples.render(&mut rendered, Instant::now());
         out.push_str(&self.arranger.arrange(&rendered));
     }
 
@@ -85,7 +95,7 @@ impl Stock {
     /// Takes in what was recorded, so that it does not pile up.
     pub(crate) fn upkeep(&self) {
         self.recorder.run_upkeep();
-        self.summaries.take_in(Instant::now());
+        self.samples.take_in(Instant::now());
     }
 }
 

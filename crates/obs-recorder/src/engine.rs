@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use metrics::{Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 use obs_core::{
-    Catalogue, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics, UNDECLARED_FAMILIES,
+    Admission, Catalogue, Claim, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics,
+    UNDECLARED_FAMILIES, folded_gauge, resolving,
 };
 
 use crate::cell::Store;
 use crate::exemplar;
-use crate::key::{is_too_long, metric_name};
+use crate::key::{canonical, is_too_long, metric_name};
 use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
-use crate::registry::{Context, Family, Registry};
+use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
 use crate::summary::Summary;
 use crate::text::{Format, Heading, Lines, globals};
@@ -40,6 +40,7 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     settings: Settings,
+    admission: Admission,
     globals: String,
     store: Store,
     counters: Registry<Counter>,
@@ -47,9 +48,7 @@ struct Inner {
     histograms: Registry<Histogram>,
     summaries: Registry<Summary>,
     help: Mutex<HashMap<String, String>>,
-    /// How many families there are that no catalogue knows.
-    undeclared: AtomicUsize,
-    /// Counts the lookups beyond them.
+    /// Counts the lookups of families that are not taken.
     beyond: OnceLock<metrics::Counter>,
     /// The scrape's lock: held while rendering, removing and during upkeep. Nobody who records or registers takes it.
     scraping: Mutex<()>,
@@ -58,11 +57,8 @@ struct Inner {
 /// What an engine was told when it was built.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) declared: HashMap<&'static str, &'static Declared>,
     pub(crate) globals: BTreeMap<String, String>,
     pub(crate) quantile_window: Duration,
-    /// How many families there may be that no catalogue knows.
-    pub(crate) undeclared_families: usize,
     /// After how long without recording series go whose families do not say.
     pub(crate) idle: Option<Duration>,
 }
@@ -159,17 +155,16 @@ impl Builder {
                 });
             }
         }
-        let declared = self
-            .catalogue
-            .families()
-            .map(|family| (family.name(), family));
+        let admission = Admission::new(
+            &Catalogue::of(&[PipelineMetrics::FAMILIES]),
+            self.undeclared_families,
+        );
         let engine = Engine(Arc::new(Inner {
             globals: globals(&self.globals),
+            admission,
             settings: Settings {
-                declared: declared.collect(),
                 globals: self.globals,
                 quantile_window: self.quantile_window,
-                undeclared_families: self.undeclared_families,
                 idle: self.idle,
             },
             store: Store::new(slots),
@@ -178,7 +173,6 @@ impl Builder {
             histograms: Registry::new(),
             summaries: Registry::new(),
             help: Mutex::default(),
-            undeclared: AtomicUsize::new(0),
             beyond: OnceLock::new(),
             scraping: Mutex::default(),
         }));
@@ -221,22 +215,10 @@ impl Engine {
         let kinds: HashMap<&str, Kind> = kinds.collect();
         let help = lock(&self.0.help).clone();
         let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now());
-        for of_one_name in families.chunk_by(|a, b| a.name() == b.name()) {
-            let name = of_one_name[0].name();
-            // One name has one kind: the declared one, or else the first.
-            let shown = of_one_name
-                .iter()
-                .position(|family| family.is_declared())
-                .unwrap_or(0);
-            for (_, family) in of_one_name
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| *at != shown)
-            {
-                lines.left_out(name, family.kind());
-            }
+        for family in &families {
+            let name = family.name();
             if is_part(name, &kinds, format) {
-                lines.left_out(name, of_one_name[shown].kind());
+                lines.left_out(name, family.kind());
                 continue;
             }
             let base_is_taken = name.strip_suffix("_total").is_some_and(|base| {
@@ -246,7 +228,7 @@ impl Engine {
                     || is_taken(&format!("{base}_created"))
             });
             let help = help.get(name).map_or("", String::as_str);
-            of_one_name[shown].render(help, self.unit(name), base_is_taken, &mut lines);
+            family.render(help, self.unit(name), base_is_taken, &mut lines);
         }
         lines.end();
     }
@@ -295,13 +277,20 @@ impl Engine {
         }
     }
 
-    /// The families that were recorded and that no catalogue declares, with the kind they are shown as, by name.
+    /// What is known of the families: which are declared, in a catalogue or by handles that were resolved, which names have which
+    /// kind, and what makes numbers wrong.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.0.admission
+    }
+
+    /// The families that were recorded and that nobody declares, with the kind they are shown as, by name.
     #[must_use]
     pub fn undeclared(&self) -> Vec<(String, Kind)> {
         let _alone = lock(&self.0.scraping);
         let families = self.shown(slot::highest());
-        let declared = |name: &str| self.0.settings.declared.contains_key(name);
-        let undeclared = families.iter().filter(|family| !declared(family.name()));
+        let is_declared = |name: &str| self.0.admission.family(name).is_some();
+        let undeclared = families.iter().filter(|family| !is_declared(family.name()));
         undeclared
             .map(|family| (family.name().to_owned(), family.kind()))
             .collect()
@@ -330,7 +319,7 @@ impl Engine {
 
     /// The word that `OpenMetrics` has for what a declared family is measured in.
     fn unit(&self, name: &str) -> Option<&'static str> {
-        match self.0.settings.declared.get(name)?.measured_in() {
+        match self.0.admission.family(name)?.measured_in() {
             obs_core::Unit::Seconds | obs_core::Unit::Timestamp => Some("seconds"),
             obs_core::Unit::Bytes => Some("bytes"),
             obs_core::Unit::Ratio => Some("ratio"),
@@ -338,79 +327,136 @@ impl Engine {
         }
     }
 
+    /// Takes a help text, and the declaration where there is one behind it.
     fn describe(&self, name: &KeyName, help: &SharedString) {
         let name = metric_name(name.as_str()).into_owned();
-        let settings = &self.0.settings;
+        let admission = &self.0.admission;
+        let counts = resolving().is_some_and(|of| admission.declare(&name, of.family()));
         let mut known = lock(&self.0.help);
+        if counts {
+            known.insert(name, help.to_string());
+            return;
+        }
         // As many as there may be families.
-        let is_full = known.len() >= settings.declared.len() + settings.undeclared_families;
-        if !is_too_long(&name) && (!is_full || settings.declared.contains_key(&*name)) {
+        let is_full = known.len() >= admission.most();
+        if !is_too_long(&name) && (!is_full || admission.family(&name).is_some()) {
             known.entry(name).or_insert_with(|| help.to_string());
         }
     }
 
+    /// The series of a key in the one form, made if it is new and may be.
     fn register<M: Metric>(
         &self,
         registry: &Registry<M>,
         key: &Key,
-    ) -> Option<Arc<crate::registry::Series<M>>> {
-        let watch = |name: &str, kind| self.watch(name, kind);
-        let known = registry.register(
-            key,
-            &Context {
-                watch: Some(&watch),
-                ..self.context()
-            },
-        );
-        if known.is_none() {
-            let counter = || self.counter_of(PipelineMetrics::overflow, OTHER);
-            self.0.beyond.get_or_init(counter).increment(1);
+        metadata: &Metadata<'_>,
+    ) -> Result<Registered<M>, Refused> {
+        let admission = &self.0.admission;
+        admission.look_at(key, metadata);
+        let key = canonical(key);
+        let declared = match admission.claim(key.name(), M::KIND) {
+            Claim::Granted(declared) => declared,
+            Claim::OtherKind => {
+                self.counter_of(PipelineMetrics::kind_conflicts, key.name(), false)
+                    .increment(1);
+                return Err(Refused::OtherKind);
+            }
+            Claim::OneTooMany => {
+                let counter = || self.counter_of(PipelineMetrics::overflow, OTHER, false);
+                self.0.beyond.get_or_init(counter).increment(1);
+                return Err(Refused::OneTooMany);
+            }
+        };
+        let family = registry.family(key.name(), declared, &self.0.settings);
+        if !is_of_the_pipeline(key.name()) {
+            let has_labels = key.labels().len() > 0;
+            self.watch(&family, declared, has_labels);
         }
-        known
+        Ok(registry.register(&family, &key, self.context()))
     }
 
-    /// The handles by which a family is watched. Their own series know no budget: there are as many as families.
-    fn watch(&self, name: &str, kind: Kind) -> Watch {
-        let key = watched(PipelineMetrics::series, name);
-        let known = self.0.gauges.register(&key, &self.context());
-        let has_samples = matches!(kind, Kind::Histogram | Kind::Summary);
-        Watch {
-            series: known.map_or_else(metrics::Gauge::noop, metrics::Gauge::from_arc),
-            overflow: self.counter_of(PipelineMetrics::overflow, name),
-            rejected: if has_samples {
-                self.counter_of(PipelineMetrics::rejected, name)
+    /// Has a family watched. Where its labels are closed, or there are none, its series are what the declaration says and nothing is
+    /// ever folded: that is not worth a series, and samples that are refused are shown once there are some.
+    fn watch<M: Metric>(&self, family: &Family<M>, declared: Option<&Declared>, has_labels: bool) {
+        let is_open = declared.map_or(has_labels, Declared::has_open_labels);
+        let takes_anything =
+            declared.is_none() && matches!(M::KIND, Kind::Histogram | Kind::Summary);
+        if !is_open && !takes_anything {
+            return;
+        }
+        let name = family.name();
+        family.watch(|| Watch {
+            series: if is_open {
+                self.gauge_of(PipelineMetrics::series, name)
+            } else {
+                metrics::Gauge::noop()
+            },
+            overflow: if is_open {
+                self.counter_of(PipelineMetrics::overflow, name, false)
             } else {
                 metrics::Counter::noop()
             },
-        }
+            rejected: if takes_anything {
+                self.counter_of(PipelineMetrics::rejected, name, !is_open)
+            } else {
+                metrics::Counter::noop()
+            },
+        });
     }
 
-    /// A counter of the pipeline for a metric.
-    fn counter_of(&self, family: &Declared, metric: &str) -> metrics::Counter {
-        let key = watched(family, metric);
-        let known = self.0.counters.register(&key, &self.context());
-        known.map_or_else(metrics::Counter::noop, metrics::Counter::from_arc)
+    /// A counter of the pipeline for a metric. There are as many as families, so they know no bound.
+    fn counter_of(
+        &self,
+        family: &'static Declared,
+        metric: &str,
+        is_quiet: bool,
+    ) -> metrics::Counter {
+        metrics::Counter::from_arc(self.unbounded(
+            &self.0.counters,
+            family,
+            &watched(family, metric),
+            is_quiet,
+        ))
+    }
+
+    /// The same for a gauge.
+    fn gauge_of(&self, family: &'static Declared, metric: &str) -> metrics::Gauge {
+        metrics::Gauge::from_arc(self.unbounded(
+            &self.0.gauges,
+            family,
+            &watched(family, metric),
+            false,
+        ))
+    }
+
+    /// A series that is there whatever the bounds say.
+    fn unbounded<M: Metric>(
+        &self,
+        registry: &Registry<M>,
+        declared: impl Into<Option<&'static Declared>>,
+        key: &Key,
+        is_quiet: bool,
+    ) -> Arc<Series<M>> {
+        let family = registry.family(key.name(), declared.into(), &self.0.settings);
+        let context = Context {
+            is_quiet,
+            ..self.context()
+        };
+        registry.register_unbounded(&family, key, context)
     }
 
     fn context(&self) -> Context<'_> {
         Context {
             settings: &self.0.settings,
             store: &self.0.store,
-            undeclared: &self.0.undeclared,
-            watch: None,
+            is_quiet: is_quiet(),
         }
     }
 
     /// Whether a name of the facade's histograms is a summary: it is declared so, or nothing says what its buckets are.
     fn is_summary(&self, name: &str) -> bool {
         let name = metric_name(name);
-        match self
-            .0
-            .settings
-            .declared
-            .get(&*name)
-            .map(|family| family.kind())
-        {
+        match self.0.admission.kind(&name) {
             Some(Kind::Summary) => true,
             Some(Kind::Histogram) => false,
             _ => buckets_of(&name).is_none(),
@@ -418,10 +464,31 @@ impl Engine {
     }
 }
 
+/// Why nothing is registered.
+enum Refused {
+    /// The name has another kind.
+    OtherKind,
+    /// There are as many families as may be that nobody declares.
+    OneTooMany,
+}
+
+/// Whether what is resolved on this thread is to be shown only once something was recorded to it.
+fn is_quiet() -> bool {
+    resolving().is_some_and(obs_core::Resolving::is_quiet)
+}
+
+/// Whether a family watches others. Nobody watches the watchers: there are as many of their series as families.
+fn is_of_the_pipeline(name: &str) -> bool {
+    PipelineMetrics::FAMILIES
+        .iter()
+        .any(|family| family.name() == name)
+}
+
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
             .field("settings", &self.0.settings)
+            .field("families", &self.0.admission.declared().len())
             .finish_non_exhaustive()
     }
 }
@@ -439,37 +506,74 @@ impl Recorder for Engine {
         self.describe(&name, &help);
     }
 
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> metrics::Counter {
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Counter {
         let counters = &self.0.counters;
-        let known = counters.find(key).or_else(|| self.register(counters, key));
-        let known = known.or_else(|| counters.shared(OTHER_TOTAL, &self.context()));
-        known.map_or_else(metrics::Counter::noop, metrics::Counter::from_arc)
+        if let Some(known) = known(counters, key) {
+            return metrics::Counter::from_arc(known);
+        }
+        match self.register(counters, key, metadata) {
+            Ok(registered) => metrics::Counter::from_arc(registered.series),
+            Err(Refused::OneTooMany) => {
+                let shared = Key::from_static_name(OTHER_TOTAL);
+                metrics::Counter::from_arc(self.unbounded(counters, None, &shared, false))
+            }
+            Err(Refused::OtherKind) => metrics::Counter::noop(),
+        }
     }
 
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> metrics::Gauge {
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
         let gauges = &self.0.gauges;
-        let known = gauges.find(key).or_else(|| self.register(gauges, key));
-        known.map_or_else(metrics::Gauge::noop, metrics::Gauge::from_arc)
+        if let Some(known) = known(gauges, key) {
+            return metrics::Gauge::from_arc(known);
+        }
+        match self.register(gauges, key, metadata) {
+            Ok(Registered { series, is_folded }) => {
+                let gauge = metrics::Gauge::from_arc(series);
+                if is_folded {
+                    folded_gauge(gauge)
+                } else {
+                    gauge
+                }
+            }
+            Err(_) => metrics::Gauge::noop(),
+        }
     }
 
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> metrics::Histogram {
-        fn handle<F: metrics::HistogramFn + Send + Sync + 'static>(
-            known: Option<Arc<F>>,
-        ) -> metrics::Histogram {
-            known.map_or_else(metrics::Histogram::noop, metrics::Histogram::from_arc)
-        }
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
         let (histograms, summaries) = (&self.0.histograms, &self.0.summaries);
-        if let Some(known) = histograms.find(key) {
-            handle(Some(known))
+        if let Some(known) = known(histograms, key) {
+            metrics::Histogram::from_arc(known)
         } else if self.is_summary(key.name()) {
-            handle(
-                summaries
-                    .find(key)
-                    .or_else(|| self.register(summaries, key)),
-            )
+            let known = known(summaries, key);
+            let registered = || {
+                self.register(summaries, key, metadata)
+                    .map(|new| new.series)
+            };
+            known
+                .map_or_else(registered, Ok)
+                .map_or_else(|_| metrics::Histogram::noop(), metrics::Histogram::from_arc)
         } else {
-            handle(self.register(histograms, key))
+            let registered = self.register(histograms, key, metadata);
+            registered.map_or_else(
+                |_| metrics::Histogram::noop(),
+                |new| metrics::Histogram::from_arc(new.series),
+            )
         }
+    }
+}
+
+/// A series that is there, and shown from now on.
+fn known<M: Metric>(registry: &Registry<M>, key: &Key) -> Option<Arc<Series<M>>> {
+    (!is_quiet()).then(|| registry.find(key)).flatten()
+}
+
+impl Drop for Inner {
+    /// Families and their series hold each other. What is recorded on handles that outlive the engine goes nowhere.
+    fn drop(&mut self) {
+        self.counters.clear();
+        self.gauges.clear();
+        self.histograms.clear();
+        self.summaries.clear();
     }
 }
 
@@ -495,7 +599,6 @@ fn is_part(name: &str, kinds: &HashMap<&str, Kind>, format: Format) -> bool {
 trait Shown {
     fn name(&self) -> &str;
     fn kind(&self) -> Kind;
-    fn is_declared(&self) -> bool;
     fn render(
         &self,
         help: &str,
@@ -541,10 +644,6 @@ where
 
     fn kind(&self) -> Kind {
         M::KIND
-    }
-
-    fn is_declared(&self) -> bool {
-        Family::is_declared(self)
     }
 
     fn render(

@@ -9,8 +9,18 @@ use std::collections::BTreeMap;
 use metrics::{Key, Label};
 use obs_core::MAX_VALUE_BYTES;
 
-/// A key in canonical form: a valid name, labels with valid names sorted by these, no empty values, nothing twice.
-pub(crate) fn canonical(key: &Key) -> Cow<'_, Key> {
+/// A key in the one form in which it is exported: a valid name, labels with valid names sorted by these, no empty values, nothing
+/// twice. Two keys that mean one series are equal in it.
+///
+/// ```
+/// use metrics::{Key, Label};
+///
+/// let key = Key::from_parts("queue.depth", vec![Label::new("shard", "2"), Label::new("a-b", "x"), Label::new("none", "")]);
+/// let expected = Key::from_parts("queue_depth", vec![Label::new("a_b", "x"), Label::new("shard", "2")]);
+/// assert_eq!(*obs_recorder::canonical(&key), expected);
+/// ```
+#[must_use]
+pub fn canonical(key: &Key) -> Cow<'_, Key> {
     let name = metric_name(key.name());
     let labels = key.labels().as_slice();
     let in_form = labels.iter().all(is_in_form) && labels.is_sorted_by(|a, b| a.key() < b.key());
@@ -26,8 +36,9 @@ pub(crate) fn canonical(key: &Key) -> Cow<'_, Key> {
     Cow::Owned(Key::from_parts(name.into_owned(), labels))
 }
 
-/// A valid name of a metric.
-pub(crate) fn metric_name(name: &str) -> Cow<'_, str> {
+/// The name under which a metric is exported: with `_` for each character that no name may have.
+#[must_use]
+pub fn metric_name(name: &str) -> Cow<'_, str> {
     valid_name(name, |c| c == b':')
 }
 

@@ -54,6 +54,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockW
 pub use crate::engine::{Builder, Engine};
 pub use crate::error::EngineError;
 pub use crate::exemplar::{TraceId, set_trace_id_source};
+pub use crate::key::{canonical, metric_name};
 pub use crate::metric::BUCKETS_BY_SUFFIX;
 pub use crate::text::Format;
 

@@ -1,22 +1,23 @@
 //! The series of one kind: found by key, kept by family, shown in order.
 //!
-//! Who records finds a known series under a shard's read lock. Who brings a new one takes its family's lock and then the
-//! shard's, and puts it on the family's list of fresh ones. A scrape takes that list away as a whole and sorts it into its
+//! Which families and series there may be is [`obs_core::Admission`]'s to say. Who records finds a known series under a shard's
+//! read lock. Who brings a new one takes its family's lock and then the shard's, and puts it on the family's list of fresh ones. A scrape takes that list away as a whole and sorts it into its
 //! own order outside of every lock, so that nobody who registers waits for it.
 
-use std::collections::{HashMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use metrics::{Key, Label, SharedString};
-use obs_core::{Family as Declared, Kind, MAX_VALUE_BYTES, OTHER, Values};
+use metrics::Key;
+use obs_core::{Bounds, Family as Declared, Kind};
 
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
-use crate::key::{Text, canonical, is_too_long};
+use crate::key::{Text, canonical};
 use crate::metric::Metric;
 use crate::order::Order;
 use crate::text::{At, Heading, Lines};
@@ -52,15 +53,14 @@ struct Idle {
 pub(crate) struct Family<M: Metric> {
     name: String,
     pub(crate) shape: M::Shape,
-    declared: Option<&'static Declared>,
     /// How long its series are shown after something was last recorded to them; for good where there is no limit.
     idle_after: Option<Duration>,
     /// How many series there are, hidden ones included.
     count: AtomicUsize,
-    /// How it is watched; nothing for the families that watch.
+    /// How it is watched; nothing where that is not worth showing.
     watch: OnceLock<Watch>,
-    /// Held by who adds a series: the values of each scope label, by its key.
-    scopes: Mutex<HashMap<&'static str, HashSet<String>>>,
+    /// Held by who adds a series.
+    bounds: Mutex<Bounds>,
     fresh: Mutex<Vec<Arc<Series<M>>>>,
     /// Whether any series was ever hidden. Until then a scrape need not ask them.
     has_hidden: AtomicBool,
@@ -79,23 +79,23 @@ pub(crate) struct Registry<M: Metric> {
 
 type Shard<M> = RwLock<HashTable<Arc<Series<M>>>>;
 
-/// The most series of a family that no catalogue knows.
-const UNDECLARED_BUDGET: usize = 10_000;
-
 /// A power of two. The more there are, the less a growing table makes anybody wait.
 const SHARDS: usize = 256;
 
-/// Makes the handles by which a family of this name and kind is watched.
-type Watching<'a> = dyn Fn(&str, Kind) -> Watch + 'a;
-
 /// What registering needs to know of the engine.
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) store: &'a Store,
-    /// How many families there are that no catalogue knows, of all kinds.
-    pub(crate) undeclared: &'a AtomicUsize,
-    /// Makes the handles that watch a family; `None` for the series of these themselves, which know no budget.
-    pub(crate) watch: Option<&'a Watching<'a>>,
+    /// Whether a new series is hidden until something is recorded to it.
+    pub(crate) is_quiet: bool,
+}
+
+/// A series that was found or made.
+pub(crate) struct Registered<M: Metric> {
+    pub(crate) series: Arc<Series<M>>,
+    /// Whether other keys were folded into it, too.
+    pub(crate) is_folded: bool,
 }
 
 impl<M: Metric> Registry<M> {
@@ -119,30 +119,45 @@ impl<M: Metric> Registry<M> {
         found.inspect(|series| series.show())
     }
 
-    /// The series of a key, made if it is new; folded where that is beyond a budget. Nothing where its family is one too many
-    /// or has a name that is too long.
+    /// The series of a canonical key, made if it is new; folded where that is beyond the family's bounds.
     #[cold]
-    pub(crate) fn register(&self, key: &Key, context: &Context<'_>) -> Option<Arc<Series<M>>> {
-        let key = canonical(key);
-        let family = self.family(key.name(), context)?;
-        let Some(watch) = context.watch else {
-            let _adding = lock(&family.scopes);
-            return Some(self.find_or_add(&family, &key, context));
+    pub(crate) fn register(
+        &self,
+        family: &Arc<Family<M>>,
+        key: &Key,
+        context: Context<'_>,
+    ) -> Registered<M> {
+        let text = |key: &Key| Text::of(key, &context.settings.globals);
+        let mut bounds = lock(&family.bounds);
+        if let Some(series) = self.find_text(key, &text(key), context.is_quiet) {
+            return Registered {
+                series,
+                is_folded: false,
+            };
+        }
+        let is_known = |key: &Key| {
+            let key = canonical(key);
+            self.find_text(&key, &text(&key), true).is_some()
         };
-        let watch = family.watch.get_or_init(|| watch(&family.name, M::KIND));
-        let mut scopes = lock(&family.scopes);
-        if let Some(known) = self.find_text(&key, &Text::of(&key, &context.settings.globals)) {
-            return Some(known);
-        }
-        let admitted = family.admit(&key, &mut scopes, |key| {
-            self.find_text(key, &Text::of(key, &context.settings.globals))
-                .is_some()
-        });
-        if let Some(folded) = admitted {
+        let folded = bounds.fold(key, family.count.load(Relaxed), is_known);
+        let is_folded = folded.is_some();
+        let key = folded.as_ref().map_or(Cow::Borrowed(key), canonical);
+        if is_folded && let Some(watch) = family.watch.get() {
             watch.overflow.increment(1);
-            return Some(self.find_or_add(&family, &folded, context));
         }
-        Some(self.find_or_add(&family, &key, context))
+        let series = self.find_or_add(family, &key, context);
+        Registered { series, is_folded }
+    }
+
+    /// The series of a canonical key, whatever the bounds of its family say.
+    pub(crate) fn register_unbounded(
+        &self,
+        family: &Arc<Family<M>>,
+        key: &Key,
+        context: Context<'_>,
+    ) -> Arc<Series<M>> {
+        let _adding = lock(&family.bounds);
+        self.find_or_add(family, key, context)
     }
 
     pub(crate) fn families(&self) -> Vec<Arc<Family<M>>> {
@@ -153,54 +168,42 @@ impl<M: Metric> Registry<M> {
         read(&self.families).get(name).map(Arc::clone)
     }
 
-    /// The family of a name, made if it is new and may be.
-    fn family(&self, name: &str, context: &Context<'_>) -> Option<Arc<Family<M>>> {
-        if let Some(family) = self.family_of(name) {
-            return Some(family);
-        }
-        let settings = context.settings;
-        // The families that watch others are no more than these.
-        let is_bounded = context.watch.is_some() && !settings.declared.contains_key(name);
-        let most = settings.undeclared_families;
-        if is_bounded && (is_too_long(name) || context.undeclared.load(Relaxed) >= most) {
-            return None;
-        }
-        let mut families = write(&self.families);
-        if let Some(family) = families.get(name) {
-            return Some(Arc::clone(family));
-        }
-        if is_bounded {
-            let more = |count: usize| (count < most).then_some(count + 1);
-            context
-                .undeclared
-                .fetch_update(Relaxed, Relaxed, more)
-                .ok()?;
-        }
-        let family = Arc::new(Family::new(name, settings));
-        families.insert(name.to_owned(), Arc::clone(&family));
-        Some(family)
+    /// The family of a name, made if it is new.
+    pub(crate) fn family(
+        &self,
+        name: &str,
+        declared: Option<&'static Declared>,
+        settings: &Settings,
+    ) -> Arc<Family<M>> {
+        self.family_of(name).unwrap_or_else(|| {
+            let mut families = write(&self.families);
+            let new = || Arc::new(Family::new(name, declared, settings));
+            Arc::clone(families.entry(name.to_owned()).or_insert_with(new))
+        })
     }
 
-    /// The one series that is shared by all that have no family. It knows no limit.
-    pub(crate) fn shared(
-        &self,
-        name: &'static str,
-        context: &Context<'_>,
-    ) -> Option<Arc<Series<M>>> {
-        let context = Context {
-            watch: None,
-            ..*context
-        };
-        self.register(&Key::from_static_name(name), &context)
+    /// Lets go of all series and families. They hold each other, so that none of them would be freed otherwise.
+    pub(crate) fn clear(&self) {
+        for shard in &self.shards {
+            write(shard).clear();
+        }
+        for (_, family) in write(&self.families).drain() {
+            lock(&family.fresh).clear();
+            *lock(&family.ordered) = Order::default();
+        }
     }
 
     /// The series of a canonical key.
-    fn find_text(&self, key: &Key, text: &Text) -> Option<Arc<Series<M>>> {
+    fn find_text(&self, key: &Key, text: &Text, is_quiet: bool) -> Option<Arc<Series<M>>> {
         let shard = read(&self.shards[shard_of(key.get_hash())]);
         let is_it = |series: &Arc<Series<M>>| series.is(key, text);
         let found = shard.find(spread(key.get_hash()), is_it).map(Arc::clone);
         drop(shard);
-        found.inspect(|series| series.show())
+        found.inspect(|series| {
+            if !is_quiet {
+                series.show();
+            }
+        })
     }
 
     /// The series of a canonical key, made if it is new. The caller holds the family's lock.
@@ -208,14 +211,17 @@ impl<M: Metric> Registry<M> {
         &self,
         family: &Arc<Family<M>>,
         key: &Key,
-        context: &Context<'_>,
+        context: Context<'_>,
     ) -> Arc<Series<M>> {
         let text = Text::of(key, &context.settings.globals);
-        if let Some(known) = self.find_text(key, &text) {
+        if let Some(known) = self.find_text(key, &text, context.is_quiet) {
             return known;
         }
         let series = Arc::new(Series::new(family, key, text, context.store));
         series.metric.make_ready();
+        if context.is_quiet {
+            series.hide(slot::highest());
+        }
         let mut shard = write(&self.shards[shard_of(series.hash)]);
         shard.insert_unique(spread(series.hash), Arc::clone(&series), |series| {
             spread(series.hash)
@@ -392,8 +398,7 @@ impl<M: Metric> Series<M> {
 }
 
 impl<M: Metric> Family<M> {
-    fn new(name: &str, settings: &Settings) -> Self {
-        let declared = settings.declared.get(name).copied();
+    fn new(name: &str, declared: Option<&'static Declared>, settings: &Settings) -> Self {
         let of_this_kind = declared.filter(|family| family.kind() == M::KIND);
         let has_negative_bounds = of_this_kind.is_some_and(|family| {
             family.kind() == Kind::Histogram
@@ -402,11 +407,10 @@ impl<M: Metric> Family<M> {
         Self {
             name: name.to_owned(),
             shape: M::shape(name, of_this_kind, settings),
-            declared,
             idle_after: idle_after(name, declared, settings),
             count: AtomicUsize::new(0),
             watch: OnceLock::new(),
-            scopes: Mutex::default(),
+            bounds: Mutex::new(Bounds::new(declared)),
             fresh: Mutex::default(),
             has_hidden: AtomicBool::new(false),
             is_signed: AtomicBool::new(has_negative_bounds),
@@ -418,9 +422,9 @@ impl<M: Metric> Family<M> {
         &self.name
     }
 
-    /// Whether a catalogue declares it, as this kind.
-    pub(crate) fn is_declared(&self) -> bool {
-        self.declared.is_some_and(|family| family.kind() == M::KIND)
+    /// Has it watched from now on, by what `watch` makes if it is not yet.
+    pub(crate) fn watch(&self, watch: impl FnOnce() -> Watch) {
+        self.watch.get_or_init(watch);
     }
 
     /// Counts samples that are no finite numbers, which nobody who declared the family has looked at.
@@ -498,31 +502,6 @@ impl<M: Metric> Family<M> {
             });
         }
     }
-
-    /// The key as it may be added: itself for `None`, or folded. `is_known` tells whether a folded one exists already.
-    fn admit(
-        &self,
-        key: &Key,
-        scopes: &mut HashMap<&'static str, HashSet<String>>,
-        is_known: impl Fn(&Key) -> bool,
-    ) -> Option<Key> {
-        let folds = |label: &Label| {
-            label.value().len() > MAX_VALUE_BYTES
-                || is_too_long(label.key())
-                || self
-                    .declared
-                    .is_some_and(|family| scope_is_full(scopes, family, label))
-        };
-        let within = folded(key, folds);
-        let admitted = within.as_ref().unwrap_or(key);
-        let budget = self
-            .declared
-            .map_or(UNDECLARED_BUDGET, Declared::series_budget);
-        if self.count.load(Relaxed) < budget || (within.is_some() && is_known(admitted)) {
-            return within;
-        }
-        folded(admitted, |label| is_open(self.declared, label)).or(within)
-    }
 }
 
 /// How long series are shown after something was last recorded to them: as declared, or else as the settings say where
@@ -533,56 +512,9 @@ fn idle_after(
     settings: &Settings,
 ) -> Option<Duration> {
     let of_its_own = declared.and_then(Declared::idle_after);
-    let is_open = declared.is_none_or(|family| {
-        let mut labels = family.labels();
-        labels.any(|label| matches!(label.values, Values::Open(_)))
-    });
+    let is_open = declared.is_none_or(Declared::has_open_labels);
     let stays = !is_open || name.ends_with("_info") || name.starts_with("obs_");
     of_its_own.or(settings.idle.filter(|_| !stays))
-}
-
-/// Whether the label is a scope's, open, and this a value beyond its limit. Values within it are remembered.
-fn scope_is_full(
-    scopes: &mut HashMap<&'static str, HashSet<String>>,
-    family: &'static Declared,
-    label: &Label,
-) -> bool {
-    let scope = family.scope().find(|scope| scope.key == label.key());
-    let Some((scope, Values::Open(limit))) = scope.map(|scope| (scope, scope.values)) else {
-        return false;
-    };
-    let values = scopes.entry(scope.key).or_default();
-    if label.value() == OTHER || values.contains(label.value()) {
-        return false;
-    }
-    values.len() >= limit || !values.insert(label.value().to_owned())
-}
-
-/// Whether a label's value may be folded. Closed labels keep theirs: there are few, and they carry the meaning.
-fn is_open(family: Option<&'static Declared>, label: &Label) -> bool {
-    let declared = family.and_then(|family| family.labels().find(|l| l.key == label.key()));
-    declared.is_none_or(|label| matches!(label.values, Values::Open(_)))
-}
-
-/// The key with the labels of which it is said folded into `other`, if that changes anything. A label whose name is too long is
-/// called `other`, too.
-fn folded(key: &Key, mut folds: impl FnMut(&Label) -> bool) -> Option<Key> {
-    let mut changes = false;
-    let mut fold = |label: &Label| {
-        if !folds(label) {
-            return label.clone();
-        }
-        let name = if is_too_long(label.key()) {
-            OTHER
-        } else {
-            label.key()
-        };
-        changes |= label.value() != OTHER || name != label.key();
-        Label::new(name.to_owned(), SharedString::const_str(OTHER))
-    };
-    let labels: Vec<_> = key.labels().map(&mut fold).collect();
-    let folded = || canonical(&Key::from_parts(key.name().to_owned(), labels)).into_owned();
-    changes.then(folded)
 }
 
 /// The facade's hash with all of its bits in play, for tables that look at the topmost.

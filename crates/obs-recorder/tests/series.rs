@@ -77,14 +77,14 @@ fn the_order_that_scrapes_keep_is_the_one_a_first_scrape_makes() {
             metrics::counter!("order_total", "of" => value).increment(n);
             metrics::gauge!("order", "of" => value, "zone" => "own").set(n as f64);
             metrics::histogram!("order_seconds", "a" => "same", "of" => value).record(n as f64);
-            metrics::histogram!("order", "b" => value).record(n as f64);
+            metrics::histogram!("order_size", "b" => value).record(n as f64);
         });
     };
     for (n, value) in (1..).zip(values) {
         record(&kept, value, n);
         scrape(&kept);
     }
-    for family in ["order_total", "order", "order_seconds"] {
+    for family in ["order_total", "order", "order_seconds", "order_size"] {
         kept.remove(family, |labels| labels.contains("ä"));
     }
     scrape(&kept);

@@ -77,7 +77,7 @@ struct LabelEntry {
 }
 
 impl<'a> Catalog<'a> {
-    pub(super) fn new(page: &'a Page, config: &'a Config) -> Self {
+    pub(super) fn new(page: &'a Page, config: &'a Config, catalogue: &Catalogue) -> Self {
         let git_commit = page.app.git_commit.or(config.git_commit.as_deref());
         Self {
             service: page.service(config),
@@ -89,8 +89,8 @@ impl<'a> Catalog<'a> {
                 rust_version: AppInfo::RUST_VERSION,
                 git_commit: git_commit.unwrap_or("unknown"),
             },
-            groups: groups(&page.catalogue),
-            families: page.catalogue.families().map(FamilyEntry::new).collect(),
+            groups: groups(catalogue),
+            families: catalogue.families().map(FamilyEntry::new).collect(),
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use obs_core::{Catalogue, Family};
+use std::sync::Arc;
+
+use obs_core::{Admission, Family, PipelineMetrics};
 
 use super::canonical::decode;
 
 /// Rewrites what the recorder renders into what is served.
 #[derive(Debug)]
 pub(super) struct Arranger {
-    declared: HashMap<&'static str, &'static Family>,
+    admission: Arc<Admission>,
 }
 
 /// A family in the recorder's text.
@@ -38,11 +40,8 @@ struct Line<'a> {
 }
 
 impl Arranger {
-    pub(super) fn new(catalogue: &Catalogue) -> Self {
-        let declared = catalogue.families().map(|family| (family.name(), family));
-        Self {
-            declared: declared.collect(),
-        }
+    pub(super) fn new(admission: Arc<Admission>) -> Self {
+        Self { admission }
     }
 
     /// The text as it is served.
@@ -50,7 +49,7 @@ impl Arranger {
         let mut out = String::with_capacity(rendered.len());
         let families = families(rendered);
         let shown = |name: &str, blocks: &[Block<'_>]| {
-            let declared = self.declared.get(name);
+            let declared = self.admission.family(name);
             // One name has one kind: the declared one, or else the first of the recorder's order.
             let is_declared =
                 |block: &Block| declared.is_some_and(|family| family.kind().as_str() == block.kind);
@@ -61,7 +60,7 @@ impl Arranger {
             .map(|(name, blocks)| (*name, blocks[shown(name, blocks)].kind));
         let kinds: HashMap<&str, &str> = kinds.collect();
         for (name, mut blocks) in families {
-            let declared = self.declared.get(name).copied();
+            let declared = self.admission.family(name);
             let mut block = blocks.swap_remove(shown(name, &blocks));
             let is_part = is_part(name, &kinds);
             let left_out = blocks.iter().chain(is_part.then_some(&block));
@@ -74,6 +73,10 @@ impl Arranger {
             if is_part {
                 continue;
             }
+            block.series.retain(|series| !self.is_quiet(name, series));
+            if block.series.is_empty() {
+                continue;
+            }
             block.series.sort_by_key(|series| series.labels);
             head(&mut out, name, &block);
             for line in block.series.iter().flat_map(|series| &series.lines) {
@@ -81,6 +84,24 @@ impl Arranger {
             }
         }
         out
+    }
+}
+
+impl Arranger {
+    /// Whether a series says that nothing was refused of a family that hardly ever gives cause, as the other recorder does not
+    /// show it either: one without open labels.
+    fn is_quiet(&self, name: &str, series: &Series<'_>) -> bool {
+        let mut watching = [PipelineMetrics::rejected, PipelineMetrics::overflow].into_iter();
+        let is_zero = matches!(series.lines.as_slice(), [line] if line.value == "0");
+        if !is_zero || !watching.any(|family| family.name() == name) {
+            return false;
+        }
+        let watched = series
+            .labels
+            .rsplit_once("metric=\"")
+            .and_then(|(_, rest)| rest.split_once('"'));
+        let watched = watched.and_then(|(watched, _)| self.admission.family(watched));
+        watched.is_some_and(|family| !family.has_open_labels())
     }
 }
 
@@ -255,7 +276,7 @@ mod tests {
     }
 
     fn arrange(rendered: &str) -> String {
-        Arranger::new(&Catalogue::default()).arrange(rendered)
+        Arranger::new(Arc::default()).arrange(rendered)
     }
 
     #[test]

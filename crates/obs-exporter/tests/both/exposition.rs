@@ -363,10 +363,19 @@ fn a_declared_name_keeps_its_kind() {
         scrape.value("sample_balance", &of(&[("venue", "alpaca")])),
         Some(5.0)
     );
+    let lost = [("metric", "sample_balance")];
+    assert_eq!(
+        scrape.value("obs_kind_conflicts_total", &of(&lost)),
+        Some(1.0)
+    );
+    let warnings = exporter.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        exporter
-            .render()
-            .contains("# `sample_balance` is also recorded as a counter, which is left out\n")
+        warnings[0].text.starts_with(
+            "`sample_balance` is recorded as a counter, but was declared as a gauge in "
+        ),
+        "{}",
+        warnings[0]
     );
 }
 

@@ -1,28 +1,31 @@
-//! Summaries: quantiles over a window that slides.
+//! Samples that are kept here and not by the recorder: summaries, and histograms whose declaration comes with their first handle.
 //!
-//! These are kept here and not by the recorder, whose summaries lose most of a burst that follows a quiet time (it takes
+//! The recorder is given buckets when it is built and never again; a histogram that it learns of later would become a summary.
+//! Its summaries lose most of a burst that follows a quiet time (it takes
 //! samples in from the newest to the oldest, and drops what is older than the window's first), show 0 while nothing is in
 //! the window, blur everything below a seven-hundredth of the largest sample, and have one list of quantiles for all.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use metrics::{Histogram, HistogramFn, Key};
 use metrics_util::storage::{AtomicBucket, Summary};
-use obs_core::{Catalogue, Family, Kind};
+use obs_core::{Admission, Catalogue, Family, Kind};
 use obs_recorder::BUCKETS_BY_SUFFIX;
 
 use crate::exporter::lock;
 
-/// The quantiles of a summary that no catalogue knows.
+/// The quantiles of a summary that nobody declares.
 const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 
-/// Every summary of one recorder.
+/// Every family of samples that the recorder itself cannot keep.
 #[derive(Debug)]
-pub(super) struct Summaries {
-    declared: HashMap<&'static str, &'static Family>,
+pub(super) struct Samples {
+    admission: Arc<Admission>,
+    /// The histograms whose buckets the recorder knows.
+    known: HashSet<&'static str>,
     /// On every series, encoded.
     global_labels: BTreeMap<&'static str, String>,
     window: Duration,
@@ -34,7 +37,14 @@ pub(super) struct Summaries {
 #[derive(Debug)]
 struct Cell {
     recorded: AtomicBucket<f64>,
-    window: Mutex<Window>,
+    kept: Mutex<Kept>,
+}
+
+/// What is kept of the samples.
+#[derive(Debug)]
+enum Kept {
+    Summary(Window),
+    Histogram(Counts),
 }
 
 impl HistogramFn for Cell {
@@ -46,17 +56,20 @@ impl HistogramFn for Cell {
     }
 }
 
-impl Summaries {
+impl Samples {
+    /// `catalogue` is what the recorder was built with.
     pub(super) fn new(
         catalogue: &Catalogue,
+        admission: Arc<Admission>,
         global_labels: BTreeMap<&'static str, String>,
         window: Duration,
     ) -> Self {
+        let histograms = catalogue
+            .families()
+            .filter(|family| family.kind() == Kind::Histogram);
         Self {
-            declared: catalogue
-                .families()
-                .map(|family| (family.name(), family))
-                .collect(),
+            admission,
+            known: histograms.map(Family::name).collect(),
             global_labels,
             window,
             help: Mutex::default(),
@@ -64,10 +77,12 @@ impl Summaries {
         }
     }
 
-    /// Whether a family of samples is a summary: it is declared so, or nothing says what its buckets are.
+    /// Whether a family of samples is kept here: it is declared as a summary or nothing says what its buckets are, or it is a
+    /// histogram of which the recorder knows nothing.
     pub(super) fn takes(&self, name: &str) -> bool {
-        match self.declared.get(name) {
-            Some(family) => family.kind() == Kind::Summary,
+        match self.admission.family(name).map(Family::kind) {
+            Some(Kind::Histogram) => !self.known.contains(name),
+            Some(_) => true,
             None => !BUCKETS_BY_SUFFIX
                 .iter()
                 .any(|(suffix, _)| name.ends_with(suffix)),
@@ -87,10 +102,18 @@ impl Summaries {
         }
         let cell = Arc::new(Cell {
             recorded: AtomicBucket::new(),
-            window: Mutex::new(Window::new(self.window)),
+            kept: Mutex::new(self.kept(key.name())),
         });
         cells.insert(key.to_retained(), Arc::clone(&cell));
         Histogram::from_arc(cell)
+    }
+
+    fn kept(&self, name: &str) -> Kept {
+        let declared = self.admission.family(name);
+        match declared.filter(|family| family.kind() == Kind::Histogram) {
+            Some(family) => Kept::Histogram(Counts::new(family.bucket_bounds())),
+            None => Kept::Summary(Window::new(self.window)),
+        }
     }
 
     /// Takes in what was recorded, so that it does not pile up.
@@ -100,25 +123,29 @@ impl Summaries {
         }
     }
 
-    /// Appends every summary in the form in which the recorder renders its families.
+    /// Appends every family in the form in which the recorder renders its own.
     pub(super) fn render(&self, out: &mut String, now: Instant) {
         let help = lock(&self.help).clone();
         let mut at = None;
         for (key, cell) in self.cells() {
             let name = key.name();
+            let mut kept = cell.take_in(now);
             if at.as_deref() != Some(name) {
                 if let Some(help) = help.get(name) {
                     let _ = writeln!(out, "# HELP {name} {help}");
                 }
-                let _ = writeln!(out, "# TYPE {name} summary");
+                let _ = writeln!(out, "# TYPE {name} {}", kept.kind().as_str());
                 at = Some(name.to_owned());
             }
-            let levels = self
-                .declared
-                .get(name)
-                .map_or(DEFAULT_QUANTILES, |family| family.quantile_levels());
-            let mut window = cell.take_in(now);
-            window.render(out, name, &self.labels(&key), levels, now);
+            let labels = self.labels(&key);
+            match &mut *kept {
+                Kept::Histogram(counts) => counts.render(out, name, &labels),
+                Kept::Summary(window) => {
+                    let declared = self.admission.family(name);
+                    let levels = declared.map_or(DEFAULT_QUANTILES, Family::quantile_levels);
+                    window.render(out, name, &labels, levels, now);
+                }
+            }
         }
     }
 
@@ -146,10 +173,65 @@ impl Summaries {
 }
 
 impl Cell {
-    fn take_in(&self, now: Instant) -> std::sync::MutexGuard<'_, Window> {
-        let mut window = lock(&self.window);
-        self.recorded.clear_with(|samples| window.add(samples, now));
-        window
+    fn take_in(&self, now: Instant) -> std::sync::MutexGuard<'_, Kept> {
+        let mut kept = lock(&self.kept);
+        self.recorded.clear_with(|samples| match &mut *kept {
+            Kept::Summary(window) => window.add(samples, now),
+            Kept::Histogram(counts) => counts.add(samples),
+        });
+        kept
+    }
+}
+
+impl Kept {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Summary(_) => Kind::Summary,
+            Self::Histogram(_) => Kind::Histogram,
+        }
+    }
+}
+
+/// Samples counted in buckets.
+#[derive(Debug)]
+struct Counts {
+    bounds: &'static [f64],
+    /// One for each bound, and one for what lies above them all; not cumulated.
+    buckets: Vec<u64>,
+    sum: f64,
+}
+
+impl Counts {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self {
+            bounds,
+            buckets: vec![0; bounds.len() + 1],
+            sum: 0.0,
+        }
+    }
+
+    fn add(&mut self, samples: &[f64]) {
+        for sample in samples {
+            let bucket = self.bounds.partition_point(|bound| sample > bound);
+            self.buckets[bucket] += 1;
+            self.sum += sample;
+        }
+    }
+
+    fn render(&self, out: &mut String, name: &str, labels: &str) {
+        let comma = if labels.is_empty() { "" } else { "," };
+        let mut count = 0;
+        for (number, bucket) in self.buckets.iter().enumerate() {
+            count += bucket;
+            let bound = self.bounds.get(number).map(f64::to_string);
+            let bound = bound.as_deref().unwrap_or("+Inf");
+            let _ = writeln!(
+                out,
+                "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}"
+            );
+        }
+        let _ = writeln!(out, "{name}_sum{{{labels}}} {}", self.sum);
+        let _ = writeln!(out, "{name}_count{{{labels}}} {count}");
     }
 }
 
@@ -226,16 +308,17 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn summaries() -> Summaries {
-        Summaries::new(
+    fn summaries() -> Samples {
+        Samples::new(
             &Catalogue::default(),
+            Arc::default(),
             BTreeMap::new(),
             Duration::from_mins(1),
         )
     }
 
     /// Quantiles, sum and count, in this order.
-    fn values(summaries: &Summaries, now: Instant) -> Vec<f64> {
+    fn values(summaries: &Samples, now: Instant) -> Vec<f64> {
         let mut out = String::new();
         summaries.render(&mut out, now);
         let value = |line: &str| {

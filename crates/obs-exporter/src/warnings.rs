@@ -1,0 +1,52 @@
+//! What makes numbers wrong, said once.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use obs_core::{Admission, Warning, dead_handles_warning};
+
+use crate::exporter::lock;
+
+/// The warnings of one exporter.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    /// Whether this exporter's recorder is the process' own: handles that were built before are dead for it.
+    is_installed: AtomicBool,
+    said: Mutex<BTreeSet<Warning>>,
+}
+
+impl Warnings {
+    /// Notes that the recorder was installed, and says what was found before.
+    pub(crate) fn install(&self) {
+        self.is_installed.store(true, Relaxed);
+        self.say(&Admission::default());
+    }
+
+    /// Everything that was found so far.
+    pub(crate) fn all(&self, admission: &Admission) -> Vec<Warning> {
+        let is_installed = self.is_installed.load(Relaxed);
+        let dead = is_installed.then(dead_handles_warning).flatten();
+        dead.into_iter().chain(admission.warnings()).collect()
+    }
+
+    /// Logs what was not logged yet.
+    pub(crate) fn say(&self, admission: &Admission) {
+        let mut said = lock(&self.said);
+        for warning in self.all(admission) {
+            if !said.contains(&warning) {
+                log(&warning);
+                said.insert(warning);
+            }
+        }
+    }
+}
+
+/// Through `tracing`, or to standard error in a program that has not set it up: this is for whoever runs the program first.
+fn log(warning: &Warning) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!(kind = warning.kind.as_str(), "{warning}");
+    } else {
+        eprintln!("warning: {warning}");
+    }
+}
