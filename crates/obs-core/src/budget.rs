@@ -156,7 +156,7 @@ impl<R: Recorder> Budgeted<R> {
     /// A family without open labels has the series that its declaration says, and nothing of it is ever folded: what would watch it
     /// is left out.
     fn first_seen(&self, name: &str, family: Option<&'static Family>) -> Seen {
-        let is_watched = family.is_none_or(Family::has_open_labels);
+        let is_watched = family.is_none_or(Family::has_open_labels) && !PipelineMetrics::has(name);
         let (series, overflow) = if is_watched {
             let series = said_of(PipelineMetrics::series, name);
             (

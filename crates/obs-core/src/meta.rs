@@ -23,6 +23,15 @@ crate::families! {
     }
 }
 
+impl PipelineMetrics {
+    /// Whether a name is that of a family that watches others. Nobody watches the watchers: there are as many of their series as
+    /// there are families.
+    #[must_use]
+    pub fn has(name: &str) -> bool {
+        Self::FAMILIES.iter().any(|family| family.name() == name)
+    }
+}
+
 /// The families of this crate: the pipeline's own, those of the function attributes, and errors.
 #[must_use]
 pub fn catalogue() -> Catalogue {

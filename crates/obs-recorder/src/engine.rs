@@ -368,7 +368,7 @@ impl Engine {
             }
         };
         let family = registry.family(key.name(), declared, &self.0.settings);
-        if !is_of_the_pipeline(key.name()) {
+        if !PipelineMetrics::has(key.name()) {
             let has_labels = key.labels().len() > 0;
             self.watch(&family, declared, has_labels);
         }
@@ -475,13 +475,6 @@ enum Refused {
 /// Whether what is resolved on this thread is to be shown only once something was recorded to it.
 fn is_quiet() -> bool {
     resolving().is_some_and(obs_core::Resolving::is_quiet)
-}
-
-/// Whether a family watches others. Nobody watches the watchers: there are as many of their series as families.
-fn is_of_the_pipeline(name: &str) -> bool {
-    PipelineMetrics::FAMILIES
-        .iter()
-        .any(|family| family.name() == name)
 }
 
 impl fmt::Debug for Engine {

@@ -643,3 +643,131 @@ fn names_made_at_run_time_and_samples_that_are_no_numbers_are_bounded_and_counte
         assert_eq!(scrape.sum(&format!("{name}_count"), &[]), Some(1.0));
     }
 }
+
+mod quoter {
+    use obs_core::{
+        By, Counter, Each, Gauge, Histogram, Late, Outcome, Summary, TimeCounter, Unit,
+    };
+
+    obs_core::label! {
+        /// What is quoted.
+        pub(super) open Symbol as "symbol" up to 2
+    }
+    obs_core::families! {
+        /// A crate of somebody else, in no catalogue.
+        pub(super) struct Quoter {
+            /// Quotes sent.
+            pub(super) quotes: By<Outcome, Counter> = "quoter_quotes_total",
+            /// Time at work.
+            pub(super) busy: TimeCounter = "quoter_busy_seconds_total",
+            /// Time to a quote.
+            pub(super) reaction: Histogram = "quoter_reaction_seconds" { buckets: &[0.001, 0.01] },
+            /// Width, by what became of the quote.
+            pub(super) width: Late<Outcome, Histogram> = "quoter_width" { unit: Unit::Number, buckets: &[1.0, 2.0] },
+            /// Size of the queue.
+            pub(super) queue: Summary = "quoter_queue" { quantiles: &[0.25] },
+            /// Units held.
+            pub(super) held: Each<Symbol, Gauge> = "quoter_held",
+        }
+    }
+}
+
+#[test]
+fn families_in_no_catalogue_are_shown_as_they_are_declared() {
+    let (recorder, exporter) = build(Config::default());
+    let shared: std::sync::Arc<dyn Recorder + Send + Sync> = std::sync::Arc::new(recorder);
+    let quoter = obs_core::with_recorder(&shared, quoter::Quoter::new);
+    quoter.quotes[Outcome::Ok].increment(2);
+    quoter.busy.add(Duration::from_millis(3_250));
+    quoter.reaction.record(0.005);
+    quoter.reaction.record(f64::NAN);
+    quoter.width[Outcome::Error].record(1.5);
+    quoter.queue.record(3.0);
+    for symbol in ["ES", "NQ", "YM", "RTY"] {
+        quoter.held.of(symbol).set(1.0);
+    }
+
+    let scrape = scrape(&exporter);
+    let value =
+        |name: &str, labels: &[(&'static str, &'static str)]| scrape.value(name, &of(labels));
+    assert_eq!(
+        value("quoter_quotes_total", &[("outcome", "ok")]),
+        Some(2.0)
+    );
+    assert_eq!(value("quoter_busy_seconds_total", &[]), Some(3.25));
+    assert_eq!(
+        value("quoter_reaction_seconds_bucket", &[("le", "0.001")]),
+        Some(0.0)
+    );
+    assert_eq!(
+        value("quoter_reaction_seconds_bucket", &[("le", "0.01")]),
+        Some(1.0)
+    );
+    assert_eq!(
+        value("quoter_reaction_seconds_bucket", &[("le", "+Inf")]),
+        Some(1.0)
+    );
+    assert_eq!(
+        value("quoter_reaction_seconds_bucket", &[("le", "0.005")]),
+        None
+    );
+    assert_eq!(
+        value("quoter_width_bucket", &[("outcome", "error"), ("le", "2")]),
+        Some(1.0)
+    );
+    assert_eq!(
+        value("quoter_width_sum", &[("outcome", "error")]),
+        Some(1.5)
+    );
+    assert!(
+        value("quoter_queue", &[("quantile", "0.25")])
+            .is_some_and(|queue| (queue - 3.0).abs() < 0.02)
+    );
+    assert!(value("quoter_held", &[("symbol", "other")]).is_some_and(f64::is_nan));
+    assert_eq!(
+        value(
+            "obs_samples_rejected_total",
+            &[("metric", "quoter_reaction_seconds")]
+        ),
+        Some(1.0)
+    );
+    assert_eq!(
+        value("obs_samples_rejected_total", &[("metric", "quoter_queue")]),
+        None,
+        "it has no open label"
+    );
+    assert_eq!(value("obs_undeclared_families", &[]), Some(0.0));
+    for (name, kind) in [
+        ("quoter_reaction_seconds", Kind::Histogram),
+        ("quoter_width", Kind::Histogram),
+        ("quoter_queue", Kind::Summary),
+    ] {
+        let family = scrape.family(name).unwrap();
+        assert_eq!(family.kind, kind, "{name}");
+        assert!(
+            family.help.as_deref().is_some_and(|help| !help.is_empty()),
+            "{name}"
+        );
+    }
+    let known = exporter.catalogue();
+    assert!(known.family("quoter_held").is_some() && exporter.warnings().is_empty());
+}
+
+obs_core::families! {
+    /// A program's only family.
+    struct One {
+        /// Ticks.
+        ticks: obs_core::Counter = "one_ticks_total",
+    }
+}
+
+#[test]
+fn a_program_of_one_counter_shows_little_about_its_metrics() {
+    let (recorder, exporter) = build(Config::default());
+    metrics::with_local_recorder(&recorder, One::new)
+        .ticks
+        .increment(1);
+    let text = exporter.render();
+    let samples = text.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(samples <= 30, "{samples} samples:\n{text}");
+}
