@@ -49,6 +49,8 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
                 "obs-recorder",
                 "metrics-exporter-prometheus",
             ],
+            "obs-verify" => &["obs-core", "obs-exposition"],
+            "obstool" => &["obs-core", "obs-exposition", "obs-verify"],
             _ => &["obs-core"],
         };
         let is_ours = |used: &&String| used.starts_with("obs-") || used.contains("prometheus");

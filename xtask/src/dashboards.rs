@@ -1,14 +1,7 @@
-//! The Grafana dashboards: short definitions here, JSON under `deploy/` by `cargo xtask gen`.
-//!
-//! A definition says what is asked, what for, and from where on it is bad. Units, and what the metrics mean, come from the
-//! catalogue: the unit of an axis is what the query yields, as the type checker of queries infers it.
-//!
-//! In a query `@` stands for the matchers of the variables that every dashboard has.
+//! The dashboards of the sample desk: short definitions here, JSON under `deploy/` by `cargo xtask gen`.
 
 mod data_providers;
 mod error;
-mod guide;
-mod json;
 mod main;
 mod risk;
 mod sentiment;
@@ -16,75 +9,7 @@ mod strategy;
 mod system_health;
 mod trading;
 
-pub(crate) use guide::guide;
-pub(crate) use json::{grafana_unit, json};
-
-/// What `@` stands for.
-const SCOPE: &str = r#"service=~"$service", environment=~"$environment", mode=~"$mode""#;
-
-/// A dashboard, read from top to bottom: its first row says whether all is right.
-#[derive(Debug)]
-pub(crate) struct Dashboard {
-    /// Its file and its uid, which never change: links and bookmarks hold on to them.
-    pub(crate) name: &'static str,
-    title: &'static str,
-    description: &'static str,
-    rows: Vec<Row>,
-}
-
-/// Panels side by side, as wide as each other.
-#[derive(Debug)]
-struct Row {
-    title: &'static str,
-    panels: Vec<Panel>,
-}
-
-/// One question.
-#[derive(Debug)]
-struct Panel {
-    kind: Kind,
-    title: &'static str,
-    /// What it shows and what to make of it.
-    description: &'static str,
-    queries: Vec<Query>,
-    thresholds: Thresholds,
-    /// What to do when it is red: a sentence, or the alerts whose runbooks say it. Empty where nothing turns red.
-    act: &'static str,
-}
-
-#[derive(Debug)]
-struct Query {
-    text: String,
-    /// What a series is called, such as `{{venue}}`.
-    legend: &'static str,
-}
-
-/// How the answer is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// One number, large.
-    Stat,
-    /// Series over time.
-    Lines,
-    /// How observations spread over buckets, over time.
-    Heatmap,
-    /// A bar for each series, as it is now.
-    Bars,
-    /// A row for each series, as it is now.
-    Table,
-    /// When a switch was on and when off.
-    Switches,
-}
-
-/// From where on it is bad.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Thresholds {
-    None,
-    /// Worth a look from the first, bad from the second on.
-    Above(f64, f64),
-    /// Worth a look below the first, bad below the second.
-    Below(f64, f64),
-}
+use obs_verify::dashboard::Dashboard;
 
 /// All of them, the main one first.
 pub(crate) fn all() -> Vec<Dashboard> {
@@ -100,74 +25,11 @@ pub(crate) fn all() -> Vec<Dashboard> {
     ]
 }
 
-fn row(title: &'static str, panels: impl Into<Vec<Panel>>) -> Row {
-    Row {
-        title,
-        panels: panels.into(),
-    }
-}
-
-fn stat(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Stat, title, description)
-}
-
-fn lines(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Lines, title, description)
-}
-
-fn heatmap(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Heatmap, title, description)
-}
-
-fn bars(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Bars, title, description)
-}
-
-fn table(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Table, title, description)
-}
-
-fn switches(title: &'static str, description: &'static str) -> Panel {
-    Panel::new(Kind::Switches, title, description)
-}
-
-impl Panel {
-    fn new(kind: Kind, title: &'static str, description: &'static str) -> Self {
-        Self {
-            kind,
-            title,
-            description,
-            queries: Vec::new(),
-            thresholds: Thresholds::None,
-            act: "",
-        }
-    }
-
-    fn ask(mut self, text: &str, legend: &'static str) -> Self {
-        let text = text.replace('@', SCOPE);
-        self.queries.push(Query { text, legend });
-        self
-    }
-
-    fn above(mut self, look: f64, bad: f64) -> Self {
-        self.thresholds = Thresholds::Above(look, bad);
-        self
-    }
-
-    fn below(mut self, look: f64, bad: f64) -> Self {
-        self.thresholds = Thresholds::Below(look, bad);
-        self
-    }
-
-    fn act(mut self, act: &'static str) -> Self {
-        self.act = act;
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use obs_verify::dashboard::{Kind, Thresholds};
 
     use super::*;
 
@@ -195,7 +57,7 @@ mod tests {
                 );
                 for panel in &row.panels {
                     assert!(
-                        titles.insert(panel.title),
+                        titles.insert(panel.title.as_str()),
                         "{}: {} twice",
                         dashboard.name,
                         panel.title
@@ -212,6 +74,22 @@ mod tests {
                         panel.title
                     );
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn no_drawing_is_out_of_line() {
+        let guide = obs_verify::dashboard::guide(&all(), "a command");
+        let drawn: Vec<_> = guide.split("```text\n").skip(1).collect();
+        assert_eq!(drawn.len(), all().len());
+        for drawn in drawn {
+            let drawing = drawn.split("```").next().unwrap();
+            let is_box = |line: &&str| line.starts_with(['+', '|']);
+            // Rows of as many panels are as wide as each other.
+            let boxes: Vec<_> = drawing.lines().filter(is_box).collect();
+            for pair in boxes.windows(2).filter(|pair| pair[1].starts_with('|')) {
+                assert_eq!(pair[0].len(), pair[1].len(), "{drawing}");
             }
         }
     }

@@ -36,39 +36,20 @@ pub(crate) enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// A rule file or dashboard is not what it should be.
+    /// What a program printed is not what it should be.
     #[error("cannot read {file}: {reason}")]
     Unreadable {
-        /// The file, from the workspace's directory.
+        /// What printed it, or the file.
         file: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// The guide has lost the marks between which the reference stands.
-    #[error("{path} has no `{mark}`; put it back where the reference is to stand")]
-    NoMark {
-        /// The guide.
-        path: PathBuf,
-        /// The missing mark.
-        mark: &'static str,
-    },
-    /// What is generated is not what it is generated from.
-    #[error("{path} is stale: {line}; run `cargo xtask gen` and commit it")]
-    Stale {
-        /// The guide, or a dashboard.
-        path: PathBuf,
-        /// The first line that differs.
-        line: String,
-    },
-    /// What `top` is to look at shows nothing.
+    /// A query, a guide or a dashboard is not what it should be.
     #[error(transparent)]
-    Target(#[from] crate::top::Failure),
-    /// The terminal refused something.
-    #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
-    Terminal {
-        /// Why not.
-        source: io::Error,
-    },
+    Verify(#[from] obs_verify::Error),
+    /// What is to be watched shows nothing.
+    #[error(transparent)]
+    Obstool(#[from] obstool::Error),
     /// Two declarations of one name.
     #[error(transparent)]
     Catalogue(#[from] obs_core::CatalogueError),

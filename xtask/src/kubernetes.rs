@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use crate::queries::{DASHBOARDS, RULES};
+use crate::deployed::{DASHBOARDS, RULES};
 
 /// Where the manifests go, from the workspace's directory.
 pub(crate) const MANIFESTS: &str = "deploy/kubernetes";
@@ -60,12 +60,11 @@ fn indented(text: &str, by: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queries;
+    use crate::deployed;
 
     #[test]
     fn manifests_hold_the_very_rules_and_dashboards() {
-        let workspace = obs_tests::tools::workspace();
-        let files = queries::files(&workspace, RULES, "yml").unwrap();
+        let files = deployed::files(RULES, "yml").unwrap();
         let manifests: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&rules(&files)).unwrap();
         assert_eq!(manifests.len(), files.len());
@@ -73,7 +72,7 @@ mod tests {
             let rules: serde_json::Value = serde_saphyr::from_str(text).unwrap();
             assert_eq!(manifest["spec"], rules);
         }
-        let files = queries::files(&workspace, DASHBOARDS, "json").unwrap();
+        let files = deployed::files(DASHBOARDS, "json").unwrap();
         let manifests: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&dashboards(&files)).unwrap();
         for ((file, text), manifest) in files.iter().zip(&manifests) {

@@ -6,24 +6,24 @@ mod catalogue;
 mod ci;
 mod dashboards;
 mod demo;
+mod deployed;
 mod error;
 mod features;
 mod gate;
 mod generate;
 mod kubernetes;
-mod promql;
-mod queries;
 mod shell;
 mod soak;
 mod stack;
 mod test;
 mod tool;
-mod top;
 mod verify_metrics;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::error::Error;
 
 /// Run, test and check the workspace.
 #[derive(Parser)]
@@ -42,7 +42,7 @@ enum Task {
     Stack(stack::Stack),
     Soak(soak::Soak),
     Test(test::Test),
-    Top(top::Top),
+    Top(obstool::top::Top),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
     Features(features::Features),
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Stack(stack) => stack.run(),
         Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
-        Task::Top(top) => top.run(),
+        Task::Top(top) => top.run().map_err(Error::from),
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
         Task::Features(features) => features.run(),

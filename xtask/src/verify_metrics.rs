@@ -1,21 +1,20 @@
 //! `cargo xtask verify-metrics`: that code, catalogue, guide, rules, dashboards and a live scrape agree.
 
-mod asked;
-mod declared;
-mod finding;
-mod live;
-mod queries;
+mod excused;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write;
 
-use finding::{Fault, Finding, Report};
-use obs_tests::{Desk, scrape};
-
-pub(crate) use queries::vocabulary;
+use obs_tests::{Desk, ask, scrape};
+use obs_verify::asked::{self, Known};
+use obs_verify::live::{self, Expect};
+use obs_verify::{Fault, Finding, Report, declared, queried};
 
 use crate::catalogue::{catalogue, everything};
 use crate::error::Error;
-use crate::generate;
+use crate::{deployed, generate};
+use excused::{NOT_SHOWN, RIGHTLY_EMPTY};
 
 /// Prove that code, catalogue, guide, rules, dashboards and a live scrape agree
 ///
@@ -36,14 +35,20 @@ pub(crate) struct VerifyMetrics {
 
 impl VerifyMetrics {
     pub(crate) fn run(&self) -> Result<bool, Error> {
-        let catalogue = catalogue()?;
-        let mut findings = declared::check(&catalogue);
+        let (catalog, everything) = (catalogue()?, everything()?);
+        let mut findings = declared::check(&catalog);
         findings.extend(generated());
-        let workspace = obs_tests::tools::workspace();
-        let (everything, queries) = (everything()?, crate::queries::all(&workspace)?);
-        findings.extend(queries::check(&everything, &queries));
+        let queries = deployed::queries()?;
+        findings.extend(queried::check(&everything, &queries));
+        findings.extend(queried::unused(&everything, &queries, NOT_SHOWN));
         if let Some(prometheus) = &self.prometheus {
-            findings.extend(asked::check(prometheus, &everything, &catalogue, &queries)?);
+            let known = Known {
+                everything: &everything,
+                recorded: &catalog,
+                excused: RIGHTLY_EMPTY,
+            };
+            let ask = |query: &str| ask(prometheus, query).map(|series| series.len());
+            findings.extend(asked::check(prometheus, known, &queries, ask)?);
         }
         let (url, text) = match &self.scrape {
             Some(url) => (url.clone(), scrape(url)?),
@@ -51,9 +56,9 @@ impl VerifyMetrics {
         };
         let (exposition, mistakes) = obs_exposition::parse_all(&text);
         findings.extend(mistakes.iter().map(live::malformed));
-        findings.extend(live::check(&catalogue, &exposition));
+        findings.extend(live::check(&catalog, &exposition, Expect::Everything));
 
-        let report = Report::new(&catalogue, &exposition, url, findings);
+        let report = Report::new(&catalog, &exposition, url, findings);
         let told = if self.json {
             writeln!(anstream::stdout(), "{}", report.json())
         } else {
@@ -78,12 +83,6 @@ fn scrape_desk() -> Result<(String, String), Error> {
 /// Whether guide and dashboards say what the declarations say.
 fn generated() -> Option<Finding> {
     let stale = generate::Gen { check: true }.run().err()?;
-    Some(Finding {
-        fault: Fault::Guide,
-        metric: None,
-        file: None,
-        line: None,
-        problem: stale.to_string(),
-        repair: "run `cargo xtask gen`".to_owned(),
-    })
+    let repair = "run `cargo xtask gen`";
+    Some(Finding::new(Fault::Guide, stale.to_string(), repair))
 }

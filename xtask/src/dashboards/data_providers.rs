@@ -1,12 +1,12 @@
 //! Data from outside.
 
-use super::{Dashboard, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
-        name: "data-providers",
-        title: "Data providers",
-        description: "Whether market data, sentiment and options flow arrive: fast, fresh, and within their rate limits.",
+        name: "data-providers".to_owned(),
+        title: "Data providers".to_owned(),
+        description: "Whether market data, sentiment and options flow arrive: fast, fresh, and within their rate limits.".to_owned(),
         rows: vec![
             row("Are we all right?", [
                 stat("Providers up", "The share of providers that are taken to be available.")

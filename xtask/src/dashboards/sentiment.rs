@@ -1,12 +1,12 @@
 //! Sentiment, from its providers to one score.
 
-use super::{Dashboard, heatmap, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, heatmap, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
-        name: "sentiment",
-        title: "Sentiment",
-        description: "How the scores of the providers become one, and how far they agree.",
+        name: "sentiment".to_owned(),
+        title: "Sentiment".to_owned(),
+        description: "How the scores of the providers become one, and how far they agree.".to_owned(),
         rows: vec![
             row("Are we all right?", [
                 stat("Aggregations", "Aggregations within the time shown.")

@@ -1,12 +1,12 @@
 //! Strategies: what they see, decide and earn, and how long they take.
 
-use super::{Dashboard, heatmap, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, heatmap, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
-        name: "strategy",
-        title: "Strategies",
-        description: "What each strategy sees, decides and earns. Choose one, or compare all in the table.",
+        name: "strategy".to_owned(),
+        title: "Strategies".to_owned(),
+        description: "What each strategy sees, decides and earns. Choose one, or compare all in the table.".to_owned(),
         rows: vec![
             row("Are we all right?", [
                 stat("Active", "Strategies that are switched on.")

@@ -1,6 +1,6 @@
 //! Processes, hosts, storage, the API, and the pipeline itself.
 
-use super::{Dashboard, bars, heatmap, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, bars, heatmap, lines, row, stat, table};
 
 #[expect(
     clippy::too_many_lines,
@@ -8,9 +8,9 @@ use super::{Dashboard, bars, heatmap, lines, row, stat, table};
 )]
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
-        name: "system-health",
-        title: "System health",
-        description: "Whether processes, hosts, storage and the metrics themselves are well.",
+        name: "system-health".to_owned(),
+        title: "System health".to_owned(),
+        description: "Whether processes, hosts, storage and the metrics themselves are well.".to_owned(),
         rows: vec![
             row("Are we all right?", [
                 stat("Up", "The share of the last day that processes answered scrapes.")

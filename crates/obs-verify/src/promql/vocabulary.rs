@@ -1,16 +1,18 @@
 //! The series there are: those of the catalogue, those that Prometheus makes itself, and those that rules record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use obs_core::{Catalogue, Family, Kind, Unit};
+use obs_core::{Kind, Unit};
 
 use super::{Quantity, Series, Shape, Yield, check};
+use crate::{Catalog, Family};
 
 /// Labels that stand on every series after a scrape: the exporter's global ones, and the scraper's.
-pub(crate) const GLOBAL_LABELS: [&str; 5] = ["service", "environment", "mode", "job", "instance"];
+pub(super) const GLOBAL_LABELS: [&str; 5] = ["service", "environment", "mode", "job", "instance"];
 
 /// The values of the global label `mode`.
-pub(crate) const MODES: [&str; 3] = ["backtest", "paper", "live"];
+pub(super) const MODES: [&str; 3] = ["backtest", "paper", "live"];
 
 /// What Prometheus makes itself, for every target or alert.
 const PROMETHEUS: [(&str, Unit, &[&str]); 7] = [
@@ -33,14 +35,15 @@ const PROMETHEUS: [(&str, Unit, &[&str]); 7] = [
 
 /// Every series that a query may name.
 #[derive(Debug)]
-pub(crate) struct Vocabulary {
+pub struct Vocabulary {
     series: BTreeMap<String, Series>,
-    families: BTreeMap<&'static str, &'static Family>,
+    families: BTreeMap<String, Arc<Family>>,
 }
 
 impl Vocabulary {
     /// The series of a catalogue, and those of Prometheus.
-    pub(crate) fn new(catalogue: &Catalogue) -> Self {
+    #[must_use]
+    pub fn new(catalog: &Catalog) -> Self {
         let mut series = BTreeMap::new();
         for (name, unit, labels) in PROMETHEUS {
             let labels = GLOBAL_LABELS
@@ -56,19 +59,17 @@ impl Vocabulary {
             };
             series.insert(name.to_owned(), known);
         }
-        for family in catalogue.families() {
+        for family in &catalog.families {
             series.extend(of_family(family));
         }
-        let families = catalogue
-            .families()
-            .map(|family| (family.name(), family))
-            .collect();
+        let named = |family: &Arc<Family>| (family.name.clone(), Arc::clone(family));
+        let families = catalog.families.iter().map(named).collect();
         Self { series, families }
     }
 
     /// Adds what rules record. A rule may build on another, in whatever order they come; those that do not check are left
     /// out, and told where they stand.
-    pub(crate) fn record<'a>(&mut self, rules: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    pub fn record<'a>(&mut self, rules: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let mut open: Vec<_> = rules.into_iter().collect();
         loop {
             let before = open.len();
@@ -96,21 +97,21 @@ impl Vocabulary {
     }
 
     /// The family of that name, whose series carry suffixes where it is a histogram.
-    pub(super) fn family(&self, name: &str) -> Option<&'static Family> {
-        self.families.get(name).copied()
+    pub(super) fn family(&self, name: &str) -> Option<&Arc<Family>> {
+        self.families.get(name)
     }
 }
 
 /// The series of one family, by their names.
-fn of_family(family: &'static Family) -> Vec<(String, Series)> {
-    let unit = Quantity::Of(family.measured_in());
+fn of_family(family: &Arc<Family>) -> Vec<(String, Series)> {
+    let unit = family.unit.map_or(Quantity::Unknown, Quantity::Of);
     let count = Quantity::Of(Unit::Count);
     let sum = if family.bounds().0 < 0.0 {
         Shape::SignedSum
     } else {
         Shape::Counter
     };
-    let parts: &[(&str, Shape, Quantity, Option<&str>)] = match family.kind() {
+    let parts: &[(&str, Shape, Quantity, Option<&str>)] = match family.kind {
         Kind::Counter => &[("", Shape::Counter, unit, None)],
         Kind::Gauge => &[("", Shape::Gauge, unit, None)],
         Kind::Histogram => &[
@@ -125,8 +126,9 @@ fn of_family(family: &'static Family) -> Vec<(String, Series)> {
         ],
     };
     let labels: BTreeSet<String> = family
-        .labels()
-        .map(|label| label.key)
+        .labels
+        .iter()
+        .map(|label| label.key.as_str())
         .chain(GLOBAL_LABELS)
         .map(str::to_owned)
         .collect();
@@ -139,9 +141,9 @@ fn of_family(family: &'static Family) -> Vec<(String, Series)> {
                 labels,
                 shape: *shape,
                 quantity: *quantity,
-                family: Some(family),
+                family: Some(Arc::clone(family)),
             };
-            (format!("{}{suffix}", family.name()), series)
+            (format!("{}{suffix}", family.name), series)
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use obs_core::{Unit, Values};
+use obs_core::Unit;
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::{
     self, AggregateExpr, Call, Expr, LabelModifier, VectorSelector, token,
@@ -12,7 +12,8 @@ use super::vocabulary::{GLOBAL_LABELS, MODES};
 use super::{Problem, Quantity, Series, Shape, Vocabulary, Yield, nearest};
 
 /// What a query yields, and all that is wrong with it. Where something is wrong, what follows from it is not looked at.
-pub(crate) fn check(query: &str, vocabulary: &Vocabulary) -> (Option<Yield>, Vec<Problem>) {
+#[must_use]
+pub fn check(query: &str, vocabulary: &Vocabulary) -> (Option<Yield>, Vec<Problem>) {
     let mut checker = Checker {
         query,
         vocabulary,
@@ -123,7 +124,7 @@ impl Checker<'_> {
 
     fn unknown(&mut self, name: &str) {
         if let Some(family) = self.vocabulary.family(name) {
-            let kind = family.kind().as_str();
+            let kind = family.kind.as_str();
             let what = format!("`{name}` is a {kind} and has no series of that name");
             self.tell(
                 name,
@@ -206,7 +207,7 @@ impl Checker<'_> {
 
     /// Refuses series that still count up, where what they amount to is asked for.
     pub(super) fn counts_up(&mut self, series: &Series, word: &str) -> Option<()> {
-        let name = series.family.map_or("it", obs_core::Family::name);
+        let name = series.name("it");
         let word = if word.is_empty() { name } else { word };
         match series.shape {
             Shape::Gauge | Shape::BucketRates => Some(()),
@@ -265,7 +266,7 @@ impl Checker<'_> {
             }
         };
         if series.shape.is_buckets() && !labels.contains("le") && !only_counts && !keeps_labels {
-            let word = series.family.map_or("le", obs_core::Family::name);
+            let word = series.name("le");
             self.tell(
                 word,
                 "adds up buckets, each of which already holds those below it",
@@ -348,9 +349,7 @@ impl Checker<'_> {
     }
 
     fn rate(&mut self, function: &str, series: &mut Series) -> Option<()> {
-        let name = series
-            .family
-            .map_or("what is recorded", obs_core::Family::name);
+        let name = series.name("what is recorded").to_owned();
         match series.shape {
             Shape::Counter => series.shape = Shape::Gauge,
             Shape::Buckets => series.shape = Shape::BucketRates,
@@ -387,7 +386,7 @@ impl Checker<'_> {
         match series.shape {
             Shape::Gauge | Shape::SignedSum => series.shape = Shape::Gauge,
             _ => {
-                let name = series.family.map_or("it", obs_core::Family::name);
+                let name = series.name("it");
                 let what = format!(
                     "`{function}` of `{name}`, which is a counter and falls when the process restarts"
                 );
@@ -449,30 +448,16 @@ fn allowed_values(key: &str, series: &Series) -> Option<Vec<String>> {
     if GLOBAL_LABELS.contains(&key) {
         return None;
     }
-    let family = series.family?;
+    let family = series.family.as_ref()?;
+    let texts = |numbers: &[f64]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
     match key {
         "le" => {
-            let mut bounds: Vec<_> = family
-                .bucket_bounds()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let mut bounds = texts(&family.buckets);
             bounds.push("+Inf".to_owned());
             Some(bounds)
         }
-        "quantile" => Some(
-            family
-                .quantile_levels()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        ),
-        _ => match family.labels().find(|label| label.key == key)?.values {
-            Values::Closed(values) => {
-                Some(values.iter().map(|value| (*value).to_owned()).collect())
-            }
-            Values::Open(_) => None,
-        },
+        "quantile" => Some(texts(&family.quantiles)),
+        _ => family.label(key)?.values.clone(),
     }
 }
 

@@ -24,7 +24,8 @@ const AGE: &str = "obs-age";
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+#[non_exhaustive]
+pub enum Failure {
     /// Nobody answers.
     #[error("{url} is unreachable: {reason}")]
     Unreachable {
@@ -138,7 +139,7 @@ impl Target {
             .http_status_as_error(false)
             // What is looked at is beside this program.
             .proxy(None)
-            .user_agent("obs-top")
+            .user_agent("obstool")
             .build();
         Self {
             address,

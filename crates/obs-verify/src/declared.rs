@@ -4,69 +4,75 @@
 
 use std::collections::BTreeMap;
 
-use obs_core::{Catalogue, Family, LabelDecl, Values};
-
-use super::finding::{Fault, Finding};
+use crate::{Catalog, Family, Fault, Finding, Label};
 
 /// The most lines an exposition may have when every family has used up its budget.
 ///
 /// A line takes some 100 bytes, and about 2 µs to write. A million of them are 100 MB and a few seconds: what Prometheus
 /// still takes within its default timeout of ten, and no more.
-pub(super) const MOST_LINES: usize = 1_000_000;
+pub const MOST_LINES: usize = 1_000_000;
 
 /// The lines of all families together when each has used up its budget.
-pub(super) fn lines(catalogue: &Catalogue) -> usize {
-    catalogue
-        .families()
-        .map(lines_of)
+pub fn lines(catalog: &Catalog) -> usize {
+    catalog
+        .families
+        .iter()
+        .map(|family| lines_of(family))
         .fold(0, usize::saturating_add)
 }
 
 fn lines_of(family: &Family) -> usize {
     family
-        .series_budget()
+        .budget
+        .unwrap_or_default()
         .saturating_mul(family.lines_per_series())
 }
 
 /// Checks the declarations against each other.
-pub(super) fn check(catalogue: &Catalogue) -> Vec<Finding> {
-    let mut findings = declared_twice(catalogue);
-    findings.extend(labels(catalogue));
-    findings.extend(catalogue.families().filter_map(bounds));
-    findings.extend(budgets(catalogue, MOST_LINES));
+#[must_use]
+pub fn check(catalog: &Catalog) -> Vec<Finding> {
+    let mut findings = declared_twice(catalog);
+    findings.extend(labels(catalog));
+    findings.extend(catalog.families.iter().filter_map(|family| bounds(family)));
+    findings.extend(budgets(catalog, MOST_LINES));
     findings
 }
 
-fn declared_twice(catalogue: &Catalogue) -> Vec<Finding> {
-    let mut first = BTreeMap::new();
-    let twice = |family: &'static Family| {
-        let other = first.insert(family.name(), family)?;
-        let (file, line) = other.declared_at();
-        let problem = format!("is declared in {file}:{line} too");
+fn declared_twice(catalog: &Catalog) -> Vec<Finding> {
+    let mut first: BTreeMap<&str, &Family> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for family in &catalog.families {
+        let Some(other) = first.insert(&family.name, family) else {
+            continue;
+        };
+        let problem = match &other.declared_at {
+            Some((file, line)) => format!("is declared in {file}:{line} too"),
+            None => format!("is declared by {} too", other.package),
+        };
         let repair = "rename one of them, or use the other's handle";
-        Some(Finding::of(family, Fault::DeclaredTwice, problem, repair))
-    };
-    catalogue.families().filter_map(twice).collect()
+        findings.push(Finding::of(family, Fault::DeclaredTwice, problem, repair));
+    }
+    findings
 }
 
 /// A key that is described alike in two places is one label, and has the same values in both. Within a package an open key
 /// is one label whatever its descriptions say: else a join over it is nonsense.
 ///
 /// Apart from that, labels may share a key: the `outcome` of an order is not that of a function call.
-fn labels(catalogue: &Catalogue) -> Vec<Finding> {
-    let mut known: BTreeMap<&str, Vec<(LabelDecl, &Family)>> = BTreeMap::new();
+fn labels(catalog: &Catalog) -> Vec<Finding> {
+    let mut known: BTreeMap<&str, Vec<(&Label, &Family)>> = BTreeMap::new();
     let mut findings = Vec::new();
-    for family in catalogue.families() {
-        for label in family.labels() {
-            let earlier = known.entry(label.key).or_default();
+    for family in &catalog.families {
+        for label in &family.labels {
+            let earlier = known.entry(&label.key).or_default();
             if earlier.iter().any(|(known, _)| *known == label) {
                 continue;
             }
             let clash = earlier
                 .iter()
-                .find_map(|(other, at)| Some((clash((&label, family), (other, at))?, at)));
+                .find_map(|(other, at)| Some((clash((label, family), (other, at))?, at)));
             if let Some((problem, other)) = clash {
-                let problem = format!("label `{}` {problem} {}", label.key, other.name());
+                let problem = format!("label `{}` {problem} {}", label.key, other.name);
                 let repair = "use one declaration of the label for both, or another key";
                 findings.push(Finding::of(family, Fault::Label, problem, repair));
             }
@@ -77,45 +83,46 @@ fn labels(catalogue: &Catalogue) -> Vec<Finding> {
 }
 
 /// Why two declarations of one key do not go together.
-fn clash(
-    (label, family): (&LabelDecl, &Family),
-    (other, at): (&LabelDecl, &Family),
-) -> Option<String> {
-    let alike = label.help() == other.help();
-    let near = family.package() == at.package();
-    match (label.values, other.values) {
-        (Values::Closed(values), Values::Closed(others)) => (alike && values != others)
+fn clash((label, family): (&Label, &Family), (other, at): (&Label, &Family)) -> Option<String> {
+    let alike = label.help == other.help;
+    let near = family.package == at.package;
+    match ((&label.values, label.limit), (&other.values, other.limit)) {
+        ((Some(values), _), (Some(others), _)) => (alike && values != others)
             .then(|| "is described alike and has other values in".to_owned()),
         _ if !alike && !near => None,
-        (Values::Open(limit), Values::Open(others)) => {
-            (limit != others).then(|| format!("takes up to {limit} values, and {others} in"))
-        }
-        (Values::Closed(_), Values::Open(_)) => Some("is closed, and open in".to_owned()),
-        (Values::Open(_), Values::Closed(_)) => Some("is open, and closed in".to_owned()),
+        ((None, limit), (None, others)) => (limit != others).then(|| {
+            let [limit, others] = [limit, others].map(Option::unwrap_or_default);
+            format!("takes up to {limit} values, and {others} in")
+        }),
+        ((Some(_), _), (None, _)) => Some("is closed, and open in".to_owned()),
+        ((None, _), (Some(_), _)) => Some("is open, and closed in".to_owned()),
     }
 }
 
 /// A bound outside the range that a family takes separates nothing.
-fn bounds(family: &'static Family) -> Option<Finding> {
+fn bounds(family: &Family) -> Option<Finding> {
     let (low, high) = family.bounds();
     let outside = |bound: &&f64| **bound < low || **bound > high;
-    let bound = family.bucket_bounds().iter().find(outside)?;
+    let bound = family.buckets.iter().find(outside)?;
     let problem = format!("has a bucket bound {bound}, and takes values from {low} to {high} only");
     let repair = "leave the bound out, or widen the range";
     Some(Finding::of(family, Fault::Bounds, problem, repair))
 }
 
 /// What all families may grow to, against what a scrape can carry.
-fn budgets(catalogue: &Catalogue, most: usize) -> Option<Finding> {
-    let all = lines(catalogue);
+fn budgets(catalog: &Catalog, most: usize) -> Option<Finding> {
+    let all = lines(catalog);
     if all <= most {
         return None;
     }
-    let largest = catalogue.families().max_by_key(|family| lines_of(family))?;
+    let largest = catalog
+        .families
+        .iter()
+        .max_by_key(|family| lines_of(family))?;
     let problem = format!(
         "all budgets together allow {all} lines of exposition, and {most} are what a scrape can carry; this family's {} \
          series of {} lines are the most",
-        largest.series_budget(),
+        largest.budget.unwrap_or_default(),
         largest.lines_per_series(),
     );
     let repair =
@@ -125,7 +132,7 @@ fn budgets(catalogue: &Catalogue, most: usize) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use obs_core::{By, Counter, Each, Gauge, Histogram};
+    use obs_core::{By, Catalogue, Counter, Each, Gauge, Histogram};
 
     use super::*;
 
@@ -198,8 +205,8 @@ mod tests {
         }
     }
 
-    fn faults(lists: &[&'static [Family]]) -> Vec<(Fault, String)> {
-        let findings = check(&Catalogue::of(lists)).into_iter();
+    fn faults(lists: &[&'static [obs_core::Family]]) -> Vec<(Fault, String)> {
+        let findings = check(&Catalog::from(&Catalogue::of(lists))).into_iter();
         findings
             .map(|finding| (finding.fault, finding.problem))
             .collect()
@@ -254,7 +261,7 @@ mod tests {
             Catalogue::of(&[OpenOutcome::FAMILIES]),
         ])
         .unwrap();
-        assert_eq!(labels(&catalogue), []);
+        assert_eq!(labels(&Catalog::from(&catalogue)), []);
     }
 
     #[test]
@@ -268,7 +275,7 @@ mod tests {
     fn budgets_are_summed_in_lines() {
         // Two counters of two, one counter of eleven, and a histogram of three bounds.
         let lists = [Sound::FAMILIES, OpenSides::FAMILIES, OutOfRange::FAMILIES];
-        let catalogue = Catalogue::of(&lists);
+        let catalogue = Catalog::from(&Catalogue::of(&lists));
         assert_eq!(budgets(&catalogue, 2 + 2 + 11 + 6), None);
         let finding = budgets(&catalogue, 2 + 2 + 11 + 5).unwrap();
         assert_eq!(finding.metric.as_deref(), Some("desk_trades_total"));

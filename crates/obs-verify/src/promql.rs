@@ -13,15 +13,18 @@ mod properties;
 mod quantity;
 mod vocabulary;
 
-pub(crate) use check::check;
-pub(crate) use quantity::Quantity;
-pub(crate) use vocabulary::Vocabulary;
+pub use check::check;
+pub use quantity::Quantity;
+pub use vocabulary::Vocabulary;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::Family;
 
 /// What an expression yields.
 #[derive(Clone, Debug)]
-pub(crate) enum Yield {
+pub enum Yield {
     /// A number.
     Scalar(Quantity),
     /// Text, as an argument.
@@ -34,18 +37,20 @@ pub(crate) enum Yield {
 
 /// What is known of series without looking at them.
 #[derive(Clone, Debug)]
-pub(crate) struct Series {
+pub struct Series {
     /// The keys of the labels they may have.
-    pub(crate) labels: BTreeSet<String>,
-    pub(crate) shape: Shape,
-    pub(crate) quantity: Quantity,
+    pub labels: BTreeSet<String>,
+    /// How they behave.
+    pub shape: Shape,
+    /// What their values are measured in.
+    pub quantity: Quantity,
     /// The family, as long as they are still its own series.
-    pub(crate) family: Option<&'static obs_core::Family>,
+    pub family: Option<Arc<Family>>,
 }
 
 /// How series behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// Goes up until the process restarts.
     Counter,
     /// The sum of a histogram whose observations have both signs: neither a counter nor a level.
@@ -58,6 +63,13 @@ pub(crate) enum Shape {
     BucketRates,
 }
 
+impl Series {
+    /// The name of the family, or a word where they are no longer its own series.
+    fn name<'a>(&'a self, or: &'a str) -> &'a str {
+        self.family.as_ref().map_or(or, |family| &family.name)
+    }
+}
+
 impl Shape {
     fn is_buckets(self) -> bool {
         matches!(self, Self::Buckets | Self::BucketRates)
@@ -66,12 +78,15 @@ impl Shape {
 
 /// What is wrong in a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// Where: the line and column of the word it is about, each from 1.
-    pub(crate) line: usize,
-    pub(crate) column: usize,
-    pub(crate) what: String,
-    pub(crate) repair: String,
+pub struct Problem {
+    /// The line of the word it is about, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub repair: String,
 }
 
 /// The name nearest to a wrong one, if one is near.

@@ -1,4 +1,4 @@
-//! `cargo xtask top` as its users see it: in a terminal, beside a desk that comes and goes, and in a pipe.
+//! `obstool top` as its users see it: in a terminal, beside a desk that comes and goes, and in a pipe.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -6,11 +6,11 @@ use std::process::{Command, Output};
 
 use obs_tests::{Desk, Process, Screen, Terminal};
 
-const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+const OBSTOOL: &str = env!("CARGO_BIN_EXE_obstool");
 
 /// A desk that trades at this address: the program that `Desk` built, which is beside ours.
 fn desk_at(address: &str) -> Process {
-    let mut desk = Command::new(PathBuf::from(XTASK).with_file_name("trading-desk"));
+    let mut desk = Command::new(PathBuf::from(OBSTOOL).with_file_name("trading-desk"));
     desk.args(["--listen", "127.0.0.1:0", "--pace", "20ms"])
         .env("OBS_LISTEN", address)
         .env("OBS_ENVIRONMENT", "test");
@@ -50,7 +50,7 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
     let address = free_address();
     let desk = desk_at(&address);
     let script = format!(
-        "tty; {XTASK} top {address} --interval 200ms; echo ended with $?; stty -a; read over"
+        "tty; {OBSTOOL} top {address} --interval 200ms; echo ended with $?; stty -a; read over"
     );
     let mut terminal = Terminal::run(&script, 40, 120).unwrap();
 
@@ -117,7 +117,7 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
 fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
     let address = free_address();
     let script =
-        format!("tty; read start; {XTASK} top {address}; echo ended with $?; stty -a; read over");
+        format!("tty; read start; {OBSTOOL} top {address}; echo ended with $?; stty -a; read over");
     let mut terminal = Terminal::run(&script, 30, 100).unwrap();
     let tty = wait(&terminal, &["/dev/"]);
     terminal.type_keys("\n").unwrap();
@@ -139,7 +139,7 @@ fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
 #[test]
 fn a_terminal_that_is_closed_ends_it() {
     let address = free_address();
-    let script = format!("echo number $$ here; read start; exec {XTASK} top {address}");
+    let script = format!("echo number $$ here; read start; exec {OBSTOOL} top {address}");
     let mut terminal = Terminal::run(&script, 30, 100).unwrap();
     let number = wait(&terminal, &["number ", " here"]);
     let number = number.split_whitespace().nth(1).unwrap().to_owned();
@@ -153,7 +153,7 @@ fn a_terminal_that_is_closed_ends_it() {
 }
 
 fn piped(arguments: &[&str]) -> Output {
-    let mut top = Command::new(XTASK);
+    let mut top = Command::new(OBSTOOL);
     top.arg("top").args(arguments).output().unwrap()
 }
 
@@ -184,7 +184,7 @@ fn a_pipe_gets_a_table() {
 fn a_pipe_to_nobody_is_an_error_that_says_so() {
     let address = free_address();
     let output = piped(&[&format!("http://{address}/metrics"), "--once"]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&output.stdout), "");
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(

@@ -4,8 +4,10 @@ use obs_core::Unit;
 
 /// A unit, or a unit a second, or nothing that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quantity {
+pub enum Quantity {
+    /// So many of a unit.
     Of(Unit),
+    /// So many of a unit each second.
     PerSecond(Unit),
     /// A plain number, or what the checker does not follow.
     Unknown,
@@ -13,7 +15,8 @@ pub(crate) enum Quantity {
 
 impl Quantity {
     /// A word for it.
-    pub(crate) fn name(self) -> String {
+    #[must_use]
+    pub fn name(self) -> String {
         match self {
             Self::Of(unit) => unit.as_str().to_owned(),
             Self::PerSecond(unit) => format!("{} a second", unit.as_str()),

@@ -4,42 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use obs_core::Catalogue;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use crate::error::Error;
-
-/// Where rules and dashboards are, from the workspace's directory.
-pub(crate) const RULES: &str = "deploy/prometheus/rules";
-pub(crate) const DASHBOARDS: &str = "deploy/grafana/dashboards";
-pub(crate) const DOCS: &str = "docs";
+use crate::{Catalog, Error};
 
 /// One query, and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Query {
-    /// The file, from the workspace's directory.
-    pub(crate) file: String,
+pub struct Query {
+    /// The file.
+    pub file: String,
     /// The line it begins at, where the file is one that people write.
-    pub(crate) line: Option<u32>,
+    pub line: Option<u32>,
     /// What it belongs to, such as ``alert `TargetDown` ``.
-    pub(crate) place: String,
+    pub place: String,
     /// As Prometheus is asked, with Grafana's variables filled in.
-    pub(crate) text: String,
-    pub(crate) role: Role,
+    pub text: String,
+    /// What it is for.
+    pub role: Role,
 }
 
 /// What a query is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub enum Role {
     /// Recorded under this name.
     Record(String),
     /// An alert, and the labels that its texts name.
     Alert(BTreeSet<String>),
     /// Drawn on an axis of this unit.
     Panel(String),
-    /// Anything else: a variable, an annotation, an example.
+    /// Shown to readers of a document.
+    Example,
+    /// Anything else: a variable, an annotation, a further query of a panel.
     Other,
 }
 
@@ -62,33 +59,42 @@ struct Rule {
     annotations: BTreeMap<String, String>,
 }
 
-/// All queries of the workspace in this directory.
-pub(crate) fn all(workspace: &Path) -> Result<Vec<Query>, Error> {
-    let mut queries = rules(workspace)?;
-    for (file, text) in files(workspace, DASHBOARDS, "json")? {
-        queries.extend(of_dashboard(&file, &text)?);
-    }
-    for (file, text) in files(workspace, DOCS, "md")? {
-        queries.extend(of_document(&file, &text));
+/// The queries of files of rules, dashboards and documents, by what their names end in: `.yml` and `.yaml`, `.json`, `.md`.
+///
+/// A name that ends otherwise is an error, and so is a file that cannot be read.
+pub fn of_files(paths: &[PathBuf]) -> Result<Vec<Query>, Error> {
+    let mut queries = Vec::new();
+    for path in paths {
+        let file = path.to_string_lossy();
+        queries.extend(of_file(&file, &read(path)?)?);
     }
     Ok(queries)
 }
 
-/// The queries of all rules.
-pub(crate) fn rules(workspace: &Path) -> Result<Vec<Query>, Error> {
-    let mut queries = Vec::new();
-    for (file, text) in files(workspace, RULES, "yml")? {
-        queries.extend(of_rules(&file, &text)?);
+/// The queries of one file, by what its name ends in.
+pub fn of_file(file: &str, text: &str) -> Result<Vec<Query>, Error> {
+    let extension = Path::new(file).extension().and_then(|e| e.to_str());
+    match extension {
+        Some("yml" | "yaml") => of_rules(file, text),
+        Some("json") => of_dashboard(file, text),
+        Some("md") => Ok(of_document(file, text)),
+        _ => Err(Error::Unreadable {
+            file: file.to_owned(),
+            reason: "rules end in .yml or .yaml, dashboards in .json, documents in .md".to_owned(),
+        }),
     }
-    Ok(queries)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::File {
+        verb: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// The files of a folder with an extension, by name, and what is in them.
-pub(crate) fn files(
-    workspace: &Path,
-    folder: &str,
-    extension: &str,
-) -> Result<Vec<(String, String)>, Error> {
+pub fn files(root: &Path, folder: &str, extension: &str) -> Result<Vec<(String, String)>, Error> {
     let failed = |path: PathBuf| {
         move |source| Error::File {
             verb: "read",
@@ -96,7 +102,7 @@ pub(crate) fn files(
             source,
         }
     };
-    let path = workspace.join(folder);
+    let path = root.join(folder);
     let mut names = Vec::new();
     for entry in fs::read_dir(&path).map_err(failed(path.clone()))? {
         let name = entry.map_err(failed(path.clone()))?.file_name();
@@ -109,14 +115,14 @@ pub(crate) fn files(
     }
     names.sort();
     let read = |name: String| {
-        let path = workspace.join(&name);
-        let text = fs::read_to_string(&path).map_err(failed(path))?;
+        let text = read(&root.join(&name))?;
         Ok((name, text))
     };
     names.into_iter().map(read).collect()
 }
 
-pub(crate) fn of_rules(file: &str, text: &str) -> Result<Vec<Query>, Error> {
+/// The queries of a file of rules, each with its line.
+pub fn of_rules(file: &str, text: &str) -> Result<Vec<Query>, Error> {
     let unreadable = |error: serde_saphyr::Error| Error::Unreadable {
         file: file.to_owned(),
         reason: error.to_string(),
@@ -166,7 +172,8 @@ fn labels_in(text: &str) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn of_dashboard(file: &str, text: &str) -> Result<Vec<Query>, Error> {
+/// The queries of a Grafana dashboard: panels, variables and annotations.
+pub fn of_dashboard(file: &str, text: &str) -> Result<Vec<Query>, Error> {
     let unreadable = |error: serde_json::Error| Error::Unreadable {
         file: file.to_owned(),
         reason: error.to_string(),
@@ -229,7 +236,8 @@ fn array(value: &Value) -> &[Value] {
 }
 
 /// What stands between the fences of `promql` blocks.
-fn of_document(file: &str, text: &str) -> Vec<Query> {
+#[must_use]
+pub fn of_document(file: &str, text: &str) -> Vec<Query> {
     let mut queries = Vec::new();
     let mut block: Option<(usize, Vec<&str>)> = None;
     for (i, line) in text.lines().enumerate() {
@@ -243,7 +251,7 @@ fn of_document(file: &str, text: &str) -> Vec<Query> {
                     line,
                     place: "example".to_owned(),
                     text,
-                    role: Role::Other,
+                    role: Role::Example,
                 });
                 block = None;
             }
@@ -256,7 +264,8 @@ fn of_document(file: &str, text: &str) -> Vec<Query> {
 /// A query as it would be with Grafana's variables filled in: every series, and some range.
 ///
 /// What `label_values` asks is a count by that label, which is a query that can be checked and put to Prometheus.
-pub(crate) fn substituted(text: &str) -> String {
+#[must_use]
+pub fn substituted(text: &str) -> String {
     let text = text
         .replace("$__rate_interval", "5m")
         .replace("$__interval", "1m")
@@ -280,7 +289,8 @@ pub(crate) fn substituted(text: &str) -> String {
 }
 
 /// The families whose series a query names.
-pub(crate) fn families_in<'a>(query: &'a str, catalogue: &Catalogue) -> BTreeSet<&'a str> {
+#[must_use]
+pub fn families_in<'a>(query: &'a str, catalog: &Catalog) -> BTreeSet<&'a str> {
     let words = query.split(|c: char| !c.is_alphanumeric() && c != '_');
     let family = |word: &'a str| {
         let parts = ["_bucket", "_sum", "_count"]
@@ -288,13 +298,14 @@ pub(crate) fn families_in<'a>(query: &'a str, catalogue: &Catalogue) -> BTreeSet
             .filter_map(|suffix| word.strip_suffix(suffix));
         std::iter::once(word)
             .chain(parts)
-            .find(|name| catalogue.family(name).is_some())
+            .find(|name| catalog.family(name).is_some())
     };
     words.filter_map(family).collect()
 }
 
 /// The rules whose recorded series a query names.
-pub(crate) fn recorded_in<'a>(query: &str, queries: &'a [Query]) -> Vec<&'a Query> {
+#[must_use]
+pub fn recorded_in<'a>(query: &str, queries: &'a [Query]) -> Vec<&'a Query> {
     let words: BTreeSet<&str> = query
         .split(|c: char| !c.is_alphanumeric() && !"_:".contains(c))
         .collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask top`: what a service measures, live in a terminal.
+//! `obstool top`: what a service measures, live in a terminal.
 
 mod catalog;
 mod format;
@@ -26,11 +26,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use keys::Next;
 use model::Model;
-pub(crate) use target::Failure;
+pub use target::Failure;
 use target::{Address, Scraped, Target};
 use view::Theme;
 
-use crate::error::Error;
+use crate::Error;
 
 /// The exporter's own variables, so that who starts a service and looks at it sets them once.
 const TOKEN: &str = "OBS_BEARER_TOKEN";
@@ -48,7 +48,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Any exporter will do; one of this workspace also says which metrics belong together and what their units are. Into a pipe, or
 /// with `--once`, it prints a table of every series after two scrapes.
 #[derive(clap::Args)]
-pub(crate) struct Top {
+pub struct Top {
     /// Where the metrics are: a URL, or a host with a port.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:9464")]
     target: Address,
@@ -67,7 +67,8 @@ pub(crate) struct Top {
 }
 
 impl Top {
-    pub(crate) fn run(&self) -> Result<bool, Error> {
+    /// Draws until somebody has seen enough, or prints a table.
+    pub fn run(&self) -> Result<bool, Error> {
         let target = Target::new(self.target.clone(), self.authorization());
         if self.once || !std::io::stdout().is_terminal() {
             self.print(target)

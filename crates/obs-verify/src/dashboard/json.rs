@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use obs_core::{Catalogue, Unit};
+use obs_core::Unit;
 use serde_json::{Value, json};
 
 use super::{Dashboard, Kind, Panel, Row, SCOPE, Thresholds};
+use crate::Catalog;
 use crate::promql::{Quantity, Vocabulary, Yield, check};
 use crate::queries::{families_in, substituted};
 
@@ -18,7 +19,8 @@ const TAG: &str = "obs";
 const COLUMNS: usize = 24;
 
 /// The whole dashboard.
-pub(crate) fn json(dashboard: &Dashboard, catalogue: &Catalogue, vocabulary: &Vocabulary) -> Value {
+#[must_use]
+pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
     let uses_strategy = panels_of(dashboard).any(|panel| {
         panel
             .queries
@@ -32,7 +34,7 @@ pub(crate) fn json(dashboard: &Dashboard, catalogue: &Catalogue, vocabulary: &Vo
         y += 1;
         let (width, height) = (COLUMNS / row.panels.len(), height(row));
         for (i, panel) in row.panels.iter().enumerate() {
-            let mut drawn = draw(panel, catalogue, vocabulary);
+            let mut drawn = draw(panel, catalog, vocabulary);
             drawn["id"] = json!(panels.len() + 1);
             drawn["gridPos"] = json!({ "h": height, "w": width, "x": i * width, "y": y });
             panels.push(drawn);
@@ -86,7 +88,7 @@ fn source() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn draw(panel: &Panel, catalogue: &Catalogue, vocabulary: &Vocabulary) -> Value {
+fn draw(panel: &Panel, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
     let over_time = matches!(panel.kind, Kind::Lines | Kind::Heatmap | Kind::Switches);
     let targets: Vec<_> = panel
         .queries
@@ -115,7 +117,7 @@ fn draw(panel: &Panel, catalogue: &Catalogue, vocabulary: &Vocabulary) -> Value 
             Kind::Switches => "state-timeline",
         },
         "title": panel.title,
-        "description": described(panel, catalogue),
+        "description": described(panel, catalog),
         "datasource": source(),
         "targets": targets,
         "fieldConfig": { "defaults": defaults(panel, vocabulary), "overrides": [] },
@@ -133,17 +135,17 @@ fn draw(panel: &Panel, catalogue: &Catalogue, vocabulary: &Vocabulary) -> Value 
 }
 
 /// What the definition says, and what the metrics in it are.
-fn described(panel: &Panel, catalogue: &Catalogue) -> String {
+fn described(panel: &Panel, catalog: &Catalog) -> String {
     let families: BTreeSet<_> = panel
         .queries
         .iter()
-        .flat_map(|query| families_in(&query.text, catalogue))
+        .flat_map(|query| families_in(&query.text, catalog))
         .collect();
-    let mut text = panel.description.to_owned();
+    let mut text = panel.description.clone();
     for name in families {
-        if let Some(family) = catalogue.family(name) {
+        if let Some(family) = catalog.family(name) {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n\n`{name}`: {}", family.help());
+            let _ = write!(text, "\n\n`{name}`: {}", family.help);
         }
     }
     if !panel.act.is_empty() {
@@ -172,7 +174,8 @@ fn unit_of(panel: &Panel, vocabulary: &Vocabulary) -> &'static str {
 }
 
 /// The unit of an axis, by Grafana's name.
-pub(crate) fn grafana_unit(quantity: Quantity) -> &'static str {
+#[must_use]
+pub fn grafana_unit(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::Of(Unit::Seconds) => "s",
         Quantity::Of(Unit::Bytes) => "bytes",

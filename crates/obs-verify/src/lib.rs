@@ -1,0 +1,46 @@
+//! Holds what a service exports, its rules, dashboards and documents to its catalogue of metrics.
+//!
+//! A [`Catalog`] is data: read from `/catalog.json` of a running service, or made from the declarations of a program.
+//! Everything else is held to it, and whatever falls short is a [`Finding`] with its kind, its place and its repair:
+//!
+//! - [`declared::check`] looks at the catalogue by itself.
+//! - [`live::check`] holds an exposition to it: kinds, help, labels and their values, budgets, buckets, ranges.
+//! - [`queries`] reads every query of rules, dashboards and documents, [`queried::check`] types them, and [`asked::check`] puts
+//!   them to a running Prometheus.
+//! - [`reference()`](reference::reference), [`dashboard`] and [`generated`] write what follows from a catalogue.
+//!
+//! ```
+//! use obs_verify::live::{self, Expect};
+//! use obs_verify::{Catalog, Fault};
+//!
+//! let catalog = Catalog::from(&obs_core::catalogue());
+//! let exposition = obs_exposition::parse("# TYPE errors_total gauge\nerrors_total 1\n")?;
+//! let findings = live::check(&catalog, &exposition, Expect::SoFar);
+//! assert_eq!(findings[0].fault, Fault::Kind);
+//! assert_eq!(findings[0].problem, "is exported as a gauge, and declared as a counter");
+//! # Ok::<(), obs_exposition::ParseError>(())
+//! ```
+//!
+//! It reads files and speaks to nobody: the program `obstool` fetches what is to be checked.
+
+pub mod asked;
+pub mod catalog;
+pub mod dashboard;
+pub mod declared;
+mod error;
+mod finding;
+pub mod generated;
+pub mod live;
+pub mod promql;
+pub mod queried;
+pub mod queries;
+pub mod reference;
+
+pub use crate::catalog::{App, Catalog, Family, Group, Label};
+pub use crate::error::Error;
+pub use crate::finding::{Fault, Finding, Report, Severity};
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

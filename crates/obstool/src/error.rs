@@ -1,0 +1,28 @@
+//! The one error: what could not be looked at, and why.
+
+use std::io;
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Something could not be read, or is not what it should be.
+    #[error(transparent)]
+    Verify(#[from] obs_verify::Error),
+    /// Signals cannot be waited for.
+    #[error("cannot take notice of Ctrl-C: {source}")]
+    Signals {
+        /// Why not.
+        source: io::Error,
+    },
+    /// What is to be watched shows nothing.
+    #[cfg(feature = "top")]
+    #[error(transparent)]
+    Target(#[from] crate::top::Failure),
+    /// The terminal refused something.
+    #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
+    Terminal {
+        /// Why not.
+        source: io::Error,
+    },
+}
