@@ -24,7 +24,8 @@ pub trait Closed: Label + Copy {
     /// The value as it is exported.
     fn as_str(self) -> &'static str;
 
-    /// The value that is exported as `text`, if there is one.
+    /// The value that is exported as `text`, if there is one. `text.parse()` does the same with an error that names the label,
+    /// the text and the values it takes.
     #[must_use]
     fn parse(text: &str) -> Option<Self> {
         Self::ALL
@@ -265,7 +266,11 @@ pub(crate) fn is_nameable(text: &str) -> bool {
 /// use obs_core::Closed;
 /// assert_eq!(Side::Buy.as_str(), "buy");
 /// assert_eq!(Side::parse("sell"), Some(Side::Sell));
+/// assert_eq!("sell".parse(), Ok(Side::Sell));
 /// ```
+///
+/// It is `Display` and [`FromStr`](std::str::FromStr) as what it is exported as, with [`ParseLabelError`](crate::ParseLabelError)
+/// for other text. With the feature `serde` of this crate, it is `Serialize` and `Deserialize` as the same text.
 ///
 /// An *open* label takes any text, and states how many values keep series of their own. The rest fold into `other`:
 ///
@@ -323,6 +328,16 @@ macro_rules! label {
                 f.pad($crate::Closed::as_str(*self))
             }
         }
+
+        impl ::core::str::FromStr for $Name {
+            type Err = $crate::ParseLabelError;
+
+            fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
+                $crate::__private::parse_label(text)
+            }
+        }
+
+        $crate::__serde_label!($Name);
 
         $crate::__check_label!($Name);
     };

@@ -54,6 +54,13 @@
 //! - **Timing** ([`Timed`]) comes as a guard, a closure and a future, each of which knows `ok`, `error`, `cancelled` and
 //!   `panicked` apart; [`track_duration`] and [`track_calls`] do it for whole functions.
 //!
+//! # Features
+//!
+//! - `serde`: the enums of closed labels are `Serialize` and `Deserialize`, as the text they are exported as.
+//!
+//! The facade is part of this crate's interface and re-exported as [`metrics`]: an implementation of [`metrics::Recorder`]
+//! for [`with_recorder`] has to be of this version.
+//!
 //! # Promises
 //!
 //! Recording on a handle never fails, blocks, panics or allocates. A value that is not a number, is infinite or lies
@@ -77,6 +84,7 @@ mod leaf;
 mod message;
 mod meta;
 mod outcome;
+mod parse;
 mod recorder;
 mod rules;
 mod site;
@@ -84,6 +92,8 @@ mod table;
 mod testing;
 mod timer;
 mod warning;
+
+pub use metrics;
 
 pub use crate::admission::{Admission, Bounds, Claim, folded_gauge};
 pub use crate::axis::{By, Each, Late};
@@ -98,6 +108,7 @@ pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value,
 pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, Summary, TimeCounter};
 pub use crate::meta::{Metric, PipelineMetrics, catalogue};
 pub use crate::outcome::Outcome;
+pub use crate::parse::ParseLabelError;
 pub use crate::recorder::{AlreadyInstalled, install, with_recorder};
 pub use crate::site::{Series, Site};
 pub use crate::table::Table;
@@ -131,8 +142,13 @@ pub const MAX_SECONDS: f64 = 315_576_000.0;
 pub mod __private {
     pub use crate::function::{CallSite, DurationSite, OutcomeOfAny, OutcomeOfResult, call};
     pub use crate::message::Message;
+    #[cfg(feature = "serde")]
+    pub use crate::parse::deserialize_label;
+    pub use crate::parse::parse_label;
     pub use crate::site::Root;
     pub use metrics;
+    #[cfg(feature = "serde")]
+    pub use serde_core as serde;
 }
 
 /// The examples of the README are tests too.

@@ -120,12 +120,17 @@
 //! the rest of what is added stands in the kernel, where threads that used to meet in a short lock go to sleep instead.
 
 #[cfg(feature = "redis")]
-mod redis;
+mod client;
 #[cfg(feature = "sqlx")]
 mod sql;
 
 #[cfg(feature = "redis")]
-pub use crate::redis::{
+pub use redis;
+#[cfg(feature = "sqlx")]
+pub use sqlx;
+
+#[cfg(feature = "redis")]
+pub use crate::client::{
     ClientName, Command, CommandError, Lookup, Messages, Redis, RedisMetrics, Subscription,
 };
 
@@ -146,7 +151,7 @@ pub fn catalogue() -> Catalogue {
         #[cfg(feature = "sqlx")]
         sql::PoolMetrics::FAMILIES,
         #[cfg(feature = "redis")]
-        redis::ClientMetrics::FAMILIES,
+        client::ClientMetrics::FAMILIES,
     ])
 }
 

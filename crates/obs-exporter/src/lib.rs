@@ -141,6 +141,7 @@ pub use crate::own::catalogue;
 pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
+pub use metrics;
 pub use obs_recorder::{Engine, EngineError, Format, TraceId, set_trace_id_source};
 
 /// The examples of the README are tests too.

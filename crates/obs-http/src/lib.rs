@@ -80,6 +80,10 @@ mod labels;
 mod layer;
 mod metrics;
 
+#[cfg(feature = "axum")]
+pub use axum;
+pub use {http, http_body, tower};
+
 pub use crate::body::{RequestBody, ResponseBody};
 pub use crate::counting::{CountingHttpLayer, CountingHttpService};
 pub use crate::future::ResponseFuture;

@@ -119,16 +119,25 @@ mod market;
 mod metrics;
 mod middleware;
 #[cfg(feature = "moka")]
-mod moka;
+mod moka_store;
 pub mod names;
 mod probe;
 mod provider;
 mod rate_limit;
 #[cfg(feature = "redis")]
-mod redis;
+mod redis_store;
 mod routes;
 
 use obs_core::Catalogue;
+
+pub use http;
+pub use jiff;
+#[cfg(feature = "moka")]
+pub use moka;
+#[cfg(feature = "redis")]
+pub use redis;
+pub use reqwest;
+pub use reqwest_middleware;
 
 pub use crate::cache::{Cache, Entry, Load, Lookup, Served, Store};
 pub use crate::calendar::{Session, TradingCalendar};
@@ -148,7 +157,7 @@ pub use crate::metrics::{
 pub use crate::middleware::{AttemptMiddleware, Endpoint, ProviderMiddleware};
 pub use crate::provider::{Provider, ProviderBuilder};
 #[cfg(feature = "redis")]
-pub use crate::redis::RedisStore;
+pub use crate::redis_store::RedisStore;
 
 /// Every family of this crate.
 #[must_use]

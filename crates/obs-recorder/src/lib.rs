@@ -57,6 +57,7 @@ pub use crate::exemplar::{TraceId, set_trace_id_source};
 pub use crate::key::{canonical, metric_name};
 pub use crate::metric::BUCKETS_BY_SUFFIX;
 pub use crate::text::Format;
+pub use metrics;
 
 /// What is behind these locks is whole even where a panic let go of one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

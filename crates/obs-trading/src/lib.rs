@@ -40,9 +40,10 @@ mod risk;
 mod state_file;
 mod strategy;
 mod venue;
-mod word;
 
 use obs_core::Catalogue;
+
+pub use jiff;
 
 pub use crate::book::OrderBook;
 pub use crate::clock::{Clock, ReplayClock};

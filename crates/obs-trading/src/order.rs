@@ -60,9 +60,7 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedOrder {
     symbol: Box<str>,
-    #[serde(with = "crate::word")]
     side: Side,
-    #[serde(with = "crate::word")]
     order_type: OrderType,
     quantity: f64,
     benchmark: f64,

@@ -31,7 +31,6 @@ use crate::{RiskError, Side, Trigger};
 /// - A bar can, and does not tell which came first; see [`on_bar`](Self::on_bar).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ExitPlan {
-    #[serde(with = "crate::word")]
     side: Side,
     entry: f64,
     best: f64,

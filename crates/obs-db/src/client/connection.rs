@@ -6,10 +6,10 @@ use redis::{
     Arg, Cmd, ConnectionLike, InfoDict, Pipeline, RedisFuture, RedisResult, Value, from_redis_value,
 };
 
-use crate::redis::command::Command;
-use crate::redis::labels::ClientName;
-use crate::redis::metrics::RedisMetrics;
-use crate::redis::packed::Packed;
+use crate::client::command::Command;
+use crate::client::labels::ClientName;
+use crate::client::metrics::RedisMetrics;
+use crate::client::packed::Packed;
 
 /// A Redis connection that is measured: any that is a `ConnectionLike`, async or blocking. All of `redis`' commands,
 /// scripts and pipelines go through it as before.

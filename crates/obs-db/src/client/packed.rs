@@ -1,6 +1,6 @@
 //! The names of commands that are already encoded, as a blocking connection gets them.
 
-use crate::redis::command::Command;
+use crate::client::command::Command;
 
 /// Goes through encoded commands, each an array of byte strings. Stops where the bytes are not that.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use futures_util::stream::Stream;
 use pin_project_lite::pin_project;
 use redis::Msg;
 
-use crate::redis::metrics::RedisMetrics;
+use crate::client::metrics::RedisMetrics;
 
 pin_project! {
     /// A stream of messages that counts them; made by [`RedisMetrics::messages`].

@@ -7,8 +7,8 @@ use std::time::Duration;
 use obs_core::{By, Counter, Histogram, Late, Outcome, Timed, Value as Name, buckets};
 use redis::{InfoDict, Msg, PushInfo, PushKind, RedisResult, Value};
 
-use crate::redis::command::Command;
-use crate::redis::labels::{ClientName, CommandError, Lookup, Subscription};
+use crate::client::command::Command;
+use crate::client::labels::{ClientName, CommandError, Lookup, Subscription};
 
 obs_core::families! {
     /// One client of Redis.
