@@ -15,9 +15,9 @@ use crate::broker::{CancelError, PaperBroker, Tally};
 use crate::calendar::TradingDays;
 use crate::error::Error;
 use crate::metrics::{OrderFlow, Performance, Strategies};
-use crate::order::{Order, OrderId, OrderRequest, OrderStatus, Side};
+use crate::order::{Order, OrderId, OrderRequest, OrderStatus, RejectReason, Side};
 use crate::portfolio::{ClosedTrade, Portfolio};
-use crate::risk::{Exposure, Limits, Proposal, Refusal, RefusalReason, RiskCheck, UseOfLimits};
+use crate::risk::{Exposure, Limits, Proposal, Refusal, RiskCheck, UseOfLimits};
 use crate::strategy::StrategyId;
 use crate::strategy::decision::Holding;
 use crate::symbol::Symbol;
@@ -32,7 +32,7 @@ pub struct Account {
     market: Market,
     flow: OrderFlow,
     performance: Performance,
-    refused: BTreeMap<(StrategyId, RefusalReason), u32>,
+    refused: BTreeMap<(StrategyId, RejectReason), u32>,
     today: Date,
     changes: Changes,
 }
@@ -211,7 +211,7 @@ impl Account {
 
     /// How often the risk check refused whom, and why.
     #[must_use]
-    pub fn refused(&self) -> &BTreeMap<(StrategyId, RefusalReason), u32> {
+    pub fn refused(&self) -> &BTreeMap<(StrategyId, RejectReason), u32> {
         &self.refused
     }
 
@@ -338,7 +338,7 @@ mod tests {
         }
     }
 
-    fn refusal(account: &mut Account, side: Side, quantity: u32) -> RefusalReason {
+    fn refusal(account: &mut Account, side: Side, quantity: u32) -> RejectReason {
         account
             .place(request(side, quantity), None)
             .unwrap_err()
@@ -371,17 +371,17 @@ mod tests {
         account.place(request(Side::Buy, 35), None).unwrap();
         assert_eq!(
             refusal(&mut account, Side::Buy, 6),
-            RefusalReason::MaxPosition
+            RejectReason::PositionLimit
         );
         next_day(&mut account);
         assert_eq!(
             refusal(&mut account, Side::Buy, 6),
-            RefusalReason::MaxPosition
+            RejectReason::PositionLimit
         );
         account.place(request(Side::Sell, 20), None).unwrap();
         assert_eq!(
             refusal(&mut account, Side::Sell, 16),
-            RefusalReason::ShortSale
+            RejectReason::InvalidQuantity
         );
         assert_eq!(account.refused().values().sum::<u32>(), 3);
         assert_eq!(account.orders().submitted, 2);

@@ -30,9 +30,9 @@ use crate::account::Account;
 use crate::bars::Bar;
 use crate::broker::{CancelError, Tally};
 use crate::error::Error;
-use crate::order::{Order, OrderId, OrderKind, OrderRequest, OrderStatus, Side};
+use crate::order::{Order, OrderId, OrderKind, OrderRequest, OrderStatus, RejectReason, Side};
 use crate::portfolio::{ClosedTrade, Position};
-use crate::risk::{Refusal, RefusalReason};
+use crate::risk::Refusal;
 use crate::sentiment::SymbolSentiment;
 use crate::service::Service;
 use crate::store::Results;
@@ -71,7 +71,7 @@ pub struct StrategyView {
     /// Profit and loss of its positions, in US dollars.
     pub unrealized_pnl: f64,
     /// How often the risk check refused it, by rule.
-    pub refused: BTreeMap<RefusalReason, u32>,
+    pub refused: BTreeMap<RejectReason, u32>,
 }
 
 /// [`StrategyView`], and what the records know.

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use obs_core::Closed;
 use serde::{Deserialize, Serialize};
-use strum::VariantArray;
 
 use crate::bars::Bar;
 use crate::order::{
@@ -84,7 +84,7 @@ impl PaperBroker {
     /// A broker that trades these symbols.
     #[must_use]
     pub fn new(symbols: impl IntoIterator<Item = Symbol>, terms: Terms) -> Self {
-        let closed = OrderStatus::VARIANTS
+        let closed = OrderStatus::ALL
             .iter()
             .filter(|status| **status != OrderStatus::Open);
         Self {
@@ -184,9 +184,9 @@ impl PaperBroker {
         let quote = self
             .quotes
             .get(&request.symbol)
-            .ok_or(RejectReason::UnknownSymbol)?;
+            .ok_or(RejectReason::InvalidSymbol)?;
         if request.quantity == 0 {
-            return Err(RejectReason::ZeroQuantity);
+            return Err(RejectReason::InvalidQuantity);
         }
         if request
             .kind
@@ -195,7 +195,7 @@ impl PaperBroker {
         {
             return Err(RejectReason::InvalidPrice);
         }
-        quote.map(|_| ()).ok_or(RejectReason::NoPrice)
+        quote.map(|_| ()).ok_or(RejectReason::MarketClosed)
     }
 
     /// Shows a bar to an open order; the order comes back if that closed it.
@@ -432,21 +432,21 @@ mod tests {
                     symbol: unknown,
                     ..good.clone()
                 },
-                RejectReason::UnknownSymbol,
+                RejectReason::InvalidSymbol,
             ),
             (
                 OrderRequest {
                     symbol: other,
                     ..good.clone()
                 },
-                RejectReason::NoPrice,
+                RejectReason::MarketClosed,
             ),
             (
                 OrderRequest {
                     quantity: 0,
                     ..good.clone()
                 },
-                RejectReason::ZeroQuantity,
+                RejectReason::InvalidQuantity,
             ),
             (
                 OrderRequest {

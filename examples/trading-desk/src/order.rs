@@ -1,39 +1,16 @@
 //! An order: what was asked for, and what became of it.
 
 use jiff::civil::Date;
+use obs_trading::OrderType;
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::strategy::StrategyId;
 use crate::symbol::Symbol;
 
+pub use obs_trading::{RejectReason, Side};
+
 /// The number of an order, counted from 1 in each run.
 pub type OrderId = u32;
-
-/// Buy or sell.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum Side {
-    /// To own more.
-    Buy,
-    /// To own less.
-    Sell,
-}
 
 /// At which price an order may be filled.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -48,64 +25,20 @@ pub enum OrderKind {
     },
 }
 
-/// What became of an order. All but `Open` are final.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum OrderStatus {
-    /// Accepted and waiting for its price.
-    Open,
-    /// Bought or sold in full.
-    Filled,
-    /// Taken back by whoever placed it.
-    Cancelled,
-    /// Not accepted by the broker.
-    Rejected,
-    /// Not filled in the time it had.
-    Expired,
-}
-
-/// Why the broker does not accept an order.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RejectReason {
-    /// The broker does not trade this symbol.
-    UnknownSymbol,
-    /// No bar of this symbol was seen yet, so that nothing is known of its price.
-    NoPrice,
-    /// An order for nothing.
-    ZeroQuantity,
-    /// A limit price that is not a number above 0.
-    InvalidPrice,
+obs_core::label! {
+    /// What became of an order. All but `Open` are final.
+    pub enum OrderStatus as "status" {
+        /// Accepted and waiting for its price.
+        Open = "open",
+        /// Bought or sold in full.
+        Filled = "filled",
+        /// Taken back by whoever placed it.
+        Cancelled = "cancelled",
+        /// Not accepted by the broker.
+        Rejected = "rejected",
+        /// Not filled in the time it had.
+        Expired = "expired",
+    }
 }
 
 /// What somebody wants done.
@@ -166,12 +99,12 @@ pub struct Order {
 }
 
 impl OrderKind {
-    /// The kind without its price: `market` or `limit`.
+    /// The kind without its price.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn order_type(self) -> OrderType {
         match self {
-            Self::Market => "market",
-            Self::Limit { .. } => "limit",
+            Self::Market => OrderType::Market,
+            Self::Limit { .. } => OrderType::Limit,
         }
     }
 
@@ -217,17 +150,5 @@ mod tests {
         assert!((slippage_bps(Side::Buy, 100.0, 101.0) - 100.0).abs() < 1e-9);
         assert!((slippage_bps(Side::Sell, 100.0, 101.0) + 100.0).abs() < 1e-9);
         assert!((slippage_bps(Side::Sell, 100.0, 99.0) - 100.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn one_spelling_in_text_and_json() {
-        for status in OrderStatus::VARIANTS {
-            let text = status.to_string();
-            assert_eq!(serde_json::to_value(status).unwrap(), text.as_str());
-            assert_eq!(text.parse::<OrderStatus>().unwrap(), *status);
-        }
-        for reason in RejectReason::VARIANTS {
-            assert_eq!(serde_json::to_value(reason).unwrap(), reason.to_string());
-        }
     }
 }

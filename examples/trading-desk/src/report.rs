@@ -40,8 +40,8 @@ fn strategies(metrics: &Exposition) -> Table {
         "win ratio",
         "P/L",
     ]);
-    for id in StrategyId::all() {
-        let strategy = [("strategy", <&str>::from(id))];
+    for &id in StrategyId::ALL {
+        let strategy = [("strategy", id.as_str())];
         let sum = |name| metrics.sum(name, &strategy);
         table.add_row([
             id.to_string(),

@@ -7,9 +7,8 @@
 //! accounts, which the check follows with every fill.
 
 use jiff::civil::Date;
-use obs_trading::{CashAccount, CashRule, Risk, RiskError, limit};
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+use obs_core::Closed;
+use obs_trading::{CashAccount, CashRule, RejectReason, Risk, RiskError, limit};
 
 use crate::calendar::TradingDays;
 use crate::order::{Fill, Order, Side};
@@ -73,48 +72,13 @@ pub struct Proposal {
     pub price: f64,
 }
 
-/// The rule that an order would break.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum RefusalReason {
-    /// It would sell more than there is.
-    ShortSale,
-    /// [`Limits::daily_loss`].
-    DailyLoss,
-    /// [`Limits::drawdown`].
-    Drawdown,
-    /// [`Limits::position`].
-    MaxPosition,
-    /// [`Limits::gross`].
-    GrossExposure,
-    /// It would cost more than there is.
-    InsufficientCash,
-    /// A cash account may not pay for it yet.
-    Compliance,
-}
-
 /// A rule, and the figures that break it.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[error("refused by {reason}: {value:.4} where the limit is {limit:.4}")]
 pub struct Refusal {
-    /// The rule.
-    pub reason: RefusalReason,
-    /// What the account would come to: units for `short_sale`, US dollars for `insufficient_cash` and `compliance`, a
+    /// The rule, as the reason that is counted.
+    pub reason: RejectReason,
+    /// What the account would come to: units for `invalid_quantity`, US dollars for `insufficient_funds` and `compliance`, a
     /// share of equity for the others.
     pub value: f64,
     /// The most it may come to, in the same unit.
@@ -150,8 +114,8 @@ impl RiskCheck {
     /// A check of these limits, for an account that begins with this much cash. Fails where a limit is no share.
     pub fn new(limits: Limits, cash: f64, days: &TradingDays) -> Result<Self, RiskError> {
         let risk = Risk::new();
-        for strategy in StrategyId::all() {
-            risk.register(strategy.into());
+        for strategy in StrategyId::ALL {
+            risk.register(strategy.as_str());
         }
         // The rule on pattern day trading is for margin accounts.
         risk.day_trades_remaining("main", None);
@@ -227,7 +191,7 @@ impl RiskCheck {
     pub fn check(&self, proposal: Proposal, exposure: &Exposure, on: Date) -> Result<(), Refusal> {
         match proposal.side {
             Side::Sell => within(
-                RefusalReason::ShortSale,
+                RejectReason::InvalidQuantity,
                 f64::from(proposal.quantity),
                 f64::from(exposure.sellable),
             ),
@@ -246,31 +210,31 @@ impl RiskCheck {
         // Cash comes first where there is no equity to take shares of.
         if exposure.equity <= 0.0 {
             return within(
-                RefusalReason::InsufficientCash,
+                RejectReason::InsufficientFunds,
                 cost,
                 exposure.free_cash.min(0.0),
             );
         }
-        self.limit(RefusalReason::DailyLoss, -exposure.day_return)?;
-        self.limit(RefusalReason::Drawdown, -exposure.drawdown)?;
+        self.limit(RejectReason::DailyLossLimit, -exposure.day_return)?;
+        self.limit(RejectReason::DrawdownLimit, -exposure.drawdown)?;
         self.limit(
-            RefusalReason::MaxPosition,
+            RejectReason::PositionLimit,
             share(exposure.symbol_value + cost),
         )?;
         self.limit(
-            RefusalReason::GrossExposure,
+            RejectReason::ExposureLimit,
             share(exposure.gross_value + cost),
         )?;
-        within(RefusalReason::InsufficientCash, cost, exposure.free_cash)?;
+        within(RejectReason::InsufficientFunds, cost, exposure.free_cash)?;
         self.check_settlement(cost, on)
     }
 
     /// The verdict of a limit. A loss limit is not used by a gain.
-    fn limit(&self, reason: RefusalReason, used: f64) -> Result<(), Refusal> {
+    fn limit(&self, reason: RejectReason, used: f64) -> Result<(), Refusal> {
         let name = match reason {
-            RefusalReason::DailyLoss => limit::DAILY_LOSS,
-            RefusalReason::Drawdown => limit::DRAWDOWN,
-            RefusalReason::MaxPosition => limit::MAX_POSITION,
+            RejectReason::DailyLossLimit => limit::DAILY_LOSS,
+            RejectReason::DrawdownLimit => limit::DRAWDOWN,
+            RejectReason::PositionLimit => limit::MAX_POSITION,
             _ => limit::EXPOSURE,
         };
         // Not `f64::max`, which would make 0 of what is not a number.
@@ -288,7 +252,7 @@ impl RiskCheck {
             return Ok(());
         };
         let refuse = |_| Refusal {
-            reason: RefusalReason::Compliance,
+            reason: RejectReason::Compliance,
             value: cost,
             limit: account.settled(on) as f64 / 100.0,
         };
@@ -304,7 +268,7 @@ fn cents(usd: f64) -> i64 {
     (usd * 100.0).round() as i64
 }
 
-fn within(reason: RefusalReason, value: f64, limit: f64) -> Result<(), Refusal> {
+fn within(reason: RejectReason, value: f64, limit: f64) -> Result<(), Refusal> {
     // Not `value > limit`: a figure that is not a number must not pass.
     if value <= limit {
         Ok(())
@@ -344,7 +308,7 @@ mod tests {
         RiskCheck::new(LIMITS, 1000.0, &TradingDays::of(&[TODAY].into())).unwrap()
     }
 
-    fn check(side: Side, quantity: u32, exposure: Exposure) -> Option<RefusalReason> {
+    fn check(side: Side, quantity: u32, exposure: Exposure) -> Option<RejectReason> {
         let proposal = Proposal {
             side,
             quantity,
@@ -362,48 +326,48 @@ mod tests {
 
     #[test]
     fn each_rule_refuses() {
-        use RefusalReason as R;
+        use RejectReason as R;
         let buy = |exposure| check(Side::Buy, 100, exposure);
         for (reason, refused) in [
-            (R::ShortSale, check(Side::Sell, 11, CALM)),
+            (R::InvalidQuantity, check(Side::Sell, 11, CALM)),
             (
-                R::DailyLoss,
+                R::DailyLossLimit,
                 buy(Exposure {
                     day_return: -0.021,
                     ..CALM
                 }),
             ),
             (
-                R::Drawdown,
+                R::DrawdownLimit,
                 buy(Exposure {
                     drawdown: -0.16,
                     ..CALM
                 }),
             ),
-            (R::MaxPosition, check(Side::Buy, 351, CALM)),
+            (R::PositionLimit, check(Side::Buy, 351, CALM)),
             (
-                R::MaxPosition,
+                R::PositionLimit,
                 buy(Exposure {
                     symbol_value: 300.0,
                     ..CALM
                 }),
             ),
             (
-                R::GrossExposure,
+                R::ExposureLimit,
                 buy(Exposure {
                     gross_value: 750.0,
                     ..CALM
                 }),
             ),
             (
-                R::InsufficientCash,
+                R::InsufficientFunds,
                 buy(Exposure {
                     free_cash: 99.0,
                     ..CALM
                 }),
             ),
             (
-                R::InsufficientCash,
+                R::InsufficientFunds,
                 buy(Exposure {
                     equity: -5.0,
                     free_cash: -5.0,
@@ -411,7 +375,7 @@ mod tests {
                 }),
             ),
             (
-                R::DailyLoss,
+                R::DailyLossLimit,
                 buy(Exposure {
                     day_return: f64::NAN,
                     ..CALM
@@ -443,7 +407,7 @@ mod tests {
         let refusal = risk_check().check(proposal, &CALM, TODAY).unwrap_err();
         assert_eq!(
             refusal.to_string(),
-            "refused by max_position: 0.4000 where the limit is 0.3500"
+            "refused by position_limit: 0.4000 where the limit is 0.3500"
         );
     }
 }

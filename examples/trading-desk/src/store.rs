@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::civil::Date;
-use obs_core::ErrorMetrics;
+use obs_core::{Closed, ErrorMetrics};
 use obs_db::{Pool, Tx};
 use serde::Serialize;
 use sqlx::sqlite::{
@@ -164,19 +164,19 @@ impl Store {
         )
         .bind(self.run)
         .bind(order.id)
-        .bind(<&str>::from(order.strategy))
+        .bind(order.strategy.as_str())
         .bind(order.symbol.as_str())
-        .bind(<&str>::from(order.side))
+        .bind(order.side.as_str())
         .bind(order.quantity)
         .bind(order.kind.limit_price())
         .bind(order.decision_price)
         .bind(order.submitted.to_string())
-        .bind(<&str>::from(order.status))
+        .bind(order.status.as_str())
         .bind(order.closed.map(|date| date.to_string()))
         .bind(order.fill.map(|fill| fill.price))
         .bind(order.fill.map(|fill| fill.commission))
         .bind(order.fill.map(|fill| fill.slippage_bps))
-        .bind(order.reject_reason.map(<&str>::from))
+        .bind(order.reject_reason.map(Closed::as_str))
         .execute(&mut **transaction)
         .await?;
         Ok(())
@@ -195,7 +195,7 @@ impl Store {
         )
         .bind(self.run)
         .bind(trade.order)
-        .bind(<&str>::from(trade.strategy))
+        .bind(trade.strategy.as_str())
         .bind(trade.symbol.as_str())
         .bind(trade.quantity)
         .bind(trade.opened.to_string())
@@ -391,7 +391,7 @@ mod tests {
             kind: OrderKind::Market,
             decision_price: None,
             status: OrderStatus::Rejected,
-            reject_reason: Some(RejectReason::NoPrice),
+            reject_reason: Some(RejectReason::MarketClosed),
             ..order(2)
         };
         record(

@@ -1,12 +1,13 @@
 //! A trader: one strategy at work on one symbol.
 
-use obs_trading::{Decided, ExitPlan};
+use obs_core::Closed;
+use obs_trading::{Decided, Decision, ExitPlan};
 
 use crate::account::Account;
 use crate::bars::Bar;
 use crate::order::{Order, OrderKind, OrderRequest, Side};
 use crate::risk::Refusal;
-use crate::strategy::decision::{Decision, Holding, decide};
+use crate::strategy::decision::{Holding, decide};
 use crate::strategy::{Signal, Strategy, StrategyId};
 use crate::symbol::Symbol;
 
@@ -63,18 +64,15 @@ impl Trader {
         self.protect(id, bar, account);
         let mut evaluation = self.metrics.evaluate();
         let signal = self.strategy.on_bar(bar);
-        let idea = evaluation.signal(signal.kind.into(), signal.confidence);
+        let idea = evaluation.signal(signal.kind, signal.confidence);
         let decision = decide(signal, account.holding(id, &self.symbol));
-        let decided = idea.decide(decision.into());
+        let decided = idea.decide(decision);
         drop(evaluation);
         match decision {
             Decision::Enter => self.enter(id, signal, bar, decided, account),
             Decision::Exit => self.exit(id, Some(decided), account),
             Decision::Withdraw => self.withdraw(id, account),
-            Decision::Hold
-            | Decision::SkipDuplicate
-            | Decision::SkipNoPosition
-            | Decision::SkipLowConfidence => {}
+            _ => {}
         }
     }
 
@@ -92,7 +90,7 @@ impl Trader {
         if placed.is_ok() {
             account
                 .risk()
-                .position(id.into(), size(signal), signal.confidence);
+                .position(id.as_str(), size(signal), signal.confidence);
         }
     }
 
@@ -123,7 +121,7 @@ impl Trader {
         if let Some(exit) = reached
             && account.holding(id, &self.symbol) == Holding::Long
         {
-            account.risk().exit(id.into(), exit.trigger);
+            account.risk().exit(id.as_str(), exit.trigger);
             self.exit(id, None, account);
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::civil::Date;
+use obs_core::Closed;
 use obs_exporter::{Config as ExporterConfig, Exporter};
 use obs_exposition::Exposition;
 use trading_desk::api::PortfolioView;
@@ -11,8 +12,9 @@ use trading_desk::bars::{self, Bar};
 use trading_desk::broker::Terms;
 use trading_desk::metrics;
 use trading_desk::order::OrderStatus;
+use trading_desk::order::RejectReason;
 use trading_desk::progress::Progress;
-use trading_desk::risk::{Limits, RefusalReason};
+use trading_desk::risk::Limits;
 use trading_desk::stand_in::StandIn;
 
 const DAYS: usize = 600;
@@ -259,7 +261,7 @@ async fn performance_agrees(scrape: &Exposition, app: &App) {
     let results = service.store().results().await.unwrap();
     assert!(!results.is_empty());
     for of in &results {
-        let labels = [("strategy", <&str>::from(of.strategy))];
+        let labels = [("strategy", of.strategy.as_str())];
         assert_value(scrape, "trading_trade_pnl_count", &labels, of.trades);
         let near = |name, expected: f64| {
             let shown = scrape.sum(name, &labels).unwrap();
@@ -288,9 +290,9 @@ async fn performance_agrees(scrape: &Exposition, app: &App) {
         results.iter().map(|of| of.trades).sum(),
     );
     for (limit, reason) in [
-        ("max_position", RefusalReason::MaxPosition),
-        ("exposure", RefusalReason::GrossExposure),
-        ("drawdown", RefusalReason::Drawdown),
+        ("max_position", RejectReason::PositionLimit),
+        ("exposure", RejectReason::ExposureLimit),
+        ("drawdown", RejectReason::DrawdownLimit),
     ] {
         let refused = refused
             .iter()

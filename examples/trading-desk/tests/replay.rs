@@ -195,28 +195,28 @@ async fn every_answer_is_json_and_errors_have_the_right_status() {
             "/orders",
             order("NONE", "buy", 1),
             422,
-            Some("unknown_symbol"),
+            Some("invalid_symbol"),
         ),
         (
             "POST",
             "/orders",
             order("SP500", "buy", 0),
             422,
-            Some("zero_quantity"),
+            Some("invalid_quantity"),
         ),
         (
             "POST",
             "/orders",
             order("SP500", "buy", 100_000),
             422,
-            Some("max_position"),
+            Some("position_limit"),
         ),
         (
             "POST",
             "/orders",
             order("SP500", "sell", 100_000),
             422,
-            Some("short_sale"),
+            Some("invalid_quantity"),
         ),
     ] {
         let (got, answer) = send(method, path, body).await;

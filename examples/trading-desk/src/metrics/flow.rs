@@ -3,8 +3,7 @@
 use obs_trading::{Decided, OrderBook, OrderOutcome, Ticket, Venue};
 
 use super::Strategies;
-use crate::order::{Order, OrderId, OrderStatus};
-use crate::risk::RefusalReason;
+use crate::order::{Order, OrderId, OrderStatus, RejectReason};
 use crate::strategy::StrategyId;
 
 /// The orders on their way, from the submission to the end.
@@ -35,10 +34,10 @@ impl OrderFlow {
     }
 
     /// The risk check refused what was decided, or what a user of the API asked for.
-    pub fn refused(&self, strategy: StrategyId, decided: Option<Decided>, reason: RefusalReason) {
+    pub fn refused(&self, strategy: StrategyId, decided: Option<Decided>, reason: RejectReason) {
         match decided {
-            Some(decided) => decided.reject(reason.into()),
-            None => self.strategies.get(strategy).reject(reason.into()),
+            Some(decided) => decided.reject(reason),
+            None => self.strategies.get(strategy).reject(reason),
         }
     }
 
@@ -46,8 +45,8 @@ impl OrderFlow {
     pub fn submitted(&mut self, order: &Order, decided: Option<Decided>) {
         let ticket = Ticket {
             symbol: order.symbol.as_str(),
-            side: order.side.into(),
-            order_type: order.kind.into(),
+            side: order.side,
+            order_type: order.kind.order_type(),
             quantity: f64::from(order.quantity),
             // Slippage is measured against the price the decision was made at; where there is none, it is undefined.
             benchmark: order.decision_price.unwrap_or(f64::NAN),
@@ -60,7 +59,7 @@ impl OrderFlow {
                 .submit(&self.venue, &ticket),
         };
         if let Some(reason) = order.reject_reason {
-            sent.close_rejected(reason.into());
+            sent.close_rejected(reason);
         } else {
             sent.acknowledge();
             self.open.insert(order.id, sent);

@@ -7,14 +7,13 @@
 
 mod flow;
 mod performance;
-mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use obs_core::{Catalogue, CatalogueError, ErrorMetrics};
+use obs_core::{Catalogue, CatalogueError, Closed, ErrorMetrics};
 use obs_trading::{ReplayClock, Strategy};
 
 use crate::strategy::StrategyId;
@@ -57,12 +56,12 @@ impl Default for Strategies {
     fn default() -> Self {
         let clock = ReplayClock::new();
         let strategy = |id: StrategyId| {
-            let strategy = Strategy::with_clock(id.into(), &clock);
+            let strategy = Strategy::with_clock(id.as_str(), &clock);
             strategy.set_active(true);
             (id, strategy)
         };
         Self {
-            by_id: StrategyId::all().map(strategy).collect(),
+            by_id: StrategyId::ALL.iter().copied().map(strategy).collect(),
             clock,
         }
     }

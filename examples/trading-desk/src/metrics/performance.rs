@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
+use obs_core::Closed;
 use obs_trading::{
     Account, Basis, ClosedTrade, Conventions, Currency, Error, Money, StrategyLedger, Valuation,
 };
@@ -29,13 +30,15 @@ impl Performance {
             days.periods_per_year(),
             days.calendar(),
         );
-        let part = usd(cash / StrategyId::all().count() as f64);
+        let part = usd(cash / StrategyId::ALL.len() as f64);
         let ledger = |id: StrategyId| {
-            let ledger = StrategyLedger::new(id.into(), conventions.clone(), part)?;
+            let ledger = StrategyLedger::new(id.as_str(), conventions.clone(), part)?;
             Ok((id, ledger))
         };
         Ok(Self {
-            strategies: StrategyId::all()
+            strategies: StrategyId::ALL
+                .iter()
+                .copied()
                 .map(ledger)
                 .collect::<Result<_, Error>>()?,
             account: Account::new("main", conventions, usd(cash))?,

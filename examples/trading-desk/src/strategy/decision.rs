@@ -1,8 +1,8 @@
 //! From a signal to a decision: what the strategy does, given what it already has.
 
-use strum::{Display, IntoStaticStr, VariantArray};
+use obs_trading::{Decision, Signal as SignalKind};
 
-use super::{Signal, SignalKind};
+use super::Signal;
 
 /// An entry signal less sure than this is not acted on.
 pub const MIN_CONFIDENCE: f64 = 0.1;
@@ -20,41 +20,16 @@ pub enum Holding {
     Exiting,
 }
 
-/// What a strategy does about a signal.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Display, IntoStaticStr, VariantArray,
-)]
-#[strum(serialize_all = "snake_case")]
-pub enum Decision {
-    /// Buy, as long as the risk check agrees.
-    Enter,
-    /// Sell the position.
-    Exit,
-    /// Cancel the order to buy before it is filled.
-    Withdraw,
-    /// Nothing: there was no signal to act on.
-    Hold,
-    /// Nothing: what the signal asks for is owned or ordered already.
-    SkipDuplicate,
-    /// Nothing: a signal to sell, and nothing to sell.
-    SkipNoPosition,
-    /// Nothing: the signal is not sure enough.
-    SkipLowConfidence,
-}
-
 /// What to do about `signal`. A signal to sell is acted on however sure it is.
 #[must_use]
 pub fn decide(signal: Signal, holding: Holding) -> Decision {
     match (signal.kind, holding) {
         (SignalKind::Hold, _) => Decision::Hold,
-        (SignalKind::Buy, Holding::Flat) if signal.confidence < MIN_CONFIDENCE => {
-            Decision::SkipLowConfidence
-        }
-        (SignalKind::Buy, Holding::Flat) => Decision::Enter,
-        (SignalKind::Buy, _) | (SignalKind::Sell, Holding::Exiting) => Decision::SkipDuplicate,
-        (SignalKind::Sell, Holding::Flat) => Decision::SkipNoPosition,
-        (SignalKind::Sell, Holding::Entering) => Decision::Withdraw,
-        (SignalKind::Sell, Holding::Long) => Decision::Exit,
+        (SignalKind::Buy, Holding::Flat) if signal.confidence >= MIN_CONFIDENCE => Decision::Enter,
+        (SignalKind::Sell | SignalKind::Exit, Holding::Entering) => Decision::Withdraw,
+        (SignalKind::Sell | SignalKind::Exit, Holding::Long) => Decision::Exit,
+        // Too unsure, owned or ordered already, or nothing to sell.
+        (SignalKind::Buy, _) | (SignalKind::Sell | SignalKind::Exit, _) => Decision::Skip,
     }
 }
 
@@ -64,7 +39,7 @@ mod tests {
 
     #[test]
     fn every_signal_meets_every_holding() {
-        use Decision::{Enter, Exit, Hold, SkipDuplicate, SkipNoPosition, Withdraw};
+        use Decision::{Enter, Exit, Hold, Skip, Withdraw};
         let holdings = [
             Holding::Flat,
             Holding::Entering,
@@ -72,14 +47,8 @@ mod tests {
             Holding::Exiting,
         ];
         for (kind, decisions) in [
-            (
-                SignalKind::Buy,
-                [Enter, SkipDuplicate, SkipDuplicate, SkipDuplicate],
-            ),
-            (
-                SignalKind::Sell,
-                [SkipNoPosition, Withdraw, Exit, SkipDuplicate],
-            ),
+            (SignalKind::Buy, [Enter, Skip, Skip, Skip]),
+            (SignalKind::Sell, [Skip, Withdraw, Exit, Skip]),
             (SignalKind::Hold, [Hold; 4]),
         ] {
             assert_eq!(
@@ -94,7 +63,7 @@ mod tests {
         let unsure = |kind| Signal::new(kind, MIN_CONFIDENCE / 2.0);
         assert_eq!(
             decide(unsure(SignalKind::Buy), Holding::Flat),
-            Decision::SkipLowConfidence
+            Decision::Skip
         );
         assert_eq!(
             decide(unsure(SignalKind::Sell), Holding::Long),

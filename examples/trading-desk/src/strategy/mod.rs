@@ -5,68 +5,26 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, IntoStaticStr, VariantArray};
-
 use crate::bars::Bar;
 use crate::order::OrderKind;
+
+pub use obs_trading::Signal as SignalKind;
 
 pub mod crossover;
 pub mod decision;
 pub mod mean_reversion;
 pub mod window;
 
-/// On whose behalf an order is placed.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    EnumString,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum StrategyId {
-    /// [`crossover::Crossover`].
-    MaCrossover,
-    /// [`mean_reversion::MeanReversion`].
-    MeanReversion,
-    /// A user of the API.
-    Manual,
-}
-
-/// What a strategy says about a symbol.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    Display,
-    IntoStaticStr,
-    VariantArray,
-)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case")]
-pub enum SignalKind {
-    /// It should be owned from here.
-    Buy,
-    /// It should not be owned any longer.
-    Sell,
-    /// Nothing new.
-    Hold,
+obs_core::label! {
+    /// On whose behalf an order is placed.
+    pub enum StrategyId as "strategy" {
+        /// [`crossover::Crossover`].
+        MaCrossover = "ma_crossover",
+        /// [`mean_reversion::MeanReversion`].
+        MeanReversion = "mean_reversion",
+        /// A user of the API.
+        Manual = "manual",
+    }
 }
 
 /// What a strategy says, and how sure it is.
@@ -93,11 +51,6 @@ pub trait Strategy: Send {
 impl StrategyId {
     /// The strategies that trade by themselves.
     pub const AUTOMATIC: [Self; 2] = [Self::MaCrossover, Self::MeanReversion];
-
-    /// All of them: those that trade by themselves, and users.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Self::AUTOMATIC.into_iter().chain([Self::Manual])
-    }
 
     /// A fresh instance with the usual parameters, for one symbol; none for `Manual`, whose strategy
     /// is in somebody's head.
@@ -152,6 +105,8 @@ impl fmt::Debug for dyn Strategy {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// A bar that closes at `close` and did nothing else.
@@ -179,13 +134,14 @@ pub(crate) mod tests {
         for id in StrategyId::AUTOMATIC {
             let mut strategy = id.build().unwrap();
             assert_eq!(strategy.id(), id);
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = BTreeSet::new();
             for bar in &series[0].bars {
                 let signal = strategy.on_bar(bar);
                 assert!((0.0..=1.0).contains(&signal.confidence));
                 seen.insert(signal.kind);
             }
-            assert_eq!(seen.len(), SignalKind::VARIANTS.len(), "{id}");
+            let all = BTreeSet::from([SignalKind::Buy, SignalKind::Sell, SignalKind::Hold]);
+            assert_eq!(seen, all, "{id}");
 
             let mut strategy = id.build().unwrap();
             assert!((0..200).all(|_| strategy.on_bar(&flat(5.0)).kind == SignalKind::Hold));
