@@ -1,11 +1,15 @@
 //! `cargo xtask api`: what each crate shows to others, held to the list in `docs/api`.
 //!
-//! A public item that is renamed, or whose type changes, breaks whoever uses it. The lists make that a change one sees and means.
+//! A public item that is renamed, or whose type changes, breaks the code of its users. The lists show such a change in review.
+//!
+//! How an item is written depends on the compiler's release, and so do the items that the standard library's traits add. The lists
+//! therefore name the release that they were made with, and are compared under that release only.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use public_api::PublicApi;
 use serde::Deserialize;
@@ -15,6 +19,9 @@ use crate::shell::{cargo, output, run, shown};
 
 /// Where the lists are, from the workspace's directory.
 const LISTS: &str = "docs/api";
+
+/// The file beside them that names the compiler's release they were made with.
+const RELEASE: &str = "docs/api/RUSTC";
 
 /// Hold the public items of every published crate to the lists in docs/api
 #[derive(clap::Args, Default)]
@@ -26,6 +33,15 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn run(&self) -> Result<bool, Error> {
+        let release = release()?;
+        let path = obs_tests::tools::workspace().join(RELEASE);
+        let listed = fs::read_to_string(&path).unwrap_or_default();
+        if self.bless {
+            write(&path, &format!("{release}\n"))?;
+        } else if let Some(notice) = other_release(listed.trim(), &release) {
+            eprintln!("{notice}");
+            return Ok(true);
+        }
         let crates = published()?;
         describe(&crates)?;
         let mut same = true;
@@ -80,6 +96,29 @@ pub(crate) fn published() -> Result<Vec<String>, Error> {
         .into_iter()
         .filter(|package| package.publish.is_none());
     Ok(published.map(|package| package.name).collect())
+}
+
+/// The release of the compiler in use, such as `1.95.0`.
+fn release() -> Result<String, Error> {
+    let mut rustc = Command::new("rustc");
+    rustc.arg("-vV").current_dir(obs_tests::tools::workspace());
+    let text = output(&mut rustc)?;
+    let release = text.lines().find_map(|line| line.strip_prefix("release: "));
+    release.map(str::to_owned).ok_or_else(|| Error::Unreadable {
+        file: shown(&rustc),
+        reason: "it names no release".to_owned(),
+    })
+}
+
+/// What to say where the lists were made with another release than the one in use.
+fn other_release(listed: &str, used: &str) -> Option<String> {
+    (listed != used).then(|| {
+        format!(
+            "nothing was compared: the lists in {LISTS} were made with Rust {listed}, and this is Rust {used}, which may write the \
+             same items differently. Compare with `cargo +{listed} xtask api`, or move the lists to this release with \
+             `cargo xtask api --bless`, in a commit that changes no public item."
+        )
+    })
 }
 
 /// Has rustdoc describe the crates, with all their features.
@@ -142,6 +181,14 @@ fn difference(before: &str, now: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_another_release_are_not_compared() {
+        assert_eq!(other_release("1.95.0", "1.95.0"), None);
+        let notice = other_release("1.94.0", "1.95.0").unwrap();
+        assert!(notice.contains("nothing was compared"), "{notice}");
+        assert!(notice.contains("cargo +1.94.0 xtask api"), "{notice}");
+    }
 
     #[test]
     fn what_is_gone_and_what_has_come_is_told() {
