@@ -58,6 +58,7 @@ impl Default for Host {
 impl Host {
     /// Resolves the handles and takes the first reading of the CPU.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
         let metrics = HostMetrics::new();
         for gauge in [

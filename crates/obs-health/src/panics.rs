@@ -19,6 +19,7 @@ impl Panics {
     /// before. A panic within a panic, which aborts, is counted too.
     ///
     /// Called again it counts for that component as well; a program calls it once. Nothing of a panic's message is kept.
+    #[track_caller]
     pub fn count(component: &str) {
         let metrics = PanicMetrics::new(component);
         let before = std::panic::take_hook();

@@ -33,12 +33,14 @@ impl Runtime {
     ///
     /// Outside a runtime, as [`Handle::current`] does; [`of`](Self::of) takes any handle.
     #[must_use]
+    #[track_caller]
     pub fn current() -> Self {
         Self::of(Handle::current())
     }
 
     /// The runtime of that handle.
     #[must_use]
+    #[track_caller]
     pub fn of(handle: Handle) -> Self {
         Self {
             metrics: RuntimeMetrics::new(),

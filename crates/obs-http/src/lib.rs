@@ -94,6 +94,7 @@ pub use crate::metrics::{HttpMetrics, catalogue};
 /// A layer with metrics of its own, from the recorder that is installed: [`HttpMetrics::new`] and
 /// [`layer`](HttpMetrics::layer) in one. Several routers of one process may each have one; their counts add up.
 #[must_use]
+#[track_caller]
 pub fn layer() -> HttpLayer {
     HttpMetrics::new().layer()
 }

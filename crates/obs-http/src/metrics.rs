@@ -74,6 +74,7 @@ pub(crate) struct Route {
 impl HttpMetrics {
     /// Metrics from the recorder that is installed; under a test recorder, from that.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
         let endpoints = Keyed::new(RouteMetrics::FAMILIES);
         // Takes its place in the budget before any other: scanners must not end up in `other` among real routes.

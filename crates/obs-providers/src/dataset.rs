@@ -28,6 +28,7 @@ struct Sessions {
 }
 
 impl Dataset {
+    #[track_caller]
     pub(crate) fn new(provider: &Provider, name: &str, calendar: Option<TradingCalendar>) -> Self {
         let metrics = DatasetMetrics::new(provider.name(), name);
         metrics.updated.set_undefined();

@@ -24,6 +24,7 @@ pub struct Market {
 impl Market {
     /// A market by its name, whose gauge is right from now on.
     #[must_use]
+    #[track_caller]
     pub fn new(venue: &str, calendar: TradingCalendar) -> Self {
         let metrics = Arc::new(MarketMetrics::new(venue));
         let market = Self { calendar, metrics };

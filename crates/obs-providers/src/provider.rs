@@ -50,6 +50,7 @@ pub(crate) struct Endpoint {
 impl Provider {
     /// A provider with everything as it usually is; [`builder`](Self::builder) is for the rest.
     #[must_use]
+    #[track_caller]
     pub fn new(name: &str, kind: ProviderKind) -> Self {
         Self::with(ProviderBuilder::new(name, kind), Routes::default(), None)
     }
@@ -59,6 +60,7 @@ impl Provider {
         ProviderBuilder::new(name, kind)
     }
 
+    #[track_caller]
     fn with(builder: ProviderBuilder, routes: Routes, remaining: Option<HeaderName>) -> Self {
         let metrics = Arc::new(ProviderMetrics::new(&builder.name));
         metrics.rate_limit_remaining.set_undefined();
@@ -139,6 +141,7 @@ impl Provider {
 
     /// One of its datasets.
     #[must_use]
+    #[track_caller]
     pub fn dataset(&self, name: &str) -> Dataset {
         Dataset::new(self, name, None)
     }
@@ -146,6 +149,7 @@ impl Provider {
     /// One of its datasets that changes only while a market is open: its age is counted in open hours, so that nothing
     /// goes stale on a Sunday.
     #[must_use]
+    #[track_caller]
     pub fn session_dataset(&self, name: &str, calendar: TradingCalendar) -> Dataset {
         let dataset = Dataset::new(self, name, Some(calendar));
         let mut datasets = self
@@ -323,6 +327,7 @@ impl ProviderBuilder {
     }
 
     /// Makes the provider.
+    #[track_caller]
     pub fn build(self) -> Result<Provider, ProviderError> {
         let mut routes = Routes::default();
         for template in &self.routes {

@@ -45,6 +45,7 @@ impl Sentiment {
     /// Aggregations of these providers, each of which is expected to take part in every one. Their series exist from now
     /// on. A name that comes twice counts once; the first 30 keep series of their own.
     #[must_use]
+    #[track_caller]
     pub fn new<N: Into<String>>(providers: impl IntoIterator<Item = N>) -> Self {
         let mut known: Vec<Provider> = Vec::new();
         for name in providers {

@@ -58,12 +58,14 @@ struct Inner {
 impl Strategy {
     /// A strategy of this name, measured by the machine's clock.
     #[must_use]
+    #[track_caller]
     pub fn new(name: &str) -> Self {
         Self::with_clock(name, Clock::default())
     }
 
     /// A strategy whose orders are timed by this clock; a replay hands in its own.
     #[must_use]
+    #[track_caller]
     pub fn with_clock(name: &str, clock: impl Into<Clock>) -> Self {
         let inner = Inner {
             metrics: StrategyMetrics::new(name),

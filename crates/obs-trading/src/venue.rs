@@ -40,6 +40,7 @@ pub struct Venue(Arc<VenueMetrics>);
 impl Venue {
     /// A venue of this name.
     #[must_use]
+    #[track_caller]
     pub fn new(name: &str) -> Self {
         Self(Arc::new(VenueMetrics::new(name)))
     }

@@ -37,6 +37,7 @@ impl<C> Redis<C> {
     ///
     /// Install a recorder first: handles that are made before it stay without effect.
     #[must_use]
+    #[track_caller]
     pub fn new(connection: C, name: impl Into<Name<ClientName>>) -> Self {
         Self::with_metrics(connection, RedisMetrics::new(name))
     }

@@ -54,6 +54,7 @@ struct ServerLookups {
 impl RedisMetrics {
     /// Metrics from the recorder that is installed, under a name, which is the label `client`.
     #[must_use]
+    #[track_caller]
     pub fn new(name: impl Into<Name<ClientName>>) -> Self {
         Self(Arc::new(Client {
             metrics: ClientMetrics::new(name),

@@ -42,6 +42,7 @@ pub struct QueryLayer {
 impl QueryLayer {
     /// Counts under a name, which is the label `pool`. It may be that of a [`Pool`](crate::Pool).
     #[must_use]
+    #[track_caller]
     pub fn new(name: impl Into<Value<PoolName>>) -> Self {
         Self {
             metrics: PoolMetrics::new(name),

@@ -49,6 +49,7 @@ impl<DB: Database> Pool<DB> {
     ///
     /// Install a recorder first: handles that are made before it stay without effect.
     #[must_use]
+    #[track_caller]
     pub fn new(pool: sqlx::Pool<DB>, name: impl Into<Value<PoolName>>) -> Self {
         let pool = Self {
             raw: pool,

@@ -103,6 +103,7 @@ pub struct Account {
 
 impl Account {
     /// An account of this name that begins with this much. Fails as [`Ledger::new`] does.
+    #[track_caller]
     pub fn new(
         name: &str,
         conventions: Conventions,
@@ -120,6 +121,7 @@ impl Account {
         Ok(Self::of(name, Ledger::restore(conventions, saved)?))
     }
 
+    #[track_caller]
     fn of(name: &str, ledger: Ledger) -> Self {
         let conventions = ledger.conventions();
         let info = PortfolioStatisticsInfo::new(

@@ -79,6 +79,7 @@ pub struct StrategyLedger {
 
 impl StrategyLedger {
     /// The performance of the strategy of this name, which has this much to trade with. Fails as [`Ledger::new`] does.
+    #[track_caller]
     pub fn new(strategy: &str, conventions: Conventions, capital: Money) -> Result<Self, Error> {
         Ok(Self::of(strategy, Ledger::new(conventions, capital)?))
     }
@@ -92,6 +93,7 @@ impl StrategyLedger {
         Ok(Self::of(strategy, Ledger::restore(conventions, saved)?))
     }
 
+    #[track_caller]
     fn of(strategy: &str, ledger: Ledger) -> Self {
         let performance = Self {
             metrics: PerformanceMetrics::new(strategy),

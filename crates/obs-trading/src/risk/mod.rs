@@ -89,6 +89,7 @@ struct Inner {
 }
 
 impl Default for Inner {
+    #[track_caller]
     fn default() -> Self {
         Self {
             metrics: RiskMetrics::new(),
@@ -107,12 +108,14 @@ pub struct ConfidenceBands {
 impl Risk {
     /// A desk whose confidence bands are thirds.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A desk with confidence bands of its own.
     #[must_use]
+    #[track_caller]
     pub fn with_bands(bands: ConfidenceBands) -> Self {
         let metrics = RiskMetrics::new();
         Self(Arc::new(Inner { metrics, bands }))
