@@ -48,29 +48,16 @@ impl Arranger {
     pub(super) fn arrange(&self, rendered: &str) -> String {
         let mut out = String::with_capacity(rendered.len());
         let families = families(rendered);
-        let shown = |name: &str, blocks: &[Block<'_>]| {
-            let declared = self.admission.family(name);
-            // One name has one kind: the declared one, or else the first of the recorder's order.
-            let is_declared =
-                |block: &Block| declared.is_some_and(|family| family.kind().as_str() == block.kind);
-            blocks.iter().position(is_declared).unwrap_or(0)
-        };
-        let kinds = families
-            .iter()
-            .map(|(name, blocks)| (*name, blocks[shown(name, blocks)].kind));
+        let kinds = families.iter().map(|(name, block)| (*name, block.kind));
         let kinds: HashMap<&str, &str> = kinds.collect();
-        for (name, mut blocks) in families {
+        for (name, mut block) in families {
             let declared = self.admission.family(name);
-            let mut block = blocks.swap_remove(shown(name, &blocks));
-            let is_part = is_part(name, &kinds);
-            let left_out = blocks.iter().chain(is_part.then_some(&block));
-            for Block { kind, .. } in left_out {
+            if is_part(name, &kinds) {
+                let kind = block.kind;
                 let _ = writeln!(
                     out,
                     "# `{name}` is also recorded as a {kind}, which is left out"
                 );
-            }
-            if is_part {
                 continue;
             }
             block.series.retain(|series| !self.is_quiet(name, series));
@@ -115,10 +102,9 @@ fn is_part(name: &str, kinds: &HashMap<&str, &str>) -> bool {
     ends("_bucket", &["histogram"]) || ends("_sum", both) || ends("_count", both)
 }
 
-/// The families of the recorder's text by name, each with its blocks: more than one where code records one name as
-/// several kinds.
-fn families(rendered: &str) -> BTreeMap<&str, Vec<Block<'_>>> {
-    let mut families: BTreeMap<&str, Vec<Block<'_>>> = BTreeMap::new();
+/// The families of the recorder's text by name. A name has one kind: [`Admission`] sees to that.
+fn families(rendered: &str) -> BTreeMap<&str, Block<'_>> {
+    let mut families: BTreeMap<&str, Block<'_>> = BTreeMap::new();
     let mut help = None;
     let mut at = "";
     // Not `lines`, which would take a carriage return for a part of the line's end.
@@ -135,9 +121,9 @@ fn families(rendered: &str) -> BTreeMap<&str, Vec<Block<'_>>> {
                 kind,
                 series: Vec::new(),
             };
-            families.entry(at).or_default().push(block);
+            families.insert(at, block);
         } else if let Some(line) = parse(line)
-            && let Some(block) = families.get_mut(at).and_then(|blocks| blocks.last_mut())
+            && let Some(block) = families.get_mut(at)
         {
             block.add(line);
         }
@@ -313,14 +299,6 @@ a_count_count{s=\"{z}, le=\"} 2
 b{x=\"1\"} 1
 b{x=\"2\"} 2
 ";
-        assert_eq!(arrange(rendered), expected);
-    }
-
-    #[test]
-    fn a_name_of_two_kinds_is_shown_as_one() {
-        let rendered = "# TYPE a counter\na 1\n\n# TYPE a gauge\na 2\n\n";
-        let expected =
-            "# `a` is also recorded as a gauge, which is left out\n# TYPE a counter\na 1\n";
         assert_eq!(arrange(rendered), expected);
     }
 }
