@@ -34,6 +34,9 @@
 /// - A field's **doc comment** is the metric's help; its first paragraph is exported, the rest is for readers.
 /// - Its **type** is the metric's shape: leaves and axes, composed.
 /// - The **name** stands whole, so that one search finds code, panel and alert.
+/// - A **`group`** before the struct says what its families are shown with on the live page and in the terminal view:
+///   `group "Quoting";` by title, `group "Quoting" { … }` with figures to show first, or `group QUOTING;` where several structs
+///   share a [`Group`](crate::Group). Without it the package's name is the title.
 /// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`,
 ///   `idle`, `exemplars`.
 ///
@@ -43,20 +46,54 @@
 /// message says what to write.
 #[macro_export]
 macro_rules! families {
-    ( $(#[$meta:meta])* $vis:vis struct $Name:ident { $($fields:tt)* } ) => {
-        $crate::families! { $(#[$meta])* $vis struct $Name() { $($fields)* } }
+    ( group $title:literal; $($declared:tt)* ) => {
+        $crate::__grouped! { ($crate::Group::new($title)) $($declared)* }
     };
-    ( $(#[$meta:meta])* $vis:vis struct $Name:ident ( $($scope:tt)* ) { $($fields:tt)* } ) => {
+    ( group $title:literal { $($figure:expr),* $(,)? } $($declared:tt)* ) => {
+        $crate::__grouped! { ($crate::Group::new($title).figures(&[$($figure),*])) $($declared)* }
+    };
+    ( group $group:path; $($declared:tt)* ) => {
+        $crate::__grouped! { ($group) $($declared)* }
+    };
+    ( $($declared:tt)* ) => {
+        $crate::__grouped! { () $($declared)* }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __grouped {
+    ( $group:tt $(#[$meta:meta])* $vis:vis struct $Name:ident { $($fields:tt)* } ) => {
+        $crate::__grouped! { $group $(#[$meta])* $vis struct $Name() { $($fields)* } }
+    };
+    ( $group:tt $(#[$meta:meta])* $vis:vis struct $Name:ident ( $($scope:tt)* ) { $($fields:tt)* } ) => {
         // The scope is handed on twice: once to be taken apart, once whole, for use with every field.
-        $crate::__families! { ($($scope)*) ($($scope)*) $(#[$meta])* $vis struct $Name { $($fields)* } }
+        $crate::__families! { $group ($($scope)*) ($($scope)*) $(#[$meta])* $vis struct $Name { $($fields)* } }
     };
+}
+
+/// The group of a struct as its families refer to it: by a function, because the group's figures name these very families, and a
+/// constant cannot hold itself.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __group {
+    (()) => {
+        None
+    };
+    (($group:expr)) => {{
+        fn group() -> &'static $crate::Group {
+            const OF_THESE_FAMILIES: &$crate::Group = &$group;
+            OF_THESE_FAMILIES
+        }
+        Some(group)
+    }};
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __families {
     (
-        ( $($scope:ident : $Scope:ty),* $(,)? ) $whole_scope:tt
+        $group:tt ( $($scope:ident : $Scope:ty),* $(,)? ) $whole_scope:tt
         $(#[$meta:meta])*
         $vis:vis struct $Name:ident {
             $(
@@ -81,6 +118,8 @@ macro_rules! __families {
 
             const SCOPE_LABELS: usize = <[&str]>::len(&[$(stringify!($scope)),*]);
 
+            const GROUP: Option<fn() -> &'static $crate::Group> = $crate::__group!($group);
+
             $(
                 #[doc = concat!("The family `", $name, "`, as it is declared.")]
                 #[allow(non_upper_case_globals, reason = "it is called like the field")]
@@ -93,6 +132,7 @@ macro_rules! __families {
                     Self::SCOPE_LABELS,
                 )
                 .declared(env!("CARGO_PKG_NAME"), file!(), line!())
+                .grouped(Self::GROUP)
                 $( $( .$option($value) )* )?;
             )*
 
@@ -121,6 +161,21 @@ macro_rules! __families {
                 assert!(fault.is_empty(), "{}", fault.as_str());
                 i += 1;
             }
+        };
+
+        $crate::__check_group!($group);
+    };
+}
+
+/// What is wrong with a group and its figures. Apart from what its families hold, for the same reason.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __check_group {
+    (()) => {};
+    (($group:expr)) => {
+        const _: () = {
+            let fault = $group.fault();
+            assert!(fault.is_empty(), "{}", fault.as_str());
         };
     };
 }

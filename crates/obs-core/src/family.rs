@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::message::Message;
-use crate::{LabelNode, Labels, MAX_SECONDS, Values, rules};
+use crate::{Group, LabelNode, Labels, MAX_SECONDS, Values, rules};
 
 /// What kind of metric a family is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,7 @@ pub struct Family {
     pub(crate) in_nanoseconds: bool,
     pub(crate) idle: Option<Duration>,
     pub(crate) exemplars: bool,
+    pub(crate) group: Option<fn() -> &'static Group>,
     pub(crate) source: Source,
 }
 
@@ -167,6 +168,7 @@ impl Family {
             in_nanoseconds,
             idle: None,
             exemplars: false,
+            group: None,
             source: Source {
                 package: "",
                 file: "",
@@ -184,6 +186,28 @@ impl Family {
             file,
             line,
         };
+        self
+    }
+
+    /// A family that another crate declares, or nobody: for figures, which name families that they cannot reach. Its labels are
+    /// not checked.
+    ///
+    /// ```
+    /// use obs_core::{Family, Figure, Kind};
+    ///
+    /// const PANICS: &Family = &Family::elsewhere("panics_total", Kind::Counter);
+    /// const FIGURE: Figure = Figure::rate("Panics", PANICS);
+    /// ```
+    #[must_use]
+    pub const fn elsewhere(name: &'static str, kind: Kind) -> Self {
+        Self::new(name, "", kind, false, None, 0)
+    }
+
+    /// Clause `group`: what it is shown with.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn grouped(mut self, group: Option<fn() -> &'static Group>) -> Self {
+        self.group = group;
         self
     }
 
@@ -370,6 +394,21 @@ impl Family {
     #[must_use]
     pub const fn has_exemplars(&self) -> bool {
         self.exemplars && matches!(self.kind, Kind::Histogram)
+    }
+
+    /// What it is shown with, where its declaration says: the title of a group and its figures.
+    #[must_use]
+    pub fn group(&self) -> Option<&'static Group> {
+        self.group.map(|group| group())
+    }
+
+    /// Whether its declaration is not at hand.
+    pub(crate) const fn is_elsewhere(&self) -> bool {
+        self.source.package.is_empty()
+    }
+
+    pub(crate) const fn label_list(&self) -> Option<&'static LabelNode> {
+        self.labels
     }
 
     /// The package that declares it.

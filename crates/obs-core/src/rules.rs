@@ -1,5 +1,7 @@
 //! The conventions a declaration is held to while it compiles: names, units, labels, buckets.
 
+pub(crate) mod figures;
+
 use crate::message::Message;
 use crate::{Family, Kind, LabelDecl, LabelNode, Unit, Values};
 
@@ -379,7 +381,7 @@ const fn has_key(mut node: Option<&LabelNode>, key: &str) -> bool {
     false
 }
 
-const fn same(a: &str, b: &str) -> bool {
+pub(crate) const fn same(a: &str, b: &str) -> bool {
     a.len() == b.len() && ends_with(a, b)
 }
 
