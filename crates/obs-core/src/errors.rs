@@ -1,6 +1,6 @@
 //! Errors as metrics: by component, type and severity, and never by message.
 
-use crate::{By, Counter, Each};
+use crate::{Alarm, By, Counter, Each, Family, Figure, Group, Kind, Reading, Worse};
 
 crate::label! {
     /// A part of the program, such as `gateway` or `store`.
@@ -24,7 +24,43 @@ crate::label! {
     }
 }
 
+/// What went wrong.
+const ERRORS: Group = Group::new("Errors")
+    .rank(Group::SYSTEM + 10)
+    .figures(&[Figure::value(
+        "Errors",
+        Reading::rate(ErrorMetrics::errors).plus(&[PANICS]),
+    )
+    .facts(&[
+        (
+            "critical",
+            Reading::sum(ErrorMetrics::errors).with(CRITICAL),
+        ),
+        (
+            "error",
+            Reading::sum(ErrorMetrics::errors).with(&[("severity", "error")]),
+        ),
+        (
+            "warning",
+            Reading::sum(ErrorMetrics::errors).with(&[("severity", "warning")]),
+        ),
+    ])
+    .worse(Worse::Up)
+    .alarms(&[
+        Alarm::above(Reading::sum(ErrorMetrics::errors).with(CRITICAL), 0.0),
+        Alarm::above(Reading::sum(PANICS), 0.0),
+    ])
+    // Asked before what the program runs on.
+    .rank(Group::LIBRARY + 3)]);
+
+const CRITICAL: &[(&str, &str)] = &[("severity", "critical")];
+
+/// They are declared by `obs-health`, which counts them.
+const PANICS: &Family = &Family::elsewhere("panics_total", Kind::Counter);
+
 crate::families! {
+    group ERRORS;
+
     /// The errors of one component.
     ///
     /// ```

@@ -4,14 +4,19 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::recorder::{Target, is_settled};
-use crate::{By, Counter, Gauge, Histogram, Late, Outcome, Timed, Timer, buckets};
+use crate::{By, Counter, Gauge, Group, Histogram, Late, Outcome, Timed, Timer, buckets};
 
 crate::label! {
     /// A function under an attribute: its path, or the name the attribute gives it.
     pub open FunctionName as "function" up to 500
 }
 
+/// Functions are shown with what the program runs on.
+const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM);
+
 crate::families! {
+    group SYSTEM;
+
     /// Calls of one function under `#[track_calls]`.
     pub struct FunctionCalls(function: FunctionName) {
         /// Calls that ended, by how they ended.
@@ -22,6 +27,8 @@ crate::families! {
 }
 
 crate::families! {
+    group SYSTEM;
+
     /// Time of one function under `#[track_duration]`.
     pub struct FunctionDuration(function: FunctionName) {
         /// How long calls took, by how they ended.

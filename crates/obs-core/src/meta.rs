@@ -1,13 +1,18 @@
 //! The families by which the pipeline watches itself.
 
-use crate::{Catalogue, Counter, ErrorMetrics, FunctionCalls, FunctionDuration, Gauge};
+use crate::{Catalogue, Counter, ErrorMetrics, FunctionCalls, FunctionDuration, Gauge, Group};
 
 crate::label! {
     /// The metric that is spoken of.
     pub open Metric as "metric" up to 2_000
 }
 
+/// The metrics about the metrics.
+const METRICS: Group = Group::new("Metrics").rank(Group::PIPELINE);
+
 crate::families! {
+    group METRICS;
+
     /// What declaring, folding and refusing leaves to be seen, for each metric.
     pub struct PipelineMetrics(metric: Metric) {
         /// Lookups that were folded into `other` because a label's budget was used up.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use metrics_process::collector;
 use obs_core::{
-    By, Catalogue, CatalogueError, Counter, ErrorMetrics, Gauge, OTHER, Severity, TimeCounter, Unit,
+    By, Catalogue, CatalogueError, Counter, ErrorMetrics, Figure, Gauge, Group, OTHER, Reading,
+    Severity, TimeCounter, Unit, Worse,
 };
 
 use crate::AppInfo;
@@ -46,7 +47,33 @@ obs_core::label! {
     }
 }
 
+/// What runs, and what it takes of its machine.
+const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM).figures(&[
+    Figure::rate("Processor", ProcessMetrics::cpu).facts(&[
+        ("memory", Reading::sum(ProcessMetrics::resident_memory)),
+        ("threads", Reading::sum(ProcessMetrics::threads)),
+    ]),
+    Figure::value("Memory", Reading::sum(ProcessMetrics::resident_memory))
+        .facts(&[("virtual", Reading::sum(ProcessMetrics::virtual_memory))]),
+    Figure::bar(
+        "File descriptors",
+        Reading::sum(ProcessMetrics::open_fds),
+        Reading::sum(ProcessMetrics::max_fds),
+    )
+    .worse(Worse::Up),
+]);
+
+/// The metrics about the metrics.
+const METRICS: Group = Group::new("Metrics")
+    .rank(Group::PIPELINE)
+    .figures(&[
+        Figure::value("Scrape", Reading::sum(ScrapeMetrics::duration))
+            .facts(&[("size", Reading::sum(ScrapeMetrics::size))]),
+    ]);
+
 obs_core::families! {
+    group SYSTEM;
+
     /// What runs.
     struct AppMetrics(name: AppName, version: AppVersion, rust_version: RustVersion, git_commit: GitCommit) {
         /// The application and what it was built with; always 1.
@@ -55,6 +82,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group SYSTEM;
+
     /// The process, as the operating system accounts for it. A value that the system does not give is `NaN`.
     struct ProcessMetrics {
         /// Time since the exporter was set up.
@@ -77,6 +106,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group METRICS;
+
     /// The scrape before this one; `NaN` in the first.
     struct ScrapeMetrics {
         /// Time the previous scrape took to collect and render.
@@ -87,6 +118,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group METRICS;
+
     /// What is not as it should be with the program's own metrics.
     struct FindingMetrics {
         /// Families that were recorded and that nobody declares: third parties' as a rule.
@@ -97,6 +130,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group METRICS;
+
     /// Who was turned away.
     pub(crate) struct EndpointMetrics {
         /// Scrapes and connections that were refused or cut off.

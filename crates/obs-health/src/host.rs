@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 use obs_core::{Each, Gauge};
 use sysinfo::{CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
 
+use crate::SYSTEM;
+
 obs_core::label! {
     /// Where a file system is mounted.
     pub open Mountpoint as "mountpoint" up to 32
 }
 
 obs_core::families! {
+    group SYSTEM;
+
     /// The machine the program runs on.
     pub struct HostMetrics {
         /// Share of the host's CPU time that was used since the reading before; `NaN` until there are two readings.

@@ -27,13 +27,16 @@ mod logged;
 mod panics;
 mod runtime;
 
-use obs_core::Catalogue;
+use obs_core::{Catalogue, Group};
 
 pub use crate::host::{Host, HostMetrics, Mountpoint};
 #[cfg(feature = "tracing")]
 pub use crate::logged::LoggedErrors;
 pub use crate::panics::{PanicMetrics, Panics};
 pub use crate::runtime::{Runtime, RuntimeMetrics};
+
+/// What the program runs on, together with its process, which the exporter measures.
+const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM);
 
 /// Every family of this crate.
 #[must_use]

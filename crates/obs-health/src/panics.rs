@@ -1,8 +1,13 @@
 //! Panics, counted by a hook.
 
-use obs_core::{Component, Counter};
+use obs_core::{Component, Counter, Group};
+
+/// Panics are shown with the errors that `obs-core` counts.
+const ERRORS: Group = Group::new("Errors").rank(Group::SYSTEM + 10);
 
 obs_core::families! {
+    group ERRORS;
+
     /// The panics of one component.
     pub struct PanicMetrics(component: Component) {
         /// Panics, whether they were caught or not.

@@ -5,7 +5,11 @@ use std::time::Duration;
 use obs_core::{Gauge, TimeCounter};
 use tokio::runtime::Handle;
 
+use crate::SYSTEM;
+
 obs_core::families! {
+    group SYSTEM;
+
     /// The async runtime.
     pub struct RuntimeMetrics {
         /// Worker threads.

@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use obs_core::{
-    By, Catalogue, Closed, Counter, Each, Gauge, Histogram, Keyed, Late, Value, buckets,
+    By, Catalogue, Closed, Counter, Each, Figure, Gauge, Group, Histogram, Keyed, Late, Reading,
+    Value, Worse, buckets,
 };
 
 use crate::labels::{Endpoint, ErrorType, Method, StatusClass, StatusCode, UNMATCHED};
@@ -13,7 +14,25 @@ use crate::layer::HttpLayer;
 #[derive(Clone, Debug)]
 pub struct HttpMetrics(Arc<Server>);
 
+/// What a server is asked and how it answers.
+const API: Group = Group::new("API").rank(Group::LIBRARY + 10).figures(&[
+    Figure::rate("API requests", RouteMetrics::requests).facts(&[
+        ("in flight", Reading::sum(ServerMetrics::in_flight)),
+        (
+            "refused",
+            Reading::sum(RouteMetrics::errors).with(&[("error_type", "client_error")]),
+        ),
+        (
+            "failed",
+            Reading::sum(RouteMetrics::errors).with(&[("error_type", "server_error")]),
+        ),
+    ]),
+    Figure::quantiles("API latency", RouteMetrics::duration).worse(Worse::Up),
+]);
+
 obs_core::families! {
+    group API;
+
     /// Requests to one endpoint by one method.
     pub(crate) struct RouteMetrics(method: Method, endpoint: Endpoint) {
         /// Requests that have ended, by the status code that was sent.
@@ -37,6 +56,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group API;
+
     /// Requests to the whole server.
     pub(crate) struct ServerMetrics {
         /// Requests whose response body has not ended yet.

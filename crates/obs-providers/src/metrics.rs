@@ -1,6 +1,8 @@
 //! The families of a provider.
 
-use obs_core::{By, Counter, Gauge, Histogram, Outcome, TimeCounter, Unit};
+use obs_core::{
+    Alarm, By, Counter, Figure, Gauge, Group, Histogram, Outcome, Reading, TimeCounter, Unit, Worse,
+};
 
 use crate::{
     CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, MarketVenue, ProviderKind,
@@ -19,7 +21,25 @@ const AGE_BUCKETS: &[f64] = &[
     604_800.0,
 ];
 
+/// Where data comes from.
+const PROVIDERS: Group = Group::new("Data providers")
+    .rank(Group::LIBRARY + 50)
+    .figures(&[Figure::bar(
+        "Data providers up",
+        Reading::sum(ProviderMetrics::up),
+        Reading::series(ProviderMetrics::up),
+    )
+    .trend(Reading::rate(RequestMetrics::requests))
+    .facts(&[
+        ("requests", Reading::rate(RequestMetrics::requests)),
+        ("errors", Reading::sum(ProviderMetrics::errors)),
+    ])
+    .worse(Worse::Down)
+    .alarms(&[Alarm::below(Reading::least(ProviderMetrics::up), 1.0)])]);
+
 obs_core::families! {
+    group PROVIDERS;
+
     /// One provider.
     pub struct ProviderMetrics(provider: ProviderName) {
         /// Calls that did not succeed, by what went wrong. Each counts once.
@@ -54,6 +74,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group PROVIDERS;
+
     /// One endpoint of a provider, by what the provider provides.
     pub struct RequestMetrics(provider: ProviderName, kind: ProviderKind, endpoint: EndpointName) {
         /// Calls that have ended, by how.
@@ -62,6 +84,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group PROVIDERS;
+
     /// One endpoint of a provider.
     pub struct EndpointMetrics(provider: ProviderName, endpoint: EndpointName) {
         /// Time from the start of a call to the end of its body, or to its headers where the body was not read.
@@ -72,6 +96,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group PROVIDERS;
+
     /// One dataset of a provider.
     pub struct DatasetMetrics(provider: ProviderName, dataset: DatasetName) {
         /// How old data was when a cache served it.
@@ -82,6 +108,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group PROVIDERS;
+
     /// One dataset of a provider that changes only while its market is open.
     pub struct DatasetSessionMetrics(provider: ProviderName, dataset: DatasetName) {
         /// Time for which the market was open since the data was last updated; undefined until it was.
@@ -92,6 +120,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group PROVIDERS;
+
     /// One market.
     pub struct MarketMetrics(venue: MarketVenue) {
         /// Whether the market is in a regular session.

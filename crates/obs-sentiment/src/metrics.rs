@@ -1,6 +1,6 @@
 //! The families of an aggregation.
 
-use obs_core::{By, Counter, Gauge, Histogram, buckets};
+use obs_core::{By, Counter, Gauge, Group, Histogram, buckets};
 
 use crate::{AggregationOutcome, Divergence, ProviderName, Refusal};
 
@@ -26,7 +26,11 @@ const CALCULATION_BUCKETS: &[f64] = &[
     10.0,
 ];
 
+const SENTIMENT: Group = Group::new("Sentiment").rank(Group::LIBRARY + 60);
+
 obs_core::families! {
+    group SENTIMENT;
+
     /// Aggregations of sentiment.
     pub struct SentimentMetrics {
         /// Time from the start of an aggregation to its end, however it ended.
@@ -43,6 +47,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group SENTIMENT;
+
     /// One provider's part in aggregations.
     pub struct SentimentProviderMetrics(provider: ProviderName) {
         /// Aggregations in which the provider's score took part with some weight.

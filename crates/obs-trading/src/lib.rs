@@ -32,6 +32,7 @@
 mod book;
 mod clock;
 mod error;
+mod groups;
 mod labels;
 mod order;
 pub mod performance;

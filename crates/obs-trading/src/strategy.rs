@@ -12,6 +12,8 @@ use crate::{
 };
 
 obs_core::families! {
+    group crate::groups::TRADING;
+
     /// What one strategy does.
     pub struct StrategyMetrics(strategy: StrategyName) {
         /// How long a signal took, from the start of the evaluation or from the signal before.

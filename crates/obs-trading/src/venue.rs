@@ -7,6 +7,8 @@ use obs_core::{By, Counter, Gauge, Histogram, buckets};
 use crate::{IgnoredEvent, OrderOutcome, OrderType, RejectReason, Side, VenueName};
 
 obs_core::families! {
+    group crate::groups::TRADING;
+
     /// What one venue does with our orders.
     pub struct VenueMetrics(venue: VenueName) {
         /// How long it took from submission to the last fill, of orders that were filled whole.

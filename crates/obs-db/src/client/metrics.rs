@@ -4,13 +4,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use obs_core::{By, Counter, Histogram, Late, Outcome, Timed, Value as Name, buckets};
+use obs_core::{By, Counter, Group, Histogram, Late, Outcome, Timed, Value as Name, buckets};
 use redis::{InfoDict, Msg, PushInfo, PushKind, RedisResult, Value};
 
 use crate::client::command::Command;
 use crate::client::labels::{ClientName, CommandError, Lookup, Subscription};
 
+const CACHE: Group = Group::new("Cache").rank(Group::LIBRARY + 80);
+
 obs_core::families! {
+    group CACHE;
+
     /// One client of Redis.
     pub(crate) struct ClientMetrics(client: ClientName) {
         /// Time from sending a command to its reply; a pipeline and a transaction are timed as one.

@@ -2,13 +2,17 @@
 
 use std::time::Instant;
 
-use obs_core::{By, Counter, Gauge, Histogram, Outcome, buckets};
+use obs_core::{By, Counter, Gauge, Group, Histogram, Outcome, buckets};
 use sqlx::Error;
 
 use crate::sql::labels::{ConnectionState, PoolName, QueryError, QueryOutcome, TransactionOutcome};
 use crate::sql::operation::{Operation, OperationCell};
 
+const DATABASE: Group = Group::new("Database").rank(Group::LIBRARY + 70);
+
 obs_core::families! {
+    group DATABASE;
+
     /// One pool of connections to a database.
     pub(crate) struct PoolMetrics(pool: PoolName) {
         /// Time from sending a query to the end of its answer, without the wait for a connection.

@@ -11,6 +11,8 @@ use super::{Conventions, Ledger, LedgerState, Money, Period, show};
 use crate::Error;
 
 obs_core::families! {
+    group crate::groups::PERFORMANCE;
+
     /// How an account does.
     pub struct PortfolioMetrics(account: AccountName) {
         /// Share of the closed trades that made a profit.
@@ -41,6 +43,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group crate::groups::PERFORMANCE;
+
     /// What an account has and makes, in its currency.
     pub struct PortfolioMoneyMetrics(account: AccountName, currency: CurrencyCode) {
         /// What the account is worth: cash and positions.
@@ -58,6 +62,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group crate::groups::PERFORMANCE;
+
     /// By which conventions the statistics of an account are computed.
     pub struct PortfolioStatisticsInfo(
         account: AccountName,

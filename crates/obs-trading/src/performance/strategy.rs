@@ -9,6 +9,8 @@ use super::{Conventions, Ledger, LedgerState, Money, Period, show};
 use crate::{Error, StrategyName};
 
 obs_core::families! {
+    group crate::groups::PERFORMANCE;
+
     /// How a strategy does.
     pub struct PerformanceMetrics(strategy: StrategyName) {
         /// Share of the closed trades that made a profit.
@@ -33,6 +35,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group crate::groups::PERFORMANCE;
+
     /// What a strategy makes, in its currency.
     pub struct PerformanceMoneyMetrics(strategy: StrategyName, currency: CurrencyCode) {
         /// P/L of each closed trade.

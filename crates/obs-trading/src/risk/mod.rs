@@ -30,6 +30,8 @@ const POSITION_SIZES: &[f64] = &[
 ];
 
 obs_core::families! {
+    group crate::groups::RISK;
+
     /// What a desk risks.
     pub struct RiskMetrics() {
         /// Positions as they are opened, as a share of equity, by how sure the strategy was.

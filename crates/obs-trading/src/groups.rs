@@ -1,0 +1,120 @@
+//! What is shown together of this crate, and first.
+
+use obs_core::{Alarm, Figure, Group, Reading, Worse};
+
+use crate::performance::{PortfolioMetrics, PortfolioMoneyMetrics};
+use crate::{RiskMetrics, StrategyMetrics, VenueMetrics};
+
+/// Somebody responsible for a desk asks for its money first, then for its risk, then for its orders.
+const MONEY: u16 = Group::LIBRARY;
+const HEADROOM: u16 = Group::LIBRARY + 1;
+const ORDERS: u16 = Group::LIBRARY + 2;
+
+const DAY: &[(&str, &str)] = &[("period", "day")];
+const MONTH: &[(&str, &str)] = &[("period", "month")];
+const TOTAL: &[(&str, &str)] = &[("period", "total")];
+
+/// From the signal to the last fill.
+pub(crate) const TRADING: Group = Group::new("Trading").rank(Group::LIBRARY + 20).figures(&[
+    Figure::rate("Orders", VenueMetrics::orders)
+        .facts(&[
+            (
+                "filled",
+                Reading::sum(VenueMetrics::closed).with(&[("outcome", "filled")]),
+            ),
+            (
+                "cancelled",
+                Reading::sum(VenueMetrics::closed).with(&[("outcome", "cancelled")]),
+            ),
+            ("open", Reading::sum(VenueMetrics::open)),
+        ])
+        .rank(ORDERS),
+    Figure::value(
+        "Rejections",
+        Reading::rate(VenueMetrics::rejected).plus(&[StrategyMetrics::trades_rejected]),
+    )
+    .facts(&[
+        (
+            "by risk checks",
+            Reading::sum(StrategyMetrics::trades_rejected),
+        ),
+        ("by venues", Reading::sum(VenueMetrics::rejected)),
+    ])
+    .worse(Worse::Up)
+    .rank(ORDERS),
+    Figure::quantiles("Signal to execution", StrategyMetrics::execution)
+        .worse(Worse::Up)
+        .rank(ORDERS),
+]);
+
+/// What strategies and accounts make.
+pub(crate) const PERFORMANCE: Group =
+    Group::new("Performance")
+        .rank(Group::LIBRARY + 30)
+        .figures(&[
+            Figure::value(
+                "Portfolio value",
+                Reading::sum(PortfolioMoneyMetrics::value),
+            )
+            .facts(&[
+                (
+                    "day",
+                    Reading::sum(PortfolioMoneyMetrics::value_change)
+                        .with(DAY)
+                        .signed(),
+                ),
+                (
+                    "month",
+                    Reading::sum(PortfolioMoneyMetrics::value_change)
+                        .with(MONTH)
+                        .signed(),
+                ),
+            ])
+            .zoomed()
+            .rank(MONEY),
+            Figure::value(
+                "Realised profit and loss",
+                Reading::sum(PortfolioMoneyMetrics::pnl)
+                    .with(TOTAL)
+                    .signed(),
+            )
+            .facts(&[
+                (
+                    "day",
+                    Reading::sum(PortfolioMoneyMetrics::pnl).with(DAY).signed(),
+                ),
+                (
+                    "month",
+                    Reading::sum(PortfolioMoneyMetrics::pnl)
+                        .with(MONTH)
+                        .signed(),
+                ),
+            ])
+            .worse(Worse::Down)
+            .rank(MONEY),
+            Figure::value("Drawdown", Reading::least(PortfolioMetrics::drawdown))
+                .facts(&[
+                    ("deepest", Reading::least(PortfolioMetrics::max_drawdown)),
+                    ("open for", Reading::most(PortfolioMetrics::drawdown_age)),
+                ])
+                .worse(Worse::Down)
+                .rank(MONEY),
+        ]);
+
+/// What a desk risks.
+pub(crate) const RISK: Group =
+    Group::new("Risk")
+        .rank(Group::LIBRARY + 40)
+        .figures(&[
+            Figure::value("Risk headroom", Reading::least(RiskMetrics::headroom))
+                .facts(&[
+                    (
+                        "tightest",
+                        Reading::where_least(RiskMetrics::headroom, "limit"),
+                    ),
+                    ("hits", Reading::sum(RiskMetrics::limit_hits)),
+                ])
+                .worse(Worse::Down)
+                .alarms(&[Alarm::at_most(Reading::least(RiskMetrics::headroom), 0.0)])
+                .rank(HEADROOM),
+        ]);
