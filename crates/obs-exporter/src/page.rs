@@ -9,6 +9,8 @@
 //! after `1 - obs-age` seconds gets the next one.
 
 mod catalog;
+mod figures;
+mod groups;
 mod html;
 mod live;
 
@@ -64,19 +66,21 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 15] = [
+const FILES: [File; 17] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("card.js", SCRIPT, "assets/card.js"),
     file!("chart.js", SCRIPT, "assets/chart.js"),
     file!("dom.js", SCRIPT, "assets/dom.js"),
     file!("exposition.js", SCRIPT, "assets/exposition.js"),
+    file!("figures.js", SCRIPT, "assets/figures.js"),
     file!("format.js", SCRIPT, "assets/format.js"),
     file!("groups.js", SCRIPT, "assets/groups.js"),
     file!("history.js", SCRIPT, "assets/history.js"),
     file!("icon.svg", PICTURE, "assets/icon.svg"),
     file!("overview.js", SCRIPT, "assets/overview.js"),
     file!("statistics.js", SCRIPT, "assets/statistics.js"),
+    file!("warnings.js", SCRIPT, "assets/warnings.js"),
     file!("worker.js", SCRIPT, "assets/worker.js"),
     file!("uPlot.js", SCRIPT, "vendor/uPlot.iife.min.js"),
     file!("uPlot.css", STYLE, "vendor/uPlot.min.css"),
@@ -108,7 +112,8 @@ async fn index(State(exporter): State<Exporter>) -> Response {
 
 async fn catalogue(State(exporter): State<Exporter>) -> Response {
     let page = exporter.page();
-    let catalogue = catalog::Catalog::new(page, exporter.config(), &exporter.catalogue());
+    let (families, warnings) = (exporter.catalogue(), exporter.warnings());
+    let catalogue = catalog::Catalog::new(page, exporter.config(), &families, &warnings);
     guarded(axum::Json(catalogue))
 }
 

@@ -9,14 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{exporter, refused};
-use obs_core::{By, Catalogue, Counter, Each, Histogram, Kind, Summary, Values};
+use obs_core::{
+    Alarm, By, Catalogue, Counter, Each, Figure, Histogram, Kind, Reading, Summary, Values, Worse,
+};
 use obs_exporter::{Config, Exporter, Secret};
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
     CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use reqwest::{Client, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 obs_core::label! {
     /// Buy or sell.
@@ -32,6 +34,21 @@ obs_core::label! {
     open Symbol as "symbol" up to 7
 }
 obs_core::families! {
+    group "Of the page" {
+        Figure::rate("Trades", Kinds::trades).facts(&[
+            ("sold", Reading::sum(Kinds::trades).with(&[("side", "sell")])),
+            ("best symbol", Reading::where_most(Kinds::trades, "symbol")),
+        ])
+        .worse(Worse::Up)
+        .alarms(&[Alarm::at_least(Reading::rate(Kinds::trades), 9.5)]),
+        Figure::quantiles("Size", Kinds::size).levels(&[0.5, 0.99]),
+        Figure::table("Symbols", "symbol", &[("trades", Reading::sum(Kinds::trades))]),
+        Figure::log("Sides", Kinds::trades, "side").rank(7),
+        Figure::bar("Booked", Reading::sum(Kinds::trades), Reading::constant(500.0)),
+        Figure::ratio("Sold", Reading::sum(Kinds::trades), Reading::series(Kinds::trades))
+            .trend(Reading::quantile(Kinds::size, 0.9)),
+    }
+
     /// One of each kind.
     struct Kinds {
         /// Trades; "quoted" & <b>marked</b>.
@@ -362,6 +379,8 @@ async fn catalog_json_says_what_the_catalogue_says() {
     let json = ask(format!("http://{}/catalog.json", server.local_addr()), None).await;
     let json: Value = serde_json::from_str(&json.text().await.unwrap()).unwrap();
 
+    assert_eq!(json["schema"], 2);
+    assert_eq!(json["warnings"], json!([]));
     assert_eq!(json["service"], env!("CARGO_PKG_NAME"));
     assert_eq!(json["environment"], "test");
     assert_eq!(json["mode"], Value::Null);
@@ -403,4 +422,83 @@ async fn catalog_json_says_what_the_catalogue_says() {
         .iter()
         .find(|family| family["name"] == "page_size_ratio");
     assert_eq!(size.unwrap()["range"], Value::from(vec![0.0, 1.0]));
+}
+
+#[tokio::test]
+async fn catalog_json_has_groups_with_their_figures() {
+    let builder = Exporter::builder(obs_exporter::app_info!())
+        .config(Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            ..Config::default()
+        })
+        .catalogue(Catalogue::of(&[Kinds::FAMILIES]));
+    let (_recorder, exporter) = builder.build().unwrap();
+    let server = exporter.serve().await.unwrap();
+    let told = ask(format!("http://{}/catalog.json", server.local_addr()), None).await;
+    let told: Value = serde_json::from_str(&told.text().await.unwrap()).unwrap();
+
+    let groups = told["groups"].as_array().unwrap();
+    let titles: Vec<_> = groups.iter().map(|group| &group["title"]).collect();
+    assert_eq!(titles, ["Of the page", "System", "Errors", "Metrics"]);
+    assert_eq!(groups[0]["id"], "of-the-page");
+    assert_eq!(groups[0]["rank"], 0);
+    let sum = json!({ "read": "sum", "families": ["page_trades_total"] });
+    let rate = json!({ "read": "rate", "families": ["page_trades_total"] });
+    let figure = |title: &str, more: Value| {
+        let mut figure = json!({
+            "title": title, "rank": 0, "facts": [], "trend": null, "worse": null, "alarms": [], "zoomed": false,
+        });
+        figure
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        figure
+    };
+    assert_eq!(
+        groups[0]["figures"],
+        json!([
+            figure(
+                "Trades",
+                json!({
+                    "shows": "value", "value": rate, "worse": "up",
+                    "facts": [
+                        { "name": "sold", "value": { "read": "sum", "families": ["page_trades_total"], "labels": { "side": "sell" } } },
+                        { "name": "best symbol", "value": { "read": "where_most", "families": ["page_trades_total"], "label": "symbol" } },
+                    ],
+                    "alarms": [{ "value": rate, "is": "at_least", "than": 9.5 }],
+                })
+            ),
+            figure(
+                "Size",
+                json!({ "shows": "quantiles", "family": "page_size_ratio", "levels": [0.5, 0.99] })
+            ),
+            figure(
+                "Symbols",
+                json!({ "shows": "table", "by": "symbol", "columns": [{ "name": "trades", "value": sum }] })
+            ),
+            figure(
+                "Sides",
+                json!({ "shows": "log", "family": "page_trades_total", "label": "side", "rank": 7 })
+            ),
+            figure(
+                "Booked",
+                json!({ "shows": "bar", "value": sum, "limit": { "read": "constant", "number": 500.0 } })
+            ),
+            figure(
+                "Sold",
+                json!({
+                    "shows": "ratio", "value": sum, "of": { "read": "series", "families": ["page_trades_total"] },
+                    "trend": { "read": "quantile", "families": ["page_size_ratio"], "level": 0.9 },
+                })
+            ),
+        ])
+    );
+    // Whatever runs has a first screen.
+    let system: Vec<_> = groups[1]["figures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|figure| &figure["title"])
+        .collect();
+    assert_eq!(system, ["Processor", "Memory", "File descriptors"]);
 }

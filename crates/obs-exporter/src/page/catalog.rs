@@ -4,23 +4,39 @@ use obs_core::{Catalogue, Family, Kind, LabelDecl, Values};
 use serde::Serialize;
 
 use super::Page;
+use super::figures::FigureEntry;
+use super::groups::{self, Shown};
 use crate::{AppInfo, Config, Mode};
+
+/// The edition of the format. Readers skip what they do not know, so that it grows by members, figures and readings without a new
+/// number; the number rises when a reader has to know.
+const SCHEMA: u32 = 2;
 
 /// What `/catalog.json` holds.
 ///
 /// ```json
 /// {
-///   "service": "trading-desk", "environment": null, "mode": "paper",
-///   "app": { "name": "trading-desk", "version": "0.1.0", "rust_version": "1.95.0", "git_commit": "unknown" },
-///   "groups": [{ "id": "trading", "title": "Trading" }],
+///   "schema": 2,
+///   "service": "quoter", "environment": null, "mode": "paper",
+///   "app": { "name": "quoter", "version": "0.1.0", "rust_version": "1.95.0", "git_commit": "unknown" },
+///   "warnings": [{ "kind": "dead_handles", "text": "3 handles were …" }],
+///   "groups": [{
+///     "id": "quoting", "title": "Quoting", "rank": 0,
+///     "figures": [{
+///       "title": "Quotes", "rank": 0, "shows": "value", "worse": null, "zoomed": false,
+///       "value": { "read": "rate", "families": ["quoter_quotes_total"] },
+///       "facts": [{ "name": "sold", "value": { "read": "sum", "families": ["quoter_quotes_total"], "labels": { "side": "sell" } } }],
+///       "trend": null, "alarms": []
+///     }]
+///   }],
 ///   "families": [{
-///     "name": "trading_orders_total", "crate": "obs-trading", "group": "trading",
-///     "kind": "counter", "unit": "count", "help": "Orders sent to the venue.",
+///     "name": "quoter_quotes_total", "crate": "quoter", "group": "quoting",
+///     "kind": "counter", "unit": "count", "help": "Quotes sent.",
 ///     "labels": [
-///       { "key": "venue", "help": "A broker.", "values": null, "limit": 20 },
+///       { "key": "venue", "help": "A market.", "values": null, "limit": 20 },
 ///       { "key": "side", "help": "Buy or sell.", "values": ["buy", "sell"], "limit": null }
 ///     ],
-///     "buckets": [], "quantiles": [], "range": null, "budget": 252, "exemplars": false
+///     "buckets": [], "quantiles": [], "range": null, "budget": 42, "exemplars": false
 ///   }]
 /// }
 /// ```
@@ -28,11 +44,13 @@ use crate::{AppInfo, Config, Mode};
 /// The crate's own documentation says what each member holds: programs outside of this workspace read it.
 #[derive(Serialize)]
 pub(super) struct Catalog<'a> {
+    schema: u32,
     service: &'a str,
     environment: Option<&'a str>,
     mode: Option<&'static str>,
     app: App<'a>,
-    groups: Vec<Group>,
+    warnings: Vec<Warning>,
+    groups: Vec<GroupEntry>,
     families: Vec<FamilyEntry>,
 }
 
@@ -44,11 +62,19 @@ struct App<'a> {
     git_commit: &'a str,
 }
 
-/// Families that are shown together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Group {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
+/// Something that makes a number wrong.
+#[derive(Serialize)]
+struct Warning {
+    kind: &'static str,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct GroupEntry {
+    id: String,
+    title: &'static str,
+    rank: u16,
+    figures: Vec<FigureEntry>,
 }
 
 #[derive(Serialize)]
@@ -56,7 +82,7 @@ struct FamilyEntry {
     name: &'static str,
     #[serde(rename = "crate")]
     package: &'static str,
-    group: &'static str,
+    group: String,
     kind: &'static str,
     unit: &'static str,
     help: String,
@@ -77,9 +103,16 @@ struct LabelEntry {
 }
 
 impl<'a> Catalog<'a> {
-    pub(super) fn new(page: &'a Page, config: &'a Config, catalogue: &Catalogue) -> Self {
+    /// What is known of this service, with what makes its numbers wrong.
+    pub(super) fn new(
+        page: &'a Page,
+        config: &'a Config,
+        catalogue: &Catalogue,
+        warnings: &[obs_core::Warning],
+    ) -> Self {
         let git_commit = page.app.git_commit.or(config.git_commit.as_deref());
         Self {
+            schema: SCHEMA,
             service: page.service(config),
             environment: config.environment.as_deref(),
             mode: config.mode.map(Mode::as_str),
@@ -89,8 +122,35 @@ impl<'a> Catalog<'a> {
                 rust_version: AppInfo::RUST_VERSION,
                 git_commit: git_commit.unwrap_or("unknown"),
             },
-            groups: groups(catalogue),
+            warnings: warnings.iter().map(Warning::new).collect(),
+            groups: groups::of(catalogue.families())
+                .into_iter()
+                .map(GroupEntry::new)
+                .collect(),
             families: catalogue.families().map(FamilyEntry::new).collect(),
+        }
+    }
+}
+
+impl Warning {
+    fn new(warning: &obs_core::Warning) -> Self {
+        Self {
+            kind: warning.kind.as_str(),
+            text: warning.text.clone(),
+        }
+    }
+}
+
+impl GroupEntry {
+    fn new(group: Shown) -> Self {
+        let figures = group.figures.iter();
+        Self {
+            figures: figures
+                .map(|figure| FigureEntry::new(figure, group.rank))
+                .collect(),
+            id: group.id,
+            title: group.title,
+            rank: group.rank,
         }
     }
 }
@@ -104,7 +164,7 @@ impl FamilyEntry {
         Self {
             name: family.name(),
             package: family.package(),
-            group: group(family).id,
+            group: groups::id_of(family),
             kind: family.kind().as_str(),
             unit: family.measured_in().as_str(),
             help: family.help(),
@@ -133,101 +193,9 @@ impl LabelEntry {
     }
 }
 
-const fn named(id: &'static str, title: &'static str) -> Group {
-    Group { id, title }
-}
-
-const API: Group = named("api", "API");
-const TRADING: Group = named("trading", "Trading");
-const PERFORMANCE: Group = named("performance", "Performance");
-const RISK: Group = named("risk", "Risk");
-const PROVIDERS: Group = named("providers", "Data providers");
-const SENTIMENT: Group = named("sentiment", "Sentiment");
-const DATABASE: Group = named("database", "Database");
-const CACHE: Group = named("cache", "Cache");
-const SYSTEM: Group = named("system", "System");
-const ERRORS: Group = named("errors", "Errors");
-const PIPELINE: Group = named("pipeline", "Metrics");
-
-/// Every group of this workspace's crates, in the order they are shown in: what earns money before what it runs on.
-const ORDER: [Group; 11] = [
-    API,
-    TRADING,
-    PERFORMANCE,
-    RISK,
-    PROVIDERS,
-    SENTIMENT,
-    DATABASE,
-    CACHE,
-    SYSTEM,
-    ERRORS,
-    PIPELINE,
-];
-
-/// The groups that have families: those of a program's own crates come after ours, in the order of declaration.
-pub(super) fn groups(catalogue: &Catalogue) -> Vec<Group> {
-    let mut found: Vec<Group> = Vec::new();
-    for family in catalogue.families() {
-        let group = group(family);
-        if !found.contains(&group) {
-            found.push(group);
-        }
-    }
-    let place = |group: &Group| ORDER.iter().position(|known| known == group);
-    found.sort_by_key(|group| place(group).unwrap_or(ORDER.len()));
-    found
-}
-
-/// Where a family is shown.
-pub(super) fn group(family: &Family) -> Group {
-    match family.package() {
-        "obs-http" => API,
-        "obs-trading" => group_of_trading(family.name()),
-        "obs-providers" => PROVIDERS,
-        "obs-sentiment" => SENTIMENT,
-        "obs-db" if family.name().starts_with("redis_") => CACHE,
-        "obs-db" => DATABASE,
-        "obs-core" | "obs-exporter" | "obs-health" => match family.name() {
-            "errors_total" | "panics_total" => ERRORS,
-            name if name.starts_with("obs_") => PIPELINE,
-            _ => SYSTEM,
-        },
-        // One that is called like a group of ours is of the same subject.
-        package => {
-            let known = ORDER.into_iter().find(|group| group.id == package);
-            known.unwrap_or(named(package, package))
-        }
-    }
-}
-
-/// That crate is three subsystems. Statistics of strategies and of the book are read together.
-fn group_of_trading(name: &str) -> Group {
-    const STATISTICS: [&str; 9] = [
-        "trading_pnl_",
-        "trading_trade_pnl",
-        "trading_win_",
-        "trading_average_",
-        "trading_profit_",
-        "trading_sharpe_",
-        "trading_sortino_",
-        "trading_recovery_",
-        "trading_performance_",
-    ];
-    let begins = |start: &&str| name.starts_with(*start);
-    if begins(&"risk_") {
-        RISK
-    } else if begins(&"portfolio_") || name.contains("drawdown_") || STATISTICS.iter().any(begins) {
-        PERFORMANCE
-    } else {
-        TRADING
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use obs_core::Unit;
-
-    use super::*;
 
     #[test]
     fn every_word_for_a_unit_is_one_the_page_knows() {
@@ -246,35 +214,6 @@ mod tests {
         ] {
             let word = format!("'{}'", unit.as_str());
             assert!(known.contains(&word), "format.js does not know {word}");
-        }
-    }
-
-    #[test]
-    fn a_crate_of_a_program_is_a_group() {
-        let of = |package| {
-            Family::new("x_total", "X.", Kind::Counter, false, None, 0).declared(package, "", 0)
-        };
-        assert_eq!(group(&of("my-desk")), named("my-desk", "my-desk"));
-        assert_eq!(
-            group(&of("risk")),
-            RISK,
-            "it is called like a group of ours"
-        );
-        assert_eq!(group(&of("obs-http")), API);
-    }
-
-    #[test]
-    fn trading_is_three_groups() {
-        for (name, group) in [
-            ("trading_orders_total", TRADING),
-            ("trading_execution_duration_seconds", TRADING),
-            ("trading_pnl_realized", PERFORMANCE),
-            ("trading_drawdown_age_seconds", PERFORMANCE),
-            ("trading_max_drawdown_ratio", PERFORMANCE),
-            ("portfolio_value", PERFORMANCE),
-            ("risk_limit_hits_total", RISK),
-        ] {
-            assert_eq!(group_of_trading(name), group, "{name}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use obs_core::Catalogue;
 
-use super::catalog;
+use super::groups;
 
 const TEMPLATE: &str = include_str!("assets/index.html");
 
@@ -19,7 +19,7 @@ pub(super) fn index(service: &str, catalogue: &Catalogue) -> String {
 /// Rows of name, kind and help, a body of them for each group.
 fn table(catalogue: &Catalogue) -> String {
     let mut rows = String::new();
-    for group in catalog::groups(catalogue) {
+    for group in groups::of(catalogue.families()) {
         let title = escaped(group.title);
         rows.push_str("<tbody>\n");
         // Writing to a string cannot fail.
@@ -27,7 +27,7 @@ fn table(catalogue: &Catalogue) -> String {
             rows,
             "<tr><th colspan=\"3\" scope=\"rowgroup\">{title}</th></tr>"
         );
-        let of_group = |family: &&_| catalog::group(family) == group;
+        let of_group = |family: &&_| groups::id_of(family) == group.id;
         for family in catalogue.families().filter(of_group) {
             let (name, kind) = (family.name(), family.kind().as_str());
             let help = escaped(&family.help());

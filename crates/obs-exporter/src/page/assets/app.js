@@ -6,6 +6,7 @@ import { Overview } from './overview.js';
 import { clock, format, span } from './format.js';
 import { el, setText } from './dom.js';
 import { forgetPalette, view } from './chart.js';
+import { Warnings } from './warnings.js';
 
 /** How often to ask while the page is looked at, and while it is hidden: then only so that history has no holes. */
 const EVERY_MS = 1000;
@@ -18,9 +19,12 @@ const $ = (id) => document.getElementById(id);
 
 const history = new History();
 const context = { history, families: new Map(), groups: [], globals: new Set() };
-const overview = new Overview($('tiles'), history);
+const overview = new Overview($('tiles'), context);
 const groups = new Groups({ host: $('all'), nav: $('groups'), found: $('found') }, context);
 
+const warnings = new Warnings();
+
+let catalogue = {};
 let chosenSpan = null;
 let began = null;
 let failure = null;
@@ -51,18 +55,33 @@ function startWorker() {
 async function loadCatalogue() {
   for (;;) {
     try {
-      const response = await fetch('catalog.json', { cache: 'no-store' });
-      if (!response.ok) throw new Error(`it answered ${response.status}`);
-      const catalogue = await response.json();
-      context.families = new Map(catalogue.families.map((family) => [family.name, family]));
-      context.groups = catalogue.groups;
-      tellWhatRuns(catalogue);
+      await readCatalogue();
       return;
     } catch {
       fail('nobody answers');
       await new Promise((resolve) => setTimeout(resolve, 2000));
     }
   }
+}
+
+async function readCatalogue() {
+  const response = await fetch('catalog.json', { cache: 'no-store' });
+  if (!response.ok) throw new Error(`it answered ${response.status}`);
+  const read = await response.json();
+  const isSame = JSON.stringify(read.groups) === JSON.stringify(catalogue.groups);
+  catalogue = read;
+  context.families = new Map(catalogue.families.map((family) => [family.name, family]));
+  // The tiles are made anew only where there is something else to show.
+  if (!isSame) context.groups = catalogue.groups;
+  tellWhatRuns(catalogue);
+  tellWarnings();
+}
+
+/** What makes numbers wrong stands above them, whatever else is shown. */
+function tellWarnings() {
+  const texts = warnings.texts(catalogue);
+  $('warnings').replaceChildren(...texts.map((text) => el('li', {}, text)));
+  $('warnings').hidden = texts.length === 0;
 }
 
 function tellWhatRuns({ service, environment, mode, app }) {
@@ -79,6 +98,7 @@ function receive(sample) {
   if (isFirst || sample.families) findGlobals();
   began ??= sample.at;
   if (history.restarts.length > restarts) loadCatalogue();
+  else if (warnings.hasNews(history.latest)) readCatalogue().catch(tellWarnings);
   recover();
   setText($('cost'), `${history.latest.layout.seriesCount.toLocaleString('en-US')} series, ${format(sample.bytes, 'bytes')} a scrape`);
   document.documentElement.dataset.samples = String(history.added);

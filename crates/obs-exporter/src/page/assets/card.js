@@ -2,7 +2,7 @@
 
 import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
-import { format, formatTicks, momentAndAge, rateOf, unitOfName } from './format.js';
+import { format, formatTicks, labelOf, momentAndAge, percentile, rateOf, unitOfName } from './format.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
 /** How many series a card shows before it is opened: as charts, or as lines of text. And how many more each time. */
@@ -390,14 +390,6 @@ function showQuantiles(element, lines, texts) {
 /** Whether a value is told, not drawn: a point in time, or nothing but labels. */
 function isText(unit) {
   return unit === 'timestamp' || unit === 'info';
-}
-
-export function percentile(q) {
-  return `p${Number((q * 100).toFixed(3))}`;
-}
-
-export function labelOf(labels, wanted) {
-  return labels.find(([name]) => name === wanted)?.[1];
 }
 
 /** The keys by which series differ, in the order of declaration. */

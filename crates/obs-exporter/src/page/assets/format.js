@@ -22,6 +22,16 @@ export function unitOfName(name, kind) {
   return known ? known[1] : kind === 'counter' || kind === 'gauge' ? 'count' : 'number';
 }
 
+/** The name of a quantile. */
+export function percentile(q) {
+  return `p${Number((q * 100).toFixed(3))}`;
+}
+
+/** The value that a label has among these. */
+export function labelOf(labels, wanted) {
+  return labels.find(([name]) => name === wanted)?.[1];
+}
+
 /** How the rate of a counter of this unit is shown. */
 export function rateOf(unit) {
   // Seconds a second are a share: of one processor, of one worker.

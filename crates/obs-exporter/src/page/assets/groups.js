@@ -10,7 +10,11 @@ const STEP = 36;
 const MANY = 5000;
 
 /** Where families go that no catalogue knows. */
-const OTHERS = { id: 'others', title: 'Third-party' };
+const OTHERS = {
+  id: 'others',
+  title: 'Third-party',
+  note: 'No declaration describes these metrics: their units are read from their names.',
+};
 
 export class Groups {
   /** Cards in sight. */
@@ -76,7 +80,7 @@ export class Groups {
       shown += 1;
       group.push({ family, filter: match.filter });
     }
-    for (const { id, title } of [...groups, OTHERS]) this.#fill(id, title, members.get(id));
+    for (const group of [...groups, OTHERS]) this.#fill(group, members.get(group.id));
     const of = this.#layout.families.filter(({ series }) => series.length > 0).length;
     setText(this.found, this.#words.length ? `${shown} of ${of} metrics match` : '');
   }
@@ -91,11 +95,11 @@ export class Groups {
     return series.some(filter) ? { filter } : null;
   }
 
-  #fill(id, title, members) {
+  #fill({ id, title, note }, members) {
     let group = this.#groups.get(id);
     if (!group) {
       if (members.length === 0) return;
-      group = this.#make(id, title);
+      group = this.#make(id, title, note);
     }
     group.members = members;
     group.element.hidden = members.length === 0;
@@ -106,7 +110,7 @@ export class Groups {
     this.#show(group);
   }
 
-  #make(id, title) {
+  #make(id, title, note) {
     const group = { id, isOpen: this.#layout.seriesCount <= MANY, limit: STEP, members: [] };
     group.count = el('span', { class: 'count' });
     group.button = el(
@@ -118,7 +122,14 @@ export class Groups {
     );
     group.cards = el('div', { class: 'cards', id: `cards-${id}` });
     group.rest = el('button', { type: 'button', class: 'link rest', hidden: '', onclick: () => this.#more(group) });
-    group.element = el('section', { class: 'group', id: `group-${id}` }, el('h2', {}, group.button), group.cards, group.rest);
+    group.element = el(
+      'section',
+      { class: 'group', id: `group-${id}` },
+      el('h2', {}, group.button),
+      note ? el('p', { class: 'quiet' }, note) : null,
+      group.cards,
+      group.rest,
+    );
     group.link = el('a', { href: `#group-${id}`, onclick: () => this.open(id) }, title);
     this.#groups.set(id, group);
     // In the order of the catalogue, also where a group comes up late.

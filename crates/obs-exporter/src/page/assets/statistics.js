@@ -106,13 +106,14 @@ export function quantile(q, bounds, counts) {
 
 /**
  * Quantiles of a histogram at a snapshot, over the last {@link QUANTILE_WINDOW}.
- * @returns {number[]} one for each of {@link QUANTILES}
+ * @param {number[]} levels
+ * @returns {number[]} one for each level
  */
-export function quantiles(history, index, name, keys) {
+export function quantiles(history, index, name, keys, levels = QUANTILES) {
   const from = history.snapshots[history.since(index, QUANTILE_WINDOW)];
   const to = history.snapshots[index];
   const { bounds, counts } = bucketIncreases(from, to, name, keys);
-  return QUANTILES.map((q) => (from === to ? NaN : quantile(q, bounds, counts)));
+  return levels.map((q) => (from === to ? NaN : quantile(q, bounds, counts)));
 }
 
 /** Between snapshots further apart than this, in seconds, nothing is known, and no line is drawn. */
