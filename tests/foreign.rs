@@ -1,0 +1,287 @@
+//! A service of another team, built from a workspace of its own: its metrics are as good as ours, and what is wrong with them is
+//! reported. It hands no catalogue to the exporter (`tests/foreign/vega-quoter`).
+
+mod browser;
+
+use std::fs::File;
+use std::process::Command;
+
+use browser::Browser;
+use obs_exposition::{Exposition, Kind};
+use obs_tests::{Process, PythonParser, Verdict, check_metrics, scrape, tools};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The running service. Dropped, it is killed.
+struct Quoter {
+    process: Process,
+    url: String,
+    folder: TempDir,
+}
+
+impl Quoter {
+    /// Builds it as its team would, and starts it on a free port.
+    fn start(arguments: &[&str]) -> Self {
+        let workspace = tools::workspace();
+        let target = workspace.join("target/foreign");
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let built = cargo
+            .args(["build", "--quiet", "--locked", "--target-dir"])
+            .arg(&target)
+            .current_dir(workspace.join("tests/foreign"))
+            .status();
+        assert!(
+            built.unwrap().success(),
+            "the foreign workspace does not build"
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        let said = File::create(folder.path().join("stderr")).unwrap();
+        let mut service = Command::new(target.join("debug/vega-quoter"));
+        service
+            .args(arguments)
+            .env("OBS_LISTEN", "127.0.0.1:0")
+            .env("OBS_ENVIRONMENT", "test")
+            .stderr(said);
+        let mut process = Process::start(&mut service).unwrap();
+        let url = process.wait_for("where its metrics are", |line| {
+            line.starts_with("http://").then(|| line.to_owned())
+        });
+        Self {
+            process,
+            url: url.unwrap(),
+            folder,
+        }
+    }
+
+    fn exposition(&self) -> String {
+        scrape(&format!("{}/metrics", self.url)).unwrap()
+    }
+
+    fn scrape(&self) -> Exposition {
+        obs_exposition::parse(&self.exposition()).unwrap()
+    }
+
+    fn catalogue(&self) -> Value {
+        serde_json::from_str(&scrape(&format!("{}/catalog.json", self.url)).unwrap()).unwrap()
+    }
+
+    /// What it has written to standard error.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+}
+
+/// The sum over the series of one venue.
+fn of_xcme(scrape: &Exposition, name: &str) -> f64 {
+    scrape
+        .sum(name, &[("venue", "xcme")])
+        .unwrap_or_else(|| panic!("no {name}"))
+}
+
+#[test]
+fn a_foreign_service_is_exported_as_it_is_declared() {
+    let quoter = Quoter::start(&[]);
+    let text = quoter.exposition();
+    assert_eq!(check_metrics(&text).unwrap(), Verdict::Accepted);
+    let families = PythonParser::start()
+        .unwrap()
+        .parse(&text)
+        .unwrap()
+        .unwrap();
+    for (name, kind, help) in [
+        (
+            "vega_quotes",
+            "counter",
+            "Quotes handed to the venue, by side and by what became of them.",
+        ),
+        (
+            "vega_quote_reaction_seconds",
+            "histogram",
+            "Time from the tick to the quote that answers it.",
+        ),
+        (
+            "vega_quote_width_bps",
+            "histogram",
+            "Width of the quotes, by side.",
+        ),
+        ("vega_quote_lots", "summary", "Lots per quote."),
+        (
+            "vega_model_busy_seconds",
+            "counter",
+            "Time the pricing model was busy.",
+        ),
+        ("vega_position", "gauge", "Vega of the book, in lots."),
+        ("vega_hedges", "counter", "Hedges sent."),
+    ] {
+        let family = families.iter().find(|family| family.name == name);
+        let family = family.unwrap_or_else(|| panic!("no {name} in\n{text}"));
+        assert_eq!(
+            (family.kind.as_str(), family.help.as_str()),
+            (kind, help),
+            "{name}"
+        );
+    }
+
+    let scrape = quoter.scrape();
+    // 250 µs a tick; a scrape may fall between the two additions of one.
+    let (busy, ticks) = (
+        of_xcme(&scrape, "vega_model_busy_seconds_total"),
+        of_xcme(&scrape, "vega_ticks_total"),
+    );
+    assert!(
+        (busy / 0.000_25 - ticks).abs() <= 1.001,
+        "{busy} s of {ticks} ticks"
+    );
+    let bounds = scrape.samples("vega_quote_reaction_seconds_bucket");
+    let bounds: Vec<_> = bounds
+        .filter(|sample| sample.label("venue") == Some("xcme"))
+        .filter_map(|sample| sample.label("le"))
+        .collect();
+    assert_eq!(bounds, ["0.00002", "0.0001", "0.001", "0.01", "+Inf"]);
+    let levels = scrape
+        .samples("vega_quote_lots")
+        .filter(|sample| sample.label("venue") == Some("xcme"));
+    let levels: Vec<_> = levels
+        .filter_map(|sample| sample.label("quantile"))
+        .collect();
+    assert_eq!(levels, ["0.5", "0.99"]);
+    for name in ["obs_undeclared_families", "obs_dead_handles"] {
+        assert_eq!(scrape.sum(name, &[]), Some(0.0), "{name}");
+    }
+    assert!(scrape.family("obs_kind_conflicts_total").is_none());
+    assert_eq!(quoter.said(), "");
+    assert!(quoter.process.interrupt().unwrap().success());
+}
+
+#[test]
+fn labels_beyond_their_budget_add_up_or_are_undefined() {
+    let quoter = Quoter::start(&[]);
+    // All six underlyings have come by when the last one has.
+    let scrape = std::iter::repeat_with(|| quoter.scrape()).find(|scrape| {
+        scrape.sum(
+            "vega_ticks_total",
+            &[("venue", "xcme"), ("underlying", "other")],
+        ) >= Some(3.0)
+    });
+    let scrape = scrape.unwrap();
+    let own = |name: &str| {
+        let mut values: Vec<_> = scrape
+            .samples(name)
+            .filter(|sample| sample.label("venue") == Some("xcme"))
+            .filter_map(|sample| sample.label("underlying"))
+            .collect();
+        values.sort_unstable();
+        values.join(" ")
+    };
+    assert_eq!(own("vega_ticks_total"), "ES NQ RTY other");
+    assert_eq!(own("vega_position"), "ES NQ RTY other");
+    let other = scrape.sum(
+        "vega_position",
+        &[("venue", "xcme"), ("underlying", "other")],
+    );
+    assert!(
+        other.is_some_and(f64::is_nan),
+        "it would be that of the last one written: {other:?}"
+    );
+    assert!(
+        scrape.sum(
+            "obs_series_overflow_total",
+            &[("metric", "vega_ticks_total")]
+        ) >= Some(3.0)
+    );
+}
+
+#[test]
+fn mistakes_are_reported_in_words_and_as_series() {
+    let quoter = Quoter::start(&["wrong"]);
+    let scrape = quoter.scrape();
+    assert_eq!(scrape.sum("obs_dead_handles", &[]), Some(1.0));
+    assert_eq!(
+        scrape.sum(
+            "obs_kind_conflicts_total",
+            &[("metric", "vega_queue_depth")]
+        ),
+        Some(1.0)
+    );
+    assert_eq!(scrape.sum("obs_undeclared_families", &[]), Some(1.0));
+    assert_eq!(scrape.family("vega_queue_depth").unwrap().kind, Kind::Gauge);
+    assert_eq!(scrape.sum("vega_queue_depth", &[]), Some(42.0));
+
+    let catalogue = quoter.catalogue();
+    let warnings = catalogue["warnings"].as_array().unwrap();
+    let kinds: Vec<_> = warnings
+        .iter()
+        .map(|warning| warning["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["dead_handles", "kind_conflict"]);
+    let texts: Vec<_> = warnings
+        .iter()
+        .map(|warning| warning["text"].as_str().unwrap())
+        .collect();
+    assert!(texts[0].contains("vega-quoter/src/wrong.rs:"), "{texts:?}");
+    assert!(
+        texts[1].contains("`vega_queue_depth` is recorded as a counter"),
+        "{texts:?}"
+    );
+
+    // The program has no subscriber of `tracing`, so they are on standard error, the first ones at once.
+    let said = std::iter::repeat_with(|| quoter.said())
+        .find(|said| said.lines().count() == 2)
+        .unwrap();
+    assert!(
+        said.lines().all(|line| line.starts_with("warning: ")),
+        "{said}"
+    );
+    assert!(texts.iter().all(|text| said.contains(text)), "{said}");
+}
+
+/// The headings of the groups, in their order.
+const GROUPS: &str = "[...document.querySelectorAll('#groups a')].filter((link) => !link.hidden).map((link) => link.textContent)";
+/// The headings of the figures on the first screen.
+const FIGURES: &str =
+    "[...document.querySelectorAll('.tile h3')].map((title) => title.textContent)";
+
+#[tokio::test]
+async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
+    let quoter = Quoter::start(&[]);
+    let browser = Browser::start().await;
+    browser.open(&quoter.url).await;
+    let figures: Vec<String> = browser
+        .until(&format!("{FIGURES}.length >= 7 && {FIGURES}"))
+        .await;
+    let own = [
+        "Quotes",
+        "Edge",
+        "Rejected share",
+        "Tick to quote",
+        "Vega",
+        "Venues",
+        "Fates",
+    ];
+    assert_eq!(figures[..own.len()], own);
+    let groups: Vec<String> = browser
+        .until(&format!("{GROUPS}.length > 2 && {GROUPS}"))
+        .await;
+    assert_eq!(groups[..2], ["Quoting", "Hedging"]);
+    let place = |title: &str| groups.iter().position(|group| group == title);
+    assert!(
+        place("Hedging") < place("System") && place("System") < place("Metrics"),
+        "{groups:?}"
+    );
+    assert!(place("Third-party").is_none(), "{groups:?}");
+    let hidden: bool = browser
+        .run("return document.getElementById('warnings').hidden")
+        .await;
+    assert!(hidden, "nothing is wrong with it");
+
+    let wrong = Quoter::start(&["wrong"]);
+    browser.open(&wrong.url).await;
+    let warnings: String = browser
+        .until("!document.getElementById('warnings').hidden && document.getElementById('warnings').textContent")
+        .await;
+    assert!(
+        warnings.contains("vega_queue_depth") && warnings.contains("wrong.rs"),
+        "{warnings}"
+    );
+}
