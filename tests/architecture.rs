@@ -1,8 +1,10 @@
-//! The arrows between the crates, read from their manifests.
+//! The arrows between the crates, read from their manifests, and what their sources must not know of each other.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use obs_core::Catalogue;
 use serde_json::Value;
 
 /// What each library crate of the workspace uses, without what only its own tests use.
@@ -60,5 +62,80 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
                 "{library} must not use {used}"
             );
         }
+    }
+}
+
+/// The families of the crates that instrument a domain.
+fn domain() -> Catalogue {
+    Catalogue::join([
+        obs_db::catalogue(),
+        obs_health::catalogue(),
+        obs_http::catalogue(),
+        obs_providers::catalogue(),
+        obs_sentiment::catalogue(),
+        obs_trading::catalogue(),
+    ])
+    .unwrap()
+}
+
+/// Every file below a folder, but for other people's.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            found.push(path);
+        } else if !path.ends_with("vendor") {
+            found.extend(files(&path));
+        }
+    }
+    found
+}
+
+/// Whether a text has this name, whole.
+fn names(text: &str, name: &str) -> bool {
+    let is_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    text.match_indices(name).any(|(at, _)| {
+        !text[..at].ends_with(is_of_name) && !text[at + name.len()..].starts_with(is_of_name)
+    })
+}
+
+/// What is shown of a family, its declaration says: the exporter and its page treat all programs alike.
+#[test]
+fn what_shows_metrics_knows_no_domain() {
+    let families = domain();
+    let packages = families.families().map(|family| family.package());
+    let mut words: Vec<_> = packages
+        .flat_map(|package| [package.to_owned(), package.replace('-', "_")])
+        .collect();
+    words.extend(families.families().map(|family| family.name().to_owned()));
+    let folder = obs_tests::tools::workspace().join("crates/obs-exporter/src");
+    let files = files(&folder);
+    assert!(files.iter().any(|file| file.ends_with("overview.js")));
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in &words {
+            assert!(!names(&text, word), "{} names {word}", file.display());
+        }
+    }
+}
+
+/// People know where things are.
+#[test]
+fn families_are_shown_where_the_first_edition_showed_them() {
+    let fixture = obs_tests::tools::workspace().join("tests/fixtures/edition-1/catalog.json");
+    let fixture: Value = serde_json::from_str(&std::fs::read_to_string(fixture).unwrap()).unwrap();
+    let groups = fixture["groups"].as_array().unwrap();
+    let title_of = |id: &Value| {
+        let group = groups.iter().find(|group| group["id"] == *id);
+        group.unwrap()["title"].as_str().unwrap()
+    };
+    let catalogue = Catalogue::join([obs_exporter::catalogue().unwrap(), domain()]).unwrap();
+    let families = fixture["families"].as_array().unwrap();
+    assert!(families.len() > 100, "{}", families.len());
+    for family in families {
+        let declared = catalogue.family(family["name"].as_str().unwrap()).unwrap();
+        let group = declared.group().unwrap_or_else(|| panic!("{declared:?}"));
+        assert_eq!(title_of(&family["group"]), group.title, "{family}");
     }
 }
