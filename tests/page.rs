@@ -6,9 +6,41 @@ use std::process::Command;
 
 use browser::Browser;
 use metrics::Recorder;
+use obs_core::{Alarm, By, Catalogue, Counter, Figure, Gauge, Histogram, Reading, Worse, buckets};
 use obs_exporter::{Config, Exporter};
 use obs_tests::{Desk, scrape};
 use serde_json::{Value, json};
+
+obs_core::label! {
+    /// A market.
+    enum Venue as "venue" { Xnas = "xnas", Arca = "arca" }
+}
+obs_core::families! {
+    group "Quoting" {
+        Figure::rate("Quotes", Quoter::quotes)
+            .facts(&[("on arca", Reading::sum(Quoter::quotes).with(&[("venue", "arca")]))]),
+        Figure::quantiles("Tick to quote", Quoter::reaction).worse(Worse::Up),
+        Figure::bar("Book", Reading::sum(Quoter::open), Reading::constant(500.0))
+            .alarms(&[Alarm::at_least(Reading::sum(Quoter::open), 450.0)]),
+        Figure::table("Venues", "venue", &[
+            ("quotes", Reading::sum(Quoter::quotes)),
+            ("open", Reading::sum(Quoter::open)),
+        ]),
+        Figure::log("Halts", Quoter::halts, "venue"),
+    }
+
+    /// A program of another team.
+    struct Quoter {
+        /// Quotes sent.
+        quotes: By<Venue, Counter> = "quoter_quotes_total",
+        /// Quotes in the book.
+        open: By<Venue, Gauge> = "quoter_quotes_open",
+        /// Time from a tick to the quote that answers it.
+        reaction: Histogram = "quoter_reaction_duration_seconds" { buckets: buckets::LATENCY },
+        /// Halts of trading.
+        halts: By<Venue, Counter> = "quoter_halts_total",
+    }
+}
 
 /// Each tile and how many points its chart holds.
 const TILES: &str = "[...document.querySelectorAll('.tile')].map((tile) => \
@@ -303,6 +335,93 @@ fn exporter(listen: &str) -> (impl Recorder + Send + Sync + 'static, Exporter) {
     };
     let builder = Exporter::builder(obs_exporter::app_info!());
     builder.config(config).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_program_declares_is_shown_first() {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
+    let (recorder, exporter) = builder.build().unwrap();
+    let quoter = metrics::with_local_recorder(&recorder, Quoter::new);
+    quoter.quotes[Venue::Xnas].increment(3);
+    quoter.quotes[Venue::Arca].increment(4);
+    quoter.open[Venue::Arca].set(470.0);
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    let tile = "const tile = (title) => [...document.querySelectorAll('.tile')] \
+        .find((tile) => tile.querySelector('h3').textContent === title);";
+    browser
+        .until::<bool>("document.querySelectorAll('.tile').length > 5")
+        .await;
+
+    let titles: Vec<String> = browser
+        .run("return [...document.querySelectorAll('.tile h3')].map((title) => title.textContent)")
+        .await;
+    let own = ["Quotes", "Tick to quote", "Book", "Venues", "Halts"];
+    assert_eq!(titles[..5], own, "{titles:?}");
+    assert!(titles.iter().any(|title| title == "Memory"), "{titles:?}");
+    let group: String = browser
+        .run("return document.querySelector('.groups a').textContent")
+        .await;
+    assert_eq!(group, "Quoting");
+
+    let facts: String = browser
+        .run(&format!(
+            "{tile} return tile('Quotes').querySelector('.facts').textContent"
+        ))
+        .await;
+    assert_eq!(facts, "on arca4");
+    let (book, is_bad): (String, bool) = browser
+        .run(&format!(
+            "{tile} return [tile('Book').querySelector('.figure').textContent, tile('Book').matches('.bad')]"
+        ))
+        .await;
+    assert_eq!((book.as_str(), is_bad), ("470 of 500", true));
+    let rows: Vec<Vec<String>> = browser
+        .run(&format!(
+            "{tile} return [...tile('Venues').querySelectorAll('tr')] \
+             .map((row) => [...row.children].map((cell) => cell.textContent))"
+        ))
+        .await;
+    assert_eq!(
+        rows,
+        [
+            ["venue", "quotes", "open"],
+            ["arca", "4", "470"],
+            ["xnas", "3", "0"]
+        ]
+    );
+
+    quoter.halts[Venue::Xnas].increment(2);
+    let told: String = browser
+        .run(&format!("{tile} window.told = () => tile('Halts').querySelector('li')?.textContent ?? ''; return ''"))
+        .await;
+    assert_eq!(told, "");
+    browser
+        .until::<bool>("window.told().endsWith('xnas+2')")
+        .await;
+    let banner = "document.getElementById('warnings')";
+    assert!(
+        browser
+            .run::<bool>(&format!("return {banner}.hidden"))
+            .await
+    );
+    metrics::with_local_recorder(&recorder, || {
+        metrics::counter!("obs_kind_conflicts_total", "metric" => "queue_depth").increment(1);
+    });
+    let told: String = browser
+        .until(&format!("!{banner}.hidden && {banner}.textContent"))
+        .await;
+    assert!(told.contains("two kinds"), "{told}");
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
 }
 
 /// Ten thousand series of one family, half of them called by what would hurt if it ran.

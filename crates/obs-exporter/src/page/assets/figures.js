@@ -18,7 +18,7 @@ const LIBRARY = 100;
 const TONES = ['soft', 'accent', 'strong'];
 
 /** How many rows of a table and entries of a log are shown. */
-export const ROWS = 6;
+export const ROWS = 5;
 
 /**
  * What is known of the families, for units and kinds.
