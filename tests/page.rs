@@ -42,6 +42,16 @@ obs_core::families! {
     }
 }
 
+obs_core::families! {
+    group "Hedging" { Figure::rate("Hedges", Hedger::hedges) }
+
+    /// The same program, later.
+    struct Hedger {
+        /// Hedges sent.
+        hedges: Counter = "quoter_hedges_total",
+    }
+}
+
 /// Each tile and how many points its chart holds.
 const TILES: &str = "[...document.querySelectorAll('.tile')].map((tile) => \
     [tile.querySelector('h3').textContent, Number(tile.dataset.points)])";
@@ -413,13 +423,21 @@ async fn what_a_program_declares_is_shown_first() {
             .run::<bool>(&format!("return {banner}.hidden"))
             .await
     );
-    metrics::with_local_recorder(&recorder, || {
-        metrics::counter!("obs_kind_conflicts_total", "metric" => "queue_depth").increment(1);
+    // What was not there when the page was opened: a declaration, and a name that two metrics have.
+    let hedger = metrics::with_local_recorder(&recorder, || {
+        metrics::gauge!("queue_depth").set(42.0);
+        metrics::counter!("queue_depth").increment(1);
+        Hedger::new()
     });
+    hedger.hedges.increment(1);
     let told: String = browser
         .until(&format!("!{banner}.hidden && {banner}.textContent"))
         .await;
-    assert!(told.contains("two kinds"), "{told}");
+    assert!(told.contains("queue_depth"), "{told}");
+    let title: String = browser
+        .until("document.querySelector('#group-hedging h2')?.textContent")
+        .await;
+    assert!(title.starts_with("Hedging"), "{title}");
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
 }

@@ -23,6 +23,8 @@ const overview = new Overview($('tiles'), context);
 const groups = new Groups({ host: $('all'), nav: $('groups'), found: $('found') }, context);
 
 const warnings = new Warnings();
+/** Names that stand in no catalogue so far. */
+const strangers = new Set();
 
 let catalogue = {};
 let chosenSpan = null;
@@ -68,11 +70,15 @@ async function readCatalogue() {
   const response = await fetch('catalog.json', { cache: 'no-store' });
   if (!response.ok) throw new Error(`it answered ${response.status}`);
   const read = await response.json();
-  const isSame = JSON.stringify(read.groups) === JSON.stringify(catalogue.groups);
+  const declares = ({ groups, families }) => JSON.stringify([groups, families]);
+  const isSame = declares(read) === declares(catalogue);
   catalogue = read;
-  context.families = new Map(catalogue.families.map((family) => [family.name, family]));
-  // The tiles are made anew only where there is something else to show.
-  if (!isSame) context.groups = catalogue.groups;
+  // Tiles and cards are made anew only where there is something else to show.
+  if (!isSame) {
+    context.groups = catalogue.groups;
+    context.families = new Map(catalogue.families.map((family) => [family.name, family]));
+    if (history.latest) draw();
+  }
   tellWhatRuns(catalogue);
   tellWarnings();
 }
@@ -98,12 +104,21 @@ function receive(sample) {
   if (isFirst || sample.families) findGlobals();
   began ??= sample.at;
   if (history.restarts.length > restarts) loadCatalogue();
-  else if (warnings.hasNews(history.latest)) readCatalogue().catch(tellWarnings);
+  else if (warnings.hasNews(history.latest) || (sample.families && hasStrangers())) readCatalogue().catch(tellWarnings);
   recover();
   setText($('cost'), `${history.latest.layout.seriesCount.toLocaleString('en-US')} series, ${format(sample.bytes, 'bytes')} a scrape`);
   document.documentElement.dataset.samples = String(history.added);
   document.documentElement.dataset.at = String(sample.at);
   draw();
+}
+
+/** Whether there are families that the catalogue may have come to know since it was read. Each is asked about once. */
+function hasStrangers() {
+  const names = history.latest.layout.families.map(({ name }) => name);
+  const isNew = (name) => !context.families.has(name) && !strangers.has(name);
+  const found = names.filter(isNew);
+  for (const name of found) strangers.add(name);
+  return found.length > 0;
 }
 
 /** The labels that the process puts on everything, and that tell nothing apart. */

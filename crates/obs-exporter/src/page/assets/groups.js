@@ -22,6 +22,7 @@ export class Groups {
   #groups = new Map();
   #cards = new Map();
   #layout = null;
+  #families = null;
   #words = [];
 
   /**
@@ -37,8 +38,11 @@ export class Groups {
   /** Shows the latest sample. */
   update() {
     const { layout } = this.context.history.latest;
-    if (layout !== this.#layout) {
+    const { families } = this.context;
+    if (families !== this.#families) this.#forget();
+    if (layout !== this.#layout || families !== this.#families) {
       this.#layout = layout;
+      this.#families = families;
       this.#arrange();
     }
     for (const card of this.active) card.update();
@@ -63,6 +67,12 @@ export class Groups {
   open(id) {
     const group = this.#groups.get(id);
     if (group && !group.isOpen) this.#toggle(group);
+  }
+
+  /** Lets go of every card: what is known of the families has changed. */
+  #forget() {
+    for (const card of this.#cards.values()) this.#leave(card);
+    this.#cards.clear();
   }
 
   /** Puts every family that is to be seen into its group. */
