@@ -51,6 +51,8 @@
 //!   builds its own under a [`TestRecorder`].
 //! - A crate lists its families in a [`Catalogue`]; catalogues join, and from the joined one come the exporter's help and
 //!   buckets, the generated reference and everything `cargo xtask verify-metrics` checks.
+//! - A declaration also says what a family is shown with ([`Group`]) and what is shown first ([`Figure`]): the live page and the
+//!   terminal view interpret that, and know no metric by name.
 //! - **Timing** ([`Timed`]) comes as a guard, a closure and a future, each of which knows `ok`, `error`, `cancelled` and
 //!   `panicked` apart; [`track_duration`] and [`track_calls`] do it for whole functions.
 //!

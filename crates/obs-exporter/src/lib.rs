@@ -92,12 +92,46 @@
 //!
 //! - `/live`: the classic text, rendered at most once a second however many look, and not at all while nobody does. The headers
 //!   `obs-rendered-at` and `obs-age` say, in seconds, when it was rendered since 1970-01-01 UTC, and how long ago that was.
-//! - `/catalog.json`: the catalogue, as an object. `service`, `environment` (or null), `mode` (or null) and `app` say what runs.
-//!   `groups` lists, in the order they are shown, `{id, title}`. `families` lists each declared family by `name`, `crate`, `group`
-//!   (the `id` of one), `kind` (`counter`, `gauge`, `histogram`, `summary`), `unit` (a word of [`obs_core::Unit::as_str`]), `help`,
-//!   `labels`, `buckets` (upper bounds without `+Inf`), `quantiles`, `range` (`[lowest, highest]`, either null without a bound; null
-//!   for counters and gauges), `budget` (the most series) and `exemplars`. A label is `{key, help, values, limit}`: a list of values
-//!   where the set is closed, else how many keep series of their own. Other people's families are in the exposition alone.
+//! - `/catalog.json`: what is declared, as an object described [below](#catalogjson).
+//!
+//! The page shows families in the groups that their declarations name, and first of all the figures of these groups; see
+//! [`obs_core::Group`] and [`obs_core::Figure`]. A program's own groups come before those about its system and its metrics. Where
+//! it declares no figures, some are made from kinds and units. Families that nobody declared are shown last.
+//!
+//! ## `/catalog.json`
+//!
+//! `schema` is 2. Members, figures and readings are added without a new number: a reader skips what it does not know. The first
+//! edition had no `schema`, and of `groups` only `id` and `title`.
+//!
+//! - `service`, `environment` (or null), `mode` (or null) and `app` say what runs.
+//! - `warnings` lists what makes numbers wrong ([`Exporter::warnings`]): `{kind, text}`.
+//! - `groups` lists, in the order they are shown, `{id, title, rank, figures}`. Lower ranks come first; a program's own are 0,
+//!   those of libraries begin at 100, of the system at 200, of the metrics about the metrics at 300.
+//! - `families` lists each declared family by `name`, `crate`, `group` (the `id` of one), `kind` (`counter`, `gauge`, `histogram`,
+//!   `summary`), `unit` (a word of [`obs_core::Unit::as_str`]), `help`, `labels`, `buckets` (upper bounds without `+Inf`),
+//!   `quantiles`, `range` (`[lowest, highest]`, either null without a bound; null for counters and gauges), `budget` (the most
+//!   series) and `exemplars`. A label is `{key, help, values, limit}`: a list of values where the set is closed, else how many keep
+//!   series of their own. A declaration arrives with its first handle, so that the list may grow; ask again when the exposition
+//!   has a family that it lacks. Other people's families are in the exposition alone.
+//!
+//! A figure has a `title`, a `rank` among all figures, smaller figures `facts` (`{name, value}`), the `trend` its chart follows
+//! where that is not what is shown (or null), `worse` (`up`, `down` or null), `alarms` (`{value, is, than}`: somebody should look
+//! while the value is `above`, `at_least`, `below` or `at_most` that number), and `zoomed`, whether a chart may leave out 0. What it
+//! `shows` says what else it has:
+//!
+//! | `shows` | members | what is shown |
+//! |---|---|---|
+//! | `value` | `value` | one number |
+//! | `ratio` | `value`, `of` | the first as a share of the second |
+//! | `bar` | `value`, `limit` | the first on its way to the second |
+//! | `quantiles` | `family`, `levels` | quantiles of a histogram, all series together |
+//! | `table` | `by`, `columns` | a row for each value of the label `by`, a column for each `{name, value}` |
+//! | `log` | `family`, `label` | the latest increases of a counter, each with the label's value |
+//!
+//! Each `value`, `of`, `limit` and `trend` is a reading: `read` says how, `families` which (added up; what does not exist adds
+//! nothing), `labels` which labels the series must have, `signed` whether gains get a plus sign. `read` is `sum`, `least`, `most`,
+//! `series` (how many there are), `rate` (a second), `quantile` (at `level`), `constant` (`number`), or a word: `where_least` and
+//! `where_most`, the value of `label` in that series.
 //!
 //! `OBS_PAGE=off` turns all of it off.
 //!
