@@ -8,20 +8,18 @@ use std::process::ExitStatus;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The program is not there.
-    #[error("{program} is missing; run `cargo xtask test`, which installs it under target/")]
+    #[error("{program} is missing; run `cargo xtask test`, which installs it")]
     Missing {
         /// Its name.
         program: &'static str,
     },
-    /// The program cannot be installed by itself on this machine.
-    #[error("cannot install {program}: {reason}; {repair}")]
+    /// This machine lacks programs and does not let them be installed.
+    #[error("cannot install what is needed: {reasons}\n{repair}")]
     CannotInstall {
-        /// Its name.
-        program: &'static str,
-        /// What went wrong.
-        reason: String,
-        /// What to do by hand.
-        repair: &'static str,
+        /// What went wrong, a line for each attempt.
+        reasons: String,
+        /// All that is missing, and how to install it by hand.
+        repair: String,
     },
     /// The operating system refused something.
     #[error("cannot {what}: {source}")]

@@ -1,53 +1,124 @@
 //! Where the programs from outside are, and how they get there.
 //!
-//! What is one program is unpacked from its Debian package, not installed, Python packages live in an environment of
-//! their own, and npm's in a folder of theirs: all of that lies in `target/test-tools`, and `cargo clean` takes it away. Only the database servers, which
-//! bring libraries of their own, and the Alertmanager's templates, which have one place, are installed where they are missing
-//! and the user may.
+//! [`NEEDS`] is the one table of what the tests need from a Debian system. What is one program is unpacked from its package under
+//! `target/test-tools`, without being installed. The rest, which brings libraries and folders of its own, is installed where it is
+//! missing and the user has the right to. Packages of Python and npm have folders of their own under `target/test-tools`, too;
+//! `cargo clean` removes them all.
+
+mod debian;
+mod packages;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Error;
+pub use crate::tools::packages::{GRAFANA_VERSIONS, grafana_types, python, typescript};
 
-/// What Python reads with: our expositions, our dashboards by Grafana's schema, our compose file by its specification, and our
-/// manifests by the schemas of Kubernetes and of the Prometheus operator.
-const PYTHON_PACKAGES: [&str; 5] = [
-    "prometheus_client==0.26.0",
-    // The epoch is the SDK's own date, and what follows it the Grafana whose schema this is.
-    "grafana-foundation-sdk==1769699379!11.6.0",
-    "compose-spec==0.2.1",
-    "kubernetes-validate==1.37.0",
-    // The last that Python 3.11 can have.
-    "cloudcoil-models-prometheus-operator==0.80.1.0",
+/// Something that the tests need and that Debian has a package of.
+struct Need {
+    /// The program.
+    program: &'static str,
+    /// Which of it will do, where not all will.
+    version: &'static str,
+    /// Debian's package.
+    package: &'static str,
+    /// How it gets here.
+    way: Way,
+    /// Whether it is here.
+    check: fn(&Need) -> bool,
+}
+
+/// How something gets onto a machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By installing its package, as root.
+    Installed,
+    /// By unpacking its package under `target/test-tools`, as anybody.
+    Unpacked,
+}
+
+/// What the tests need. Another program takes a row.
+const NEEDS: [Need; 17] = [
+    PROMETHEUS,
+    ALERTMANAGER,
+    Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
+        pushgateway().is_ok()
+    }),
+    Need::unpacked("victoria-metrics", "victoria-metrics", |_| {
+        victoria_metrics().is_ok() && vmagent().is_ok() && vmalert().is_ok()
+    }),
+    Need::unpacked("libfaketime", "libfaketime", |_| faketime().is_ok()),
+    Need::installed("redis-server", "redis-server"),
+    Need::installed("pg_ctl", "postgresql"),
+    Need::installed("chromium", "chromium"),
+    Need::installed("chromedriver", "chromium-driver"),
+    Need::installed("curl", "curl"),
+    Need::installed("kill", "procps"),
+    // Every Debian has these three, other systems may not.
+    Need::installed("mount", "mount"),
+    Need::installed("script", "bsdutils"),
+    Need::installed("unshare", "util-linux"),
+    PYTHON,
+    NODE,
+    NPM,
 ];
 
-/// The versions of Grafana whose types, which Grafana itself publishes, the dashboards are held against.
-pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
-/// What holds them against it.
-const TYPESCRIPT: &str = "typescript@6.0.3";
+const PROMETHEUS: Need = Need::unpacked("prometheus", "prometheus", |_| {
+    promtool().is_ok() && prometheus().is_ok()
+});
+const ALERTMANAGER: Need = Need::unpacked("alertmanager", "prometheus-alertmanager", |_| {
+    alertmanager().is_ok() && amtool().is_ok()
+});
+const PYTHON: Need = Need {
+    version: " (3.11 or later, with its module venv)",
+    check: |python| {
+        let check = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))";
+        succeeds(Command::new(python.program).args(["-c", check]))
+    },
+    ..Need::installed("python3", "python3-venv")
+};
+const NODE: Need = Need {
+    version: " (Node.js 18 or later)",
+    check: |node| {
+        let check = "process.exit(parseInt(process.versions.node) < 18)";
+        succeeds(Command::new(node.program).args(["--eval", check]))
+    },
+    ..Need::installed("node", "nodejs")
+};
+const NPM: Need = Need::installed("npm", "npm");
 
-const UNPACK_REPAIR: &str = "install Prometheus, its Alertmanager and its Pushgateway, and VictoriaMetrics (Debian and Ubuntu: \
-    `apt-get install prometheus prometheus-alertmanager prometheus-pushgateway victoria-metrics`), so that they are on the PATH";
-const SERVERS_REPAIR: &str = "install Redis, PostgreSQL, curl, and Chromium with its driver \
-    (Debian and Ubuntu: `apt-get install redis-server postgresql curl chromium chromium-driver`, as root)";
-const PYTHON_REPAIR: &str = "install Python 3.11 or later with its venv module \
-    (Debian and Ubuntu: `apt-get install python3-venv`)";
+impl Need {
+    const fn installed(program: &'static str, package: &'static str) -> Self {
+        Self {
+            program,
+            version: "",
+            package,
+            way: Way::Installed,
+            check: |need| is_installed(need.program),
+        }
+    }
 
-const NPM_REPAIR: &str =
-    "install Node.js 18 or later with npm (Debian and Ubuntu: `apt-get install nodejs npm`)";
+    const fn unpacked(
+        program: &'static str,
+        package: &'static str,
+        check: fn(&Need) -> bool,
+    ) -> Self {
+        Self {
+            program,
+            version: "",
+            package,
+            way: Way::Unpacked,
+            check,
+        }
+    }
 
-/// Where Debian's Alertmanager looks for its templates, wherever it stands itself.
+    fn is_there(&self) -> bool {
+        (self.check)(self)
+    }
+}
+
+/// Where the Alertmanager of Debian's package looks for its templates, even when it is only unpacked.
 const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager";
-
-/// The servers that tests start, and the client that the guides ask with: a program of each, and Debian's package of it.
-const SERVERS: [(&str, &str); 5] = [
-    ("redis-server", "redis-server"),
-    ("pg_ctl", "postgresql"),
-    ("chromium", "chromium"),
-    ("chromedriver", "chromium-driver"),
-    ("curl", "curl"),
-];
 
 /// The directory of the workspace.
 #[must_use]
@@ -58,26 +129,26 @@ pub fn workspace() -> PathBuf {
 
 /// Prometheus' `promtool`.
 pub fn promtool() -> Result<PathBuf, Error> {
-    unpacked("prometheus", "promtool")
+    program("prometheus", "promtool")
 }
 
 /// Prometheus itself.
 pub fn prometheus() -> Result<PathBuf, Error> {
-    unpacked("prometheus", "prometheus")
+    program("prometheus", "prometheus")
 }
 
 /// The Alertmanager, which Debian calls `prometheus-alertmanager`.
 pub fn alertmanager() -> Result<PathBuf, Error> {
-    let debian = unpacked("prometheus-alertmanager", "prometheus-alertmanager");
+    let debian = program("prometheus-alertmanager", "prometheus-alertmanager");
     match debian {
         Ok(debian) if Path::new(ALERTMANAGER_TEMPLATES).is_dir() => Ok(debian),
-        _ => unpacked("prometheus-alertmanager", "alertmanager"),
+        _ => program("prometheus-alertmanager", "alertmanager"),
     }
 }
 
 /// The Alertmanager's `amtool`.
 pub fn amtool() -> Result<PathBuf, Error> {
-    unpacked("prometheus-alertmanager", "amtool")
+    program("prometheus-alertmanager", "amtool")
 }
 
 /// The driver of Chromium, the browser that pages are tested in.
@@ -91,8 +162,8 @@ pub fn chromedriver() -> Result<PathBuf, Error> {
 
 /// The Pushgateway, which Debian calls `prometheus-pushgateway`.
 pub fn pushgateway() -> Result<PathBuf, Error> {
-    let debian = unpacked("prometheus-pushgateway", "prometheus-pushgateway");
-    debian.or_else(|_| unpacked("prometheus-pushgateway", "pushgateway"))
+    let debian = program("prometheus-pushgateway", "prometheus-pushgateway");
+    debian.or_else(|_| program("prometheus-pushgateway", "pushgateway"))
 }
 
 /// Valgrind, ready to be given arguments. No test needs it, so that it is fetched here, where it is missing.
@@ -101,10 +172,13 @@ pub fn valgrind() -> Result<Command, Error> {
     if answers(installed) {
         return Ok(Command::new(installed));
     }
-    let unpacked = directory().join("valgrind/usr");
+    let unpacked = test_tools().join("valgrind/usr");
     let program = unpacked.join("bin/valgrind");
     if !program.is_file() {
-        unpack("valgrind")?;
+        debian::unpack(&["valgrind"]).map_err(|reasons| Error::CannotInstall {
+            reasons,
+            repair: "install valgrind and run this again".to_owned(),
+        })?;
     }
     let mut valgrind = Command::new(program);
     // Where it would look for its tools is where it would be installed.
@@ -114,17 +188,17 @@ pub fn valgrind() -> Result<Command, Error> {
 
 /// `VictoriaMetrics`.
 pub fn victoria_metrics() -> Result<PathBuf, Error> {
-    unpacked("victoria-metrics", "victoria-metrics")
+    program("victoria-metrics", "victoria-metrics")
 }
 
 /// `VictoriaMetrics`' agent.
 pub fn vmagent() -> Result<PathBuf, Error> {
-    unpacked("victoria-metrics", "vmagent")
+    program("victoria-metrics", "vmagent")
 }
 
 /// What evaluates rules for `VictoriaMetrics`.
 pub fn vmalert() -> Result<PathBuf, Error> {
-    unpacked("victoria-metrics", "vmalert")
+    program("victoria-metrics", "vmalert")
 }
 
 /// A Grafana on the `PATH`; none where there is none. Debian has no package of it, and nothing here needs one.
@@ -138,8 +212,8 @@ pub fn grafana() -> Option<PathBuf> {
 }
 
 /// A program of a Debian package: the one that was unpacked, or else the one on the `PATH`.
-fn unpacked(package: &str, program: &'static str) -> Result<PathBuf, Error> {
-    let unpacked = directory().join(package).join("usr/bin").join(program);
+fn program(package: &str, program: &'static str) -> Result<PathBuf, Error> {
+    let unpacked = test_tools().join(package).join("usr/bin").join(program);
     if unpacked.is_file() {
         return Ok(unpacked);
     }
@@ -149,44 +223,14 @@ fn unpacked(package: &str, program: &'static str) -> Result<PathBuf, Error> {
         .ok_or(Error::Missing { program })
 }
 
-/// A Python that has the packages the tests read with.
-pub fn python() -> Result<PathBuf, Error> {
-    let python = environment().join("bin/python");
-    let has = |package: &&str| environment().join(package).exists();
-    if answers(&python) && PYTHON_PACKAGES.iter().all(has) {
-        Ok(python)
-    } else {
-        Err(Error::Missing {
-            program: "Python with the packages of the tests",
-        })
-    }
-}
-
-/// The script of TypeScript's compiler, which `node` runs.
-pub fn typescript() -> Result<PathBuf, Error> {
-    let compiler = npm_packages().join("typescript/bin/tsc");
-    compiler
-        .is_file()
-        .then_some(compiler)
-        .ok_or(Error::Missing {
-            program: "TypeScript",
-        })
-}
-
-/// The types of one of [`GRAFANA_VERSIONS`]: the folder that has `index.d.ts`.
-pub fn grafana_types(version: &str) -> Result<PathBuf, Error> {
-    let types = npm_packages().join(npm_alias(version)).join("dist/types");
-    types.is_dir().then_some(types).ok_or(Error::Missing {
-        program: "Grafana's types",
-    })
-}
-
 /// The library that shows a process another time than its machine's: preloaded, it reads the offset from a file.
 pub fn faketime() -> Result<PathBuf, Error> {
     // Debian keeps libraries in a folder for each kind of machine.
-    let of_machines = directory().join("libfaketime/usr/lib");
-    let of_machines = of_machines.read_dir().into_iter().flatten().flatten();
+    let folders = [test_tools().join("libfaketime/usr/lib"), "/usr/lib".into()];
+    let of_machines = folders.iter().flat_map(|folder| folder.read_dir());
     of_machines
+        .flatten()
+        .flatten()
         .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
         .find(|library| library.is_file())
         .ok_or(Error::Missing {
@@ -194,128 +238,113 @@ pub fn faketime() -> Result<PathBuf, Error> {
         })
 }
 
-/// Fetches what is missing; does nothing where all is there. Says what it does on standard error.
+/// Gets what the tests need and this machine does not have; does nothing where all is there. Says what it does on standard error.
 pub fn install() -> Result<(), Error> {
-    if promtool().is_err() || prometheus().is_err() {
-        unpack("prometheus")?;
+    let mut reasons = fetch(&NEEDS);
+    // Where these programs are missing, that is said already.
+    if PYTHON.is_there() && python().is_err() {
+        reasons.extend(packages::install_python().err());
     }
-    if alertmanager().is_err() || amtool().is_err() {
-        unpack("prometheus-alertmanager")?;
-        install_templates()?;
+    if NODE.is_there() && NPM.is_there() && typescript().is_err() {
+        reasons.extend(packages::install_npm().err());
     }
-    if pushgateway().is_err() {
-        unpack("prometheus-pushgateway")?;
-    }
-    if faketime().is_err() {
-        unpack("libfaketime")?;
-    }
-    if victoria_metrics().is_err() || vmagent().is_err() || vmalert().is_err() {
-        unpack("victoria-metrics")?;
-    }
-    if python().is_err() {
-        install_python()?;
-    }
-    if typescript().is_err() {
-        install_npm_packages()?;
-    }
-    install_servers()
+    outcome(&NEEDS, &reasons)
 }
 
-fn directory() -> PathBuf {
+/// The same for what a [`Stack`](crate::Stack) needs.
+pub fn install_stack() -> Result<(), Error> {
+    let needs = [PROMETHEUS, ALERTMANAGER];
+    outcome(&needs, &fetch(&needs))
+}
+
+/// Gets what is missing from Debian; why not all of it could be had, if so.
+fn fetch(needs: &[Need]) -> Vec<String> {
+    let missing = |way| {
+        let missing = needs.iter().filter(|need| !need.is_there());
+        let missing = missing.filter(|need| need.way == way);
+        missing.map(|need| need.package).collect::<Vec<_>>()
+    };
+    let mut reasons = Vec::new();
+    let to_install = missing(Way::Installed);
+    if !to_install.is_empty() {
+        reasons.extend(debian::install(&to_install).err());
+    }
+    let to_unpack = missing(Way::Unpacked);
+    if !to_unpack.is_empty() {
+        let unpacked = debian::unpack(&to_unpack);
+        reasons.extend(unpacked.and_then(|()| install_templates()).err());
+    }
+    reasons.dedup();
+    reasons
+}
+
+/// An error that names all that is still missing, and how to get it by hand.
+fn outcome(needs: &[Need], reasons: &[String]) -> Result<(), Error> {
+    let missing = needs.iter().filter(|need| !need.is_there());
+    let missing: Vec<_> = missing.collect();
+    if missing.is_empty() && reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Error::CannotInstall {
+        reasons: reasons.join("\n"),
+        repair: repair(&missing),
+    })
+}
+
+/// What to do about what is missing.
+fn repair(missing: &[&Need]) -> String {
+    if missing.is_empty() {
+        return "the programs are all there; run this again when the package index can be reached"
+            .to_owned();
+    }
+    let names = missing
+        .iter()
+        .map(|need| need.program.to_owned() + need.version);
+    let names: Vec<_> = names.collect();
+    let packages: Vec<_> = missing.iter().map(|need| need.package).collect();
+    format!(
+        "missing: {}; install that and run this again. On Debian and Ubuntu, as root: \
+         apt-get update && apt-get install --yes --no-install-recommends {}",
+        names.join(", "),
+        packages.join(" ")
+    )
+}
+
+/// Where everything that is not installed is.
+fn test_tools() -> PathBuf {
     workspace().join("target/test-tools")
 }
 
-fn environment() -> PathBuf {
-    directory().join("python")
+/// The same folder, made if it is not there.
+fn directory() -> Result<PathBuf, String> {
+    let directory = test_tools();
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| format!("cannot create {}: {error}", directory.display()))?;
+    Ok(directory)
 }
 
-/// Called after what is in it, so that other versions are another folder.
-fn npm() -> PathBuf {
-    let versions = GRAFANA_VERSIONS.join("-");
-    directory().join(format!("npm-{TYPESCRIPT}-grafana-{versions}"))
-}
-
-fn npm_packages() -> PathBuf {
-    npm().join("node_modules")
-}
-
-/// Several versions of one package live beside each other under names of their own.
-fn npm_alias(version: &str) -> String {
-    format!("grafana-schema-{version}")
-}
-
+/// Whether a program is there and runs.
 fn answers(program: &Path) -> bool {
-    let mut command = Command::new(program);
-    command
-        .arg("--version")
+    succeeds(Command::new(program).arg("--version"))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    let command = command
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
-/// Unpacks a package of Debian's. Its service is neither installed nor started.
-fn unpack(package: &'static str) -> Result<(), Error> {
-    eprintln!("fetching Debian's package `{package}`, unpacked under target/test-tools");
-    let target = directory();
-    create(&target)?;
-    let failed = |reason| Error::CannotInstall {
-        program: package,
-        reason,
-        repair: UNPACK_REPAIR,
-    };
-    let mut download = Command::new("apt-get");
-    download
-        .args(["-q", "download", package])
-        .current_dir(&target);
-    if run(&mut download).is_err() {
-        // A machine that has never fetched the package lists knows of no package.
-        run(Command::new("apt-get").args(["-q", "update"])).map_err(failed)?;
-        run(&mut download).map_err(failed)?;
-    }
-    let archive = newest_package(&target, package)?;
-    let unpacked = target.join(package);
-    run(Command::new("dpkg-deb").arg("-x").args([archive, unpacked])).map_err(failed)
-}
-
 /// Puts the Alertmanager's templates where it looks for them. Without them it does not start.
-fn install_templates() -> Result<(), Error> {
+fn install_templates() -> Result<(), String> {
     let target = Path::new(ALERTMANAGER_TEMPLATES);
-    if target.is_dir() {
+    let unpacked = test_tools().join("prometheus-alertmanager/usr/share/prometheus/alertmanager");
+    if target.is_dir() || !unpacked.is_dir() {
         return Ok(());
     }
-    let failed = |reason| Error::CannotInstall {
-        program: "the templates of prometheus-alertmanager",
-        reason,
-        repair: UNPACK_REPAIR,
-    };
-    let unpacked = directory().join("prometheus-alertmanager/usr/share/prometheus/alertmanager");
-    run(Command::new("mkdir").arg("-p").args(target.parent())).map_err(failed)?;
-    run(Command::new("cp").arg("-r").arg(unpacked).arg(target)).map_err(failed)
-}
-
-/// Installs the servers that are missing, all at once.
-fn install_servers() -> Result<(), Error> {
-    let missing = SERVERS.iter().filter(|(program, _)| !is_installed(program));
-    let missing: Vec<&str> = missing.map(|(_, package)| *package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    eprintln!("installing Debian's packages {}", missing.join(" and "));
-    let failed = |reason| Error::CannotInstall {
-        program: "the servers that tests start, or curl",
-        reason,
-        repair: SERVERS_REPAIR,
-    };
-    let mut install = Command::new("apt-get");
-    install
-        .args(["-q", "install", "--yes", "--no-install-recommends"])
-        .args(&missing)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    if run(&mut install).is_err() {
-        run(Command::new("apt-get").args(["-q", "update"])).map_err(failed)?;
-        run(&mut install).map_err(failed)?;
-    }
-    Ok(())
+    run(Command::new("mkdir").arg("-p").args(target.parent()))?;
+    run(Command::new("cp").arg("-r").arg(unpacked).arg(target))
 }
 
 /// Whether a program is on the `PATH`, or where Debian keeps those of `PostgreSQL`.
@@ -333,86 +362,6 @@ fn is_installed(program: &str) -> bool {
         .any(|folder| folder.join(program).is_file())
 }
 
-/// The archive of a package, whose name goes on with an underscore and the version.
-fn newest_package(directory: &Path, package: &str) -> Result<PathBuf, Error> {
-    let list = || Error::system(format!("list {}", directory.display()));
-    let mut packages = Vec::new();
-    for entry in directory.read_dir().map_err(list())? {
-        let path = entry.map_err(list())?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(&format!("{package}_")) && name.ends_with(".deb") {
-            packages.push(path);
-        }
-    }
-    packages.sort();
-    packages.pop().ok_or(Error::Missing {
-        program: "the package that was downloaded",
-    })
-}
-
-fn install_python() -> Result<(), Error> {
-    eprintln!(
-        "making a Python environment with {} under target/test-tools",
-        PYTHON_PACKAGES.join(", ")
-    );
-    let environment = environment();
-    create(&directory())?;
-    let failed = |reason| Error::CannotInstall {
-        program: "the Python packages of the tests",
-        reason,
-        repair: PYTHON_REPAIR,
-    };
-    let mut venv = Command::new("python3");
-    run(venv.args(["-m", "venv"]).arg(&environment)).map_err(failed)?;
-    let mut pip = Command::new(environment.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet"])
-        .args(PYTHON_PACKAGES);
-    run(&mut pip).map_err(failed)?;
-    // Written last: an environment that was left half made does not count, nor one of other versions.
-    for package in PYTHON_PACKAGES {
-        let mark = environment.join(package);
-        std::fs::write(&mark, "").map_err(Error::system(format!("write {}", mark.display())))?;
-    }
-    Ok(())
-}
-
-fn install_npm_packages() -> Result<(), Error> {
-    let mut packages = vec![TYPESCRIPT.to_owned()];
-    packages.extend(
-        GRAFANA_VERSIONS
-            .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
-    );
-    eprintln!(
-        "fetching {} from npm, kept under target/test-tools",
-        packages.join(", ")
-    );
-    create(&directory())?;
-    // Filled elsewhere and put in its place whole: what is there is complete, and whoever comes second leaves it.
-    let place = npm();
-    let filled = tempfile::tempdir_in(directory()).map_err(Error::system("make a folder"))?;
-    let failed = |reason| Error::CannotInstall {
-        program: "the npm packages of the tests",
-        reason,
-        repair: NPM_REPAIR,
-    };
-    let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--no-save"])
-        .args(["--ignore-scripts", "--prefix"])
-        .arg(filled.path())
-        .args(packages)
-        .current_dir(filled.path());
-    run(&mut npm).map_err(failed)?;
-    match std::fs::rename(filled.path(), &place) {
-        Err(_) if place.is_dir() => Ok(()),
-        renamed => renamed.map_err(Error::system(format!("fill {}", place.display()))),
-    }
-}
-
-fn create(directory: &Path) -> Result<(), Error> {
-    let what = format!("create {}", directory.display());
-    std::fs::create_dir_all(directory).map_err(Error::system(what))
-}
-
 /// Runs a command to its end; what it said, if it failed.
 fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -424,4 +373,81 @@ fn run(command: &mut Command) -> Result<(), String> {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     Err(format!("`{name}` failed ({}): {said}", output.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs of Debian's essential packages, which every Linux has.
+    const EVERYWHERE: [&str; 9] = [
+        "bash",
+        "cp",
+        "df",
+        "mkdir",
+        "sh",
+        "sha256sum",
+        "stty",
+        "tail",
+        "timeout",
+    ];
+    /// What set-up itself is done with.
+    const OF_DEBIAN: [&str; 2] = ["apt-get", "dpkg-deb"];
+
+    #[test]
+    fn whatever_the_tests_start_is_set_up_for_them() {
+        let mut started = Vec::new();
+        for folder in ["crates", "examples", "tests", "xtask"] {
+            programs(&workspace().join(folder), &mut started);
+        }
+        let is_known = |name: &str| {
+            let set_up = NEEDS.iter().any(|need| need.program == name);
+            set_up || EVERYWHERE.contains(&name) || OF_DEBIAN.contains(&name)
+        };
+        let unknown: Vec<_> = started.iter().filter(|name| !is_known(name)).collect();
+        assert!(unknown.is_empty(), "add a row to NEEDS for {unknown:?}");
+        assert!(
+            started.iter().any(|name| name == "redis-server"),
+            "{started:?}"
+        );
+    }
+
+    /// The programs that sources start by name.
+    fn programs(folder: &Path, found: &mut Vec<String>) {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                programs(&path, found);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let source = std::fs::read_to_string(&path).unwrap();
+                let calls = source.split("Command::new(\"").skip(1);
+                found.extend(calls.filter_map(|call| Some(call.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn the_error_names_all_that_is_missing_and_one_command_that_installs_it() {
+        let missing = |need| Need {
+            check: |_| false,
+            ..need
+        };
+        let needs = [
+            missing(Need::installed("pg_ctl", "postgresql")),
+            Need {
+                check: |_| true,
+                ..Need::installed("curl", "curl")
+            },
+            missing(PYTHON),
+            missing(PROMETHEUS),
+        ];
+        let error = outcome(&needs, &["cannot run `apt-get`".to_owned()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot install what is needed: cannot run `apt-get`\n\
+             missing: pg_ctl, python3 (3.11 or later, with its module venv), prometheus; install that and run this again. On \
+             Debian and Ubuntu, as root: apt-get update && apt-get install --yes --no-install-recommends postgresql python3-venv \
+             prometheus"
+        );
+    }
 }

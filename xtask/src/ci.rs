@@ -1,11 +1,11 @@
 //! `cargo xtask ci`: what has to hold besides the tests.
 
 use crate::api::{self, Api};
+use crate::deny::Deny;
 use crate::error::Error;
 use crate::features::Features;
 use crate::gate::Gate;
 use crate::shell::{cargo, run, shown};
-use crate::tool::Tool;
 use crate::verify_metrics::VerifyMetrics;
 
 /// Check formatting, lints, documentation, the generated reference, the metrics of a running desk, what recording costs,
@@ -48,30 +48,12 @@ impl Ci {
         passed &= told((Features {}).run());
         eprintln!("\ncargo xtask api");
         passed &= told(Api::default().run());
-        eprintln!();
-        passed &= told(deny());
+        eprintln!("\ncargo xtask deny");
+        passed &= told(Deny::default().run());
         eprintln!();
         passed &= told(package());
         passed
     }
-}
-
-/// Holds dependencies to `deny.toml`. Its advisories are left to who asks for them: their database is a repository that is fetched
-/// from outside.
-fn deny() -> Result<bool, Error> {
-    const DENY: Tool = Tool {
-        name: "cargo-deny",
-        version: "0.20.2",
-    };
-    let mut deny = DENY.command([
-        "check",
-        "--hide-inclusion-graph",
-        "licenses",
-        "bans",
-        "sources",
-    ])?;
-    eprintln!("{}", shown(&deny));
-    run(&mut deny).map(|()| true)
 }
 
 /// Packs every crate that is published and builds it from its package, as who downloads it does.

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | deny | ci`.
 
 mod api;
 mod bench;
@@ -6,6 +6,7 @@ mod catalogue;
 mod ci;
 mod dashboards;
 mod demo;
+mod deny;
 mod deployed;
 mod error;
 mod features;
@@ -46,6 +47,7 @@ enum Task {
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Gen(generate::Gen),
     Features(features::Features),
+    Deny(deny::Deny),
     Ci(ci::Ci),
 }
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Task::VerifyMetrics(verify) => verify.run(),
         Task::Gen(generate) => generate.run(),
         Task::Features(features) => features.run(),
+        Task::Deny(deny) => deny.run(),
         Task::Ci(ci) => Ok(ci.run()),
     };
     match done {

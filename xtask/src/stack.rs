@@ -31,7 +31,7 @@ pub(crate) struct Stack {
 impl Stack {
     pub(crate) fn run(&self) -> Result<bool, Error> {
         let stopped = stopped_by_signals()?;
-        obs_tests::tools::install()?;
+        obs_tests::tools::install_stack()?;
         let manner = if self.free_ports {
             Manner::OnFreePorts
         } else {

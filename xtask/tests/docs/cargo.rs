@@ -1,9 +1,10 @@
 //! What cargo and our own commands say of a command in a document, without doing what it asks for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use obs_exporter::{Config, ExporterError};
+use obs_tests::tools;
 use serde_json::Value;
 
 /// What `cargo xtask` is.
@@ -50,7 +51,7 @@ impl Workspace {
     fn of_cargo(&self, arguments: &[&str]) -> Result<(), String> {
         let end = arguments.iter().position(|argument| *argument == "--");
         let (ours, theirs) = arguments.split_at(end.unwrap_or(arguments.len()));
-        says(Command::new(env!("CARGO")).args(ours).arg("-h"))?;
+        says(toolchain_cargo().args(ours).arg("-h"))?;
         for (flag, name) in named(ours) {
             if !self.has(flag, name) {
                 return Err(format!("there is no {name} for {flag}"));
@@ -102,6 +103,21 @@ impl Workspace {
             .then_some(path)
             .ok_or_else(|| format!("{package} is no program"))
     }
+}
+
+/// Cargo with the subcommands of the Rust toolchain only. A reader's machine need not have another, so what documents need of
+/// those is a command of `cargo xtask`, which fetches them.
+fn toolchain_cargo() -> Command {
+    let cargo = Path::new(env!("CARGO"));
+    let mut command = Command::new(cargo);
+    command
+        .env("PATH", cargo.parent().unwrap())
+        // In whose `bin` installed subcommands are.
+        .env(
+            "CARGO_HOME",
+            tools::workspace().join("target/no-cargo-home"),
+        );
+    command
 }
 
 fn targets(package: &Value) -> &[Value] {
@@ -170,6 +186,7 @@ mod tests {
             "xtask demo --once --pace 5ms",
             "xtask stack",
             "xtask bench --json",
+            "xtask deny advisories",
             "xtask test --package obs-core",
             "test -p obs-tests --test deploy",
             "build --package=obs-db --features redis,obs-db/sqlite",
@@ -190,6 +207,7 @@ mod tests {
             ("xtask test --pakcage obs-core", "--pakcage"),
             ("xtask test --package obs-cor", "no obs-cor for --package"),
             ("tset", "tset"),
+            ("deny check bans", "no such command"),
             ("test -p obs-tests --test deplyo", "no deplyo for --test"),
             ("run --example desk", "no desk for --example"),
             (

@@ -1,0 +1,130 @@
+//! What the tests use from the package indexes of Python and npm.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{answers, directory, run, test_tools};
+use crate::Error;
+
+/// What Python reads with: our expositions, our dashboards by Grafana's schema, our compose file by its specification, and our
+/// manifests by the schemas of Kubernetes and of the Prometheus operator.
+const PYTHON_PACKAGES: [&str; 5] = [
+    "prometheus_client==0.26.0",
+    // The epoch is the SDK's own date, and what follows it the Grafana whose schema this is.
+    "grafana-foundation-sdk==1769699379!11.6.0",
+    "compose-spec==0.2.1",
+    "kubernetes-validate==1.37.0",
+    // The last that Python 3.11 can have.
+    "cloudcoil-models-prometheus-operator==0.80.1.0",
+];
+
+/// The versions of Grafana whose types, which Grafana itself publishes, the dashboards are held against.
+pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
+/// What holds them against it.
+const TYPESCRIPT: &str = "typescript@6.0.3";
+
+/// A Python that has the packages the tests read with.
+pub fn python() -> Result<PathBuf, Error> {
+    let python = environment().join("bin/python");
+    let has = |package: &&str| environment().join(package).exists();
+    if answers(&python) && PYTHON_PACKAGES.iter().all(has) {
+        Ok(python)
+    } else {
+        Err(Error::Missing {
+            program: "Python with the packages of the tests",
+        })
+    }
+}
+
+/// The script of TypeScript's compiler, which `node` runs.
+pub fn typescript() -> Result<PathBuf, Error> {
+    let compiler = npm_packages().join("typescript/bin/tsc");
+    compiler
+        .is_file()
+        .then_some(compiler)
+        .ok_or(Error::Missing {
+            program: "TypeScript",
+        })
+}
+
+/// The types of one of [`GRAFANA_VERSIONS`]: the folder that has `index.d.ts`.
+pub fn grafana_types(version: &str) -> Result<PathBuf, Error> {
+    let types = npm_packages().join(npm_alias(version)).join("dist/types");
+    types.is_dir().then_some(types).ok_or(Error::Missing {
+        program: "Grafana's types",
+    })
+}
+
+fn environment() -> PathBuf {
+    test_tools().join("python")
+}
+
+/// Called after what is in it, so that other versions are another folder.
+fn npm() -> PathBuf {
+    let versions = GRAFANA_VERSIONS.join("-");
+    test_tools().join(format!("npm-{TYPESCRIPT}-grafana-{versions}"))
+}
+
+fn npm_packages() -> PathBuf {
+    npm().join("node_modules")
+}
+
+/// Several versions of one package live beside each other under names of their own.
+fn npm_alias(version: &str) -> String {
+    format!("grafana-schema-{version}")
+}
+
+/// Makes the environment of Python. Needs a Python with its module venv.
+pub(super) fn install_python() -> Result<(), String> {
+    let packages = PYTHON_PACKAGES.join(", ");
+    eprintln!("making a Python environment with {packages} under target/test-tools");
+    directory()?;
+    let environment = environment();
+    run(Command::new("python3")
+        .args(["-m", "venv"])
+        .arg(&environment))?;
+    let mut pip = Command::new(environment.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet"])
+        .args(PYTHON_PACKAGES);
+    run(&mut pip)?;
+    // Written last: an environment that was left half made does not count, nor one of other versions.
+    for package in PYTHON_PACKAGES {
+        let mark = environment.join(package);
+        std::fs::write(&mark, "").map_err(cannot("write", &mark))?;
+    }
+    Ok(())
+}
+
+/// Fetches TypeScript and Grafana's types. Needs npm.
+pub(super) fn install_npm() -> Result<(), String> {
+    let mut packages = vec![TYPESCRIPT.to_owned()];
+    packages.extend(
+        GRAFANA_VERSIONS
+            .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
+    );
+    eprintln!(
+        "fetching {} from npm, kept under target/test-tools",
+        packages.join(", ")
+    );
+    // Filled elsewhere and put in its place whole: what is there is complete, and who comes second leaves it.
+    let place = npm();
+    let folder = directory()?;
+    let filled = tempfile::tempdir_in(&folder).map_err(cannot("make a folder in", &folder))?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--no-save"])
+        .args(["--ignore-scripts", "--prefix"])
+        .arg(filled.path())
+        .args(packages)
+        .current_dir(filled.path());
+    run(&mut npm)?;
+    match std::fs::rename(filled.path(), &place) {
+        Err(_) if place.is_dir() => Ok(()),
+        renamed => renamed.map_err(cannot("fill", &place)),
+    }
+}
+
+/// For `map_err`: what could not be done with a path.
+fn cannot(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> String {
+    let path = path.display().to_string();
+    move |error| format!("cannot {verb} {path}: {error}")
+}
