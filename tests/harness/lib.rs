@@ -47,6 +47,8 @@ mod guides {
     struct Readme;
     #[doc = include_str!("../../CONTRIBUTING.md")]
     struct Contributing;
+    #[doc = include_str!("../../docs/API.md")]
+    struct Api;
     #[doc = include_str!("../../docs/METRICS_GUIDE.md")]
     struct MetricsGuide;
     #[doc = include_str!("../../docs/DEPLOYMENT.md")]

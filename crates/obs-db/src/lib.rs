@@ -155,6 +155,7 @@ pub fn catalogue() -> Catalogue {
     ])
 }
 
-#[cfg(doctest)]
+/// The examples need these two features.
+#[cfg(all(doctest, feature = "sqlite", feature = "redis"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
+use crate::fence::Fence;
+
 /// The languages of blocks that hold commands.
-const SHELL: [&str; 4] = ["sh", "bash", "shell", "console"];
+pub(crate) const SHELL: [&str; 4] = ["sh", "bash", "shell", "console"];
 /// What a command in the middle of a text begins with.
 const PROGRAMS: [&str; 7] = [
     "amtool", "cargo", "curl", "docker", "kubectl", "npm", "promtool",
@@ -39,16 +41,40 @@ pub(crate) struct At {
 }
 
 /// The guides, what lies beside the README, and what crates say of themselves. The changelog tells of what was.
-pub(crate) fn all(workspace: &Path) -> Vec<Document> {
+pub(crate) fn guides(workspace: &Path) -> Vec<Document> {
     let crates = names(workspace, "crates/").into_iter();
     let crates = crates.flat_map(|folder| names(workspace, &format!("{folder}/")));
-    let mut names: Vec<_> = ["", "docs/"]
+    let names = ["", "docs/"]
         .into_iter()
         .flat_map(|folder| names(workspace, folder))
         .chain(crates)
-        .filter(|name| Path::new(name).extension() == Some("md".as_ref()))
-        .filter(|name| name != "CHANGELOG.md")
-        .collect();
+        .filter(|name| is_markdown(name))
+        .filter(|name| name != "CHANGELOG.md");
+    read(workspace, names.collect())
+}
+
+/// Every Markdown file of the workspace.
+pub(crate) fn all(workspace: &Path) -> Vec<Document> {
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for name in names(workspace, &folder) {
+            let is_made = matches!(&*name, ".git" | "target");
+            if workspace.join(&name).is_dir() && !is_made {
+                folders.push(format!("{name}/"));
+            } else if is_markdown(&name) {
+                found.push(name);
+            }
+        }
+    }
+    read(workspace, found)
+}
+
+pub(crate) fn is_markdown(name: &str) -> bool {
+    Path::new(name).extension() == Some("md".as_ref())
+}
+
+fn read(workspace: &Path, mut names: Vec<String>) -> Vec<Document> {
     names.sort();
     let read = |name: String| Document {
         text: fs::read_to_string(workspace.join(&name)).unwrap(),
@@ -95,6 +121,27 @@ impl Document {
             }
         }
         scripts
+    }
+
+    /// The blocks of code.
+    pub(crate) fn fences(&self) -> Vec<Fence> {
+        let mut fences = Vec::new();
+        let mut open: Option<Fence> = None;
+        for (event, range) in self.events() {
+            match (event, &mut open) {
+                (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) => {
+                    open = Some(Fence {
+                        line: self.at(&range, String::new()).line,
+                        language: language.into_string(),
+                        text: String::new(),
+                    });
+                }
+                (Event::Text(text), Some(fence)) => fence.text.push_str(&text),
+                (Event::End(TagEnd::CodeBlock), _) => fences.extend(open.take()),
+                _ => {}
+            }
+        }
+        fences
     }
 
     /// The paths of the workspace that are named in the text.
@@ -244,6 +291,23 @@ OBS_NOT `cargo no`, [no](no.md)
                 (6, "cargo xtask demo \\\n    --once"),
                 (11, "cat `x`"),
                 (18, "cargo fmt"),
+            ]
+        );
+    }
+
+    #[test]
+    fn blocks_of_code_are_found_with_their_language_and_place() {
+        let fences = document().fences();
+        let found: Vec<_> = fences
+            .iter()
+            .map(|fence| (fence.line, &*fence.language, &*fence.text))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (5, "sh", "cargo xtask demo \\\n    --once\n"),
+                (10, "console", "$ cat `x`\n"),
+                (20, "text", "OBS_NOT `cargo no`, [no](no.md)\n"),
             ]
         );
     }

@@ -5,12 +5,14 @@
 mod calls;
 mod cargo;
 mod document;
+mod fence;
 mod place;
 
 use obs_tests::tools;
 
 use crate::calls::Judge;
 use crate::document::{At, Document};
+use crate::fence::Fence;
 use crate::place::Place;
 
 /// Fails with all there is, so that one run is enough to repair it.
@@ -24,12 +26,25 @@ fn faults(
     mut fault: impl FnMut(&Document, &str) -> Option<String>,
 ) -> Vec<String> {
     let mut faults = Vec::new();
-    for document in document::all(&tools::workspace()) {
+    for document in document::guides(&tools::workspace()) {
         for At { line, what } in of(&document) {
             if let Some(fault) = fault(&document, &what) {
                 faults.push(format!("{}:{line}: {fault}", document.name));
             }
         }
+    }
+    faults
+}
+
+/// Everything there is to say against blocks of code, with its place.
+fn faults_of_fences(fault: impl Fn(&Fence) -> Vec<At>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for document in document::all(&tools::workspace()) {
+        let of_it = document
+            .fences()
+            .into_iter()
+            .flat_map(|fence| fault(&fence));
+        faults.extend(of_it.map(|At { line, what }| format!("{}:{line}: {what}", document.name)));
     }
     faults
 }
@@ -67,4 +82,30 @@ fn variables_are_settings_of_the_exporter() {
     none(&faults(Document::variables, |_, name| {
         cargo::unknown_setting(name)
     }));
+}
+
+#[test]
+fn rust_compiles_as_it_is_shown() {
+    none(&faults_of_fences(fence::not_as_shown));
+    let compiled = fence::compiled(&tools::workspace());
+    let documents = document::all(&tools::workspace());
+    let examples = documents
+        .iter()
+        .filter(|document| fence::has_rust(document));
+    let shown_only = examples.filter(|document| {
+        let path = tools::workspace().join(&document.name);
+        !compiled.contains(&path.canonicalize().unwrap())
+    });
+    let faults = shown_only.map(|document| {
+        format!(
+            "{}: nothing compiles its examples; add it to the guides of tests/harness/lib.rs",
+            document.name
+        )
+    });
+    none(&faults.collect::<Vec<_>>());
+}
+
+#[test]
+fn our_crates_are_never_taken_from_crates_io() {
+    none(&faults_of_fences(fence::strangers));
 }
