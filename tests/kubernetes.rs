@@ -131,6 +131,25 @@ fn prometheus_takes_the_rules_of_the_manifests() {
     assert!(output.status.success(), "{said}");
 }
 
+/// Settings are read from the environment, where Kubernetes adds variables for each Service of the namespace unless a pod opts out.
+#[test]
+fn no_pod_gets_variables_of_other_services() {
+    let all = manifests().into_iter().flat_map(|(_, manifests)| manifests);
+    let with_pods: Vec<_> = all
+        .filter(|manifest| manifest.pointer("/spec/template/spec").is_some())
+        .collect();
+    assert!(!with_pods.is_empty());
+    for manifest in with_pods {
+        assert_eq!(
+            manifest.pointer("/spec/template/spec/enableServiceLinks"),
+            Some(&json!(false)),
+            "{} {}",
+            manifest["kind"],
+            manifest["metadata"]["name"]
+        );
+    }
+}
+
 /// What finds the desk names what the desk has: its monitor the labels and ports of its service, and the service those of its
 /// pods.
 #[test]

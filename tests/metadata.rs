@@ -28,12 +28,16 @@ fn is_crate(package: &Value) -> bool {
         .contains("/crates/")
 }
 
+/// The names are not settled: some of them belong to other people on crates.io.
 #[test]
-fn crates_are_published_and_nothing_else() {
+fn nothing_is_published() {
     for package in packages() {
-        // No registry at all, or any.
-        let is_private = package["publish"] == Value::Array(Vec::new());
-        assert_eq!(is_private, !is_crate(&package), "{}", package["name"]);
+        assert_eq!(
+            package["publish"],
+            Value::Array(Vec::new()),
+            "{}",
+            package["name"]
+        );
     }
 }
 

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use public_api::PublicApi;
-use serde::Deserialize;
 
 use crate::error::Error;
+use crate::members::{self, Member};
 use crate::shell::{cargo, output, run, shown};
 
 /// Where the lists are, from the workspace's directory.
@@ -23,7 +23,7 @@ const LISTS: &str = "docs/api";
 /// The file beside them that names the compiler's release they were made with.
 const RELEASE: &str = "docs/api/RUSTC";
 
-/// Hold the public items of every published crate to the lists in docs/api
+/// Hold the public items of every crate to the lists in docs/api
 #[derive(clap::Args, Default)]
 pub(crate) struct Api {
     /// Write the lists: what differs is meant.
@@ -42,7 +42,7 @@ impl Api {
             eprintln!("{notice}");
             return Ok(true);
         }
-        let crates = published()?;
+        let crates = libraries()?;
         describe(&crates)?;
         let mut same = true;
         for name in &crates {
@@ -71,31 +71,10 @@ impl Api {
     }
 }
 
-#[derive(Deserialize)]
-struct Workspace {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    /// The registries it may go to; any, where none are named.
-    publish: Option<Vec<String>>,
-}
-
-/// The crates that are published.
-pub(crate) fn published() -> Result<Vec<String>, Error> {
-    let mut metadata = cargo(["metadata", "--no-deps", "--format-version", "1"]);
-    let text = output(&mut metadata)?;
-    let workspace: Workspace = serde_json::from_str(&text).map_err(|error| Error::Unreadable {
-        file: shown(&metadata),
-        reason: error.to_string(),
-    })?;
-    let published = workspace
-        .packages
-        .into_iter()
-        .filter(|package| package.publish.is_none());
-    Ok(published.map(|package| package.name).collect())
+/// The crates whose items others can use.
+fn libraries() -> Result<Vec<String>, Error> {
+    let libraries = members::crates()?.into_iter().filter(Member::is_library);
+    Ok(libraries.map(|member| member.name).collect())
 }
 
 /// The release of the compiler in use, such as `1.95.0`.

@@ -1,10 +1,11 @@
 //! `cargo xtask ci`: what has to hold besides the tests.
 
-use crate::api::{self, Api};
+use crate::api::Api;
 use crate::deny::Deny;
 use crate::error::Error;
 use crate::features::Features;
 use crate::gate::Gate;
+use crate::package::Package;
 use crate::shell::{cargo, run, shown};
 use crate::verify_metrics::VerifyMetrics;
 
@@ -50,24 +51,10 @@ impl Ci {
         passed &= told(Api::default().run());
         eprintln!("\ncargo xtask deny");
         passed &= told(Deny::default().run());
-        eprintln!();
-        passed &= told(package());
+        eprintln!("\ncargo xtask package");
+        passed &= told((Package {}).run());
         passed
     }
-}
-
-/// Packs every crate that is published and builds it from its package, as who downloads it does.
-fn package() -> Result<bool, Error> {
-    let mut package = cargo(["package", "--quiet", "--allow-dirty"]);
-    // Its own, for what is packed is built in another place.
-    package.args(["--target-dir", "target/packages"]);
-    package.args(
-        api::published()?
-            .iter()
-            .flat_map(|name| ["--package", name]),
-    );
-    eprintln!("{}", shown(&package));
-    run(&mut package).map(|()| true)
 }
 
 /// Whether a step passed; says why not, if that was not said yet.

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | deny | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | deny | package | ci`.
 
 mod api;
 mod bench;
@@ -13,6 +13,8 @@ mod features;
 mod gate;
 mod generate;
 mod kubernetes;
+mod members;
+mod package;
 mod shell;
 mod soak;
 mod stack;
@@ -48,6 +50,7 @@ enum Task {
     Gen(generate::Gen),
     Features(features::Features),
     Deny(deny::Deny),
+    Package(package::Package),
     Ci(ci::Ci),
 }
 
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Gen(generate) => generate.run(),
         Task::Features(features) => features.run(),
         Task::Deny(deny) => deny.run(),
+        Task::Package(package) => package.run(),
         Task::Ci(ci) => Ok(ci.run()),
     };
     match done {
