@@ -177,6 +177,14 @@ test('quantiles are those that the figure names', () => {
   assert.equal(design.suffix, 'p90');
 });
 
+test('quantiles of what is no histogram are undefined', () => {
+  const history = historyOf(DESK, DESK);
+  for (const family of ['desk_pnl', 'desk_orders_total', 'nothing']) {
+    const design = designOf({ title: 'Fill', shows: 'quantiles', family }, nothingKnown, history.latest.layout);
+    assert.deepEqual(now(history, design), [NaN, NaN, NaN], family);
+  }
+});
+
 test('what a later edition says is skipped, and the rest is shown', () => {
   const history = historyOf(DESK);
   const catalogue = {

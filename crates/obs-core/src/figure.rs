@@ -29,7 +29,7 @@ use crate::Family;
 ///     pub struct QuoterMetrics {
 ///         /// Quotes sent, by how that ended.
 ///         pub quotes: By<Outcome, Counter> = "quoter_quotes_total",
-///         /// Quotes that stand in the book.
+///         /// Quotes in the book.
 ///         pub open: Gauge = "quoter_quotes_open",
 ///         /// Time from a tick to the quote that answers it.
 ///         pub reaction: Histogram = "quoter_reaction_duration_seconds" { buckets: buckets::LATENCY },
@@ -87,7 +87,7 @@ pub enum Shows {
     Log {
         /// What is counted.
         of: &'static Family,
-        /// The label whose value is told with each.
+        /// The label whose value is shown with each.
         label: &'static str,
     },
 }

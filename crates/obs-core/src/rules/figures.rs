@@ -162,7 +162,7 @@ const fn log_fault(family: &Family, label: &str) -> Message {
     if let Some(decl) = label_of(family.label_list(), label)
         && matches!(decl.values, Values::Open(_))
     {
-        return Message::new("a log tells a label of a closed set, and `")
+        return Message::new("a log is by a label of a closed set, and `")
             .and(label)
             .and("` is open");
     }

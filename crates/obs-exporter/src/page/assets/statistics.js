@@ -68,6 +68,8 @@ export function bucketIncreases(from, to, name, keys) {
   let bounds = [];
   let counts = [];
   for (const series of seriesOf(to, name, keys)) {
+    // What a figure takes for a histogram may be recorded as something else.
+    if (!series.parts) continue;
     if (counts.length === 0) {
       bounds = series.bounds;
       counts = new Array(bounds.length).fill(0);
