@@ -1,6 +1,7 @@
 //! Every family of a program in one value.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use metrics::Recorder;
 
@@ -25,7 +26,7 @@ pub struct Catalogue {
 }
 
 /// Two declarations of one name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "metric `{name}` is declared in {first} and again in {second}; rename one, or use the other's declaration"
 )]
@@ -36,6 +37,12 @@ pub struct CatalogueError {
     pub first: String,
     /// The same of the second.
     pub second: String,
+}
+
+impl fmt::Debug for CatalogueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::fmt_error(self, f)
+    }
 }
 
 impl Catalogue {

@@ -25,11 +25,17 @@ static INSTALLED: OnceLock<usize> = OnceLock::new();
 static GIVEN: LazyLock<RwLock<HashSet<usize>>> = LazyLock::new(RwLock::default);
 
 /// A recorder was installed in this process before; the facade takes one, for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a metrics recorder is already installed in this process; install one, once, at the start of `main`"
 )]
 pub struct AlreadyInstalled;
+
+impl fmt::Debug for AlreadyInstalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        crate::fmt_error(self, f)
+    }
+}
 
 /// Installs the process' recorder. Handles that were built before stay without effect for ever: install first, then build.
 pub fn install(recorder: impl Recorder + Send + Sync + 'static) -> Result<(), AlreadyInstalled> {

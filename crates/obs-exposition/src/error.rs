@@ -1,10 +1,12 @@
 //! The one error: what is wrong, where, and what should have been there.
 
+use std::fmt;
+
 /// A mistake in an exposition.
 ///
 /// Displayed as one sentence, for example
 /// ``line 12, column 5: label value is not closed by a quote; expected `"` ``.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {problem}; expected {expected}")]
 pub struct ParseError {
     /// The line of the mistake, counted from 1. What is missing from a whole histogram or summary is
@@ -16,6 +18,12 @@ pub struct ParseError {
     pub problem: String,
     /// What would have been right in its place.
     pub expected: String,
+}
+
+impl fmt::Debug for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl ParseError {

@@ -1,7 +1,9 @@
 //! What can go wrong here, apart from what goes wrong with calls.
 
+use std::fmt;
+
 /// The error of this crate. No text in it comes from a request, a response or a cached value.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ProviderError {
     /// A route's template cannot be used.
@@ -38,4 +40,10 @@ pub enum ProviderError {
         "a cached value and JSON do not fit each other; has its type changed? give the cache another prefix"
     )]
     Json(serde_json::error::Category),
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }

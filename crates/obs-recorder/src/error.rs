@@ -1,9 +1,11 @@
 //! What can be wrong with an engine's settings.
 
+use std::fmt;
+
 use crate::cell::WORDS;
 
 /// Why an engine could not be built. Each says what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
     /// More buckets than a histogram of this engine can have.
@@ -23,4 +25,10 @@ pub enum EngineError {
         /// How many were asked for.
         slots: usize,
     },
+}
+
+impl fmt::Debug for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }

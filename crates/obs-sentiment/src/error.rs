@@ -1,9 +1,11 @@
 //! What can go wrong.
 
+use std::fmt;
+
 use crate::Refusal;
 
 /// A reading that was refused, or a configuration that cannot be used.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum SentimentError {
     /// A provider's reading was refused and counted; the aggregation goes on without it.
     #[error(
@@ -40,4 +42,10 @@ pub enum SentimentError {
         /// What it accepts.
         accepts: &'static str,
     },
+}
+
+impl fmt::Debug for SentimentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use crate::performance::{Currency, Money};
 ///
 /// What a risk check answers is a [`RiskError`], which can be compared and names the reason to refuse a trade for; `?` turns it
 /// into this type where both occur.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A trade that a risk check refuses, or input that it cannot judge.
@@ -137,6 +138,12 @@ pub enum Error {
         /// What is wrong.
         damage: String,
     },
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }
 
 impl Error {

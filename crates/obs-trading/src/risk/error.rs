@@ -1,11 +1,13 @@
 //! What the risk values refuse, and why.
 
+use std::fmt;
+
 use jiff::civil::Date;
 
 use crate::{ComplianceRule, LimitHit, RejectReason};
 
 /// A trade that a check refuses, or input that no check can judge.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 pub enum RiskError {
     /// A limit refuses the trade.
     #[error(transparent)]
@@ -112,6 +114,12 @@ pub enum RiskError {
         /// The day.
         date: Date,
     },
+}
+
+impl fmt::Debug for RiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }
 
 impl RiskError {
