@@ -6,15 +6,15 @@ use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::own::Refused;
+use crate::server::{Response, text};
 use crate::{Config, ExporterError};
 
 /// A credential, or the file that holds it. Nothing shows it once it is in here.
@@ -181,17 +181,15 @@ impl Access {
     /// The answer to who is refused. It says what is missing, and nothing of what was sent.
     pub(crate) fn answer(&self, reason: Refused) -> Response {
         if reason == Refused::Address {
-            return (
+            return text(
                 StatusCode::FORBIDDEN,
                 "metrics are not served to this address\n",
-            )
-                .into_response();
+            );
         }
-        let mut answer = (
+        let mut answer = text(
             StatusCode::UNAUTHORIZED,
             "metrics are served to those who show who they are\n",
-        )
-            .into_response();
+        );
         for (scheme, _) in &self.credentials {
             let headers = answer.headers_mut();
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme.challenge));

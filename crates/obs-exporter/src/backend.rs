@@ -8,7 +8,8 @@ use obs_core::{Admission, Catalogue};
 use obs_recorder::{Engine, Format};
 
 use crate::config::RecorderKind;
-use crate::stock::Stock;
+#[cfg(feature = "stock")]
+use crate::stock::{PROTOBUF, Stock};
 use crate::upkeep::Upkeep;
 use crate::warnings::Warnings;
 use crate::{Config, ExporterError};
@@ -17,6 +18,7 @@ use crate::{Config, ExporterError};
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
     Obs(Engine),
+    #[cfg(feature = "stock")]
     Stock(Stock),
 }
 
@@ -60,6 +62,11 @@ impl Backend {
                 let engine = builder.build()?;
                 (Box::new(engine.clone()), Self::Obs(engine))
             }
+            #[cfg(not(feature = "stock"))]
+            RecorderKind::Stock => {
+                return Err(crate::config::features::missing("OBS_RECORDER", "stock"));
+            }
+            #[cfg(feature = "stock")]
             RecorderKind::Stock => {
                 refuse_what_stock_has_not(config)?;
                 let (recorder, stock) = Stock::build(config, catalogue, global_labels)?;
@@ -82,15 +89,20 @@ impl Backend {
     pub(crate) fn render_into(&self, out: &mut String, format: Format) {
         match self {
             Self::Obs(engine) => engine.render_into(out, format),
+            #[cfg(feature = "stock")]
             Self::Stock(stock) => stock.render_into(out),
         }
     }
 
-    /// A text that was rendered, as protobuf with native histograms, where it has them.
-    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
+    /// A text that was rendered, as protobuf with native histograms and the media type of that, where it has them.
+    pub(crate) fn protobuf(&self, text: &str) -> Option<(&'static str, Vec<u8>)> {
         match self {
-            Self::Obs(_) => None,
-            Self::Stock(stock) => stock.protobuf(text),
+            Self::Obs(_) => {
+                let _ = text;
+                None
+            }
+            #[cfg(feature = "stock")]
+            Self::Stock(stock) => stock.protobuf(text).map(|messages| (PROTOBUF, messages)),
         }
     }
 
@@ -98,6 +110,7 @@ impl Backend {
     pub(crate) fn offered(&self, wanted: Format) -> Format {
         match self {
             Self::Obs(_) => wanted,
+            #[cfg(feature = "stock")]
             Self::Stock(_) => Format::Classic,
         }
     }
@@ -106,6 +119,7 @@ impl Backend {
     pub(crate) fn admission(&self) -> &Admission {
         match self {
             Self::Obs(engine) => engine.admission(),
+            #[cfg(feature = "stock")]
             Self::Stock(stock) => stock.admission(),
         }
     }
@@ -113,11 +127,13 @@ impl Backend {
     fn upkeep(&self) {
         match self {
             Self::Obs(engine) => engine.upkeep(),
+            #[cfg(feature = "stock")]
             Self::Stock(stock) => stock.upkeep(),
         }
     }
 }
 
+#[cfg(feature = "stock")]
 fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
     if config.idle_timeout.is_some() {
         return Err(ExporterError::OtherRecorder {

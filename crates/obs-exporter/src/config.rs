@@ -1,16 +1,23 @@
 //! The settings, and how they are read from the environment.
 
+pub(crate) mod features;
+mod links;
+mod variables;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use obs_core::{MAX_VALUE_BYTES, UNDECLARED_FAMILIES};
+use obs_core::UNDECLARED_FAMILIES;
 
-use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS, PUSH_BASIC};
+pub(crate) use self::variables::variables;
+use self::variables::{
+    FAMILIES, FAMILIES_TEXT, IGNORE, MAX_CONNECTIONS, MAX_CONNECTIONS_TEXT, MAX_SCRAPES,
+    MAX_SCRAPES_TEXT, TEXT, TIME, TIME_RANGE, VARIABLES, ignored, is_label_value, nearest,
+};
 use crate::{ExporterError, Secret};
 
 /// The settings of an exporter.
@@ -43,6 +50,10 @@ use crate::{ExporterError, Secret};
 /// | `OBS_MAX_SCRAPES` | [`max_scrapes`](Self::max_scrapes) | 8 |
 /// | `OBS_MAX_CONNECTIONS` | [`max_connections`](Self::max_connections) | 64 |
 /// | `OBS_PAGE` | [`page`](Self::page) | `on` |
+/// | `OBS_IGNORE` | names between commas of variables that another program reads | none |
+///
+/// Some need a [feature](crate#features): `OBS_RECORDER=stock` needs `stock`, `OBS_NATIVE_HISTOGRAMS` `native-histograms`,
+/// `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, and `OBS_PAGE=on` `page`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The address [`serve`](crate::Exporter::serve) listens on. Port 0 takes any free port.
@@ -212,8 +223,12 @@ impl Config {
 
     /// Reads the settings from variables and their values.
     ///
-    /// Every variable whose name starts with `OBS_` must be one of the table above and hold what it takes, so that a slip
-    /// of the pen does not silently leave a default in force. An empty value is an error too: leave the variable unset.
+    /// Every variable whose name starts with `OBS_` must be one of the table above and hold what it takes, so that a typo
+    /// does not silently leave a default in force. An empty value is an error too: leave the variable unset. A variable of a
+    /// feature that is off is an error that names the feature.
+    ///
+    /// Two kinds of other variables are left alone: those that Kubernetes and Docker set for a service called `obs-…`, such as
+    /// `OBS_GRAFANA_SERVICE_HOST` or `OBS_GRAFANA_PORT_3000_TCP`, and those that `OBS_IGNORE` lists.
     ///
     /// ```
     /// use obs_exporter::{Config, Mode};
@@ -230,12 +245,20 @@ impl Config {
         K: Into<OsString>,
         V: Into<OsString>,
     {
+        let ours = |(name, value): (K, V)| {
+            let name = name.into().to_string_lossy().into_owned();
+            name.starts_with("OBS_").then(|| (name, value.into()))
+        };
+        let vars: Vec<(String, OsString)> = vars.into_iter().filter_map(ours).collect();
+        let mut ignore = Vec::new();
+        for (_, value) in vars.iter().filter(|(name, _)| name == IGNORE) {
+            // A list that is refused is refused below.
+            ignore.extend(value.to_str().and_then(ignored).unwrap_or_default());
+        }
         let mut config = Self::default();
-        for (name, value) in vars {
-            let (name, value) = (name.into(), value.into());
-            let name = name.to_string_lossy();
-            if name.starts_with("OBS_") {
-                config.set(&name, &value)?;
+        for (name, value) in &vars {
+            if !ignore.contains(&name.as_str()) && !links::is_service_link(name, value) {
+                config.set(name, value)?;
             }
         }
         Ok(config)
@@ -274,6 +297,7 @@ impl Config {
                 return refuse(setting, value.clone(), TEXT);
             }
         }
+        features::check_all(self)?;
         for (setting, value, range, accepts) in [
             (
                 "Config::undeclared_families",
@@ -327,275 +351,9 @@ impl Config {
                 value: value.to_string_lossy().into_owned(),
                 accepts: variable.accepts,
             },
-        })
+        })?;
+        features::check(variable.name, value, features::is_compiled_in)
     }
-}
-
-/// The names of the variables, for a message.
-pub(crate) fn variables() -> String {
-    VARIABLES.map(|variable| variable.name).join(", ")
-}
-
-/// A variable of the environment.
-struct Variable {
-    name: &'static str,
-    accepts: &'static str,
-    /// Sets the value; `None` when the text is not acceptable.
-    set: fn(&mut Config, &str) -> Option<()>,
-}
-
-const TEXT: &str = "1 to 256 bytes of UTF-8 text";
-const SLOTS: &str = "a number of threads from 0 to 1024";
-const TIME: &str = "a number of seconds from 0.001 to 86400, such as 60";
-const TIME_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24);
-const FAMILIES: RangeInclusive<usize> = 0..=100_000;
-const FAMILIES_TEXT: &str = "a number of families from 0 to 100000";
-const MAX_SCRAPES: RangeInclusive<usize> = 1..=1000;
-const MAX_SCRAPES_TEXT: &str = "a number of scrapes from 1 to 1000";
-const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=10_000;
-const MAX_CONNECTIONS_TEXT: &str = "a number of connections from 1 to 10000";
-const SECRET_FILE: &str =
-    "the path of a file, and only where the variable without `_FILE` is unset";
-const PEM_FILE: &str = "the path of a PEM file";
-
-const VARIABLES: [Variable; 30] = [
-    Variable {
-        name: "OBS_LISTEN",
-        accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
-        set: |config, text| text.parse().map(|address| config.listen = address).ok(),
-    },
-    Variable {
-        name: "OBS_SERVICE",
-        accepts: TEXT,
-        set: |config, text| label_value(text).map(|text| config.service = Some(text)),
-    },
-    Variable {
-        name: "OBS_ENVIRONMENT",
-        accepts: TEXT,
-        set: |config, text| label_value(text).map(|text| config.environment = Some(text)),
-    },
-    Variable {
-        name: "OBS_MODE",
-        accepts: "`backtest`, `paper` or `live`",
-        set: |config, text| mode(text).map(|mode| config.mode = Some(mode)),
-    },
-    Variable {
-        name: "OBS_QUANTILE_WINDOW_SECONDS",
-        accepts: TIME,
-        set: |config, text| seconds(text).map(|time| config.quantile_window = time),
-    },
-    Variable {
-        name: "OBS_UPKEEP_INTERVAL_SECONDS",
-        accepts: TIME,
-        set: |config, text| seconds(text).map(|time| config.upkeep_interval = time),
-    },
-    Variable {
-        name: "OBS_IDLE_TIMEOUT_SECONDS",
-        accepts: TIME,
-        set: |config, text| seconds(text).map(|time| config.idle_timeout = Some(time)),
-    },
-    Variable {
-        name: "OBS_RECORDER",
-        accepts: "`obs` or `stock`",
-        set: |config, text| recorder(text).map(|kind| config.recorder = kind),
-    },
-    Variable {
-        name: "OBS_RECORDER_SLOTS",
-        accepts: SLOTS,
-        set: |config, text| slots(text).map(|slots| config.recorder_slots = Some(slots)),
-    },
-    Variable {
-        name: "OBS_UNDECLARED_FAMILIES",
-        accepts: FAMILIES_TEXT,
-        set: |config, text| number(text, &FAMILIES).map(|most| config.undeclared_families = most),
-    },
-    Variable {
-        name: "OBS_NATIVE_HISTOGRAMS",
-        accepts: "`true` or `false`",
-        set: |config, text| {
-            text.parse()
-                .map(|native| config.native_histograms = native)
-                .ok()
-        },
-    },
-    Variable {
-        name: "OBS_GIT_COMMIT",
-        accepts: TEXT,
-        set: |config, text| label_value(text).map(|text| config.git_commit = Some(text)),
-    },
-    Variable {
-        name: "OBS_BEARER_TOKEN",
-        accepts: BEARER_ACCEPTS,
-        set: |config, text| {
-            let secret = BEARER.is_acceptable(text).then(|| Secret::new(text))?;
-            set_once(&mut config.bearer_token, secret)
-        },
-    },
-    Variable {
-        name: "OBS_BEARER_TOKEN_FILE",
-        accepts: SECRET_FILE,
-        set: |config, text| set_once(&mut config.bearer_token, Secret::file(path(text)?)),
-    },
-    Variable {
-        name: "OBS_BASIC_AUTH",
-        accepts: BASIC_ACCEPTS,
-        set: |config, text| {
-            let secret = BASIC.is_acceptable(text).then(|| Secret::new(text))?;
-            set_once(&mut config.basic_auth, secret)
-        },
-    },
-    Variable {
-        name: "OBS_BASIC_AUTH_FILE",
-        accepts: SECRET_FILE,
-        set: |config, text| set_once(&mut config.basic_auth, Secret::file(path(text)?)),
-    },
-    Variable {
-        name: "OBS_ALLOW_FROM",
-        accepts: "networks or addresses between commas, such as 10.0.0.0/8, ::1",
-        set: |config, text| networks(text).map(|networks| config.allow_from = networks),
-    },
-    Variable {
-        name: "OBS_ALLOW_PUBLIC",
-        accepts: "`true` or `false`",
-        set: |config, text| text.parse().map(|allow| config.allow_public = allow).ok(),
-    },
-    Variable {
-        name: "OBS_TLS_CERT",
-        accepts: PEM_FILE,
-        set: |config, text| path(text).map(|path| config.tls_cert = Some(path)),
-    },
-    Variable {
-        name: "OBS_TLS_KEY",
-        accepts: PEM_FILE,
-        set: |config, text| path(text).map(|path| config.tls_key = Some(path)),
-    },
-    Variable {
-        name: "OBS_TLS_CLIENT_CA",
-        accepts: PEM_FILE,
-        set: |config, text| path(text).map(|path| config.tls_client_ca = Some(path)),
-    },
-    Variable {
-        name: "OBS_UNIX_SOCKET",
-        accepts: "the path of a socket that is to be made",
-        set: |config, text| path(text).map(|path| config.unix_socket = Some(path)),
-    },
-    Variable {
-        name: "OBS_PUSH_URL",
-        accepts: "the URL of a Pushgateway without a user, such as http://127.0.0.1:9091",
-        set: |config, text| {
-            let is_url = text.starts_with("http://") && !text.contains('@');
-            is_url.then(|| config.push_url = Some(text.to_owned()))
-        },
-    },
-    Variable {
-        name: "OBS_PUSH_INTERVAL_SECONDS",
-        accepts: TIME,
-        set: |config, text| seconds(text).map(|time| config.push_interval = time),
-    },
-    Variable {
-        name: "OBS_PUSH_INSTANCE",
-        accepts: TEXT,
-        set: |config, text| label_value(text).map(|text| config.push_instance = Some(text)),
-    },
-    Variable {
-        name: "OBS_PUSH_BASIC_AUTH",
-        accepts: BASIC_ACCEPTS,
-        set: |config, text| {
-            let secret = PUSH_BASIC.is_acceptable(text).then(|| Secret::new(text))?;
-            set_once(&mut config.push_basic_auth, secret)
-        },
-    },
-    Variable {
-        name: "OBS_PUSH_BASIC_AUTH_FILE",
-        accepts: SECRET_FILE,
-        set: |config, text| set_once(&mut config.push_basic_auth, Secret::file(path(text)?)),
-    },
-    Variable {
-        name: "OBS_MAX_SCRAPES",
-        accepts: MAX_SCRAPES_TEXT,
-        set: |config, text| number(text, &MAX_SCRAPES).map(|most| config.max_scrapes = most),
-    },
-    Variable {
-        name: "OBS_MAX_CONNECTIONS",
-        accepts: MAX_CONNECTIONS_TEXT,
-        set: |config, text| {
-            number(text, &MAX_CONNECTIONS).map(|most| config.max_connections = most)
-        },
-    },
-    Variable {
-        name: "OBS_PAGE",
-        accepts: "`on` or `off`",
-        set: |config, text| switch(text).map(|page| config.page = page),
-    },
-];
-
-fn is_label_value(text: &str) -> bool {
-    (1..=MAX_VALUE_BYTES).contains(&text.len())
-}
-
-fn label_value(text: &str) -> Option<String> {
-    is_label_value(text).then(|| text.to_owned())
-}
-
-fn mode(text: &str) -> Option<Mode> {
-    [Mode::Backtest, Mode::Paper, Mode::Live]
-        .into_iter()
-        .find(|mode| mode.as_str() == text)
-}
-
-fn recorder(text: &str) -> Option<RecorderKind> {
-    [RecorderKind::Obs, RecorderKind::Stock]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-}
-
-fn switch(text: &str) -> Option<bool> {
-    match text {
-        "on" => Some(true),
-        "off" => Some(false),
-        _ => None,
-    }
-}
-
-fn slots(text: &str) -> Option<usize> {
-    number(text, &(0..=1024))
-}
-
-fn number(text: &str, range: &RangeInclusive<usize>) -> Option<usize> {
-    text.parse().ok().filter(|number| range.contains(number))
-}
-
-fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty()).then(|| text.into())
-}
-
-/// A credential given both ways may be two credentials; which of them counts is not ours to guess.
-fn set_once(to: &mut Option<Secret>, secret: Secret) -> Option<()> {
-    to.is_none().then(|| *to = Some(secret))
-}
-
-/// Networks, or single addresses, between commas.
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let one = |text: &str| {
-        let text = text.trim();
-        let address = |_| text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(address).ok()
-    };
-    text.split(',').map(one).collect()
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    let seconds = text.parse().ok()?;
-    Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|time| TIME_RANGE.contains(time))
-}
-
-/// The variable that was probably meant; none when every name is far off.
-fn nearest(name: &str) -> Option<&'static str> {
-    let distance = |known: &Variable| strsim::damerau_levenshtein(name, known.name);
-    let nearest = VARIABLES.iter().min_by_key(|known| distance(known))?;
-    (distance(nearest) <= nearest.name.len() / 3).then_some(nearest.name)
 }
 
 #[cfg(test)]
@@ -632,6 +390,8 @@ mod tests {
             ("OBS_MAX_SCRAPES", "2"),
             ("OBS_MAX_CONNECTIONS", "20"),
             ("OBS_PAGE", "off"),
+            ("OBS_IGNORE", "OBS_ROOM, OBS_SCENE"),
+            ("OBS_SCENE", "not ours"),
             ("HOME", "/root"),
             ("OBSERVER", "not ours"),
         ]);
@@ -726,14 +486,19 @@ mod tests {
             (
                 "OBS_LISTENS",
                 "a",
-                "unknown variable OBS_LISTENS; did you mean OBS_LISTEN? known are OBS_LISTEN, OBS_SERVICE",
+                "unknown variable OBS_LISTENS; did you mean OBS_LISTEN? if another program reads it, list it in OBS_IGNORE; known are \
+                OBS_LISTEN, OBS_SERVICE",
             ),
             ("OBS_ENVIROMENT", "a", "did you mean OBS_ENVIRONMENT?"),
-            ("OBS_", "a", "unknown variable OBS_; known are"),
+            (
+                "OBS_",
+                "a",
+                "unknown variable OBS_; if another program reads it, list it in OBS_IGNORE; known are",
+            ),
             (
                 "OBS_SOMETHING_ELSE",
                 "a",
-                "unknown variable OBS_SOMETHING_ELSE; known are OBS_LISTEN",
+                "unknown variable OBS_SOMETHING_ELSE; if another program reads it",
             ),
             (
                 "OBS_ALLOW_FROM",
@@ -747,6 +512,24 @@ mod tests {
             ("OBS_PUSH_URL", "gateway:9091", "it takes the URL of a"),
             ("OBS_MAX_SCRAPES", "0", "scrapes from 1 to 1000"),
             ("OBS_MAX_CONNECTIONS", "10001", "from 1 to 10000"),
+            ("OBS_IGNORE", "", "OBS_IGNORE is ``; it takes names"),
+            ("OBS_IGNORE", "ROOM", "OBS_IGNORE is `ROOM`; it takes names"),
+            (
+                "OBS_IGNORE",
+                "OBS_A,,OBS_B",
+                "it takes names between commas",
+            ),
+            (
+                "OBS_IGNORE",
+                "OBS_MODE",
+                "variables that another program reads",
+            ),
+            ("OBS_PORT", "9464", "unknown variable OBS_PORT"),
+            (
+                "OBS_LISTEN_PORT",
+                "9464",
+                "unknown variable OBS_LISTEN_PORT",
+            ),
         ];
         for (name, value, expected) in cases {
             let error = Config::from_vars([(name, value)]).unwrap_err().to_string();
@@ -791,6 +574,22 @@ mod tests {
             assert!(error.to_string().contains(expected), "{error}");
             assert!(!format!("{error} {error:?}").contains("hush"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn others_variables_are_left_alone() {
+        let config = Config::from_vars([
+            ("OBS_MODE", "paper"),
+            ("OBS_ROOM", "hall"),
+            ("OBS_GRAFANA_SERVICE_HOST", "10.96.0.12"),
+            ("OBS_GRAFANA_PORT_3000_TCP", "tcp://10.96.0.12:3000"),
+            ("OBS_IGNORE", "OBS_SCENE,OBS_ROOM"),
+        ]);
+        assert_eq!(config.unwrap().mode, Some(Mode::Paper));
+
+        let vars = [("OBS_IGNORE", "OBS_ROOM"), ("OBS_ROOMS", "hall")];
+        let error = Config::from_vars(vars).unwrap_err().to_string();
+        assert!(error.contains("unknown variable OBS_ROOMS"), "{error}");
     }
 
     #[cfg(unix)]

@@ -7,15 +7,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::ConnectInfo;
-use axum::http::{Request, Response};
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -25,6 +21,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep, sleep_until, timeout};
 use crate::exporter::lock;
 use crate::own::Refused;
 use crate::refusals::Refusals;
+use crate::server::{self, Response};
 use crate::tls::Tls;
 use crate::{Exporter, Server};
 
@@ -68,16 +65,16 @@ impl Listener {
 /// What every connection is served with.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    site: TowerToHyperService<Router>,
+    exporter: Exporter,
     refusals: Arc<Refusals>,
     tls: Option<Tls>,
     most: usize,
 }
 
 impl Connections {
-    pub(crate) fn new(exporter: &Exporter, site: Router, tls: Option<Tls>) -> Self {
+    pub(crate) fn new(exporter: &Exporter, tls: Option<Tls>) -> Self {
         Self {
-            site: TowerToHyperService::new(site),
+            exporter: exporter.clone(),
             refusals: Arc::clone(exporter.refusals()),
             tls,
             most: exporter.config().max_connections,
@@ -135,19 +132,19 @@ impl Connections {
         let stream = match stream {
             Stream::Tcp(stream) => stream,
             #[cfg(unix)]
-            Stream::Unix(stream) => return answer(self.site, stream, client, stopped).await,
+            Stream::Unix(stream) => return answer(self.exporter, stream, client, stopped).await,
         };
         // The end of an answer would wait for the client to acknowledge what came before. Where it cannot be set, it waits.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls else {
-            return answer(self.site, stream, client, stopped).await;
+            return answer(self.exporter, stream, client, stopped).await;
         };
         let greeted = tokio::select! {
             _ = stopped.changed() => return,
             greeted = timeout(Server::ASK, tls.accept(stream)) => greeted,
         };
         match greeted {
-            Ok(Ok(stream)) => answer(self.site, stream, client, stopped).await,
+            Ok(Ok(stream)) => answer(self.exporter, stream, client, stopped).await,
             Ok(Err(_)) | Err(_) => client.refuse(Refused::Tls),
         }
     }
@@ -184,13 +181,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
 
 /// Answers what is asked on a connection until either side has had enough.
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
-    site: TowerToHyperService<Router>,
+    exporter: Exporter,
     stream: S,
     client: Arc<Client>,
     mut stopped: watch::Receiver<()>,
 ) {
     let asked = Arc::clone(&client);
-    let service = service_fn(move |request| ask(&site, &asked, request));
+    let service = service_fn(move |request| ask(exporter.clone(), &asked, request));
     let stream = TokioIo::new(Timed::new(stream, Arc::clone(&client)));
     let connection = http1::Builder::new()
         .max_headers(MAX_HEADERS)
@@ -211,19 +208,18 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     let _ = timeout(Server::SEND, connection).await;
 }
 
-/// Passes a request on with the address that it came from.
+/// Answers a request that came from this client.
 fn ask(
-    site: &TowerToHyperService<Router>,
+    exporter: Exporter,
     client: &Arc<Client>,
-    mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
-    request.extensions_mut().insert(ConnectInfo(client.peer));
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    let peer = client.peer;
     let answering = Answering::new(Arc::clone(client));
-    let answer = site.call(request);
     async move {
-        let answer = answer.await;
+        let answer = server::answer(&exporter, Some(peer), &request).await;
         drop(answering);
-        answer
+        Ok(answer)
     }
 }
 

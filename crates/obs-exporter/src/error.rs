@@ -1,5 +1,6 @@
 //! What can go wrong on the way to a served metric.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,13 +12,17 @@ use crate::RecorderKind;
 use crate::config::variables;
 
 /// Why the exporter could not be configured, installed or served. Each says what to do about it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ExporterError {
-    /// The environment holds an `OBS_…` variable that nothing reads: most likely a slip of the pen.
+    /// The environment holds an `OBS_…` variable that nothing reads: most likely a typo.
     ///
     /// What it holds is not kept: it may be a credential under a name that was misspelt.
-    #[error("unknown variable {name}; {}known are {}", suggestion(*.nearest), variables())]
+    #[error(
+        "unknown variable {name}; {}if another program reads it, list it in OBS_IGNORE; known are {}",
+        suggestion(*.nearest),
+        variables()
+    )]
     UnknownVariable {
         /// Its name.
         name: String,
@@ -151,7 +156,7 @@ pub enum ExporterError {
         /// Why the one that is chosen does not.
         reason: &'static str,
     },
-    /// A setting is for what was not compiled in.
+    /// A setting needs a feature that was not compiled in.
     #[error(
         "{setting} needs the feature `{feature}`; enable it where the program declares obs-exporter"
     )]
@@ -161,6 +166,12 @@ pub enum ExporterError {
         /// The feature.
         feature: &'static str,
     },
+}
+
+impl fmt::Debug for ExporterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        obs_core::fmt_error(self, f)
+    }
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

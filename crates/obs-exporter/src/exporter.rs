@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use axum::Router;
 use metrics::Recorder;
 use obs_core::{Catalogue, Families, Family, Warning};
 use obs_recorder::{Engine, Format};
@@ -17,7 +16,9 @@ use crate::own::{self, Own};
 use crate::refusals::Refusals;
 use crate::upkeep::Upkeep;
 use crate::warnings::Warnings;
-use crate::{AppInfo, Config, ExporterError, Mode, Push, Server, push, server};
+use crate::{AppInfo, Config, ExporterError, Mode, Server};
+#[cfg(feature = "push")]
+use crate::{Push, push};
 
 /// What a scrape reads: everything recorded since [`install`](Builder::install), rendered and served.
 ///
@@ -27,6 +28,7 @@ use crate::{AppInfo, Config, ExporterError, Mode, Push, Server, push, server};
 pub struct Exporter(Arc<Inner>);
 
 struct Inner {
+    #[cfg(feature = "push")]
     name: &'static str,
     config: Config,
     backend: Backend,
@@ -137,6 +139,7 @@ impl Builder {
         let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
         let places = Semaphore::new(self.config.max_scrapes);
         let exporter = Exporter(Arc::new(Inner {
+            #[cfg(feature = "push")]
             name: self.app.name,
             config: self.config,
             backend,
@@ -205,12 +208,13 @@ impl Exporter {
     pub fn engine(&self) -> Option<&Engine> {
         match &self.0.backend {
             Backend::Obs(engine) => Some(engine),
+            #[cfg(feature = "stock")]
             Backend::Stock(_) => None,
         }
     }
 
-    /// A text that was rendered, as protobuf with native histograms, where those are configured.
-    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
+    /// A text that was rendered, as protobuf with native histograms and the media type of that, where those are configured.
+    pub(crate) fn protobuf(&self, text: &str) -> Option<(&'static str, Vec<u8>)> {
         self.0.backend.protobuf(text)
     }
 
@@ -275,28 +279,13 @@ impl Exporter {
     ///
     /// When the push has a URL, job or label that cannot be used, when the last attempt failed, and outside a Tokio runtime. That
     /// has to have its timer and its network enabled, as `#[tokio::main]` does.
+    #[cfg(feature = "push")]
     pub async fn push(&self, push: &Push) -> Result<(), ExporterError> {
         push::push(self, push).await
     }
 
-    /// The routes `/metrics` and `/healthz`, to mount in an application of your own:
-    /// `app.merge(exporter.router())`, or under a prefix with `nest`.
-    ///
-    /// `/metrics` asks for the configured credentials and has the configured bound on scrapes. Where
-    /// [`allow_from`](Config::allow_from) is set, serve the application with `into_make_service_with_connect_info::<SocketAddr>()`:
-    /// who comes from an unknown address is refused. Where to listen, encryption and the bounds on connections are the
-    /// application's.
-    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
-        server::routes(self)
-    }
-
-    /// Puts the question who is there, which `/metrics` asks, before every route that the router has so far. Refused ones are
-    /// counted with those of `/metrics`.
-    pub fn protect<S: Clone + Send + Sync + 'static>(&self, router: Router<S>) -> Router<S> {
-        server::protect(self, router)
-    }
-
     /// The `service` of every series.
+    #[cfg(feature = "push")]
     pub(crate) fn service(&self) -> &str {
         self.0.config.service.as_deref().unwrap_or(self.0.name)
     }

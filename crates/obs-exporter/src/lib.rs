@@ -152,13 +152,20 @@ mod exporter;
 mod own;
 #[cfg(feature = "page")]
 mod page;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(feature = "push")]
 mod push;
+#[cfg(feature = "push")]
 mod pushing;
 mod refusals;
+#[cfg(feature = "router")]
+mod router;
 mod runtime;
 mod server;
 #[cfg(unix)]
 mod socket;
+#[cfg(feature = "stock")]
 mod stock;
 mod tls;
 #[cfg(feature = "opentelemetry")]
@@ -172,6 +179,7 @@ pub use crate::config::{Config, Mode, RecorderKind};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};
 pub use crate::own::catalogue;
+#[cfg(feature = "push")]
 pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;

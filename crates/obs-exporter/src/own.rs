@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use metrics_process::collector;
 use obs_core::{
     By, Catalogue, CatalogueError, Counter, ErrorMetrics, Figure, Gauge, Group, OTHER, Reading,
-    Severity, TimeCounter, Unit, Worse,
+    Severity,
 };
 
 use crate::AppInfo;
+#[cfg(feature = "process")]
+use crate::process::FIGURES;
 
 obs_core::label! {
     /// The package that runs.
@@ -48,20 +49,10 @@ obs_core::label! {
 }
 
 /// What runs, and what it takes of its machine.
-const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM).figures(&[
-    Figure::rate("Processor", ProcessMetrics::cpu).facts(&[
-        ("memory", Reading::sum(ProcessMetrics::resident_memory)),
-        ("threads", Reading::sum(ProcessMetrics::threads)),
-    ]),
-    Figure::value("Memory", Reading::sum(ProcessMetrics::resident_memory))
-        .facts(&[("virtual", Reading::sum(ProcessMetrics::virtual_memory))]),
-    Figure::bar(
-        "File descriptors",
-        Reading::sum(ProcessMetrics::open_fds),
-        Reading::sum(ProcessMetrics::max_fds),
-    )
-    .worse(Worse::Up),
-]);
+pub(crate) const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM).figures(FIGURES);
+
+#[cfg(not(feature = "process"))]
+const FIGURES: &[Figure] = &[];
 
 /// The metrics about the metrics.
 const METRICS: Group = Group::new("Metrics")
@@ -84,24 +75,10 @@ obs_core::families! {
 obs_core::families! {
     group SYSTEM;
 
-    /// The process, as the operating system accounts for it. A value that the system does not give is `NaN`.
-    struct ProcessMetrics {
+    /// How long it has run.
+    struct UptimeMetrics {
         /// Time since the exporter was set up.
         uptime: Gauge = "app_uptime_seconds",
-        /// When the process started.
-        start_time: Gauge = "process_start_time_seconds" { unit: Unit::Timestamp },
-        /// Memory of the process that is in RAM.
-        resident_memory: Gauge = "process_resident_memory_bytes",
-        /// Address space of the process.
-        virtual_memory: Gauge = "process_virtual_memory_bytes",
-        /// CPU time of the process, its own and the system's on its behalf.
-        cpu: TimeCounter = "process_cpu_seconds_total",
-        /// Open file descriptors.
-        open_fds: Gauge = "process_open_fds",
-        /// The most file descriptors the process may open.
-        max_fds: Gauge = "process_max_fds",
-        /// Threads of the process.
-        threads: Gauge = "process_threads",
     }
 }
 
@@ -143,7 +120,9 @@ obs_core::families! {
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     let own = Catalogue::of(&[
         AppMetrics::FAMILIES,
-        ProcessMetrics::FAMILIES,
+        UptimeMetrics::FAMILIES,
+        #[cfg(feature = "process")]
+        crate::process::ProcessMetrics::FAMILIES,
         ScrapeMetrics::FAMILIES,
         FindingMetrics::FAMILIES,
         EndpointMetrics::FAMILIES,
@@ -155,7 +134,9 @@ pub fn catalogue() -> Result<Catalogue, CatalogueError> {
 #[derive(Debug)]
 pub(crate) struct Own {
     since: Instant,
-    process: ProcessMetrics,
+    uptime: UptimeMetrics,
+    #[cfg(feature = "process")]
+    process: crate::process::ProcessMetrics,
     scrape: ScrapeMetrics,
     findings: FindingMetrics,
     errors: ErrorMetrics,
@@ -180,7 +161,9 @@ impl Own {
         let _ = metrics::counter!("obs_series_overflow_total", "metric" => OTHER);
         Self {
             since: Instant::now(),
-            process: ProcessMetrics::new(),
+            uptime: UptimeMetrics::new(),
+            #[cfg(feature = "process")]
+            process: crate::process::ProcessMetrics::new(),
             scrape,
             findings: FindingMetrics::new(),
             errors,
@@ -200,36 +183,14 @@ impl Own {
     /// Reads what is shown as it is at the time of the scrape.
     pub(crate) fn refresh(&self, undeclared_families: usize) {
         self.findings.undeclared.set(undeclared_families as f64);
-        let (to, found) = (&self.process, collector::collect());
-        to.uptime.set(self.since.elapsed());
-        set(&to.start_time, found.start_time_seconds);
-        set(&to.resident_memory, found.resident_memory_bytes);
-        set(&to.virtual_memory, found.virtual_memory_bytes);
-        set(&to.open_fds, found.open_fds);
-        // 0 stands for "no limit". It is shown as the kernel's own number for that, so that the share in use is about 0.
-        set(
-            &to.max_fds,
-            found
-                .max_fds
-                .map(|limit| if limit == 0 { u64::MAX } else { limit }),
-        );
-        set(&to.threads, found.threads);
-        let cpu = found.cpu_seconds_total.map(Duration::try_from_secs_f64);
-        if let Some(Ok(cpu)) = cpu {
-            to.cpu.absolute(cpu);
-        }
+        self.uptime.uptime.set(self.since.elapsed());
+        #[cfg(feature = "process")]
+        self.process.refresh();
     }
 
     /// Notes what a scrape cost, for the next one to show.
     pub(crate) fn scraped(&self, took: Duration, bytes: usize) {
         self.scrape.duration.set(took);
         self.scrape.size.set(bytes as f64);
-    }
-}
-
-fn set(gauge: &Gauge, value: Option<u64>) {
-    match value {
-        Some(value) => gauge.set(value as f64),
-        None => gauge.set_undefined(),
     }
 }

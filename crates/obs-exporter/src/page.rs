@@ -14,16 +14,14 @@ mod groups;
 mod html;
 mod live;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+use hyper::HeaderMap;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 
 use self::live::Live;
+use crate::server::{self, Peer, Response};
 use crate::{AppInfo, Config, Exporter};
 
 /// What the page is made from.
@@ -46,7 +44,7 @@ impl Page {
 }
 
 /// A file that the page loads.
-struct File {
+pub(crate) struct File {
     path: &'static str,
     media_type: &'static str,
     text: &'static str,
@@ -66,7 +64,7 @@ macro_rules! file {
     };
 }
 
-const FILES: [File; 17] = [
+static FILES: [File; 17] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("card.js", SCRIPT, "assets/card.js"),
@@ -93,41 +91,55 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
     require-trusted-types-for 'script'; trusted-types obs";
 
 /// The page and what it reads. Who may read metrics is to be asked before them.
-pub(crate) fn routes() -> Router<Exporter> {
-    let router = Router::new()
-        .route("/", get(index))
-        .route("/catalog.json", get(catalogue))
-        .route("/live", get(live));
-    FILES.iter().fold(router, |router, file| {
-        let answer = async || guarded(([(CONTENT_TYPE, file.media_type)], file.text));
-        router.route(file.path, get(answer))
-    })
+#[derive(Clone, Copy)]
+pub(crate) enum Route {
+    Index,
+    Catalogue,
+    Live,
+    File(&'static File),
 }
 
-async fn index(State(exporter): State<Exporter>) -> Response {
-    let page = exporter.page();
-    let service = page.service(exporter.config());
-    guarded(Html(html::index(service, &exporter.catalogue())))
+impl Route {
+    pub(crate) fn at(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Index),
+            "/catalog.json" => Some(Self::Catalogue),
+            "/live" => Some(Self::Live),
+            _ => FILES.iter().find(|file| file.path == path).map(Self::File),
+        }
+    }
+
+    pub(crate) async fn answer(
+        self,
+        exporter: &Exporter,
+        peer: Peer,
+        headers: &HeaderMap,
+    ) -> Response {
+        let page = exporter.page();
+        let response = match self {
+            Self::Index => {
+                let service = page.service(exporter.config());
+                server::html(html::index(service, &exporter.catalogue()))
+            }
+            Self::Catalogue => catalogue(exporter),
+            Self::Live => page.live.answer(exporter, peer, headers).await,
+            Self::File(file) => server::typed(file.media_type, file.text),
+        };
+        guarded(response)
+    }
 }
 
-async fn catalogue(State(exporter): State<Exporter>) -> Response {
-    let page = exporter.page();
+fn catalogue(exporter: &Exporter) -> Response {
     let (families, warnings) = (exporter.catalogue(), exporter.warnings());
-    let catalogue = catalog::Catalog::new(page, exporter.config(), &families, &warnings);
-    guarded(axum::Json(catalogue))
-}
-
-async fn live(
-    State(exporter): State<Exporter>,
-    peer: crate::server::Peer,
-    headers: HeaderMap,
-) -> Response {
-    guarded(exporter.page().live.answer(&exporter, peer, &headers).await)
+    let catalogue = catalog::Catalog::new(exporter.page(), exporter.config(), &families, &warnings);
+    match serde_json::to_vec(&catalogue) {
+        Ok(json) => server::typed("application/json", json),
+        Err(_) => server::unavailable("the catalogue cannot be written\n"),
+    }
 }
 
 /// Adds the headers that keep the page to itself.
-fn guarded(response: impl IntoResponse) -> Response {
-    let mut response = response.into_response();
+fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     set(CONTENT_SECURITY_POLICY, POLICY);

@@ -1,16 +1,18 @@
 //! Sending what a short-lived job recorded: it ends before a scrape would find it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::uri::{Authority, Scheme};
-use axum::http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::http::uri::{Authority, Scheme};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use obs_recorder::Format;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -18,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::access::PUSH_BASIC;
+use crate::server::Body;
 use crate::{Exporter, ExporterError, Secret, runtime};
 
 /// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
@@ -288,12 +291,12 @@ impl Sending {
         let answer = sender.send_request(request).await;
         let answer = answer.map_err(io::Error::other)?;
         let status = answer.status();
-        let said = said(answer).await;
+        let said = said(answer.into_body()).await;
         connection.abort();
         Ok((status, said))
     }
 
-    fn request(&self, text: Bytes) -> Result<Request<Body>, axum::http::Error> {
+    fn request(&self, text: Bytes) -> Result<Request<Body>, hyper::http::Error> {
         let mut request = Request::builder()
             .method(self.method.clone())
             .uri(&self.path)
@@ -391,12 +394,16 @@ fn without_user(authority: &Authority) -> Option<Authority> {
 }
 
 /// The beginning of the answer's text, behind a colon; nothing where it says nothing.
-async fn said(answer: Response<hyper::body::Incoming>) -> String {
+async fn said(mut body: Incoming) -> String {
     const READ: usize = 64 * 1024;
     const SHOWN: usize = 300;
-    let body = to_bytes(Body::new(answer.into_body()), READ).await;
-    let body = body.unwrap_or_default();
-    let text = String::from_utf8_lossy(&body);
+    let mut read = Vec::new();
+    while read.len() < READ
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        read.extend(frame.into_data().unwrap_or_default());
+    }
+    let text = String::from_utf8_lossy(&read);
     let words: Vec<&str> = text.split_whitespace().collect();
     let line: String = words.join(" ").chars().take(SHOWN).collect();
     if line.is_empty() {

@@ -6,19 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY,
-};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Extension, Router};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body::{Frame, SizeHint};
+use hyper::body::{Bytes, Frame, SizeHint};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
+    RETRY_AFTER, VARY,
+};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 use obs_recorder::Format;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -27,10 +22,16 @@ use tokio::time::Sleep;
 
 use crate::connections::{Connections, Listener};
 use crate::own::Refused;
+#[cfg(feature = "push")]
 use crate::pushing::Pushing;
-use crate::stock::PROTOBUF;
 use crate::tls::Tls;
 use crate::{Config, Exporter, ExporterError, runtime};
+
+/// Where a request comes from, where that is known.
+pub(crate) type Peer = Option<SocketAddr>;
+
+/// What is answered.
+pub(crate) type Response = hyper::Response<Body>;
 
 /// A running server of [`Exporter::serve`]. Dropped, it stops listening; requests under way are still answered.
 #[derive(Debug)]
@@ -67,13 +68,15 @@ impl Server {
         if !is_private && !config.authenticates() && !config.allow_public {
             return Err(ExporterError::Public { address });
         }
+        #[cfg(feature = "push")]
         let pushing = Pushing::new(exporter)?;
         let socket = socket(config)?;
         let refused = |source| ExporterError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (running, stopped) = watch::channel(());
-        let connections = Connections::new(exporter, site(exporter), tls);
+        let connections = Connections::new(exporter, tls);
+        #[cfg(feature = "push")]
         let exporter = exporter.clone();
         let work = async move {
             let at_the_socket = async {
@@ -82,6 +85,7 @@ impl Server {
                 }
             };
             let pushing = async {
+                #[cfg(feature = "push")]
                 if let Some(pushing) = pushing {
                     pushing.run(exporter, stopped.clone()).await;
                 }
@@ -128,69 +132,99 @@ fn socket(config: &Config) -> Result<Option<Listener>, ExporterError> {
     })
 }
 
-/// The routes that an application mounts.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>(exporter: &Exporter) -> Router<S> {
-    let metrics = Router::new().route("/metrics", get(metrics));
-    open(protect(exporter, metrics.with_state(exporter.clone())))
-}
-
-/// The routes of the server of our own.
-fn site(exporter: &Exporter) -> Router {
-    let not_found = (
-        StatusCode::NOT_FOUND,
-        "not found; there are /metrics and /healthz\n",
-    );
-    let metrics = Router::new()
-        .route("/metrics", get(metrics))
-        .merge(index(exporter));
-    open(protect(exporter, metrics.with_state(exporter.clone()))).fallback(async move || not_found)
-}
-
-/// What there is at `/`: the live page, or links where it is turned off.
-fn index(exporter: &Exporter) -> Router<Exporter> {
-    #[cfg(feature = "page")]
-    if exporter.config().page {
-        return crate::page::routes();
+/// Answers what is asked of the server of our own.
+pub(crate) async fn answer<B>(exporter: &Exporter, peer: Peer, request: &Request<B>) -> Response {
+    let Some(route) = Route::at(exporter, request.uri().path()) else {
+        let not_found = "not found; there are /metrics and /healthz\n";
+        return text(StatusCode::NOT_FOUND, not_found);
+    };
+    let method = request.method();
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "");
+        let allowed = HeaderValue::from_static("GET,HEAD");
+        response.headers_mut().insert(ALLOW, allowed);
+        return response;
     }
-    #[cfg(not(feature = "page"))]
-    let _ = exporter;
-    Router::new().route("/", get(Html(INDEX)))
+    let response = route.answer(exporter, peer, request.headers()).await;
+    if *method == Method::HEAD {
+        without_body(response)
+    } else {
+        response
+    }
 }
 
-/// Adds the route that asks nobody who they are: it tells nothing but that the process answers.
-fn open<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    router.route("/healthz", get("ok\n"))
+/// What there is to be asked for.
+#[derive(Clone, Copy)]
+enum Route {
+    Metrics,
+    Health,
+    /// Links to the others, where there is no page.
+    Links,
+    #[cfg(feature = "page")]
+    Page(crate::page::Route),
 }
 
-/// Puts the question of who is there before every route so far.
-pub(crate) fn protect<S: Clone + Send + Sync + 'static>(
-    exporter: &Exporter,
-    router: Router<S>,
-) -> Router<S> {
-    router.route_layer(from_fn_with_state(exporter.clone(), guard))
-}
-
-async fn guard(State(exporter): State<Exporter>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(peer)| *peer);
-    let checked = exporter
-        .access()
-        .check(peer.map(|peer| peer.ip()), request.headers());
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(reason) => {
-            exporter.refusals().note(reason, peer);
-            exporter.access().answer(reason)
+impl Route {
+    fn at(exporter: &Exporter, path: &str) -> Option<Self> {
+        #[cfg(feature = "page")]
+        if exporter.config().page
+            && let Some(route) = crate::page::Route::at(path)
+        {
+            return Some(Self::Page(route));
+        }
+        #[cfg(not(feature = "page"))]
+        let _ = exporter;
+        match path {
+            "/metrics" => Some(Self::Metrics),
+            "/healthz" => Some(Self::Health),
+            "/" => Some(Self::Links),
+            _ => None,
         }
     }
+
+    async fn answer(self, exporter: &Exporter, peer: Peer, headers: &HeaderMap) -> Response {
+        // This one asks nobody who they are: it tells nothing but that the process answers.
+        if let Self::Health = self {
+            return health();
+        }
+        if let Some(refused) = refusal(exporter, peer, headers) {
+            return refused;
+        }
+        match self {
+            Self::Metrics => metrics(exporter, peer, headers).await,
+            Self::Health => health(),
+            Self::Links => html(INDEX),
+            #[cfg(feature = "page")]
+            Self::Page(route) => route.answer(exporter, peer, headers).await,
+        }
+    }
+}
+
+/// The answer to a client who may not read, which is noted; none for one who may.
+pub(crate) fn refusal(exporter: &Exporter, peer: Peer, headers: &HeaderMap) -> Option<Response> {
+    let checked = exporter.access().check(peer.map(|peer| peer.ip()), headers);
+    let reason = checked.err()?;
+    exporter.refusals().note(reason, peer);
+    Some(exporter.access().answer(reason))
+}
+
+pub(crate) fn health() -> Response {
+    text(StatusCode::OK, "ok\n")
+}
+
+/// The headers of an answer, as `HEAD` asks for.
+fn without_body(response: Response) -> Response {
+    let length = hyper::body::Body::size_hint(response.body()).exact();
+    let mut response = response.map(|_| Body::default());
+    if let Some(length) = length {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    response
 }
 
 const INDEX: &str = "<!doctype html>\n<title>Metrics</title>\n\
     <p><a href=\"metrics\">/metrics</a>: what Prometheus scrapes</p>\n\
     <p><a href=\"healthz\">/healthz</a>: whether the process answers</p>\n";
-
-/// Where a request comes from, where the server of the routes tells.
-pub(crate) type Peer = Option<Extension<ConnectInfo<SocketAddr>>>;
 
 /// What is answered when the runtime stops.
 pub(crate) const ENDING: &str = "the process is shutting down\n";
@@ -198,18 +232,18 @@ pub(crate) const ENDING: &str = "the process is shutting down\n";
 pub(crate) const GZIP: HeaderValue = HeaderValue::from_static("gzip");
 const BY_ACCEPTED: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 
-async fn metrics(State(exporter): State<Exporter>, peer: Peer, headers: HeaderMap) -> Response {
+pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap) -> Response {
     let Some(place) = exporter.place() else {
-        return busy(&exporter, peer);
+        return busy(exporter, peer);
     };
-    let compressed = accepts_gzip(&headers);
+    let compressed = accepts_gzip(headers);
     // What is not native is in the text already.
-    let native = exporter.config().native_histograms && prefers_protobuf(&headers);
+    let native = exporter.config().native_histograms && prefers_protobuf(headers);
     let backend = exporter.clone();
-    let body = exporter.scrape(wanted_format(&headers), move |format, text| {
+    let body = exporter.scrape(wanted_format(headers), move |format, text| {
         let protobuf = native.then(|| backend.protobuf(text)).flatten();
         let (media_type, body) = match &protobuf {
-            Some(protobuf) => (PROTOBUF, protobuf.as_slice()),
+            Some((media_type, protobuf)) => (*media_type, protobuf.as_slice()),
             None => (format.media_type(), text.as_bytes()),
         };
         let body = if compressed {
@@ -222,31 +256,45 @@ async fn metrics(State(exporter): State<Exporter>, peer: Peer, headers: HeaderMa
     let Some(Ok((media_type, body))) = body.await else {
         return unavailable(ENDING);
     };
-    let media_type = HeaderValue::from_static(media_type);
-    let body = sent(body.into(), place);
-    let mut response = ([(CONTENT_TYPE, media_type), (VARY, BY_ACCEPTED)], body).into_response();
+    let mut response = typed(media_type, Body::of_scrape(body.into(), place));
+    let headers = response.headers_mut();
+    headers.insert(VARY, BY_ACCEPTED);
     if compressed {
-        response.headers_mut().insert(CONTENT_ENCODING, GZIP);
+        headers.insert(CONTENT_ENCODING, GZIP);
     }
     response
 }
 
-/// The body of a scrape that has this place.
-pub(crate) fn sent(body: Bytes, place: OwnedSemaphorePermit) -> Body {
-    Body::new(Sending::new(body, place))
-}
-
 /// There is no place; that is noted.
 pub(crate) fn busy(exporter: &Exporter, peer: Peer) -> Response {
-    let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
     exporter.refusals().note(Refused::Busy, peer);
     unavailable("as many scrapes as may be are under way\n")
 }
 
 /// Asks to be tried again in a second.
 pub(crate) fn unavailable(why: &'static str) -> Response {
-    let again = [(RETRY_AFTER, HeaderValue::from_static("1"))];
-    (StatusCode::SERVICE_UNAVAILABLE, again, why).into_response()
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, why);
+    let again = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, again);
+    response
+}
+
+pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
+    let mut response = typed("text/plain; charset=utf-8", text);
+    *response.status_mut() = status;
+    response
+}
+
+pub(crate) fn html(text: impl Into<Bytes>) -> Response {
+    typed("text/html; charset=utf-8", text.into())
+}
+
+/// An answer of this media type.
+pub(crate) fn typed(media_type: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
 }
 
 pub(crate) fn gzip(text: impl AsRef<[u8]>) -> std::io::Result<Vec<u8>> {
@@ -351,27 +399,45 @@ fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
     found.map(|(_, value)| value.trim())
 }
 
-/// The body of a scrape. It keeps its place among the scrapes under way until it is handed over, which it is piece by piece,
-/// and not for ever.
-struct Sending {
+/// The body of an answer, handed over piece by piece.
+#[derive(Default)]
+pub(crate) struct Body {
     rest: Bytes,
+    /// What a scrape holds until it is sent.
+    scrape: Option<Held>,
+}
+
+/// A place among the scrapes under way, and until when it may be held.
+struct Held {
     until: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Sending {
+impl Body {
     const PIECE_BYTES: usize = 64 * 1024;
 
-    fn new(body: Bytes, place: OwnedSemaphorePermit) -> Self {
+    /// The body of a scrape that has this place. It is not handed over for ever.
+    pub(crate) fn of_scrape(body: Bytes, place: OwnedSemaphorePermit) -> Self {
         Self {
             rest: body,
-            until: Box::pin(tokio::time::sleep(Server::SEND)),
-            _place: place,
+            scrape: Some(Held {
+                until: Box::pin(tokio::time::sleep(Server::SEND)),
+                _place: place,
+            }),
         }
     }
 }
 
-impl http_body::Body for Sending {
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(whole: T) -> Self {
+        Self {
+            rest: whole.into(),
+            scrape: None,
+        }
+    }
+}
+
+impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -382,7 +448,9 @@ impl http_body::Body for Sending {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        if self.until.as_mut().poll(cx).is_ready() {
+        if let Some(held) = &mut self.scrape
+            && held.until.as_mut().poll(cx).is_ready()
+        {
             return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
         }
         let length = self.rest.len().min(Self::PIECE_BYTES);

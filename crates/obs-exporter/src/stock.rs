@@ -49,7 +49,7 @@ impl Stock {
             .collect();
         let inner = prometheus(&global_labels, catalogue)?;
         let recorder = inner.handle();
-        let natives = Natives::new(config, catalogue, &global_labels)?;
+        let natives = Natives::new(config, catalogue, &global_labels);
         let admission = Arc::new(Admission::new(catalogue, config.undeclared_families));
         let samples = Samples::new(
             catalogue,

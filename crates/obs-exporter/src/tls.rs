@@ -131,20 +131,10 @@ mod imp {
     pub(crate) enum Tls {}
 
     impl Tls {
-        /// Refuses to serve in clear what was to be encrypted.
-        pub(crate) fn new(config: &Config) -> Result<Option<Self>, ExporterError> {
-            let settings = [
-                ("OBS_TLS_CERT", &config.tls_cert),
-                ("OBS_TLS_KEY", &config.tls_key),
-                ("OBS_TLS_CLIENT_CA", &config.tls_client_ca),
-            ];
-            match settings.into_iter().find(|(_, path)| path.is_some()) {
-                Some((setting, _)) => Err(ExporterError::FeatureMissing {
-                    setting,
-                    feature: "tls",
-                }),
-                None => Ok(None),
-            }
+        /// A configuration that asks for it was refused before: nothing is served in clear that was to be encrypted.
+        #[expect(clippy::unnecessary_wraps, reason = "with the feature it reads files")]
+        pub(crate) fn new(_: &Config) -> Result<Option<Self>, ExporterError> {
+            Ok(None)
         }
 
         pub(crate) fn accept(&self, _: TcpStream) -> Ready<io::Result<TcpStream>> {

@@ -84,9 +84,12 @@ fn instrument(function: ItemFn, name: Option<&LitStr>, site: &Tokens) -> Result<
     let ItemFn {
         attrs,
         vis,
+        modifiers,
         sig,
         block,
     } = function;
+    // What Rust's functions do not have yet would be lost.
+    modifiers.require_empty()?;
     let label = if let Some(name) = name {
         quote!(#name)
     } else {

@@ -4,16 +4,15 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::Bytes;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VARY};
 use obs_recorder::Format;
 use tokio::sync::Mutex;
 
 use crate::Exporter;
-use crate::server::{self, Peer, accepts_gzip, gzip, unavailable};
+use crate::server::{self, Body, Peer, Response, accepts_gzip, gzip, unavailable};
 
 const RENDERED_AT: HeaderName = HeaderName::from_static("obs-rendered-at");
 const AGE: HeaderName = HeaderName::from_static("obs-age");
@@ -79,10 +78,9 @@ impl Live {
         let Some(body) = body else {
             return unavailable(server::ENDING);
         };
-        let mut response = server::sent(body, place).into_response();
+        let body = Body::of_scrape(body, place);
+        let mut response = server::typed(Format::Classic.media_type(), body);
         let headers = response.headers_mut();
-        let media_type = HeaderValue::from_static(Format::Classic.media_type());
-        headers.insert(CONTENT_TYPE, media_type);
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         if is_gzip {
             headers.insert(CONTENT_ENCODING, server::GZIP);

@@ -24,9 +24,9 @@ mod imp {
 
     use super::buckets::Buckets;
     use super::protobuf;
+    use crate::Config;
     use crate::exporter::lock;
     use crate::stock::canonical::encode;
-    use crate::{Config, ExporterError};
 
     /// The native histograms of one recorder: of every declared histogram, beside its classic buckets.
     #[derive(Debug)]
@@ -59,15 +59,11 @@ mod imp {
 
     impl Natives {
         /// As configured.
-        #[expect(
-            clippy::unnecessary_wraps,
-            reason = "without the feature it is refused"
-        )]
         pub(crate) fn new(
             config: &Config,
             catalogue: &Catalogue,
             global_labels: &BTreeMap<&'static str, String>,
-        ) -> Result<Option<Arc<Self>>, ExporterError> {
+        ) -> Option<Arc<Self>> {
             let histograms = catalogue
                 .families()
                 .filter(|family| family.kind() == Kind::Histogram);
@@ -76,7 +72,7 @@ mod imp {
                 global_labels: global_labels.clone(),
                 cells: Mutex::default(),
             };
-            Ok(config.native_histograms.then(|| Arc::new(natives())))
+            config.native_histograms.then(|| Arc::new(natives()))
         }
 
         /// The handle of a series in both forms, if its family has them. The key is canonical.
@@ -127,26 +123,20 @@ mod imp {
     use metrics::{Histogram, Key};
     use obs_core::Catalogue;
 
-    use crate::{Config, ExporterError};
+    use crate::Config;
 
     /// Without the feature there are none.
     #[derive(Debug)]
     pub(crate) enum Natives {}
 
     impl Natives {
-        /// Refuses to leave out silently what was asked for.
+        /// A configuration that asks for them was refused before.
         pub(crate) fn new(
-            config: &Config,
+            _: &Config,
             _: &Catalogue,
             _: &BTreeMap<&'static str, String>,
-        ) -> Result<Option<Arc<Self>>, ExporterError> {
-            if config.native_histograms {
-                return Err(ExporterError::FeatureMissing {
-                    setting: "OBS_NATIVE_HISTOGRAMS",
-                    feature: "native-histograms",
-                });
-            }
-            Ok(None)
+        ) -> Option<Arc<Self>> {
+            None
         }
 
         pub(crate) fn beside(&self, _: &Key, _: Histogram) -> Histogram {
