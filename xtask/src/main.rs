@@ -1,4 +1,5 @@
 //! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | deny | package | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | weight | gen | deny | ci`.
 
 mod api;
 mod bench;
@@ -21,6 +22,7 @@ mod stack;
 mod test;
 mod tool;
 mod verify_metrics;
+mod weight;
 
 use std::process::ExitCode;
 
@@ -47,6 +49,7 @@ enum Task {
     Test(test::Test),
     Top(obstool::top::Top),
     VerifyMetrics(verify_metrics::VerifyMetrics),
+    Weight(weight::Weight),
     Gen(generate::Gen),
     Features(features::Features),
     Deny(deny::Deny),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Task::Test(test) => test.run(),
         Task::Top(top) => top.run().map_err(Error::from),
         Task::VerifyMetrics(verify) => verify.run(),
+        Task::Weight(weight) => weight.run(),
         Task::Gen(generate) => generate.run(),
         Task::Features(features) => features.run(),
         Task::Deny(deny) => deny.run(),
