@@ -1,4 +1,5 @@
-//! The whole pipeline: what happened, what was recorded, what is exported, and what somebody else's parser reads.
+//! The whole pipeline: what happened, what was recorded, what is exported, and what somebody else's parser reads. It is run with
+//! either recorder: `pipeline_stock` is the same tests with the stock one.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use axum::body::Body;
 use axum::http::Request;
 use axum::routing::{get, post};
 use obs_core::{Catalogue, Recorded, TestRecorder, TestValue, Timed};
-use obs_exporter::Exporter;
+use obs_exporter::{Config, Exporter, RecorderKind};
 use obs_exposition::Exposition;
 use obs_tests::{PythonFamily, PythonParser, Verdict, check_metrics};
 use obs_trading::{Decision, OrderType, ReplayClock, Side, Signal, Strategy, Ticket, Venue};
@@ -17,7 +18,15 @@ use tower::ServiceExt;
 /// The exporter of this process. A recorder is installed once, so that all tests here share it; each has names of its own
 /// for what it records.
 static EXPORTER: LazyLock<Exporter> = LazyLock::new(|| {
+    let recorder = match env!("CARGO_CRATE_NAME") {
+        "pipeline_stock" => RecorderKind::Stock,
+        _ => RecorderKind::Obs,
+    };
     Exporter::builder(obs_exporter::app_info!())
+        .config(Config {
+            recorder,
+            ..Config::default()
+        })
         .catalogue(Catalogue::of(&[Everything::FAMILIES]))
         .catalogue(obs_http::catalogue())
         .catalogue(obs_trading::catalogue())
