@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::features::Features;
 use crate::gate::Gate;
 use crate::package::Package;
+use crate::minimal::Minimal;
 use crate::shell::{cargo, run, shown};
 use crate::verify_metrics::VerifyMetrics;
 
@@ -47,6 +48,8 @@ impl Ci {
         passed &= told(Gate::default().run());
         eprintln!("\ncargo xtask features");
         passed &= told((Features {}).run());
+        eprintln!("\ncargo xtask minimal");
+        passed &= told((Minimal {}).run());
         eprintln!("\ncargo xtask api");
         passed &= told(Api::default().run());
         eprintln!("\ncargo xtask deny");

@@ -1,5 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | gen | deny | package | ci`.
-//! The workspace's commands, one file each: `cargo xtask bench | gate | demo | top | stack | soak | test | verify-metrics | weight | gen | deny | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | weight | demo | top | stack | soak | test | verify-metrics | gen | features | minimal | deny | package | api | ci`.
 
 mod api;
 mod bench;
@@ -15,6 +14,7 @@ mod gate;
 mod generate;
 mod kubernetes;
 mod members;
+mod minimal;
 mod package;
 mod shell;
 mod soak;
@@ -54,6 +54,7 @@ enum Task {
     Features(features::Features),
     Deny(deny::Deny),
     Package(package::Package),
+    Minimal(minimal::Minimal),
     Ci(ci::Ci),
 }
 
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         Task::Features(features) => features.run(),
         Task::Deny(deny) => deny.run(),
         Task::Package(package) => package.run(),
+        Task::Minimal(minimal) => minimal.run(),
         Task::Ci(ci) => Ok(ci.run()),
     };
     match done {
