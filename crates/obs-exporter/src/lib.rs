@@ -18,7 +18,7 @@
 //!
 //! # What comes out
 //!
-//! The recorder is that of [`obs_recorder`], or with `OBS_RECORDER=stock` that of `metrics-exporter-prometheus`, behind the
+//! The recorder is that of [`obs_recorder`], or with `OBS_RECORDER=stock` (feature `stock`) that of `metrics-exporter-prometheus`, behind the
 //! series budgets of [`obs_core::Budgeted`] and with summaries of our own; both show the same. It records whatever comes
 //! through the `metrics` facade, and the catalogue adds what the facade does not know:
 //!
@@ -62,7 +62,7 @@
 //! The server listens on loopback unless told otherwise, and elsewhere only where it asks who is there: for a bearer token, for
 //! a user and password, or for a client's certificate; [`Config`] has the settings. `/healthz` is for everybody. Who is turned
 //! away is counted in `obs_scrape_refused_total` and reported through `tracing`, without the credential and at most once a
-//! second for each reason. [`Exporter::router`] asks the same; [`Exporter::protect`] asks it before routes of your own.
+//! second for each reason. `Exporter::router` asks the same; `Exporter::protect` asks it before routes of your own.
 //!
 //! # Native histograms
 //!
@@ -76,11 +76,11 @@
 //!
 //! # Where a scrape does not reach
 //!
-//! With `OBS_UNIX_SOCKET` a program that serves does so at a Unix socket too. With `OBS_PUSH_URL` it pushes to a Pushgateway in
+//! With `OBS_UNIX_SOCKET` a program that serves does so at a Unix socket too. With `OBS_PUSH_URL` (feature `push`) it pushes to a Pushgateway in
 //! intervals, and once more when it is shut down; `OBS_PUSH_INSTANCE` tells apart processes of one service. A Pushgateway keeps the
 //! last values for good, also of a process that died: where a scrape can reach, be scraped. `https` is not spoken.
 //!
-//! A program that ends before it is scraped, such as a backtest, sends what it recorded with [`Exporter::push`] to a Pushgateway or
+//! A program that ends before it is scraped, such as a backtest, sends what it recorded with `Exporter::push` to a Pushgateway or
 //! to `VictoriaMetrics`.
 //!
 //! # The live page
@@ -137,10 +137,18 @@
 //!
 //! # Features
 //!
-//! - `page`, on by default: the live page.
-//! - `tls`: HTTPS and clients' certificates.
-//! - `native-histograms`: native histograms in protobuf, with the stock recorder.
-//! - `opentelemetry`: exemplars that name the trace of the current span.
+//! | feature | adds | by default |
+//! |---|---|---|
+//! | `page` | the live page at `/`, `/live` and `/catalog.json` | yes |
+//! | `process` | the families `process_…`: memory, CPU time, descriptors, threads | yes |
+//! | `router` | `Exporter::router` and `Exporter::protect`, for applications with axum 0.8 | |
+//! | `tls` | HTTPS and clients' certificates (`OBS_TLS_…`) | |
+//! | `push` | `Exporter::push`, and pushing while serving (`OBS_PUSH_…`) | |
+//! | `opentelemetry` | exemplars that name the trace of the current span | |
+//! | `stock` | the recorder of `metrics-exporter-prometheus` (`OBS_RECORDER=stock`) | |
+//! | `native-histograms` | native histograms in protobuf, with that recorder; implies `stock` | |
+//!
+//! A variable, or a setting of [`Config`], whose feature is off is an error that names the feature.
 
 mod access;
 mod app;

@@ -7,7 +7,6 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use hyper::HeaderMap;
 
 use crate::Exporter;
 use crate::server::{self, Peer};
@@ -33,27 +32,21 @@ impl Exporter {
     }
 }
 
-/// The address, where the application is served with it.
-type Connected = Option<axum::Extension<ConnectInfo<SocketAddr>>>;
-
-async fn metrics(
-    State(exporter): State<Exporter>,
-    connected: Connected,
-    headers: HeaderMap,
-) -> Response {
-    let peer = connected.map(|axum::Extension(ConnectInfo(peer))| peer);
-    mounted(server::metrics(&exporter, peer, &headers).await)
+async fn metrics(State(exporter): State<Exporter>, request: Request) -> Response {
+    mounted(server::metrics(&exporter, peer(&request), request.headers()).await)
 }
 
 async fn guard(State(exporter): State<Exporter>, request: Request, next: Next) -> Response {
-    let peer: Peer = request
-        .extensions()
-        .get()
-        .map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| *peer);
-    match server::refusal(&exporter, peer, request.headers()) {
+    match server::refusal(&exporter, peer(&request), request.headers()) {
         Some(refused) => mounted(refused),
         None => next.run(request).await,
     }
+}
+
+/// The address, where the application is served with it.
+fn peer(request: &Request) -> Peer {
+    let connected: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+    connected.map(|ConnectInfo(peer)| *peer)
 }
 
 /// An answer of ours as one of axum's.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use obs_exporter::{Config, ExporterError};
+use obs_exporter::{Config, Exporter, ExporterError};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -71,6 +71,30 @@ proptest! {
         prop_assume!(!name.starts_with("OBS_"));
         prop_assert_eq!(Config::from_vars([(name, value)]).unwrap(), Config::default());
     }
+}
+
+/// A program whose `main` returns an error prints `Error: ` and its `Debug`.
+#[tokio::test]
+async fn an_error_of_main_is_its_sentence() {
+    let error = Config::from_vars([("OBS_MODE", "papre")]).unwrap_err();
+    assert_eq!(
+        format!("{error:?}"),
+        "OBS_MODE is `papre`; it takes `backtest`, `paper` or `live`"
+    );
+
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config {
+        listen: taken.local_addr().unwrap(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let error = exporter.serve().await.unwrap_err();
+    let shown = format!("{error:?}");
+    assert!(
+        shown.starts_with(&format!("{error}\n  caused by: Address already in use")),
+        "{shown}"
+    );
 }
 
 /// The names of all variables, from the message that lists them.
