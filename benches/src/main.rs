@@ -76,7 +76,7 @@ fn main() -> ExitCode {
         println!("{}\n\n{}", growth.table(), report::parts(&parts));
     }
     if let Some(path) = arguments.write
-        && let Err(error) = std::fs::write(
+        && let Err(error) = write(
             &path,
             report::markdown(&rows, &growth, &parts, arguments.quick),
         )
@@ -85,6 +85,17 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// Writes the page, but for the last section, which is that of `cargo xtask weight`.
+fn write(path: &std::path::Path, mut page: String) -> std::io::Result<()> {
+    const WEIGHT: &str = "\n## What depending on it costs\n";
+    let before = std::fs::read_to_string(path).unwrap_or_default();
+    if let Some((_, weight)) = before.split_once(WEIGHT) {
+        page.push_str(WEIGHT);
+        page.push_str(weight);
+    }
+    std::fs::write(path, page)
 }
 
 type Lines = fn(Effort) -> Vec<Row>;

@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use obs_verify::generated::Generated;
 use serde_json::Value;
 
 use crate::error::Error;
-use crate::generate::with_reference;
 use crate::shell::{cargo, output, run};
 
 /// The page that has the table, from the workspace's directory.
@@ -150,9 +150,11 @@ impl Weight {
         let table = table(&costs);
         print!("{table}");
         if self.write {
-            let path = obs_tests::tools::workspace().join(PAGE);
-            let page = read(&path)?;
-            write(&path, &with_reference(PAGE, &page, &table)?)?;
+            let page = Generated {
+                folder: obs_tests::tools::workspace(),
+                check: false,
+            };
+            page.put_between_marks(PAGE, &table)?;
         }
         let peer = costs[0].cpu_seconds;
         Ok(PROGRAMS.iter().zip(&costs).all(|(program, cost)| {
