@@ -36,6 +36,7 @@ impl Gen {
         let between = |name: &str, text: &str| told(name, generated.put_between_marks(name, text));
         let catalog = everything()?;
         between(GUIDE, &reference(&catalog, BY))?;
+        told(GUIDE, generated.put_index(GUIDE, &catalog))?;
         let all = dashboards::all();
         between(DASHBOARDS_GUIDE, &dashboard::guide(&all, BY))?;
 

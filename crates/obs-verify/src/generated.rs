@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::reference::index;
+use crate::{Catalog, Error};
 
 /// The generated part of a document is between these lines; everything outside is written by hand.
-const BEGIN: &str = "<!-- reference:begin -->";
-const END: &str = "<!-- reference:end -->";
+const REFERENCE: [&str; 2] = ["<!-- reference:begin -->", "<!-- reference:end -->"];
+/// And its index between these.
+const INDEX: [&str; 2] = ["<!-- index:begin -->", "<!-- index:end -->"];
 
 /// Where generated files belong, and whether they are written or only compared.
 #[derive(Clone, Debug)]
@@ -29,7 +31,15 @@ impl Generated {
     /// The same of the part of a document between its marks.
     pub fn put_between_marks(&self, name: &str, part: &str) -> Result<bool, Error> {
         let current = read(&self.folder.join(name))?;
-        self.replace(name, &current, &with_part(name, &current, part)?)
+        self.replace(name, &current, &with_part(name, &current, REFERENCE, part)?)
+    }
+
+    /// The same of the index of a document: its sections, and the metrics of a catalog as [`reference`](crate::reference)
+    /// lists them.
+    pub fn put_index(&self, name: &str, catalog: &Catalog) -> Result<bool, Error> {
+        let current = read(&self.folder.join(name))?;
+        let index = index(&current, catalog);
+        self.replace(name, &current, &with_part(name, &current, INDEX, &index)?)
     }
 
     fn replace(&self, name: &str, current: &str, fresh: &str) -> Result<bool, Error> {
@@ -63,14 +73,19 @@ fn read(path: &Path) -> Result<String, Error> {
 }
 
 /// The document with this part in place of its own.
-fn with_part(name: &str, document: &str, part: &str) -> Result<String, Error> {
+fn with_part(
+    name: &str,
+    document: &str,
+    [begin, end]: [&'static str; 2],
+    part: &str,
+) -> Result<String, Error> {
     let no_mark = |mark| Error::NoMark {
         path: PathBuf::from(name),
         mark,
     };
-    let (before, rest) = document.split_once(BEGIN).ok_or_else(|| no_mark(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| no_mark(END))?;
-    Ok(format!("{before}{BEGIN}\n\n{part}\n{END}{after}"))
+    let (before, rest) = document.split_once(begin).ok_or_else(|| no_mark(begin))?;
+    let (_, after) = rest.split_once(end).ok_or_else(|| no_mark(end))?;
+    Ok(format!("{before}{begin}\n\n{part}\n{end}{after}"))
 }
 
 /// The first line of the fresh text that the current one does not have in its place.
@@ -93,13 +108,15 @@ mod tests {
     use super::*;
 
     const GUIDE: &str = "GUIDE.md";
+    const BEGIN: &str = REFERENCE[0];
+    const END: &str = REFERENCE[1];
 
     #[test]
     fn only_what_is_between_the_marks_is_replaced() {
         let guide = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
-        let fresh = with_part(GUIDE, &guide, "new\n").unwrap();
+        let fresh = with_part(GUIDE, &guide, REFERENCE, "new\n").unwrap();
         assert_eq!(fresh, format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
-        assert_eq!(with_part(GUIDE, &fresh, "new\n").unwrap(), fresh);
+        assert_eq!(with_part(GUIDE, &fresh, REFERENCE, "new\n").unwrap(), fresh);
         assert_eq!(first_difference(&fresh, &fresh), None);
         assert_eq!(
             first_difference(&guide, &fresh).unwrap(),
@@ -110,7 +127,8 @@ mod tests {
     #[test]
     fn a_document_without_marks_is_an_error_that_names_the_mark() {
         for (guide, mark) in [("nothing", BEGIN), (BEGIN, END)] {
-            let error = with_part(GUIDE, guide, "new").unwrap_err().to_string();
+            let error = with_part(GUIDE, guide, REFERENCE, "new").unwrap_err();
+            let error = error.to_string();
             assert!(error.contains(mark), "{error}");
         }
     }

@@ -8,15 +8,11 @@ use crate::{Catalog, Family, Label};
 /// Every family as Markdown, by the package that declares it. `by` is the command that writes it.
 #[must_use]
 pub fn reference(catalog: &Catalog, by: &str) -> String {
-    let mut packages: BTreeMap<&str, Vec<&Family>> = BTreeMap::new();
-    for family in &catalog.families {
-        packages.entry(&family.package).or_default().push(family);
-    }
     let mut text = format!(
         "{} metrics, written by `{by}` from their declarations.\n",
         catalog.families.len()
     );
-    for (package, families) in packages {
+    for (package, families) in by_package(catalog) {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n### {package}\n");
         for family in families {
@@ -24,6 +20,32 @@ pub fn reference(catalog: &Catalog, by: &str) -> String {
         }
     }
     text
+}
+
+/// Links to the sections of a document and, below them, to every metric of its reference, by package.
+#[must_use]
+pub fn index(document: &str, catalog: &Catalog) -> String {
+    let mut text = String::new();
+    let titles = document.lines().filter_map(|line| line.strip_prefix("## "));
+    for title in titles {
+        let anchor = title.to_lowercase().replace(' ', "-");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "- [{title}](#{anchor})");
+    }
+    for (package, families) in by_package(catalog) {
+        let names = families.iter().map(|family| &family.name);
+        let links: Vec<_> = names.map(|name| format!("[`{name}`](#{name})")).collect();
+        let _ = writeln!(text, "  - [{package}](#{package}): {}", links.join(", "));
+    }
+    text
+}
+
+fn by_package(catalog: &Catalog) -> BTreeMap<&str, Vec<&Family>> {
+    let mut packages: BTreeMap<&str, Vec<&Family>> = BTreeMap::new();
+    for family in &catalog.families {
+        packages.entry(&family.package).or_default().push(family);
+    }
+    packages
 }
 
 /// What there is to know of one family.
@@ -173,5 +195,14 @@ Buckets up to 0.5, 1
     fn a_family_is_told_whole() {
         let catalog = Catalog::from(&Catalogue::of(&[Orders::FAMILIES]));
         assert_eq!(reference(&catalog, "cargo xtask gen"), EXPECTED);
+    }
+
+    #[test]
+    fn the_index_links_sections_and_metrics() {
+        let catalog = Catalog::from(&Catalogue::of(&[Orders::FAMILIES]));
+        let document = "# Guide\n\n## What it is\n\n### Detail\n\n## Reference\n";
+        let expected = "- [What it is](#what-it-is)\n- [Reference](#reference)\n  \
+                        - [obs-verify](#obs-verify): [`desk_fill_seconds`](#desk_fill_seconds)\n";
+        assert_eq!(index(document, &catalog), expected);
     }
 }
