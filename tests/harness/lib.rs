@@ -53,6 +53,10 @@ mod guides {
     struct MetricsGuide;
     #[doc = include_str!("../../docs/DEPLOYMENT.md")]
     struct Deployment;
+    #[doc = include_str!("../../docs/MIGRATING.md")]
+    struct Migrating;
+    #[doc = include_str!("../../docs/COMPATIBILITY.md")]
+    struct Compatibility;
     #[doc = include_str!("../../docs/TRADING.md")]
     struct Trading;
 }
