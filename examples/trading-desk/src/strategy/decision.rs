@@ -29,7 +29,7 @@ pub fn decide(signal: Signal, holding: Holding) -> Decision {
         (SignalKind::Sell | SignalKind::Exit, Holding::Entering) => Decision::Withdraw,
         (SignalKind::Sell | SignalKind::Exit, Holding::Long) => Decision::Exit,
         // Too unsure, owned or ordered already, or nothing to sell.
-        (SignalKind::Buy, _) | (SignalKind::Sell | SignalKind::Exit, _) => Decision::Skip,
+        (SignalKind::Buy | SignalKind::Sell | SignalKind::Exit, _) => Decision::Skip,
     }
 }
 
