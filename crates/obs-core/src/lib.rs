@@ -32,7 +32,7 @@
 //! let test = obs_core::TestRecorder::new();
 //! let orders = test.run(|| OrderMetrics::new("alpaca"));  // start-up: every closed series exists, at 0
 //! orders.submitted[Side::Buy].increment(1);               // hot path: an index and an add
-//! let aapl = orders.trades.of("AAPL");                    // once a symbol, kept by whoever trades it
+//! let aapl = orders.trades.of("AAPL");                    // once a symbol, kept where it is traded
 //! aapl[Side::Buy].increment(1);
 //!
 //! assert_eq!(test.counter("desk_orders_total", &[("venue", "alpaca"), ("side", "buy")]), Some(1));
@@ -43,7 +43,7 @@
 //!
 //! - A **family** ([`Family`]) is one metric name with its kind, help and labels. [`families!`] declares a struct of
 //!   them, and checks names, suffixes, labels and buckets while compiling.
-//! - A **label** ([`label!`]) is *closed* (an enum: every value known) or *open* (any text, held by a budget).
+//! - A **label** ([`label!`]) is *closed* (an enum: every value is known) or *open* (any text, up to a limit).
 //! - Labels are **axes** and axes compose: [`By`] is an array over a closed label, [`Late`] the same but filled on first
 //!   use, [`Each`] a budgeted map over an open one. What they hold in the end is a **leaf**: [`Counter`],
 //!   [`TimeCounter`], [`Gauge`], [`Histogram`] or [`Summary`].
@@ -66,9 +66,12 @@
 //! # Promises
 //!
 //! Recording on a handle never fails, blocks, panics or allocates. A value that is not a number, is infinite or lies
-//! outside the range a family states is dropped and counted in `obs_samples_rejected_total{metric}`, so that it cannot
-//! poison a sum. An open label that has used up its budget folds into `other`, is counted in
-//! `obs_series_overflow_total{metric}`, and so keeps totals exact.
+//! outside the range of the family is dropped and counted in `obs_samples_rejected_total{metric}`, so that it cannot
+//! poison a sum. Values of an open label beyond its limit fold into `other` and are counted in
+//! `obs_series_overflow_total{metric}`, so that totals stay exact.
+//!
+//! Handles resolved before a recorder was installed have no effect, for ever. `obs_dead_handles` counts them, and
+//! `obs-exporter` logs a warning at `install` with the places that resolved them.
 
 mod admission;
 mod axis;

@@ -29,11 +29,11 @@
 //! # }
 //! ```
 //!
-//! Install a recorder first (`obs-exporter` does): handles that are made before it stay without effect. Then put the crate's
-//! [`catalogue`] into the exporter's, and have it look at the pool before each scrape:
+//! Install a recorder first (`obs-exporter` does): handles built before it have no effect, for ever, and are counted in
+//! `obs_dead_handles`. Then have the exporter read the state of the pool before each scrape:
 //!
 //! ```text
-//! let exporter = Exporter::builder(app_info!()).catalogue(obs_db::catalogue()).install()?;
+//! let exporter = Exporter::builder(app_info!()).install()?;
 //! let pool = obs_db::Pool::new(raw, "orders");
 //! let observed = pool.clone();
 //! exporter.on_scrape(move || observed.observe());
@@ -54,27 +54,25 @@
 //! | `db_pool_timeouts_total` | counter | `pool` |
 //! | `db_transactions_total` | counter | `pool`, `outcome` |
 //!
-//! **A query lasts** from being handed to the driver, on a connection that was got, to the end of its answer. A stream lasts
-//! until it has ended or is dropped, with the time its reader takes; dropped before its end it is `cancelled`, though every
-//! row may have been read that its reader wanted. That there is no row is an answer, `ok`, also where `fetch_one` makes an
-//! error of it. What happens to a row once it was read, decoding it among others, is the reader's own.
+//! **A query lasts** from being handed to the driver, on an acquired connection, to the end of its result. A stream lasts until it
+//! ends or is dropped, including the time its consumer takes. Dropped before its end it is `cancelled`, even if the consumer has read
+//! all the rows it wanted. No row is a result, `ok`, even where `fetch_one` turns it into an error. What happens to a row after it was
+//! read, such as decoding, is not part of the query.
 //!
-//! **`operation`** is told by the statement's first keyword, or the main verb behind a `WITH`, and nothing else of its text is
-//! kept. Begin, commit and rollback are queries too; so are those of savepoints.
+//! **`operation`** is the statement's first keyword, or the main verb after a `WITH`; nothing else of the text is kept. Begin, commit
+//! and rollback are queries too, and so are those of savepoints.
 //!
-//! **A transaction** is counted when it ends: `commit`, `rollback`, `rollback_by_drop`, or `failed` where a commit or rollback
-//! failed or was cancelled, so that nobody knows. Savepoints, and transactions by a statement of your own, are not counted.
+//! **A transaction** is counted when it ends: `commit`, `rollback`, `rollback_by_drop`, or `failed` if a commit or rollback failed or
+//! was cancelled and the outcome is unknown. Savepoints, and transactions begun by a statement of your own, are not counted.
 //!
-//! **Waiting and connecting.** `db_pool_acquire_duration_seconds` is the time for which a connection was waited for, and
-//! `db_pool_connect_duration_seconds` that for which a new one was opened because of it; together they are how long the
-//! request took. That a connection is being opened is told by the pool growing. So a connection that is found broken and
-//! replaced counts as waiting, and at the very moment at which another task makes the pool grow, a wait may pass for an
-//! opening.
+//! **Waiting and connecting.** `db_pool_acquire_duration_seconds` is the time spent waiting for a connection, and
+//! `db_pool_connect_duration_seconds` the time spent opening a new one for the request; together they are how long the request took.
+//! An opening is recognised by the growth of the pool. Replacing a broken connection therefore counts as waiting, and if another task
+//! makes the pool grow at the same moment, a wait can be taken for an opening.
 //!
-//! **What is not measured:** what is done on a connection of sqlx itself. That is what [`Pool::raw`] and [`Conn::raw`] give,
-//! and, because sqlx's trait leaves no room for another, what generic code gets from `Acquire`; `migrate!` does. A function
-//! that takes a `&mut PgConnection` does not take a [`Conn`]: that it would not be measured is to be seen in the code. The
-//! feature `tracing` has a layer for all of these, `QueryLayer`.
+//! **Not measured:** queries on a connection of sqlx itself. [`Pool::raw`] and [`Conn::raw`] return one, and generic code over
+//! `Acquire`, such as `migrate!`, gets one, because sqlx's trait allows no other. A function that takes a `&mut PgConnection` does not
+//! accept a [`Conn`], so code that is not measured is visible as such. The feature `tracing` has a layer for all of these, `QueryLayer`.
 //!
 //! # Redis
 //!
@@ -90,14 +88,13 @@
 //!
 //! `Redis::new(connection, "prices")` measures any connection, async or blocking, to a server or a cluster.
 //!
-//! **`command`** is the command's name if it is a known one, else `other`. A pipeline is timed as one, as `pipeline`, and a
-//! transaction as `transaction`; their commands are counted each by its own name and reply. So a command's count may be
-//! higher than that of its times. A transaction that was not run, because a key it watches has changed, has `cancelled`
-//! commands.
+//! **`command`** is the name of the command if it is a known one, else `other`. A pipeline is timed as a whole, as `pipeline`, and a
+//! transaction as `transaction`; each of their commands is counted by its own name and reply, so a command can have a higher count
+//! than its duration histogram. The commands of a transaction that was not run, because a watched key changed, are `cancelled`.
 //!
-//! **`result`**: keys and fields that were looked up by `GET`, `GETEX`, `GETDEL`, `GETSET`, `MGET`, the same of hashes and of
-//! JSON, and `HGETALL`, whose miss is an empty answer. They are counted here; what the server counts, over all its clients,
-//! `Redis::observe_server` asks for.
+//! **`result`**: keys and fields looked up by `GET`, `GETEX`, `GETDEL`, `GETSET`, `MGET`, their counterparts for hashes and JSON, and
+//! `HGETALL`, whose miss is an empty reply. These are counted in the client; `Redis::observe_server` reads the server's own counts, over
+//! all its clients.
 //!
 //! **Retries and redirects** happen inside the client: a command that was sent to three nodes counts once.
 //!
@@ -114,10 +111,21 @@
 //! | `SELECT 1` through a pool of 1 | 15,177 to 15,318 | 453 to 511 | 1,093 to 1,274 |
 //! | `GET` from Redis | 19,888 to 20,081 | 187 to 291 | 282 to 328 |
 //!
-//! `SQLite`'s driver has a thread of its own, and a query changes threads two to six times. How often it does varies by more
-//! than the wrapper's work, so that the sum can come out below nought. In a pool of one connection each query waits besides
-//! until sqlx has taken back the connection of the one before. There a profile finds 0.2 µs in this crate and the recorder;
-//! the rest of what is added stands in the kernel, where threads that used to meet in a short lock go to sleep instead.
+//! The driver of `SQLite` has a thread of its own, and a query switches threads two to six times. That number varies by more than the
+//! wrapper costs, so the difference can be negative. In a pool of one connection each query also waits until sqlx has returned the
+//! previous connection. There a profile finds 0.2 µs in this crate and the recorder; the rest is spent in the kernel, where threads that
+//! used to meet in a short lock now sleep.
+//!
+//! # Versions
+//!
+//! Types of sqlx 0.9 and redis 1.8 are part of this crate's interface; they are re-exported as `obs_db::sqlx` and `obs_db::redis`.
+//!
+//! # Features
+//!
+//! - `sqlite`, `postgres`, `mysql`: a driver of sqlx; or `sqlx` alone, for a driver that the program enables itself.
+//! - `redis`: Redis connections, blocking and async.
+//! - `tracing`: `QueryLayer`.
+//! - `serde`: labels through serde.
 
 #[cfg(feature = "redis")]
 mod client;

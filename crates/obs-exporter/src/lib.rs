@@ -1,4 +1,4 @@
-//! Install the Prometheus recorder with a catalogue of metrics, and serve `/metrics`.
+//! Installs the recorder and serves `/metrics`.
 //!
 //! ```no_run
 //! use obs_exporter::{Config, Exporter, ExporterError};
@@ -18,9 +18,9 @@
 //!
 //! # What comes out
 //!
-//! The recorder is that of [`obs_recorder`], or with `OBS_RECORDER=stock` (feature `stock`) that of `metrics-exporter-prometheus`, behind the
-//! series budgets of [`obs_core::Budgeted`] and with summaries of our own; both show the same. It records whatever comes
-//! through the `metrics` facade, and the catalogue adds what the facade does not know:
+//! The recorder is the one of [`obs_recorder`], or with `OBS_RECORDER=stock` (feature `stock`) the one of
+//! `metrics-exporter-prometheus`, with the series budgets of [`obs_core::Budgeted`] and our own summaries; both export the same. It records everything that comes
+//! through the `metrics` facade, and declarations add what the facade does not know:
 //!
 //! - **Declared families** have their help, their kind, their buckets or quantiles, and counters of seconds exact to the
 //!   nanosecond. Resolving a handle hands its declaration to the recorder, so nothing has to be listed. What is given to the
@@ -29,68 +29,67 @@
 //! - **Families of other people's code** come out as they are recorded. Their histograms get buckets by the unit in their
 //!   name: [`LATENCY`](obs_core::buckets::LATENCY) for `_seconds`, [`BYTES`](obs_core::buckets::BYTES) for `_bytes`,
 //!   [`SHARE`](obs_core::buckets::SHARE) for `_ratio`. Any other becomes a summary with the quantiles 0.5, 0.9 and 0.99.
-//! - **Global labels** `service`, `environment` and `mode` stand on every series, those of them that are configured.
+//! - **Global labels** `service`, `environment` and `mode` are on every series, if they are configured.
 //! - **Own families** ([`catalogue`]): the application and its uptime, the process, and the last scrape.
 //!
-//! The text is the same for the same values: families by name, series by their labels, labels by their keys, buckets by
-//! their bounds. A label value may be any text; backslashes, quotes and line feeds arrive as they were sent. One name has
+//! The same values give the same text: families are sorted by name, series by their labels, labels by their keys, buckets by
+//! their bounds. A label value may be any text; backslashes, quotes and line feeds are preserved. One name has
 //! one kind, the declared or the first one: what is recorded to it as another is lost, counted in `obs_kind_conflicts_total` and
 //! [warned](Exporter::warnings) of.
 //!
 //! # `OpenMetrics`
 //!
-//! Who names it in `Accept`, as Prometheus does, is served `OpenMetrics` text: the same series under the same names, with units,
-//! the time each series began (`_created`) and exemplars. What that format cannot say is of type `unknown` there: a counter whose
-//! name does not end in `_total`, and the series of a histogram with bounds below 0, which may not have a sum. The stock recorder
+//! A client that asks for it in `Accept`, as Prometheus does, is served `OpenMetrics` text: the same series under the same names, with
+//! units, the time each series began (`_created`) and exemplars. What that format cannot express has the type `unknown` there: a counter
+//! whose name does not end in `_total`, and the series of a histogram with bounds below 0, which may not have a sum. The stock recorder
 //! answers in the classic format.
 //!
 //! ## Exemplars
 //!
-//! A histogram whose family declares `exemplars: true` keeps for each bucket its latest observation that was made within a trace,
-//! which leads from a slow bucket to what was slow. Where the trace comes from is one line:
-//! `exemplars_from_opentelemetry()` of the [`Builder`] (feature `opentelemetry`, for `opentelemetry` 0.33 and
+//! A histogram whose family declares `exemplars: true` keeps for each bucket its latest observation that was made within a trace, which
+//! leads from a slow bucket to the slow request. The source of the trace is one line: `exemplars_from_opentelemetry()` of the [`Builder`] (feature `opentelemetry`, for `opentelemetry` 0.33 and
 //! `tracing-opentelemetry` 0.34), or [`set_trace_id_source`] for anything else. Prometheus keeps them with
 //! `--enable-feature=exemplar-storage`.
 //!
 //! # Summaries
 //!
-//! Each shows the quantiles that its family declares, within half a percent of the true value, over a window that slides
+//! A summary exports the quantiles that its family declares, within half a percent of the true value, over a sliding window
 //! ([`Config::quantile_window`]). While the window is empty they are `NaN`.
 //!
 //! # Who may read it
 //!
-//! The server listens on loopback unless told otherwise, and elsewhere only where it asks who is there: for a bearer token, for
-//! a user and password, or for a client's certificate; [`Config`] has the settings. `/healthz` is for everybody. Who is turned
-//! away is counted in `obs_scrape_refused_total` and reported through `tracing`, without the credential and at most once a
-//! second for each reason. `Exporter::router` asks the same; `Exporter::protect` asks it before routes of your own.
+//! The server listens on loopback by default, and on other addresses only with authentication: by a bearer token, by a user and
+//! password, or by a client certificate; [`Config`] has the settings. `/healthz` needs no credential. Refusals are counted in
+//! `obs_scrape_refused_total` and logged through `tracing`, without the credential and at most once a second for each reason.
+//! `Exporter::router` enforces the same rules; `Exporter::protect` applies them to routes of your own (feature `router`).
 //!
 //! # Native histograms
 //!
 //! Both text formats have classic buckets only. With `OBS_RECORDER=stock`, `OBS_NATIVE_HISTOGRAMS=true` and the feature
-//! `native-histograms`, who asks for protobuf is served declared histograms with native buckets beside the classic ones, as fine as
-//! a tenth, and up to 160 of them: Prometheus asks so with `--enable-feature=native-histograms` (from 2.40), and stores the native
-//! ones only, unless it is told `scrape_classic_histograms`. Recording to a histogram then takes a lock, a scrape in protobuf is made
-//! of the text, and exemplars and creation times are not in it. The recorder of this workspace has none: native buckets come and go
-//! with what is recorded, and its cells have places that are fixed when a series begins, which is why recording there takes no lock
-//! and allocates nothing.
+//! `native-histograms`, a client that asks for protobuf gets declared histograms with native buckets next to the classic ones: bounds
+//! at most 10 % apart, and up to 160 buckets. Prometheus asks for it with `--enable-feature=native-histograms` (from 2.40), and stores
+//! only the native ones, unless `scrape_classic_histograms` is set. Recording to a histogram then takes a lock, a scrape in protobuf is
+//! made from the text, and has no exemplars or creation times. The recorder of this workspace has no native histograms: their buckets
+//! are created and merged by what is recorded, whereas its cells are laid out when a series begins, which is why recording there takes
+//! no lock and allocates nothing.
 //!
 //! # Where a scrape does not reach
 //!
-//! With `OBS_UNIX_SOCKET` a program that serves does so at a Unix socket too. With `OBS_PUSH_URL` (feature `push`) it pushes to a Pushgateway in
-//! intervals, and once more when it is shut down; `OBS_PUSH_INSTANCE` tells apart processes of one service. A Pushgateway keeps the
-//! last values for good, also of a process that died: where a scrape can reach, be scraped. `https` is not spoken.
+//! With `OBS_UNIX_SOCKET` the server also listens on a Unix socket. With `OBS_PUSH_URL` (feature `push`) it pushes to a Pushgateway at
+//! intervals, and once more at shutdown; `OBS_PUSH_INSTANCE` distinguishes processes of one service. A Pushgateway keeps the last values for ever, even of
+//! a process that died: prefer scraping where it is possible. `https` is not supported for pushing.
 //!
 //! A program that ends before it is scraped, such as a backtest, sends what it recorded with `Exporter::push` to a Pushgateway or
 //! to `VictoriaMetrics`.
 //!
 //! # The live page
 //!
-//! `/` shows everything that is recorded as charts, for whoever opens it in a browser: rates of counters, quantiles of histograms,
-//! gauges as they are, the last 15 minutes of them, which the browser keeps. It loads nothing from elsewhere, runs nothing but its
-//! own files, and asks for the same credentials as `/metrics`; a browser can show a user and password or a certificate, but no
-//! bearer token. It reads two things that others may read too:
+//! `/` shows everything that is recorded as charts in a browser: rates of counters, quantiles of histograms, and gauges, over the last 15
+//! minutes, which the browser keeps. It loads nothing from other origins, runs only its own files, and requires the same credentials as
+//! `/metrics`; a browser can send a user and password or a certificate, but no bearer token. It reads two resources that other clients
+//! may read too:
 //!
-//! - `/live`: the classic text, rendered at most once a second however many look, and not at all while nobody does. The headers
+//! - `/live`: the classic text, rendered at most once a second for any number of viewers, and not at all without one. The headers
 //!   `obs-rendered-at` and `obs-age` say, in seconds, when it was rendered since 1970-01-01 UTC, and how long ago that was.
 //! - `/catalog.json`: what is declared, as an object described [below](#catalogjson).
 //!
@@ -133,7 +132,7 @@
 //! `series` (how many there are), `rate` (a second), `quantile` (at `level`), `constant` (`number`), or a word: `where_least` and
 //! `where_most`, the value of `label` in that series.
 //!
-//! `OBS_PAGE=off` turns all of it off.
+//! `OBS_PAGE=off` disables all of it.
 //!
 //! # Features
 //!

@@ -1,10 +1,10 @@
-//! A strict parser for the Prometheus text exposition format, with the place of every mistake.
+//! A strict parser for the Prometheus text exposition format that reports the line and column of every mistake.
 //!
-//! Prometheus forgives much of what a scrape target gets wrong, and what it forgives is lost in silence:
-//! a histogram without its `+Inf` bucket has no quantiles, a series sent twice keeps one of its values.
-//! This parser of the classic text format (version 0.0.4) is for the side that writes the exposition.
-//! It refuses whatever the format's specification or `promtool` calls wrong, says where it stands and
-//! what should have stood there, and hands the rest back as data.
+//! Prometheus tolerates many mistakes of a scrape target, and their data is lost silently: a histogram without
+//! its `+Inf` bucket has no quantiles, a series sent twice keeps one of its values. This parser of the classic
+//! text format (version 0.0.4) is for the side that writes the exposition. It rejects what the specification of
+//! the format or `promtool` rejects, reports the position and what was expected there, and returns the rest as
+//! data.
 //!
 //! ```
 //! let scrape = "\
@@ -40,7 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`parse`] stops at the first mistake; [`parse_all`] reports every one beside whatever could be read.
+//! [`parse`] stops at the first mistake; [`parse_all`] reports all of them together with everything that could be read.
 //!
 //! # What is refused
 //!

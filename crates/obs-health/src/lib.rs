@@ -1,4 +1,4 @@
-//! The health of host, runtime and program: disks, memory and CPU, Tokio's workers, panics, and errors that are logged.
+//! Health of the host, the runtime and the program: disks, memory, CPU, Tokio's workers, panics, and logged errors.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -14,12 +14,12 @@
 //! # }
 //! ```
 //!
-//! Everything is read when a scrape asks for it and no more often than it changes: see [`Host::observe`]. What the process
-//! itself uses is shown by `obs-exporter`, which serves it for every program; errors a program counts itself are
-//! `obs_core::ErrorMetrics`. This crate is for what needs a library to be read: it stands apart so that no domain crate
-//! carries `sysinfo`, `tokio` or `tracing` because of it.
+//! Values are read when a scrape asks for them, and no more often than they change: see [`Host::observe`]. `obs-exporter` exports what
+//! the process itself uses, for every program, and errors that a program counts itself are `obs_core::ErrorMetrics`. This crate is
+//! separate so that no domain crate depends on `sysinfo`, `tokio` or `tracing` because of it.
 //!
-//! Errors that a library only logs are counted by a `tracing` layer, [`LoggedErrors`] (feature `tracing`).
+//! Errors that a library only logs are counted by a `tracing` layer, [`LoggedErrors`] (feature `tracing`, on by default). The types of
+//! `tokio::runtime` and `tracing_subscriber` in its interface are those of tokio 1 and tracing-subscriber 0.3.
 
 mod host;
 #[cfg(feature = "tracing")]

@@ -1,4 +1,4 @@
-//! A tower layer that measures an HTTP server: one line for axum, two for anything else that is a tower service.
+//! A tower layer that measures an HTTP server: one line for axum, two for any other tower service.
 //!
 //! ```
 //! # use axum::{Router, routing::get};
@@ -10,8 +10,9 @@
 //! # assert_eq!(test.gauge("http_requests_in_flight", &[("method", "GET")]), Some(0.0));
 //! ```
 //!
-//! Install a recorder first (`obs-exporter` does): handles that are made before it stay without effect. Routes that are
-//! added *after* the layer are not measured, which is where a `/healthz` belongs that would drown everything else.
+//! Install a recorder first (`obs-exporter` does): handles built before it have no effect, for ever, and are counted in
+//! `obs_dead_handles`. Routes added *after* the layer are not measured; that is the place for a `/healthz` that would drown everything
+//! else.
 //!
 //! # What is measured
 //!
@@ -25,25 +26,22 @@
 //! | `http_errors_total` | counter | `method`, `endpoint`, `error_type` |
 //! | `http_requests_in_flight` | gauge | `method` |
 //!
-//! **A request lasts** from the moment the service is called until the response *body* has ended: its last frame or its
-//! trailers were handed to the connection, or it was dropped. Until then it is in flight; then, and only then, all the
-//! other metrics move, once each. Two kinds of response end when they are handed over, because no body of theirs is ever
-//! sent: those to `HEAD` and to a `CONNECT` that succeeded, and those of status 1xx, 204 and 304. So a websocket counts as
-//! an exchange that ended with its `101`, not as one that lasts as long as the socket.
+//! **A request lasts** from the call of the service until the response *body* has ended: its last frame or its trailers were handed to
+//! the connection, or it was dropped. Until then it is in flight; all other metrics are recorded at the end, once. Responses whose body
+//! is never sent end when they are handed over: those to `HEAD` and to a successful `CONNECT`, and those of status 1xx, 204 and 304. A
+//! websocket therefore counts as an exchange that ended with its `101`, not as one that lasts as long as the socket.
 //!
-//! **`endpoint`** is the route's template, such as `/orders/{id}`: in axum the [`MatchedPath`], nested routers included,
-//! elsewhere what [`HttpLayer::endpoint_by`] says. Where nothing matched it is `unmatched`. It is never the path that was
-//! asked for, so that a scanner that tries 100,000 paths makes one series. A path under axum's `nest_service` has no
-//! template and is `unmatched` too.
+//! **`endpoint`** is the template of the route, such as `/orders/{id}`: in axum 0.8 the [`MatchedPath`], nested routers included,
+//! elsewhere the result of [`HttpLayer::endpoint_by`]. It is `unmatched` where no route matched, and never the requested path, so a
+//! scanner that tries 100,000 paths creates one series. A path under axum's `nest_service` has no template and is `unmatched` too.
 //!
 //! **`method`** is one of the nine standard methods and `PATCH`, or `other`.
 //!
-//! **`status_code`** is the code that was sent. Where no response was made, the request still counts, and the error type
-//! stands in the code's place: `aborted`, `panic`, `timeout` or `server_error`. So the sum over `status_code` is the
-//! requests that have begun less those in flight. `status_class` is `2xx` and so on, or `none` without a response.
+//! **`status_code`** is the code that was sent. A request without a response counts too, with the error type in place of the code:
+//! `aborted`, `panic`, `timeout` or `server_error`. So the sum over `status_code` equals the requests begun minus those in flight.
+//! `status_class` is `2xx` and so on, or `none` without a response.
 //!
-//! **`error_type`** is decided by the status if that is an error, and else by how the request ended. A request counts at most
-//! once:
+//! **`error_type`** follows from the status if that is an error, and otherwise from how the request ended. A request counts at most once:
 //!
 //! | error type | status | or |
 //! |---|---|---|
@@ -53,21 +51,32 @@
 //! | `aborted` | | the response future or body was dropped before its end: the client went away |
 //! | `panic` | | the service or the response body panicked |
 //!
-//! Errors and panics pass through unchanged. Put the layer outermost: a timeout *around* it drops the request, which from
-//! in here looks as if the client had gone, and is `aborted`; an outer layer that answers by itself is not seen at all.
-//! With [`Router::layer`] that means adding it last.
+//! Errors and panics pass through unchanged. Put the layer outermost: a timeout *around* it drops the request, which the layer cannot
+//! tell from a client that disconnected, and counts as `aborted`; a response made by an outer layer is not seen at all. With
+//! [`Router::layer`] outermost means added last.
 //!
-//! **Sizes** are those of bodies, without headers. The size of a request is what its body or `Content-Length` declares. One
-//! that declares none, such as a chunked one, is counted as the service reads it: with axum by itself, elsewhere when
-//! [`HttpLayer::count_request_bodies`] asks for it, for that changes the type of the body. Where it can be neither known
-//! nor counted the request is counted in `http_request_size_unknown_total`, so that none is lost in silence. The size of
-//! a response is counted as it is handed to the connection, and recorded for every response, cut short or not.
+//! **Sizes** are those of bodies, without headers. The size of a request is what its body or `Content-Length` declares. A body that
+//! declares none, such as a chunked one, is counted as the service reads it: with axum 0.8 by default, elsewhere with
+//! [`HttpLayer::count_request_bodies`], since that changes the type of the body. A request whose size can be neither known nor counted
+//! is counted in `http_request_size_unknown_total`, so that none is lost silently. The size of a response is counted as it is handed to
+//! the connection, and recorded for every response, complete or not.
 //!
 //! # What it costs
 //!
-//! The handles of a method and an endpoint are kept, and found without a lock. The layer itself allocates nothing on a
-//! known endpoint, but for a counter where a request body has to be counted. axum boxes what any layer makes; with that, a
-//! request costs no more than five allocations on top, which a test holds it to.
+//! The handles of a method and an endpoint are cached and found without a lock. On a known endpoint the layer itself allocates nothing,
+//! except a counter where a request body has to be counted. axum boxes what any layer returns; including that, a request costs at most
+//! five allocations, which a test checks.
+//!
+//! # Versions
+//!
+//! It works with every server on `http` 1 and `tower` 0.5: axum 0.8 by default, axum 0.7 and tonic with
+//! [`endpoint_by`](HttpLayer::endpoint_by). `axum`, `http`, `http_body` and `tower` are re-exported, since their types are part of this
+//! crate's interface.
+//!
+//! # Features
+//!
+//! - `axum`, on by default: endpoints from axum 0.8's matched path, and its request bodies counted in place.
+//! - `serde`: labels through serde.
 //!
 //! [`MatchedPath`]: https://docs.rs/axum/latest/axum/extract/struct.MatchedPath.html
 //! [`Router::layer`]: https://docs.rs/axum/latest/axum/struct.Router.html#method.layer

@@ -1,4 +1,4 @@
-//! Calls to outside providers of data under measurement: every call seen, none of its secrets shown.
+//! Measures calls to outside providers of data: every call is counted, and none of its secrets is shown.
 //!
 //! ```
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,74 +22,72 @@
 //!
 //! # What counts as what
 //!
-//! **A call** lasts from `send` to the end of the response's body, and counts once, then: in `provider_requests_total` by
-//! its outcome, in `provider_request_duration_seconds`, and if it did not succeed in `provider_errors_total` by what went
-//! wrong. Until then it is in `provider_requests_in_flight`. So, at any moment:
+//! **A call** lasts from `send` to the end of the response body, and is counted once, at its end: in `provider_requests_total` by
+//! outcome, in `provider_request_duration_seconds`, and if it failed in `provider_errors_total` by cause. Until then it is in
+//! `provider_requests_in_flight`. So, at any moment:
 //!
 //! > calls begun = calls ended, by any outcome + calls in flight
 //!
 //! | happens | outcome | error type |
 //! |---|---|---|
-//! | the body came to its end, or nobody began to read it, and the status is no error | `ok` | |
+//! | the body was read to its end or not at all, and the status is no error | `ok` | |
 //! | status 429, or one that the provider is known to mean by it | `rate_limited` | `rate_limited` |
 //! | any other 4xx or 5xx | `error` | `client_error`, `server_error` |
 //! | no head came | `error` | `timeout`, `dns`, `connect`, `tls`, `redirect`, `transport`, `request` |
-//! | the body did not come to its end | `error` | `timeout`, `body`, `too_large`, `decode` (while decompressing) |
+//! | the body broke off | `error` | `timeout`, `body`, `too_large`, `decode` (while decompressing) |
 //! | the body was not what it should be, seen by [`Decode`] | `error` | `decode` |
 //! | another middleware failed | `error` | `middleware`, or what it wraps |
 //! | the future was dropped before the head came, or the response while its body was being read | `cancelled` | `cancelled` |
 //! | something panicked on the way | `panicked` | `panic` |
 //!
-//! The first that fits counts: a 500 whose body breaks off is a `server_error`. A timeout *around* a call drops it and
-//! looks like a cancellation; set the client's own, which is seen for what it is.
+//! The first matching row applies: a 500 whose body breaks off is a `server_error`. A timeout *around* a call drops it, which is
+//! indistinguishable from a cancellation; set the timeout of the client, which is recognised.
 //!
-//! **Time** to the headers is in `provider_request_headers_duration_seconds`. The time to the end of the body holds what
-//! the reader of the body took, too. A body that nobody reads adds nothing.
+//! **Time** to the headers is in `provider_request_headers_duration_seconds`. The time to the end of the body includes the time its
+//! consumer took. A body that is not read adds nothing.
 //!
-//! **`endpoint`** is the name a request carries ([`Endpoint`]), or else the template of the first route that fits its path,
-//! or else `unmatched`. Never a path, never a query.
+//! **`endpoint`** is the name attached to the request ([`Endpoint`]), else the template of the first route that matches its path, else
+//! `unmatched`. It is never a path or a query.
 //!
-//! **Retries.** Redirects, and the retries of reqwest's own policy, happen inside of the client: the call is one. Where a
-//! middleware retries, put [`Provider::attempts`] behind it; `provider_attempts_total` and `provider_retries_total` then
-//! tell attempts from calls, and limits and failures are seen that a later attempt makes good. Without it, a call whose
-//! retries all failed may count as `middleware`, since what retries wraps errors in its own.
+//! **Retries.** Redirects, and the retries of reqwest's own policy, happen inside the client and are one call. If a middleware retries,
+//! put [`Provider::attempts`] after it: `provider_attempts_total` and `provider_retries_total` then tell attempts from calls, and limits
+//! and failures are seen even if a later attempt succeeds. Without it, a call whose retries all failed may count as `middleware`,
+//! because the retrying middleware wraps the errors.
 //!
 //! # Limits
 //!
-//! `provider_rate_limit_hits_total` counts refusals, [`Provider::retry_after`] says how long to wait, by `Retry-After` or
-//! the header that tells the end of the window. `provider_rate_limit_remaining` is what the provider last said in one of
-//! the usual headers (`X-RateLimit-Remaining` and its relatives, `RateLimit` of the IETF draft) or in
-//! [one of its own](ProviderBuilder::remaining_header). It is undefined until then, and 0 at a refusal that says nothing
-//! else.
+//! `provider_rate_limit_hits_total` counts refusals; [`Provider::retry_after`] returns how long to wait, from `Retry-After` or the header
+//! with the end of the window. `provider_rate_limit_remaining` is the latest value of one of the usual headers (`X-RateLimit-Remaining`
+//! and its variants, `RateLimit` of the IETF draft) or of [a header of the provider's own](ProviderBuilder::remaining_header). It is
+//! undefined (`NaN`) before the first value, and 0 after a refusal that carries none.
 //!
 //! # Availability
 //!
-//! A provider is taken to be up until `down_after` failures come in a row (3 unless told), and is back after `up_after`
-//! answers (1 unless told). A **failure** is a call or attempt that ended with `timeout`, `dns`, `connect`, `tls`,
-//! `transport`, `body` or `server_error`, or a failed [probe](Provider::probe_every). An **answer** is one that ended well,
-//! or with a 4xx: a provider that refuses is there. All else says nothing either way.
+//! A provider counts as up until `down_after` consecutive failures (3 by default), and as back after `up_after` answers (1 by default).
+//! A **failure** is a call or attempt that ended with `timeout`, `dns`, `connect`, `tls`, `transport`, `body` or `server_error`, or a
+//! failed [probe](Provider::probe_every). An **answer** is one that succeeded or ended with a 4xx: a provider that refuses is there.
+//! Everything else changes nothing.
 //!
-//! `provider_up` shows it, and `provider_unavailable_seconds_total` runs while it is 0, from the failure that took the
-//! provider down to the answer that brought it back. Call [`Provider::observe`] before every scrape, so that time runs
-//! while nothing is heard.
+//! `provider_up` shows it, and `provider_unavailable_seconds_total` increases while it is 0, from the failure that took the provider
+//! down to the answer that brought it back. Call [`Provider::observe`] before every scrape, so that the time advances while there are no
+//! calls.
 //!
 //! # Caches and freshness
 //!
-//! [`Cache`] puts a store in front of a load; [`Lookup`] is for caches of one's own. A [`Dataset`] knows when its data was
-//! last updated, and a [session dataset](Provider::session_dataset) for how much of the time since its [`Market`] was open.
+//! [`Cache`] puts a store in front of a load; [`Lookup`] is for caches of your own. A [`Dataset`] knows when its data was last updated,
+//! and a [session dataset](Provider::session_dataset) how much of the time since then its [`Market`] was open.
 //!
 //! # Secrets
 //!
-//! No label, log line or debug print of this crate holds any part of a request or a response. Errors and responses of
-//! reqwest do print their URL, and error messages end up in logs: so both leave here with user, password, query and
-//! fragment of the URL taken out, and the path too [where that holds a secret](ProviderBuilder::secret_in_path). An error
-//! that another middleware has wrapped is replaced where its words contain such a URL; put [`Provider::attempts`] last in
-//! the chain to have it redacted before it is wrapped. What a request that could not even be built prints never passes through here.
-
+//! No label, log line or `Debug` output of this crate contains any part of a request or a response. Errors and responses of reqwest do
+//! print their URL, and error messages end up in logs; this crate removes user, password, query and fragment from the URLs of both, and
+//! the path too [if it holds a secret](ProviderBuilder::secret_in_path). An error that another middleware has wrapped is replaced if its
+//! text contains such a URL; put [`Provider::attempts`] last in the chain to have it redacted before it is wrapped. The error of a request
+//! that could not be built does not pass through this crate.
 //!
 //! # What it costs
 //!
-//! Nine allocations a call and about 1.3 µs, of which reqwest-middleware itself takes one and 0.3 to 0.4 µs. `taskset -c 0 cargo
+//! Nine allocations and about 1.3 µs per call, of which reqwest-middleware itself takes one and 0.3 to 0.4 µs. `taskset -c 0 cargo
 //! run --release -p obs-providers --example providers_overhead`, a GET over loopback on two shared cores of a virtual machine,
 //! 23 November 2026; the range of three runs:
 //!
@@ -100,9 +98,20 @@
 //! | this crate, into `metrics-exporter-prometheus` | 1.26 to 1.38 µs | 1.23 to 1.41 µs | 9 |
 //! | `reqwest-metrics`, into `metrics-exporter-prometheus` | 4.24 to 4.28 µs | 4.49 to 4.66 µs | 86 |
 //!
-//! Most of it is the price of seeing a body to its end and of showing no secret: reqwest lets nobody look into a response, so
-//! it is taken apart and built anew, with three boxes for the body, three allocations for the URL, and a longer way for each
-//! frame. Recording itself is a tenth of the instructions.
+//! Most of it pays for following a body to its end and for redacting URLs: reqwest's response cannot be wrapped, so it is taken apart and
+//! rebuilt, with three boxes for the body, three allocations for the URL, and more work for each frame. Recording itself is a tenth of
+//! the instructions.
+//!
+//! # Versions
+//!
+//! Types of reqwest 0.13, reqwest-middleware 0.5, http 1, jiff 1, and with their features moka 0.12 and redis 1.8 are part of this crate's
+//! interface; all of them are re-exported.
+//!
+//! # Features
+//!
+//! - `moka`: caches in memory.
+//! - `redis`: caches in Redis.
+//! - `serde`: labels through serde.
 
 mod availability;
 mod body;

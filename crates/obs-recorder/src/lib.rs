@@ -1,4 +1,4 @@
-//! A [`metrics::Recorder`] for programs that count what they cannot afford to slow down.
+//! A [`metrics::Recorder`] with wait-free recording, for code that must not be slowed down by being measured.
 //!
 //! ```
 //! use obs_recorder::{Engine, Format};
@@ -13,29 +13,29 @@
 //!
 //! # Recording
 //!
-//! A handle is the series itself. Each thread adds to cells of its own by a plain load and store, so threads do not fight over
-//! cache lines, and nothing waits for a scrape; a scrape sums the cells. Recording on a handle takes no lock and allocates
-//! nothing, but for one page of 4 KiB when a thread first records to one of about 500 counters or 40 histograms. Threads beyond
-//! [`Builder::slots`] add to shared cells atomically. Totals are exact under any interleaving: models of the cells are run
-//! under every interleaving of the memory model.
+//! A handle is the series itself. Each thread adds to its own cells by a plain load and store, so threads do not contend for cache
+//! lines and nothing waits for a scrape; a scrape sums the cells. Recording on a handle takes no lock and allocates nothing, except one
+//! page of 4 KiB when a thread first records to one of about 500 counters or 40 histograms. Threads beyond [`Builder::slots`] add to
+//! shared cells atomically. Totals are exact under any interleaving: models of the cells are checked under every interleaving that the
+//! memory model allows.
 //!
-//! Memory does not depend on how much is recorded, nor on whether anybody scrapes.
+//! Memory depends neither on how much is recorded nor on whether the recorder is scraped.
 //!
 //! # Series
 //!
-//! Names and labels may be anything: they come out valid, sorted and escaped, and what means the same series after that adds up
-//! in one. A catalogue says what is known of families. Of others, histograms get buckets by the unit in their name
-//! ([`BUCKETS_BY_SUFFIX`]), or else become summaries; [`Engine::undeclared`] lists them. Budgets are those of
+//! Names and labels may be any text: they are exported valid, sorted and escaped, and keys that become the same series are added up.
+//! Resolving a handle of a declared family hands its declaration to the recorder. Histograms of other families get buckets by the unit in
+//! their name ([`BUCKETS_BY_SUFFIX`]), or become summaries; [`Engine::undeclared`] lists them. Budgets are those of
 //! [`obs_core::Budgeted`], and need no recorder in front of this one.
 //!
-//! Series go by [`Engine::remove`] or when they are idle for as long as their family allows, and come back when they are recorded
-//! to again.
+//! Series are removed by [`Engine::remove`], or when they were idle for as long as their family allows, and reappear when they are
+//! recorded to again.
 //!
 //! # What it does not do
 //!
-//! Native histograms: neither text format has them, they are served in protobuf only; and their buckets come into being with what is
-//! recorded and are merged when there are too many, while the cells here have their places from the start, so that recording takes
-//! no lock and allocates nothing. `obs-exporter` has them with the stock recorder, and serves at sockets and pushes with either.
+//! Native histograms: neither text format has them, they exist in protobuf only. Their buckets are created by what is recorded and
+//! merged when there are too many, whereas the cells here are laid out when a series begins, so that recording takes no lock and
+//! allocates nothing. `obs-exporter` has them with the stock recorder, and serves at sockets and pushes with either.
 
 mod cell;
 mod engine;

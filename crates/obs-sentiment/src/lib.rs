@@ -1,5 +1,5 @@
-//! Aggregation of sentiment scores under measurement: how long it takes, who takes part and with what weight, how scores
-//! are distributed, and where they diverge.
+//! Aggregates sentiment scores and measures it: how long it takes, which providers take part with what weight, how scores are
+//! distributed, and where they diverge.
 //!
 //! ```
 //! use obs_sentiment::{AggregationOutcome, Aggregator, Divergence, Reading, Sentiment};
@@ -23,8 +23,7 @@
 //! # Ok::<(), obs_sentiment::SentimentError>(())
 //! ```
 //!
-//! Who computes the score by other means ends with [`Aggregation::finish_with`]; the [`Aggregator`]s are for those who
-//! have none.
+//! To compute the score by other means, end with [`Aggregation::finish_with`] instead of an [`Aggregator`].
 //!
 //! # What counts as what
 //!
@@ -36,17 +35,20 @@
 //! | [`fail`](Aggregation::fail) | `error` |
 //! | the aggregation was dropped | `cancelled`, or `panicked` |
 //!
-//! Every aggregation counts once, and is timed, however it ended. Only one that came to its end says who took part, who
-//! was missing, and what each weighed.
+//! Every aggregation is counted and timed once, however it ends. Only a finished one records which providers took part, which were
+//! missing, and the weight of each.
 //!
-//! **Weights** are weight × confidence. Their shares add up to 1 over the listed providers; a provider that did not take
-//! part has a share of 0. Where nobody weighed anything every share is undefined (`NaN`), not 0.
+//! **Weights** are weight × confidence. Their shares add up to 1 over the listed providers; a provider that did not take part has a
+//! share of 0. If all weights are 0, every share is undefined (`NaN`), not 0.
 //!
-//! **Refused** is what is no score from -1 to 1, no weight, no confidence from 0 to 1, or the second reading of a
-//! provider. It moves `sentiment_provider_refused_total` alone, and the aggregation goes on without it. So a `NaN` never
-//! reaches a sum.
+//! **Refused** is a score outside -1 to 1, an invalid weight, a confidence outside 0 to 1, or a second reading of one provider. It is
+//! counted in `sentiment_provider_refused_total` only, and the aggregation continues without it, so a `NaN` never reaches a sum.
 //!
-//! **Divergences** have no thresholds but those you state, and count once for each aggregation.
+//! **Divergences** have only the thresholds you set, and are counted once per aggregation.
+//!
+//! # Features
+//!
+//! - `serde`: labels through serde.
 
 mod aggregation;
 mod aggregator;
