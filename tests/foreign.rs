@@ -275,6 +275,15 @@ async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
         .await;
     assert!(hidden, "nothing is wrong with it");
 
+    browser.press("/vega_hedges").await;
+    let cards: Vec<String> = browser
+        .until(
+            "document.querySelectorAll('[data-family]').length === 1 && \
+             [...document.querySelectorAll('[data-family]')].map((card) => card.dataset.family)",
+        )
+        .await;
+    assert_eq!(cards, ["vega_hedges_total"]);
+
     let wrong = Quoter::start(&["wrong"]);
     browser.open(&wrong.url).await;
     let warnings: String = browser

@@ -5,8 +5,8 @@ use crate::deny::Deny;
 use crate::error::Error;
 use crate::features::Features;
 use crate::gate::Gate;
-use crate::package::Package;
 use crate::minimal::Minimal;
+use crate::package::Package;
 use crate::shell::{cargo, run, shown};
 use crate::verify_metrics::VerifyMetrics;
 
