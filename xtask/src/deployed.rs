@@ -7,6 +7,7 @@ use crate::error::Error;
 /// Where rules, dashboards and documents are, from the workspace's directory.
 pub(crate) const RULES: &str = "deploy/prometheus/rules";
 pub(crate) const DASHBOARDS: &str = "deploy/grafana/dashboards";
+pub(crate) const ROUTING: &str = "deploy/alertmanager";
 const DOCS: &str = "docs";
 /// Its queries are of metrics that its reader declares; `tests/getting_started.rs` asks a Prometheus for them.
 const OF_THE_READER: &str = "GETTING_STARTED.md";

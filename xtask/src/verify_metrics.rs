@@ -8,13 +8,15 @@ use std::io::Write;
 
 use obs_tests::{Desk, ask, scrape};
 use obs_verify::asked::{self, Known};
+use obs_verify::exposition::Scraped;
 use obs_verify::live::{self, Expect};
-use obs_verify::{Fault, Finding, Report, declared, queried};
+use obs_verify::queries::Query;
+use obs_verify::{Catalog, Fault, Finding, Report, declared, lint, queried};
 
 use crate::catalogue::{catalogue, everything};
 use crate::error::Error;
 use crate::{deployed, generate};
-use excused::{NOT_SHOWN, RIGHTLY_EMPTY};
+use excused::{KNOWN_ALERTS, NOT_SHOWN, RIGHTLY_EMPTY};
 
 /// Prove that code, catalogue, guide, rules, dashboards and a live scrape agree
 ///
@@ -41,6 +43,7 @@ impl VerifyMetrics {
         let queries = deployed::queries()?;
         findings.extend(queried::check(&everything, &queries));
         findings.extend(queried::unused(&everything, &queries, NOT_SHOWN));
+        findings.extend(linted(&everything, &queries)?);
         if let Some(prometheus) = &self.prometheus {
             let known = Known {
                 everything: &everything,
@@ -54,11 +57,10 @@ impl VerifyMetrics {
             Some(url) => (url.clone(), scrape(url)?),
             None => scrape_desk()?,
         };
-        let (exposition, mistakes) = obs_exposition::parse_all(&text);
-        findings.extend(mistakes.iter().map(live::malformed));
-        findings.extend(live::check(&catalog, &exposition, Expect::Everything));
+        let scraped = Scraped::read(&text);
+        findings.extend(live::check(&catalog, &scraped, Expect::Everything));
 
-        let report = Report::new(&catalog, &exposition, url, findings);
+        let report = Report::new(&catalog, &scraped.exposition, url, findings);
         let told = if self.json {
             writeln!(anstream::stdout(), "{}", report.json())
         } else {
@@ -85,4 +87,16 @@ fn generated() -> Option<Finding> {
     let stale = generate::Gen { check: true }.run().err()?;
     let repair = "run `cargo xtask gen`";
     Some(Finding::new(Fault::Guide, stale.to_string(), repair))
+}
+
+/// What the linter says of alerts and their routing, apart from what is known.
+fn linted(everything: &Catalog, queries: &[Query]) -> Result<Vec<Finding>, Error> {
+    let mut linted = lint::check(everything, queries, None);
+    for (file, text) in deployed::files(deployed::ROUTING, "yml")? {
+        if lint::is_configuration(&text) {
+            linted.extend(lint::of_alertmanager(&file, &text)?);
+        }
+    }
+    let list = "xtask/src/verify_metrics/excused.rs";
+    Ok(lint::apart_from(KNOWN_ALERTS, list, linted))
 }

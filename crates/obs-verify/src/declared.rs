@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use obs_core::{Kind, Unit};
+
 use crate::{Catalog, Family, Fault, Finding, Label};
 
 /// The most lines an exposition may have when every family has used up its budget.
@@ -11,6 +13,30 @@ use crate::{Catalog, Family, Fault, Finding, Label};
 /// A line takes some 100 bytes, and about 2 µs to write. A million of them are 100 MB and a few seconds: what Prometheus
 /// still takes within its default timeout of ten, and no more.
 pub const MOST_LINES: usize = 1_000_000;
+
+/// Suffixes that name a unit, longest first where one ends in another.
+const UNITS: [(&str, Unit); 6] = [
+    ("_timestamp_seconds", Unit::Timestamp),
+    ("_seconds", Unit::Seconds),
+    ("_bytes", Unit::Bytes),
+    ("_ratio", Unit::Ratio),
+    ("_bps", Unit::BasisPoints),
+    ("_info", Unit::Info),
+];
+
+/// Suffixes that are no base unit, and what to write instead.
+const WRONG_UNITS: [(&str, &str); 10] = [
+    ("_ns", "_seconds"),
+    ("_nanoseconds", "_seconds"),
+    ("_us", "_seconds"),
+    ("_microseconds", "_seconds"),
+    ("_ms", "_seconds"),
+    ("_milliseconds", "_seconds"),
+    ("_minutes", "_seconds"),
+    ("_kilobytes", "_bytes"),
+    ("_megabytes", "_bytes"),
+    ("_percent", "_ratio"),
+];
 
 /// The lines of all families together when each has used up its budget.
 pub fn lines(catalog: &Catalog) -> usize {
@@ -33,9 +59,118 @@ fn lines_of(family: &Family) -> usize {
 pub fn check(catalog: &Catalog) -> Vec<Finding> {
     let mut findings = declared_twice(catalog);
     findings.extend(labels(catalog));
-    findings.extend(catalog.families.iter().filter_map(|family| bounds(family)));
+    for family in &catalog.families {
+        findings.extend(sound(family));
+        findings.extend(bounds(family));
+    }
     findings.extend(budgets(catalog, MOST_LINES));
     findings
+}
+
+/// What the compiler sees to where a family is declared in Rust; a catalogue may come from elsewhere.
+fn sound(family: &Family) -> Vec<Finding> {
+    let named = conventions(&family.name, family.kind).into_iter();
+    let mut found: Vec<_> = named
+        .map(|(problem, repair)| Finding::of(family, Fault::Declaration, problem, repair))
+        .collect();
+    let mut add = |is_wrong: bool, fault, problem: String, repair| {
+        if is_wrong {
+            found.push(Finding::of(family, fault, problem, repair));
+        }
+    };
+    let help = family.help.trim();
+    add(
+        help.is_empty(),
+        Fault::Help,
+        "has no help text".to_owned(),
+        "say in a sentence what it measures",
+    );
+    if let (Some(unit), Some(named)) = (family.unit, unit_of_suffix(&family.name)) {
+        // A Sharpe ratio is a quotient, and Prometheus' own name for a point in time is older than the convention.
+        let is_old = (unit, named) == (Unit::Number, Unit::Ratio)
+            || unit == Unit::Timestamp && family.name.ends_with("_start_time_seconds");
+        let (says, means) = (named.as_str(), unit.as_str());
+        add(
+            unit != named && !is_old,
+            Fault::Unit,
+            format!("is declared in {means}, and its name says {says}"),
+            "rename it, or state the unit that the name says",
+        );
+    }
+    let mut keys: Vec<_> = family.labels.iter().map(|label| &label.key).collect();
+    keys.sort_unstable();
+    let twice = keys.windows(2).find(|pair| pair[0] == pair[1]);
+    add(
+        twice.is_some(),
+        Fault::Label,
+        format!("has the label `{}` twice", twice.map_or("", |pair| pair[0])),
+        "take one of them out",
+    );
+    let no_values = |label: &&Label| label.values.as_ref().is_some_and(Vec::is_empty);
+    let empty = family.labels.iter().find(no_values);
+    add(
+        empty.is_some(),
+        Fault::Label,
+        format!(
+            "has the label `{}` without values",
+            empty.map_or("", |l| &l.key)
+        ),
+        "declare the values that there are",
+    );
+    let rises = |numbers: &[f64]| numbers.windows(2).all(|pair| pair[0] < pair[1]);
+    let observes = family.kind == Kind::Histogram;
+    add(
+        observes == family.buckets.is_empty() || !rises(&family.buckets),
+        Fault::Bounds,
+        format!(
+            "is a {} with buckets up to {:?}",
+            family.kind.as_str(),
+            family.buckets
+        ),
+        "a histogram has bounds that rise, and nothing else has any",
+    );
+    add(
+        family.budget == Some(0),
+        Fault::Budget,
+        "has a budget of no series".to_owned(),
+        "the least is 1",
+    );
+    found
+}
+
+/// What a name breaks of Prometheus' conventions, each with what to do.
+pub(crate) fn conventions(name: &str, kind: Kind) -> Vec<(String, String)> {
+    let mut told = Vec::new();
+    let counts = kind == Kind::Counter;
+    let base = name.strip_suffix("_total");
+    match (counts, base) {
+        (true, None) => told.push((
+            "is a counter, and its name does not end in `_total`".to_owned(),
+            format!("call it `{name}_total`"),
+        )),
+        (false, Some(base)) => told.push((
+            format!("is a {}, and its name ends in `_total`", kind.as_str()),
+            format!("call it `{base}`, or make it a counter"),
+        )),
+        _ => {}
+    }
+    let base = base.unwrap_or(name);
+    let wrong = WRONG_UNITS.iter().find(|(wrong, _)| base.ends_with(wrong));
+    if let Some((wrong, right)) = wrong {
+        told.push((
+            format!("is named after `{wrong}`, which is no base unit"),
+            format!("name it after `{right}`, and record that"),
+        ));
+    }
+    told
+}
+
+/// The unit that a name says, if it says one.
+fn unit_of_suffix(name: &str) -> Option<Unit> {
+    let base = name.strip_suffix("_total").unwrap_or(name);
+    let mut suffixes = UNITS.iter();
+    let found = suffixes.find(|(suffix, _)| base.ends_with(suffix));
+    found.map(|(_, unit)| *unit)
 }
 
 fn declared_twice(catalog: &Catalog) -> Vec<Finding> {

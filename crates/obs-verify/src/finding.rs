@@ -47,6 +47,8 @@ pub enum Severity {
 pub enum Fault {
     /// Two declarations of one name.
     DeclaredTwice,
+    /// A name that the conventions rule out.
+    Declaration,
     /// A label key that means one thing here and another there.
     Label,
     /// Budgets, or live series, beyond what is allowed.
@@ -83,7 +85,9 @@ pub enum Fault {
     Folded,
     /// Samples were refused.
     Rejected,
-    /// A unit that the name contradicts.
+    /// Against Prometheus' conventions, where nobody promised to keep them.
+    Convention,
+    /// Another unit than declared, or one that the name contradicts.
     Unit,
     /// A value outside of what the family takes.
     Range,
@@ -108,9 +112,12 @@ impl Fault {
     #[must_use]
     pub fn severity(self) -> Severity {
         match self {
-            Self::OneBucket | Self::Folded | Self::Rejected | Self::RightlyEmpty | Self::Told => {
-                Severity::Warning
-            }
+            Self::OneBucket
+            | Self::Folded
+            | Self::Rejected
+            | Self::RightlyEmpty
+            | Self::Told
+            | Self::Convention => Severity::Warning,
             Self::NotSeen | Self::ThirdParty | Self::NoCatalogue => Severity::Note,
             _ => Severity::Error,
         }

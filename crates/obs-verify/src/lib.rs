@@ -5,31 +5,36 @@
 //!
 //! - [`declared::check`] looks at the catalogue by itself.
 //! - [`live::check`] holds an exposition to it: kinds, help, labels and their values, budgets, buckets, ranges.
+//! - [`alone::check`] judges one without a catalogue.
 //! - [`queries`] reads every query of rules, dashboards and documents, [`queried::check`] types them, and [`asked::check`] puts
 //!   them to a running Prometheus.
+//! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`reference()`](reference::reference), [`dashboard`] and [`generated`] write what follows from a catalogue.
 //!
 //! ```
+//! use obs_verify::exposition::Scraped;
 //! use obs_verify::live::{self, Expect};
 //! use obs_verify::{Catalog, Fault};
 //!
 //! let catalog = Catalog::from(&obs_core::catalogue());
-//! let exposition = obs_exposition::parse("# TYPE errors_total gauge\nerrors_total 1\n")?;
-//! let findings = live::check(&catalog, &exposition, Expect::SoFar);
+//! let scraped = Scraped::read("# TYPE errors_total gauge\nerrors_total 1\n");
+//! let findings = live::check(&catalog, &scraped, Expect::SoFar);
 //! assert_eq!(findings[0].fault, Fault::Kind);
 //! assert_eq!(findings[0].problem, "is exported as a gauge, and declared as a counter");
-//! # Ok::<(), obs_exposition::ParseError>(())
 //! ```
 //!
 //! It reads files and speaks to nobody: the program `obstool` fetches what is to be checked.
 
+pub mod alone;
 pub mod asked;
 pub mod catalog;
 pub mod dashboard;
 pub mod declared;
 mod error;
+pub mod exposition;
 mod finding;
 pub mod generated;
+pub mod lint;
 pub mod live;
 pub mod promql;
 pub mod queried;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use obs_core::{Kind, OTHER, Unit};
 use obs_exposition::{Exposition, ParseError, Sample};
 
+use crate::exposition::Scraped;
 use crate::{Catalog, Family, Fault, Finding, Label};
 
 /// Labels that the exporter or a scraper sets on every series, whatever is declared.
@@ -33,9 +34,10 @@ pub enum Expect {
 
 /// Everything in which an exposition differs from the declarations.
 #[must_use]
-pub fn check(catalog: &Catalog, exposition: &Exposition, expect: Expect) -> Vec<Finding> {
-    let scrape = Scrape::new(catalog, exposition);
-    let mut findings = Vec::new();
+pub fn check(catalog: &Catalog, scraped: &Scraped, expect: Expect) -> Vec<Finding> {
+    let exposition = &scraped.exposition;
+    let scrape = Scrape::new(catalog, scraped);
+    let mut findings = broken(scraped);
     for name in scrape.families.keys() {
         if catalog.family(name).is_none() {
             findings.push(undeclared(name, catalog, expect));
@@ -57,9 +59,21 @@ pub fn check(catalog: &Catalog, exposition: &Exposition, expect: Expect) -> Vec<
     findings
 }
 
-/// A line that breaks the format.
+/// Lines that break the format.
 #[must_use]
-pub fn malformed(error: &ParseError) -> Finding {
+pub fn broken(scraped: &Scraped) -> Vec<Finding> {
+    let mut findings: Vec<_> = scraped.mistakes.iter().map(malformed).collect();
+    if scraped.has_carriage_returns {
+        findings.push(Finding::new(
+            Fault::Malformed,
+            "the exposition breaks its format: its lines end in CR LF",
+            "end lines in LF alone; no scraper reads it otherwise",
+        ));
+    }
+    findings
+}
+
+fn malformed(error: &ParseError) -> Finding {
     Finding::new(
         Fault::Malformed,
         format!("the exposition breaks its format: {error}"),
@@ -143,10 +157,13 @@ struct Scrape<'a> {
     target_labels: BTreeSet<&'a str>,
     /// Whether no family says its kind, as in what a Prometheus hands on.
     is_federated: bool,
+    /// How it was written.
+    scraped: &'a Scraped,
 }
 
 impl<'a> Scrape<'a> {
-    fn new(catalog: &'a Catalog, exposition: &'a Exposition) -> Self {
+    fn new(catalog: &'a Catalog, scraped: &'a Scraped) -> Self {
+        let exposition = &scraped.exposition;
         let untyped = |family: &obs_exposition::Family| {
             family.kind == obs_exposition::Kind::Untyped && family.help.is_none()
         };
@@ -160,6 +177,7 @@ impl<'a> Scrape<'a> {
             families,
             target_labels: on_all(catalog, exposition),
             is_federated,
+            scraped,
         }
     }
 
@@ -229,6 +247,7 @@ impl<'a> Both<'a> {
         }
         let mut findings = Vec::new();
         findings.extend(self.help());
+        findings.extend(self.unit());
         findings.extend(self.label_sets());
         findings.extend(self.label_values());
         findings.extend(self.budget());
@@ -250,10 +269,11 @@ impl<'a> Both<'a> {
 
     fn kind(&self) -> Option<Finding> {
         let declared = self.family.kind.as_str();
-        let part = self
-            .parts
-            .iter()
-            .find(|part| part.kind.to_string() != declared)?;
+        let is_said = |part: &obs_exposition::Family| {
+            !(self.scrape.scraped.is_open_metrics && part.kind == obs_exposition::Kind::Untyped)
+        };
+        let mut parts = self.parts.iter().filter(|part| is_said(part));
+        let part = parts.find(|part| part.kind.to_string() != declared)?;
         let problem = format!(
             "is exported as a {}, and declared as a {declared}",
             part.kind
@@ -271,6 +291,18 @@ impl<'a> Both<'a> {
         let problem = format!("its help is {scraped:?}, and declared as {declared:?}");
         let repair = "install the exporter with the catalogue that declares it, and describe it nowhere else";
         (scraped != declared).then(|| self.finding(Fault::Help, problem, repair))
+    }
+
+    /// Another unit than declared. Only `OpenMetrics` says one.
+    fn unit(&self) -> Option<Finding> {
+        let said = self.scrape.scraped.units.get(&self.family.name)?;
+        let declared = self.family.unit_word();
+        let is_same = said == declared
+            || said.is_empty()
+            || matches!(self.family.unit, None | Some(Unit::Timestamp)) && said == "seconds";
+        let problem = format!("is exported in {said}, and declared in {declared}");
+        let repair = "install the exporter with the catalogue that declares it";
+        (!is_same).then(|| self.finding(Fault::Unit, problem, repair))
     }
 
     /// One finding for each wrong set of labels.
@@ -638,7 +670,11 @@ desk_quote_seconds_count 1
 
     fn found(text: &str, expect: Expect) -> Vec<Finding> {
         let catalog = Catalog::from(&Catalogue::of(&[Orders::FAMILIES, Desk::FAMILIES]));
-        check(&catalog, &obs_exposition::parse(text).unwrap(), expect)
+        check(
+            &catalog,
+            &obs_exposition::parse(text).unwrap().into(),
+            expect,
+        )
     }
 
     /// The only finding when `from` is replaced by `to`.

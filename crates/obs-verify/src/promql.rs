@@ -14,6 +14,7 @@ mod quantity;
 mod vocabulary;
 
 pub use check::check;
+pub(crate) use check::yields;
 pub use quantity::Quantity;
 pub use vocabulary::Vocabulary;
 

@@ -67,8 +67,9 @@ fn of_role(role: &Role, yields: &Yield) -> Vec<Problem> {
         repair: repair.to_owned(),
     };
     match (role, yields) {
-        (Role::Alert(templates), Yield::Vector(series)) => {
-            let missing = templates.difference(&series.labels);
+        (Role::Alert(alert), Yield::Vector(series)) => {
+            let added = |label: &&String| !alert.labels.contains_key(*label);
+            let missing = alert.templates.difference(&series.labels).filter(added);
             missing
                 .map(|label| {
                     problem(

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use crate::{Catalog, Error};
+use crate::{Catalog, Error, lint};
 
 /// One query, and where it stands.
 #[derive(Clone, Debug)]
@@ -30,14 +30,27 @@ pub struct Query {
 pub enum Role {
     /// Recorded under this name.
     Record(String),
-    /// An alert, and the labels that its texts name.
-    Alert(BTreeSet<String>),
+    /// What fires an alert.
+    Alert(Alert),
     /// Drawn on an axis of this unit.
     Panel(String),
     /// Shown to readers of a document.
     Example,
     /// Anything else: a variable, an annotation, a further query of a panel.
     Other,
+}
+
+/// What is known of an alert besides its query.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alert {
+    /// Its name.
+    pub name: String,
+    /// The labels that its texts name.
+    pub templates: BTreeSet<String>,
+    /// The labels that it adds.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it has to hold for a while before it fires.
+    pub is_pending_first: bool,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +68,10 @@ struct Rule {
     record: Option<String>,
     alert: Option<String>,
     expr: Spanned<String>,
+    #[serde(default, rename = "for")]
+    pending: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
     #[serde(default)]
     annotations: BTreeMap<String, String>,
 }
@@ -75,6 +92,8 @@ pub fn of_files(paths: &[PathBuf]) -> Result<Vec<Query>, Error> {
 pub fn of_file(file: &str, text: &str) -> Result<Vec<Query>, Error> {
     let extension = Path::new(file).extension().and_then(|e| e.to_str());
     match extension {
+        // The routing of alerts asks nothing; the linter reads it.
+        Some("yml" | "yaml") if lint::is_configuration(text) => Ok(Vec::new()),
         Some("yml" | "yaml") => of_rules(file, text),
         Some("json") => of_dashboard(file, text),
         Some("md") => Ok(of_document(file, text)),
@@ -133,15 +152,15 @@ pub fn of_rules(file: &str, text: &str) -> Result<Vec<Query>, Error> {
         let (place, role) = match (rule.record, rule.alert) {
             (Some(name), _) => (format!("record `{name}`"), Role::Record(name)),
             (None, name) => {
-                let templates = rule
-                    .annotations
-                    .values()
-                    .flat_map(|text| labels_in(text))
-                    .collect();
-                (
-                    format!("alert `{}`", name.unwrap_or_default()),
-                    Role::Alert(templates),
-                )
+                let texts = rule.annotations.values();
+                let name = name.unwrap_or_default();
+                let alert = Alert {
+                    templates: texts.flat_map(|text| labels_in(text)).collect(),
+                    labels: rule.labels,
+                    is_pending_first: rule.pending.is_some_and(|pending| is_some_time(&pending)),
+                    name,
+                };
+                (format!("alert `{}`", alert.name), Role::Alert(alert))
             }
         };
         Query {
@@ -158,6 +177,11 @@ pub fn of_rules(file: &str, text: &str) -> Result<Vec<Query>, Error> {
         .flat_map(|group| group.rules)
         .map(query)
         .collect())
+}
+
+/// Whether a duration of Prometheus is more than none.
+fn is_some_time(text: &str) -> bool {
+    text.chars().any(|c| ('1'..='9').contains(&c))
 }
 
 /// The labels that a text takes from the series, as in `{{ $labels.venue }}`.
@@ -330,10 +354,14 @@ mod tests {
     fn rules_are_read_with_their_lines_and_labels() {
         let text = "groups:\n  - name: a\n    rules:\n      - alert: Down\n        expr: up == 0\n        annotations:\n          summary: \"{{ $labels.job }} at {{ $labels.instance }}\"\n";
         let queries = of_rules("a.yml", text).unwrap();
-        let labels = ["instance", "job"].map(str::to_owned).into();
+        let alert = Alert {
+            name: "Down".to_owned(),
+            templates: ["instance", "job"].map(str::to_owned).into(),
+            ..Alert::default()
+        };
         assert_eq!(
             (queries[0].line, &queries[0].role),
-            (Some(5), &Role::Alert(labels))
+            (Some(5), &Role::Alert(alert))
         );
         assert_eq!(queries[0].place, "alert `Down`");
     }

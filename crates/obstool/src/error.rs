@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::Failure;
+
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,14 +17,24 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
-    /// What is to be watched shows nothing.
-    #[cfg(feature = "top")]
+    /// A service could not be looked at.
     #[error(transparent)]
-    Target(#[from] crate::top::Failure),
+    Look(#[from] Failure),
     /// The terminal refused something.
     #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
     Terminal {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl Error {
+    /// What it is in a word, and why.
+    #[cfg(feature = "top")]
+    pub(crate) fn told(&self) -> (&'static str, String) {
+        match self {
+            Self::Look(failure) => failure.told(),
+            other => ("unreadable", other.to_string()),
+        }
+    }
 }

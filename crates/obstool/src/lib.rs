@@ -1,10 +1,16 @@
 //! `obstool`: checks, draws and watches what any service measures.
 
+mod client;
+mod duration;
 mod error;
+mod place;
+mod service;
 #[cfg(feature = "top")]
 pub mod top;
 
+pub use crate::client::{Access, Failure};
 pub use crate::error::Error;
+pub use crate::place::Place;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,5 @@
 //! `obstool top`: what a service measures, live in a terminal.
 
-mod catalog;
 mod format;
 mod history;
 mod keys;
@@ -26,11 +25,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use keys::Next;
 use model::Model;
-pub use target::Failure;
-use target::{Address, Scraped, Target};
+use target::{Scraped, Target};
 use view::Theme;
 
-use crate::Error;
+use crate::{Access, Error, Place};
 
 /// The exporter's own variables, so that who starts a service and looks at it sets them once.
 const TOKEN: &str = "OBS_BEARER_TOKEN";
@@ -51,13 +49,15 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Top {
     /// Where the metrics are: a URL, or a host with a port.
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:9464")]
-    target: Address,
-    /// The token that the metrics ask for; that of `OBS_BEARER_TOKEN` unless given.
+    target: Place,
+    /// The token that the metrics ask for; that of `OBS_BEARER_TOKEN` unless given. A file keeps it from other users' eyes.
     #[arg(long, conflicts_with = "user")]
     token: Option<String>,
     /// The user and password that the metrics ask for; those of `OBS_BASIC_AUTH` unless given.
     #[arg(long, value_name = "USER:PASSWORD")]
     user: Option<String>,
+    #[command(flatten)]
+    access: Access,
     /// How often to scrape.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = interval)]
     interval: Duration,
@@ -69,7 +69,7 @@ pub struct Top {
 impl Top {
     /// Draws until somebody has seen enough, or prints a table.
     pub fn run(&self) -> Result<bool, Error> {
-        let target = Target::new(self.target.clone(), self.authorization());
+        let target = Target::new(self.target.clone(), &self.access, self.authorization())?;
         if self.once || !std::io::stdout().is_terminal() {
             self.print(target)
         } else {
@@ -79,6 +79,9 @@ impl Top {
 
     /// What is given comes before what is set, and a token before a password.
     fn authorization(&self) -> Option<String> {
+        if self.access.bearer_token_file.is_some() || self.access.basic_auth_file.is_some() {
+            return None;
+        }
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let (token, user) = match (self.token.clone(), self.user.clone()) {
             (None, None) => (set(TOKEN), set(USER)),
@@ -93,7 +96,7 @@ impl Top {
     /// Prints a table once there are rates.
     fn print(&self, mut target: Target) -> Result<bool, Error> {
         let began = Instant::now();
-        let mut model = Model::new(self.target.authority.clone());
+        let mut model = Model::new(self.target.to_string());
         while model.history.len() < 2 {
             if let Some(scraped) = target.look()? {
                 model.scraped(seconds(began, scraped.at), scraped);
@@ -115,7 +118,7 @@ impl Top {
         let (tell, told) = mpsc::channel();
         let interval = self.interval;
         thread::spawn(move || target.watch(interval, &tell));
-        let model = Model::new(self.target.authority.clone());
+        let model = Model::new(self.target.to_string());
         let screen = |source| Error::Terminal { source };
         // After a panic too: the first sets a hook that gives it back.
         let mut terminal = ratatui::try_init().map_err(screen)?;
@@ -145,7 +148,7 @@ fn stop_by_signals(stopped: &Arc<AtomicBool>) -> std::io::Result<()> {
 fn run(
     terminal: &mut DefaultTerminal,
     mut model: Model,
-    told: &Receiver<Result<Scraped, Failure>>,
+    told: &Receiver<Result<Scraped, Error>>,
     stopped: &AtomicBool,
 ) -> std::io::Result<()> {
     let began = Instant::now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use obs_tests::{Desk, Manner, Stack, ask};
 use obs_verify::promql::{self, Vocabulary};
 use obs_verify::queried::of_query;
-use obs_verify::queries::{self, Query, Role};
+use obs_verify::queries::{self, Alert, Query, Role};
 
 use super::*;
 
@@ -18,6 +18,7 @@ fn every_query_of_the_workspace_is_sound_and_every_family_used() {
     let (everything, queries) = (everything().unwrap(), workspace_queries());
     let mut found = queried::check(&everything, &queries);
     found.extend(queried::unused(&everything, &queries, NOT_SHOWN));
+    found.extend(linted(&everything, &queries).unwrap());
     let told: Vec<_> = found
         .iter()
         .map(|finding| {
@@ -334,7 +335,10 @@ fn an_alert_whose_text_names_a_lost_label_and_an_axis_of_another_unit_are_found(
     };
     let alert = query(
         "sum by (mode) (up) > 0",
-        Role::Alert(["job".to_owned()].into()),
+        Role::Alert(Alert {
+            templates: ["job".to_owned()].into(),
+            ..Alert::default()
+        }),
     );
     assert!(
         of_query(&alert, &vocabulary)[0]

@@ -43,6 +43,16 @@ pub fn check(query: &str, vocabulary: &Vocabulary) -> (Option<Yield>, Vec<Proble
     }
 }
 
+/// What a part of a query yields, as far as it can be said; what is wrong with it is told elsewhere.
+pub(crate) fn yields(expr: &Expr, query: &str, vocabulary: &Vocabulary) -> Option<Yield> {
+    let mut checker = Checker {
+        query,
+        vocabulary,
+        problems: Vec::new(),
+    };
+    checker.expr(expr)
+}
+
 pub(super) struct Checker<'a> {
     query: &'a str,
     vocabulary: &'a Vocabulary,

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use obs_exposition::Kind;
+use obs_verify::{Catalog, Group};
 
-use super::catalog::{Catalog, Group};
 use super::format;
 use super::history::{History, Together};
 use super::layout::{self, Labels, Layout, Measured};
 use super::overview::{self, Tile};
-use super::target::{Failure, Scraped};
+use super::target::Scraped;
+use crate::Error;
 
 /// How many series a family shows when it is opened, and how many more each time.
 const FIRST: usize = 12;
@@ -195,7 +196,7 @@ impl Model {
     }
 
     /// Takes that there was nothing.
-    pub(super) fn failed(&mut self, at: f64, failure: &Failure) {
+    pub(super) fn failed(&mut self, at: f64, failure: &Error) {
         let since = self.fault.as_ref().map_or(at, |fault| fault.since);
         let (what, why) = failure.told();
         self.fault = Some(Fault { since, what, why });
@@ -479,6 +480,7 @@ impl Model {
                     Group {
                         id: prefix.to_owned(),
                         title: prefix.to_owned(),
+                        ..Group::default()
                     },
                 )
             }
@@ -487,6 +489,7 @@ impl Model {
                 Group {
                     id: OTHERS.to_owned(),
                     title: "Third-party".to_owned(),
+                    ..Group::default()
                 },
             ),
         }
@@ -586,7 +589,8 @@ impl Model {
         let unit = self
             .catalog
             .family(&family.name)
-            .map(|family| family.unit.as_str());
+            .and_then(|family| family.unit)
+            .map(obs_core::Unit::as_str);
         let unit = unit
             .unwrap_or_else(|| format::unit_of_name(&family.name, family.kind))
             .to_owned();
@@ -712,10 +716,10 @@ pub(super) mod tests {
         "app": { "version": "0.1.0" },
         "groups": [{ "id": "trading", "title": "Trading" }, { "id": "system", "title": "System" }],
         "families": [
-            { "name": "trading_orders_total", "group": "trading", "unit": "count" },
-            { "name": "trading_fill_seconds", "group": "trading", "unit": "seconds" },
-            { "name": "trading_win_ratio", "group": "trading", "unit": "ratio" },
-            { "name": "app_uptime_seconds", "group": "system", "unit": "seconds" }
+            { "name": "trading_orders_total", "kind": "counter", "group": "trading", "unit": "count" },
+            { "name": "trading_fill_seconds", "kind": "histogram", "group": "trading", "unit": "seconds" },
+            { "name": "trading_win_ratio", "kind": "gauge", "group": "trading", "unit": "ratio" },
+            { "name": "app_uptime_seconds", "kind": "gauge", "group": "system", "unit": "seconds" }
         ]
     }"#;
 
@@ -749,18 +753,19 @@ pub(super) mod tests {
         }
     }
 
-    pub(crate) fn refused(reason: &str) -> Failure {
-        Failure::Unreachable {
+    pub(crate) fn refused(reason: &str) -> Error {
+        crate::Failure::Unreachable {
             url: "http://127.0.0.1:9464/live".to_owned(),
             reason: reason.to_owned(),
         }
+        .into()
     }
 
     /// What was scraped a second after the other.
     pub(crate) fn model(texts: &[String]) -> Model {
         let mut model = Model::new("127.0.0.1:9464".to_owned());
         for (second, text) in texts.iter().enumerate() {
-            let catalog = (second == 0).then(|| Catalog::read(CATALOGUE).unwrap());
+            let catalog = (second == 0).then(|| Catalog::read("here", CATALOGUE).unwrap());
             model.scraped(
                 second as f64,
                 Scraped {
