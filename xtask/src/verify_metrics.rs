@@ -7,7 +7,7 @@ mod tests;
 use std::io::Write;
 
 use obs_tests::{Desk, ask, scrape};
-use obs_verify::asked::{self, Known};
+use obs_verify::asked::{self, Answer, Known};
 use obs_verify::exposition::Scraped;
 use obs_verify::live::{self, Expect};
 use obs_verify::queries::Query;
@@ -50,7 +50,8 @@ impl VerifyMetrics {
                 recorded: &catalog,
                 excused: RIGHTLY_EMPTY,
             };
-            let ask = |query: &str| ask(prometheus, query).map(|series| series.len());
+            let ask =
+                |query: &str| ask(prometheus, query).map(|series| Answer::Series(series.len()));
             findings.extend(asked::check(prometheus, known, &queries, ask)?);
         }
         let (url, text) = match &self.scrape {
@@ -60,7 +61,9 @@ impl VerifyMetrics {
         let scraped = Scraped::read(&text);
         findings.extend(live::check(&catalog, &scraped, Expect::Everything));
 
-        let report = Report::new(&catalog, &scraped.exposition, url, findings);
+        let report = Report::new("code, catalogue, guide, queries and scrape", findings)
+            .declared(&catalog)
+            .scraped(url, &scraped.exposition);
         let told = if self.json {
             writeln!(anstream::stdout(), "{}", report.json())
         } else {

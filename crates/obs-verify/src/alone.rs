@@ -25,16 +25,10 @@ pub fn check(scraped: &Scraped) -> Vec<Finding> {
         "nothing, or serve /catalog.json by obs-exporter",
     )];
     findings.extend(live::broken(scraped));
-    // Nothing is said of a kind or a help text in what a Prometheus hands on.
-    let is_federated = scraped
-        .exposition
-        .families
-        .iter()
-        .all(|family| family.kind == ScrapedKind::Untyped && family.help.is_none());
     for family in &scraped.exposition.families {
         findings.extend(undefined(family));
         findings.extend(many(family));
-        if !is_federated {
+        if !scraped.is_federated {
             findings.extend(unconventional(family));
         }
     }

@@ -14,20 +14,37 @@ pub struct Known<'a> {
     pub excused: &'a [(&'a str, &'a str)],
 }
 
-/// The queries that returned nothing, each with what is known of the reason. Alerts are not asked: they return nothing while
-/// all is well.
+/// What Prometheus makes of a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It returned so many series.
+    Series(usize),
+    /// It does not take the query, for this reason.
+    Refused(String),
+}
+
+/// The queries that were refused or returned nothing, each with what is known of the reason. An alert that returns nothing is
+/// none of them: it does so while all is well.
 ///
-/// `ask` puts a query to Prometheus and says how many series it returned; `prometheus` is where that is.
+/// `ask` puts a query to Prometheus; `prometheus` is where that is.
 pub fn check<E>(
     prometheus: &str,
     known: Known<'_>,
     queries: &[Query],
-    mut ask: impl FnMut(&str) -> Result<usize, E>,
+    mut ask: impl FnMut(&str) -> Result<Answer, E>,
 ) -> Result<Vec<Finding>, E> {
     let mut findings = Vec::new();
     for query in queries {
-        if matches!(query.role, Role::Alert(_)) || ask(&query.text)? > 0 {
-            continue;
+        match ask(&query.text)? {
+            Answer::Series(0) if !matches!(query.role, Role::Alert(_)) => {}
+            Answer::Series(_) => continue,
+            Answer::Refused(reason) => {
+                let problem = format!("{} is refused: {reason}", query.place);
+                let finding =
+                    Finding::new(Fault::Query, problem, "write it as Prometheus reads it");
+                findings.push(finding.at(&query.file, query.line));
+                continue;
+            }
         }
         let reason = known.reason(query, queries);
         let fault = if reason.is_some() {

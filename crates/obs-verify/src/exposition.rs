@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use obs_exposition::{Exposition, ParseError, parse_all};
+use obs_exposition::{Exposition, Family, Kind, ParseError, parse_all};
 
 /// Marks a name that the classic format has no letters for.
 const QUOTED: &str = "U__obs_";
@@ -19,6 +19,8 @@ pub struct Scraped {
     pub mistakes: Vec<ParseError>,
     /// Whether it is `OpenMetrics`, which has no word for some kinds.
     pub is_open_metrics: bool,
+    /// Whether no family says its kind, as in what a Prometheus hands on from others.
+    pub is_federated: bool,
     /// Whether lines end in CR LF, which no scraper reads.
     pub has_carriage_returns: bool,
     /// What `# UNIT` says, by family.
@@ -52,7 +54,7 @@ impl Scraped {
         };
         let has_quoted_names =
             plain.contains("{\"") || plain.contains(",\"") || plain.contains(" \"");
-        let (mut exposition, mistakes) = if has_quoted_names {
+        let (mut exposition, mut mistakes) = if has_quoted_names {
             parse_all(
                 &plain
                     .lines()
@@ -65,9 +67,16 @@ impl Scraped {
         if has_quoted_names {
             restore(&mut exposition);
         }
+        let is_federated = is_federated(&exposition);
+        if is_federated {
+            // It takes histograms to pieces, whose buckets and quantiles then are families of their own.
+            mistakes.retain(|mistake| !mistake.problem.contains("has the label `le`"));
+            mistakes.retain(|mistake| !mistake.problem.contains("has the label `quantile`"));
+        }
         Self {
             exposition,
             mistakes,
+            is_federated,
             is_open_metrics,
             has_carriage_returns,
             units,
@@ -88,6 +97,11 @@ impl From<Exposition> for Scraped {
             ..Self::default()
         }
     }
+}
+
+fn is_federated(exposition: &Exposition) -> bool {
+    let says_nothing = |family: &Family| family.kind == Kind::Untyped && family.help.is_none();
+    exposition.families.iter().all(says_nothing)
 }
 
 /// `OpenMetrics` as the classic format has it, and the units it says.

@@ -75,6 +75,8 @@ pub enum Fault {
     OneBucket,
     /// A query that asks for what there is not.
     Query,
+    /// A document that speaks of a metric that there is not.
+    Mention,
     /// A query that returns nothing.
     Empty,
     /// A query that returns nothing, for a known reason.
@@ -99,6 +101,8 @@ pub enum Fault {
     ThirdParty,
     /// There is no catalogue to hold anything to.
     NoCatalogue,
+    /// What was looked for was somewhere else.
+    Elsewhere,
     /// An alert that fires when it should not, or does not when it should.
     Alert,
     /// What the service itself warns of.
@@ -118,7 +122,9 @@ impl Fault {
             | Self::RightlyEmpty
             | Self::Told
             | Self::Convention => Severity::Warning,
-            Self::NotSeen | Self::ThirdParty | Self::NoCatalogue => Severity::Note,
+            Self::NotSeen | Self::ThirdParty | Self::NoCatalogue | Self::Elsewhere => {
+                Severity::Note
+            }
             _ => Severity::Error,
         }
     }
@@ -183,51 +189,90 @@ impl Finding {
 }
 
 /// All findings, and what was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Where the exposition came from.
-    scraped: String,
-    families_declared: usize,
-    /// The lines of exposition that all budgets together allow, and the most they may allow.
-    lines_allowed: usize,
-    lines_at_most: usize,
-    families_scraped: usize,
-    samples_scraped: usize,
+    /// What was held together, as people read it.
+    #[serde(skip)]
+    what: String,
+    #[serde(flatten)]
+    declared: Option<Declared>,
+    #[serde(flatten)]
+    exported: Option<Exported>,
     errors: usize,
     warnings: usize,
     notes: usize,
     findings: Vec<Finding>,
 }
 
+#[derive(Clone, Debug, Serialize)]
+struct Declared {
+    families_declared: usize,
+    /// The lines of exposition that all budgets together allow, and the most they may allow.
+    lines_allowed: usize,
+    lines_at_most: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Exported {
+    /// Where the exposition came from.
+    scraped: String,
+    families_scraped: usize,
+    samples_scraped: usize,
+}
+
 impl Report {
-    /// The findings about a catalogue and an exposition that was scraped at a place.
+    /// The findings about what was held together, such as `catalogue and scrape`.
     #[must_use]
-    pub fn new(
-        catalog: &Catalog,
-        exposition: &Exposition,
-        scraped: String,
-        mut findings: Vec<Finding>,
-    ) -> Self {
+    pub fn new(what: impl Into<String>, mut findings: Vec<Finding>) -> Self {
         // What has to be repaired stands last, where a terminal shows it; kinds stay together.
         findings.sort_by_key(|finding| (Reverse(finding.severity), finding.fault));
         let count = |severity| {
             let of = |finding: &&Finding| finding.severity == severity;
             findings.iter().filter(of).count()
         };
-        let [errors, warnings, notes] =
-            [Severity::Error, Severity::Warning, Severity::Note].map(count);
         Self {
-            scraped,
+            what: what.into(),
+            declared: None,
+            exported: None,
+            errors: count(Severity::Error),
+            warnings: count(Severity::Warning),
+            notes: count(Severity::Note),
+            findings,
+        }
+    }
+
+    /// Says what is declared.
+    #[must_use]
+    pub fn declared(self, catalog: &Catalog) -> Self {
+        let declared = Declared {
             families_declared: catalog.families.len(),
             lines_allowed: declared::lines(catalog),
             lines_at_most: declared::MOST_LINES,
+        };
+        Self {
+            declared: Some(declared),
+            ..self
+        }
+    }
+
+    /// Says what is exported, and where.
+    #[must_use]
+    pub fn scraped(self, url: impl Into<String>, exposition: &Exposition) -> Self {
+        let exported = Exported {
+            scraped: url.into(),
             families_scraped: exposition.families.len(),
             samples_scraped: exposition.families.iter().map(|f| f.samples.len()).sum(),
-            errors,
-            warnings,
-            notes,
-            findings,
+        };
+        Self {
+            exported: Some(exported),
+            ..self
         }
+    }
+
+    /// The findings, those that matter most last.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// Whether nothing falls short.
@@ -243,29 +288,71 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The same as GitHub's workflow commands, which it shows beside the lines they are about.
+    #[must_use]
+    pub fn github(&self) -> String {
+        self.findings.iter().map(annotation).collect()
+    }
+}
+
+fn annotation(finding: &Finding) -> String {
+    let word = match finding.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "notice",
+    };
+    let mut properties = vec![format!("title=obstool {}", finding.fault.word())];
+    properties.extend(finding.file.iter().map(|file| format!("file={file}")));
+    properties.extend(finding.line.iter().map(|line| format!("line={line}")));
+    let about = finding.metric.iter().map(|metric| format!("{metric}: "));
+    let message: String = about
+        .chain([format!("{}; {}", finding.problem, finding.repair)])
+        .collect();
+    let escaped = |text: &str, more: &[(&str, &str)]| {
+        let escapes = [("%", "%25"), ("\r", "%0D"), ("\n", "%0A")];
+        let all = escapes.iter().chain(more);
+        all.fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+    };
+    let properties: Vec<_> = properties
+        .iter()
+        .map(|property| escaped(property, &[(",", "%2C"), (":", "%3A")]))
+        .collect();
+    format!(
+        "::{word} {}::{}\n",
+        properties.join(","),
+        escaped(&message, &[])
+    )
+}
+
 /// For people. The colours go where no terminal shows them.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
-        let Self {
-            scraped,
+        if let Some(Declared {
             families_declared,
             lines_allowed,
             lines_at_most,
+        }) = &self.declared
+        {
+            writeln!(
+                f,
+                "{families_declared} families declared; their budgets allow {lines_allowed} lines of at most {lines_at_most}"
+            )?;
+        }
+        if let Some(Exported {
+            scraped,
             families_scraped,
             samples_scraped,
-            ..
-        } = self;
-        writeln!(
-            f,
-            "{families_declared} families declared; their budgets allow {lines_allowed} lines of at most {lines_at_most}"
-        )?;
-        writeln!(
-            f,
-            "{families_scraped} families with {samples_scraped} samples at {scraped}"
-        )?;
+        }) = &self.exported
+        {
+            writeln!(
+                f,
+                "{families_scraped} families with {samples_scraped} samples at {scraped}"
+            )?;
+        }
         let (style, word) = if self.passes() {
             (bold(AnsiColor::Green), "agree")
         } else {
@@ -273,7 +360,8 @@ impl fmt::Display for Report {
         };
         write!(
             f,
-            "code, catalogue, guide, queries and scrape {style}{word}{style:#}: {}, {}",
+            "{} {style}{word}{style:#}: {}, {}",
+            self.what,
             counted(self.errors, "error"),
             counted(self.warnings, "warning"),
         )?;
@@ -323,14 +411,11 @@ mod tests {
             let finding = Finding::new(*fault, format!("{fault:?}"), "repair it");
             finding.about("desk_orders_total").at("desk.rs", Some(7))
         };
-        let findings = faults.iter().map(finding).collect();
-        let scraped = "http://here".into();
-        Report::new(
-            &Catalog::from(&obs_core::catalogue()),
-            &Exposition::default(),
-            scraped,
-            findings,
-        )
+        let report = Report::new("code and scrape", faults.iter().map(finding).collect());
+        let catalog = Catalog::from(&obs_core::catalogue());
+        report
+            .declared(&catalog)
+            .scraped("http://here", &Exposition::default())
     }
 
     #[test]
@@ -351,9 +436,16 @@ mod tests {
         );
         assert_eq!(lines[4], "error[help]: desk_orders_total: Help");
         assert_eq!(lines[5], "  desk.rs:7: repair it");
+        assert_eq!(lines[8], "code and scrape disagree: 1 error, 2 warnings");
+    }
+
+    #[test]
+    fn github_shows_them_beside_the_line() {
+        let mut report = report(&[Fault::Help]);
+        report.findings[0].problem = "50 % of\nit".to_owned();
         assert_eq!(
-            lines[8],
-            "code, catalogue, guide, queries and scrape disagree: 1 error, 2 warnings"
+            report.github(),
+            "::error title=obstool help,file=desk.rs,line=7::desk_orders_total: 50 %25 of%0Ait; repair it\n"
         );
     }
 

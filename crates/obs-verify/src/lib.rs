@@ -6,9 +6,10 @@
 //! - [`declared::check`] looks at the catalogue by itself.
 //! - [`live::check`] holds an exposition to it: kinds, help, labels and their values, budgets, buckets, ranges.
 //! - [`alone::check`] judges one without a catalogue.
-//! - [`queries`] reads every query of rules, dashboards and documents, [`queried::check`] types them, and [`asked::check`] puts
-//!   them to a running Prometheus.
+//! - [`queries`] reads every query of rules, dashboards and documents, [`queried::check`] types them, [`asked::check`] puts them
+//!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
+//! - [`compare`] says in what two catalogues or two services differ.
 //! - [`reference()`](reference::reference), [`dashboard`] and [`generated`] write what follows from a catalogue.
 //!
 //! ```
@@ -28,6 +29,7 @@
 pub mod alone;
 pub mod asked;
 pub mod catalog;
+pub mod compare;
 pub mod dashboard;
 pub mod declared;
 mod error;
@@ -36,6 +38,7 @@ mod finding;
 pub mod generated;
 pub mod lint;
 pub mod live;
+pub mod mentioned;
 pub mod promql;
 pub mod queried;
 pub mod queries;

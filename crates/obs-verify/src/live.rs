@@ -155,8 +155,6 @@ struct Scrape<'a> {
     families: BTreeMap<&'a str, Vec<&'a obs_exposition::Family>>,
     /// Labels that somebody on the way added to every series.
     target_labels: BTreeSet<&'a str>,
-    /// Whether no family says its kind, as in what a Prometheus hands on.
-    is_federated: bool,
     /// How it was written.
     scraped: &'a Scraped,
 }
@@ -164,10 +162,6 @@ struct Scrape<'a> {
 impl<'a> Scrape<'a> {
     fn new(catalog: &'a Catalog, scraped: &'a Scraped) -> Self {
         let exposition = &scraped.exposition;
-        let untyped = |family: &obs_exposition::Family| {
-            family.kind == obs_exposition::Kind::Untyped && family.help.is_none()
-        };
-        let is_federated = exposition.families.iter().all(untyped);
         let mut families: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for family in &exposition.families {
             let name = whole(&family.name, catalog).unwrap_or(&family.name);
@@ -176,7 +170,6 @@ impl<'a> Scrape<'a> {
         Self {
             families,
             target_labels: on_all(catalog, exposition),
-            is_federated,
             scraped,
         }
     }
@@ -239,7 +232,7 @@ impl<'a> Both<'a> {
     }
 
     fn check(&self) -> Vec<Finding> {
-        if !self.scrape.is_federated
+        if !self.scrape.scraped.is_federated
             && let Some(kind) = self.kind()
         {
             // Everything else follows from the kind.
@@ -283,7 +276,7 @@ impl<'a> Both<'a> {
     }
 
     fn help(&self) -> Option<Finding> {
-        if self.scrape.is_federated {
+        if self.scrape.scraped.is_federated {
             return None;
         }
         let declared = self.family.help.as_str();

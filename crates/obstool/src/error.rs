@@ -11,6 +11,15 @@ pub enum Error {
     /// Something could not be read, or is not what it should be.
     #[error(transparent)]
     Verify(#[from] obs_verify::Error),
+    /// Two declarations of one name.
+    #[error(transparent)]
+    Catalogue(#[from] obs_core::CatalogueError),
+    /// The arguments do not go together.
+    #[error("{0}")]
+    Usage(&'static str),
+    /// A service has no catalogue, and one is needed.
+    #[error("{0} has no catalogue; give a file of one, or a service that serves /catalog.json")]
+    NoCatalogue(String),
     /// Signals cannot be waited for.
     #[error("cannot take notice of Ctrl-C: {source}")]
     Signals {

@@ -395,7 +395,10 @@ fn every_panel_shows_something_of_a_running_desk() {
         recorded: &recorded,
         excused: RIGHTLY_EMPTY,
     };
-    let ask = |query: &str| ask(stack.prometheus(), query).map(|series| series.len());
+    let ask = |query: &str| {
+        let series = ask(stack.prometheus(), query)?;
+        Ok::<_, obs_tests::Error>(Answer::Series(series.len()))
+    };
     let found = asked::check(stack.prometheus(), known, &queries, ask).unwrap();
     let empty: Vec<_> = found
         .iter()

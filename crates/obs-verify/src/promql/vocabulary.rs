@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use obs_core::{Kind, Unit};
 
-use super::{Quantity, Series, Shape, Yield, check};
+use super::{Quantity, Series, Shape, Yield, check, nearest};
 use crate::{Catalog, Family};
 
 /// Labels that stand on every series after a scrape: the exporter's global ones, and the scraper's.
@@ -91,8 +91,13 @@ impl Vocabulary {
         self.series.get(name)
     }
 
+    /// The name of a series that is nearest to a wrong one, if one is near.
+    pub(crate) fn nearest(&self, wrong: &str) -> Option<&str> {
+        nearest(wrong, self.names())
+    }
+
     /// The names of all series.
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.series.keys().map(String::as_str)
     }
 
