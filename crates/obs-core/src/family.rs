@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::message::Message;
-use crate::{Group, LabelNode, Labels, MAX_SECONDS, Values, rules};
+use crate::{Group, LabelNode, Labels, MAX_SECONDS, Objective, Values, rules};
 
 /// What kind of metric a family is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,6 +107,7 @@ pub struct Family {
     pub(crate) in_nanoseconds: bool,
     pub(crate) idle: Option<Duration>,
     pub(crate) exemplars: bool,
+    pub(crate) objective: Option<Objective>,
     pub(crate) group: Option<fn() -> &'static Group>,
     pub(crate) source: Source,
 }
@@ -168,6 +169,7 @@ impl Family {
             in_nanoseconds,
             idle: None,
             exemplars: false,
+            objective: None,
             group: None,
             source: Source {
                 package: "",
@@ -257,6 +259,13 @@ impl Family {
     #[must_use]
     pub const fn idle(mut self, after: Duration) -> Self {
         self.idle = Some(after);
+        self
+    }
+
+    /// Option `objective`: how much of what it counts or observes has to be good, as [`objective!`](crate::objective!) says it.
+    #[must_use]
+    pub const fn objective(mut self, objective: Objective) -> Self {
+        self.objective = Some(objective);
         self
     }
 
@@ -388,6 +397,12 @@ impl Family {
     #[must_use]
     pub const fn idle_after(&self) -> Option<Duration> {
         self.idle
+    }
+
+    /// How much of what it counts or observes has to be good, where its declaration says.
+    #[must_use]
+    pub const fn objective_of(&self) -> Option<Objective> {
+        self.objective
     }
 
     /// Whether its buckets keep exemplars.

@@ -51,6 +51,8 @@ pub struct LabelDecl {
     pub doc: &'static str,
     /// What values it takes.
     pub values: Values,
+    /// Those of a closed label that are marked `is good`: what an [`Objective`](crate::Objective) asks for.
+    pub good: &'static [&'static str],
 }
 
 /// The values of a label.
@@ -272,6 +274,8 @@ pub(crate) fn is_nameable(text: &str) -> bool {
 /// It is `Display` and [`FromStr`](std::str::FromStr) as what it is exported as, with [`ParseLabelError`](crate::ParseLabelError)
 /// for other text. With the feature `serde` of this crate, it is `Serialize` and `Deserialize` as the same text.
 ///
+/// A value of which an [`objective!`](crate::objective!) is to have enough is marked: `Filled = "filled" is good`.
+///
 /// An *open* label takes any text, and states how many values keep series of their own. The rest fold into `other`:
 ///
 /// ```
@@ -288,7 +292,7 @@ macro_rules! label {
     (
         $(#[doc = $doc:literal])*
         $vis:vis enum $Name:ident as $key:literal {
-            $( $(#[doc = $value_doc:literal])* $Variant:ident = $value:literal ),+ $(,)?
+            $( $(#[doc = $value_doc:literal])* $Variant:ident = $value:literal $(is $good:ident)? ),+ $(,)?
         }
     ) => {
         $(#[doc = $doc])*
@@ -306,6 +310,7 @@ macro_rules! label {
                 key: $key,
                 doc: concat!($($doc, "\n"),*),
                 values: $crate::Values::Closed(&[$($value),+]),
+                good: &[$($($crate::__good!($good $value),)?)+],
             };
         }
 
@@ -354,6 +359,7 @@ macro_rules! label {
                 key: $key,
                 doc: concat!($($doc, "\n"),*),
                 values: $crate::Values::Open($limit),
+                good: &[],
             };
         }
 
@@ -362,6 +368,15 @@ macro_rules! label {
         }
 
         $crate::__check_label!($Name);
+    };
+}
+
+/// A value of a label that is marked as good.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __good {
+    (good $value:literal) => {
+        $value
     };
 }
 

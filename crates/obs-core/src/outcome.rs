@@ -4,7 +4,7 @@ crate::label! {
     /// How a piece of work ended.
     pub enum Outcome as "outcome" {
         /// It came to its end, and its result, if it has one, is `Ok`.
-        Ok = "ok",
+        Ok = "ok" is good,
         /// It came to its end with an `Err`.
         Error = "error",
         /// It was dropped before its end: a future that was cancelled, a guard that nobody finished.

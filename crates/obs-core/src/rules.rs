@@ -3,7 +3,7 @@
 pub(crate) mod figures;
 
 use crate::message::Message;
-use crate::{Family, Kind, LabelDecl, LabelNode, Unit, Values};
+use crate::{Family, Good, Kind, LabelDecl, LabelNode, Objective, Unit, Values};
 
 /// Suffixes that name a unit, longest first where one ends in another.
 const UNIT_SUFFIXES: &[(&str, Unit)] = &[
@@ -69,7 +69,79 @@ pub(crate) const fn family_fault(family: &Family) -> Message {
     if !found.is_empty() {
         return found;
     }
-    shape_fault(family)
+    let found = shape_fault(family);
+    if !found.is_empty() {
+        return found;
+    }
+    match family.objective {
+        Some(objective) => objective_fault(family, objective),
+        None => Message::NONE,
+    }
+}
+
+/// An objective of which no count can be kept.
+const fn objective_fault(family: &Family, objective: Objective) -> Message {
+    let name = family.name;
+    if !(objective.percent > 0.0 && objective.percent < 100.0) {
+        return about(name)
+            .and("an objective lies above 0 % and below 100 %, which leaves some events to fail");
+    }
+    if objective.days == 0 || objective.days > 90 {
+        return about(name).and("an objective holds over 1 to 90 days");
+    }
+    match objective.good {
+        Good::Under(bound) => match (family.kind, family.buckets) {
+            (Kind::Histogram, Some(bounds)) if has_number(bounds, bound) => Message::NONE,
+            (Kind::Histogram, _) => about(name).and(
+                "the objective's bound is none of the buckets', so that nothing counts what lies under it; add it to `buckets`",
+            ),
+            (kind, _) => about(name)
+                .and("an objective with a bound is for a Histogram, and this is a ")
+                .and(kind.as_str())
+                .and("; write `objective!(99.5 % good)`"),
+        },
+        Good::Marked => {
+            if !matches!(family.kind, Kind::Counter) {
+                return about(name)
+                    .and("an objective of good events is for a Counter, and this is a ")
+                    .and(family.kind.as_str())
+                    .and("; for a Histogram write `objective!(99.9 % under 0.25)`");
+            }
+            match marked_labels(family) {
+                1 => Message::NONE,
+                0 => about(name).and(
+                    "none of its labels says which events are good; mark values of a closed one: `Filled = \"filled\" is good`",
+                ),
+                _ => about(name).and("several of its labels say which events are good; mark the values of one"),
+            }
+        }
+    }
+}
+
+/// The labels some of whose values are good, and not all.
+const fn marked_labels(family: &Family) -> usize {
+    let mut marked = 0;
+    let mut node = family.labels;
+    while let Some(at) = node {
+        let good = at.label.good.len();
+        if good > 0 && good < at.label.values.count() {
+            marked += 1;
+        }
+        node = at.next;
+    }
+    marked
+}
+
+const fn has_number(numbers: &[f64], number: f64) -> bool {
+    let mut i = 0;
+    while i < numbers.len() {
+        // Both are written in the same file, to the same digits.
+        if numbers[i].to_bits() == number.to_bits() {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 const fn name_fault(family: &Family) -> Message {
