@@ -59,9 +59,12 @@ pub(crate) fn all(workspace: &Path) -> Vec<Document> {
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         for name in names(workspace, &folder) {
-            let is_made = matches!(&*name, ".git" | "target");
-            if workspace.join(&name).is_dir() && !is_made {
-                folders.push(format!("{name}/"));
+            // What programs made, another workspace's folder in ours among it.
+            let is_made = [".git", "target"]
+                .iter()
+                .any(|made| Path::new(&name).ends_with(made));
+            if workspace.join(&name).is_dir() {
+                folders.extend((!is_made).then(|| format!("{name}/")));
             } else if is_markdown(&name) {
                 found.push(name);
             }

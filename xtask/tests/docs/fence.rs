@@ -178,7 +178,9 @@ fn sources(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            sources(&path, look);
+            if !path.ends_with("target") {
+                sources(&path, look);
+            }
         } else if path.extension().is_some_and(|end| end == "rs") {
             look(&path, &fs::read_to_string(&path).unwrap());
         }
