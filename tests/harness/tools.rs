@@ -38,7 +38,7 @@ enum Way {
 }
 
 /// What the tests need. Another program takes a row.
-const NEEDS: [Need; 17] = [
+const NEEDS: [Need; 18] = [
     PROMETHEUS,
     ALERTMANAGER,
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
@@ -53,6 +53,7 @@ const NEEDS: [Need; 17] = [
     Need::installed("chromium", "chromium"),
     Need::installed("chromedriver", "chromium-driver"),
     Need::installed("curl", "curl"),
+    Need::installed("git", "git"),
     Need::installed("kill", "procps"),
     // Every Debian has these three, other systems may not.
     Need::installed("mount", "mount"),
@@ -385,8 +386,8 @@ mod tests {
 
     /// Programs of Debian's essential packages, which every Linux has.
     const EVERYWHERE: [&str; 7] = ["cp", "df", "mkdir", "sha256sum", "stty", "tar", "timeout"];
-    /// What set-up itself is done with.
-    const OF_DEBIAN: [&str; 2] = ["apt-get", "dpkg-deb"];
+    /// What set-up itself is done with, and what has built it.
+    const BEFORE: [&str; 3] = ["apt-get", "dpkg-deb", "rustc"];
 
     #[test]
     fn whatever_the_tests_start_is_set_up_for_them() {
@@ -396,7 +397,7 @@ mod tests {
         }
         let is_known = |name: &str| {
             let set_up = NEEDS.iter().any(|need| need.program == name);
-            set_up || EVERYWHERE.contains(&name) || OF_DEBIAN.contains(&name)
+            set_up || EVERYWHERE.contains(&name) || BEFORE.contains(&name)
         };
         let unknown: Vec<_> = started.iter().filter(|name| !is_known(name)).collect();
         assert!(unknown.is_empty(), "add a row to NEEDS for {unknown:?}");
