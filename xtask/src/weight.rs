@@ -197,14 +197,14 @@ impl Program {
             .current_dir(folder)
             .env_remove("RUSTC_WRAPPER");
         let before = cpu_seconds_of_children()?;
-        let built = output(&mut build)?;
+        let messages = output(&mut build)?;
         let cpu_seconds = cpu_seconds_of_children()? - before;
         let program = folder.join("target/release/one-counter");
         let size = fs::metadata(&program)
             .map_err(file("read", &program))?
             .len();
         Ok(Cost {
-            crates: compiled(&built),
+            crates: compiled(&messages),
             cpu_seconds,
             bytes: size,
         })
