@@ -35,6 +35,18 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "db_pool_acquisitions_total",
         "its failures are those of `db_pool_timeouts_total` and `db_query_errors_total`",
     ),
+    (
+        "obs_dead_handles",
+        "a mistake of the program; the exporter logs it at the start, and page and terminal show a banner",
+    ),
+    (
+        "obs_kind_conflicts_total",
+        "a mistake of the program; the exporter logs it, and page and terminal show a banner",
+    ),
+    (
+        "obs_undeclared_families",
+        "other people's code may record what it likes; read when a declaration is missed",
+    ),
 ];
 
 /// What the linter of alerts finds in our own rules. The list may only become shorter: an entry that is no longer found is an

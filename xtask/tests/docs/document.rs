@@ -163,7 +163,7 @@ impl Document {
 
     /// The variables of ours that are named anywhere, in blocks too. `OBS_` and `OBS_*` stand for all of them.
     pub(crate) fn variables(&self) -> Vec<At> {
-        let is_part = |c: char| c.is_ascii_uppercase() || c == '_';
+        let is_part = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         let starts = self.text.match_indices("OBS_").map(|(start, _)| start);
         let starts = starts.filter(|start| !self.text[..*start].ends_with(is_part));
         let name = |start| {
