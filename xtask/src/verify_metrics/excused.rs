@@ -17,6 +17,12 @@ pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("panel `Trend`", "there is no record of a day or a week ago"),
 ];
 
+/// Families that the desk declares and does not export, and why that is right.
+pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[(
+    "obs_kind_conflicts_total",
+    "a sound program has no name of two kinds; a series comes with the first one that it has",
+)];
+
 /// Families that no panel and no rule uses, and why that is right.
 pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     (
