@@ -16,7 +16,7 @@ pub struct By<L, T> {
 
 impl<L: Closed, T: Series> Series for By<L, T> {
     const KIND: Kind = T::KIND;
-    const IN_NANOSECONDS: bool = T::IN_NANOSECONDS;
+    const DECIMALS: u8 = T::DECIMALS;
     const LABELS: Option<&'static LabelNode> = Some(&LabelNode {
         label: L::DECL,
         next: T::LABELS,
@@ -63,7 +63,7 @@ pub struct Late<L, T> {
 
 impl<L: Closed, T: Series> Series for Late<L, T> {
     const KIND: Kind = T::KIND;
-    const IN_NANOSECONDS: bool = T::IN_NANOSECONDS;
+    const DECIMALS: u8 = T::DECIMALS;
     const LABELS: Option<&'static LabelNode> = Some(&LabelNode {
         label: L::DECL,
         next: T::LABELS,
@@ -112,7 +112,7 @@ pub struct Each<L, T> {
 
 impl<L: Open, T: Series> Series for Each<L, T> {
     const KIND: Kind = T::KIND;
-    const IN_NANOSECONDS: bool = T::IN_NANOSECONDS;
+    const DECIMALS: u8 = T::DECIMALS;
     const LABELS: Option<&'static LabelNode> = Some(&LabelNode {
         label: L::DECL,
         next: T::LABELS,

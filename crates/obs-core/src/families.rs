@@ -127,7 +127,7 @@ macro_rules! __families {
                     $name,
                     concat!($($doc, "\n"),*),
                     <$Shape as $crate::Series>::KIND,
-                    <$Shape as $crate::Series>::IN_NANOSECONDS,
+                    <$Shape as $crate::Series>::DECIMALS,
                     $crate::__labels!($whole_scope <$Shape as $crate::Series>::LABELS),
                     Self::SCOPE_LABELS,
                 )

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::leaf::{MONEY_DECIMALS, TIME_DECIMALS};
 use crate::message::Message;
 use crate::{Group, LabelNode, Labels, MAX_SECONDS, Objective, Values, rules};
 
@@ -104,7 +105,7 @@ pub struct Family {
     pub(crate) quantiles: Option<&'static [f64]>,
     pub(crate) range: Option<(f64, f64)>,
     pub(crate) budget: Option<usize>,
-    pub(crate) in_nanoseconds: bool,
+    pub(crate) decimals: u8,
     pub(crate) idle: Option<Duration>,
     pub(crate) exemplars: bool,
     pub(crate) objective: Option<Objective>,
@@ -151,7 +152,7 @@ impl Family {
         name: &'static str,
         doc: &'static str,
         kind: Kind,
-        in_nanoseconds: bool,
+        decimals: u8,
         labels: Option<&'static LabelNode>,
         scope_labels: usize,
     ) -> Self {
@@ -166,7 +167,7 @@ impl Family {
             quantiles: None,
             range: None,
             budget: None,
-            in_nanoseconds,
+            decimals,
             idle: None,
             exemplars: false,
             objective: None,
@@ -317,6 +318,7 @@ impl Family {
     pub const fn measured_in(&self) -> Unit {
         match (self.unit, rules::unit_of_suffix(self.name)) {
             (Some(unit), _) | (None, Some(unit)) => unit,
+            (None, None) if self.decimals == MONEY_DECIMALS => Unit::Currency,
             (None, None) => match self.kind {
                 Kind::Counter | Kind::Gauge => Unit::Count,
                 Kind::Histogram | Kind::Summary => Unit::Number,
@@ -386,11 +388,18 @@ impl Family {
         }
     }
 
-    /// Whether the facade's whole number counts nanoseconds, which the exposition shows as seconds. The facade's counters
-    /// hold whole numbers only, and a counter of seconds must not lose what lies behind the point.
+    /// How many decimal places the facade's whole number keeps: 9 for a [`TimeCounter`](crate::TimeCounter), 6 for a
+    /// [`MoneyCounter`](crate::MoneyCounter), else 0. The facade's counters hold whole numbers only, and seconds and money must
+    /// not lose what lies behind the point; the exposition shows it.
+    #[must_use]
+    pub const fn decimals(&self) -> u8 {
+        self.decimals
+    }
+
+    /// Whether the facade's whole number counts nanoseconds, which the exposition shows as seconds.
     #[must_use]
     pub const fn is_in_nanoseconds(&self) -> bool {
-        self.in_nanoseconds
+        self.decimals == TIME_DECIMALS
     }
 
     /// How long a series is shown after something was last recorded to it; for good where there is no limit.
@@ -449,7 +458,7 @@ impl Family {
         let keys = |family: &Self| family.labels().map(|label| label.key).collect::<Vec<_>>();
         std::ptr::eq(self, other)
             || (self.kind == other.kind
-                && self.in_nanoseconds == other.in_nanoseconds
+                && self.decimals == other.decimals
                 && self.measured_in() == other.measured_in()
                 && self.bucket_bounds() == other.bucket_bounds()
                 && self.quantile_levels() == other.quantile_levels()
@@ -458,7 +467,7 @@ impl Family {
 
     /// Whether a recorder keeps something else for it than for a name of its kind that nobody declares.
     pub(crate) const fn needs_to_be_known_first(&self) -> bool {
-        self.in_nanoseconds || matches!(self.kind, Kind::Histogram | Kind::Summary)
+        self.decimals > 0 || matches!(self.kind, Kind::Histogram | Kind::Summary)
     }
 
     /// Whether any of its labels takes values that are not known beforehand.

@@ -1,10 +1,18 @@
 //! The leaves of a family: the handles that record.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::IntoF64;
 
 use crate::{Kind, LabelNode, MAX_SECONDS, Series, Site};
+
+/// A [`TimeCounter`] counts nanoseconds.
+pub(crate) const TIME_DECIMALS: u8 = 9;
+
+/// A [`MoneyCounter`] counts millionths of the currency's unit.
+pub(crate) const MONEY_DECIMALS: u8 = 6;
 
 /// A handle to a counter: a whole number that only goes up.
 #[derive(Clone, Debug)]
@@ -60,6 +68,66 @@ fn nanoseconds(time: Duration) -> Option<u64> {
         u64::try_from(time.as_nanos()).ok()
     } else {
         None
+    }
+}
+
+/// A handle to a counter of money, in units of the currency its labels name, kept in millionths so that sums are exact.
+///
+/// It only rises: money that may go either way is two counters by a direction. A `u64` of millionths holds 18 trillion units;
+/// beyond, the counter begins anew, which `rate` and `increase` take for a restart. What an amount has beyond the sixth decimal
+/// is not lost: clones of a handle share the rest and pass it on once it makes a millionth.
+#[derive(Clone, Debug)]
+pub struct MoneyCounter {
+    millionths: metrics::Counter,
+    /// What was added beyond whole millionths, in parts of [`REST`] of one, as a sum.
+    rest: Arc<AtomicU64>,
+    rejected: metrics::Counter,
+}
+
+/// Into how many parts a millionth is divided for what is carried over.
+const REST: f64 = 1e6;
+
+impl MoneyCounter {
+    /// The largest amount that one addition takes.
+    const LARGEST: f64 = 9e12;
+
+    /// Adds an amount of money, in units of the currency. What is negative, not a number or above 9 trillion is dropped and
+    /// counted.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to lie in 0..=9e18"
+    )]
+    pub fn add(&self, amount: f64) {
+        if !(0.0..=Self::LARGEST).contains(&amount) {
+            return self.rejected.increment(1);
+        }
+        let millionths = amount * 1e6;
+        let whole = millionths.floor();
+        let rest = ((millionths - whole) * REST).round() as u64;
+        let carried = if rest == 0 {
+            0
+        } else {
+            // The sum of all rests may wrap after 10^13 additions; then one millionth is off.
+            let before = self.rest.fetch_add(rest, Ordering::Relaxed);
+            before.wrapping_add(rest) / REST as u64 - before / REST as u64
+        };
+        self.millionths.increment(whole as u64 + carried);
+    }
+}
+
+impl Series for MoneyCounter {
+    const KIND: Kind = Kind::Counter;
+    const DECIMALS: u8 = MONEY_DECIMALS;
+    const LABELS: Option<&'static LabelNode> = None;
+
+    fn resolve(site: &Site) -> Self {
+        Self {
+            millionths: site.counter(),
+            rest: Arc::default(),
+            rejected: site.rejected(),
+        }
     }
 }
 
@@ -181,7 +249,7 @@ macro_rules! samples {
 
         impl Series for $Leaf {
             const KIND: Kind = Kind::$Leaf;
-            const IN_NANOSECONDS: bool = false;
+            const DECIMALS: u8 = 0;
             const LABELS: Option<&'static LabelNode> = None;
 
             fn resolve(site: &Site) -> Self {
@@ -196,7 +264,7 @@ samples!(Summary);
 
 impl Series for Counter {
     const KIND: Kind = Kind::Counter;
-    const IN_NANOSECONDS: bool = false;
+    const DECIMALS: u8 = 0;
     const LABELS: Option<&'static LabelNode> = None;
 
     fn resolve(site: &Site) -> Self {
@@ -206,7 +274,7 @@ impl Series for Counter {
 
 impl Series for TimeCounter {
     const KIND: Kind = Kind::Counter;
-    const IN_NANOSECONDS: bool = true;
+    const DECIMALS: u8 = TIME_DECIMALS;
     const LABELS: Option<&'static LabelNode> = None;
 
     fn resolve(site: &Site) -> Self {
@@ -219,7 +287,7 @@ impl Series for TimeCounter {
 
 impl Series for Gauge {
     const KIND: Kind = Kind::Gauge;
-    const IN_NANOSECONDS: bool = false;
+    const DECIMALS: u8 = 0;
     const LABELS: Option<&'static LabelNode> = None;
 
     fn resolve(site: &Site) -> Self {

@@ -46,7 +46,7 @@
 //! - A **label** ([`label!`]) is *closed* (an enum: every value is known) or *open* (any text, up to a limit).
 //! - Labels are **axes** and axes compose: [`By`] is an array over a closed label, [`Late`] the same but filled on first
 //!   use, [`Each`] a budgeted map over an open one. What they hold in the end is a **leaf**: [`Counter`],
-//!   [`TimeCounter`], [`Gauge`], [`Histogram`] or [`Summary`].
+//!   [`TimeCounter`], [`MoneyCounter`], [`Gauge`], [`Histogram`] or [`Summary`].
 //! - Values are built at start-up, after a recorder was installed, and handed down. There are no statics, so a test
 //!   builds its own under a [`TestRecorder`].
 //! - A crate lists its families in a [`Catalogue`]; catalogues join, and from the joined one come the exporter's help and
@@ -117,7 +117,7 @@ pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
 pub use crate::group::Group;
 pub use crate::keyed::Keyed;
 pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value, Values};
-pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, Summary, TimeCounter};
+pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, MoneyCounter, Summary, TimeCounter};
 pub use crate::meta::{Metric, PipelineMetrics, catalogue};
 pub use crate::objective::{Good, Objective};
 pub use crate::outcome::Outcome;

@@ -223,11 +223,11 @@ const fn unit_fault(family: &Family) -> Message {
             .and(missing)
             .and("`");
     }
-    if family.in_nanoseconds && !ends_with(name, "_seconds_total") {
+    if family.is_in_nanoseconds() && !ends_with(name, "_seconds_total") {
         return about(name).and("a TimeCounter counts seconds; its name ends in `_seconds_total`");
     }
     if matches!(family.kind, Kind::Counter)
-        && !family.in_nanoseconds
+        && !family.is_in_nanoseconds()
         && matches!(suffix, Some(Unit::Seconds))
     {
         return about(name).and(

@@ -16,8 +16,8 @@ use crate::{Family, Kind, LabelNode, PipelineMetrics};
 pub trait Series: Sized {
     /// The kind of its leaf.
     const KIND: Kind;
-    /// Whether its leaf counts nanoseconds; see [`Family::is_in_nanoseconds`].
-    const IN_NANOSECONDS: bool;
+    /// How many decimal places its leaf keeps in the facade's whole number; see [`Family::decimals`].
+    const DECIMALS: u8;
     /// Its labels, from the outside in.
     const LABELS: Option<&'static LabelNode>;
 

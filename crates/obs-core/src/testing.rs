@@ -69,7 +69,8 @@ pub struct Recorded {
 /// What was recorded in one series.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TestValue {
-    /// The count. A [`TimeCounter`](crate::TimeCounter) counts nanoseconds.
+    /// The count. A [`TimeCounter`](crate::TimeCounter) counts nanoseconds, a [`MoneyCounter`](crate::MoneyCounter)
+    /// millionths of the currency's unit.
     Counter(u64),
     /// The value.
     Gauge(f64),

@@ -438,3 +438,34 @@ fn budgets_are_kept_over_a_recorder_that_panicked_under_their_lock() {
     let series = test.gauge("obs_series", &[("metric", "their_total")]);
     assert_eq!(series, Some(1.0));
 }
+
+obs_core::families! {
+    /// What a desk paid.
+    pub struct Paid {
+        /// Fees paid.
+        pub fees: obs_core::MoneyCounter = "desk_fees_total",
+    }
+}
+
+#[test]
+fn money_adds_up_to_less_than_a_millionth() {
+    let test = TestRecorder::new();
+    let paid = test.run(Paid::new);
+    assert_eq!(Paid::FAMILIES[0].measured_in(), Unit::Currency);
+    assert_eq!(Paid::FAMILIES[0].decimals(), 6);
+    let clone = paid.fees.clone();
+    for _ in 0..1_000 {
+        paid.fees.add(0.000_000_25);
+        clone.add(1.000_000_5);
+    }
+    assert_eq!(test.counter("desk_fees_total", &[]), Some(1_000_000_750));
+    for no_money in [-1.0, f64::NAN, f64::INFINITY, 1e13] {
+        paid.fees.add(no_money);
+    }
+    assert_eq!(test.counter("desk_fees_total", &[]), Some(1_000_000_750));
+    let rejected = [("metric", "desk_fees_total")];
+    assert_eq!(
+        test.counter("obs_samples_rejected_total", &rejected),
+        Some(4)
+    );
+}

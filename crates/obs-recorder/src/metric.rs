@@ -76,14 +76,14 @@ impl Metric for Counter {
     const KIND: Kind = Kind::Counter;
     const PARTS: &'static [Part] = &[Part::Value, Part::Created];
     const IS_READ: bool = false;
-    /// Whether it counts nanoseconds and shows seconds.
-    type Shape = bool;
+    /// How many of its digits are decimal places.
+    type Shape = u8;
 
-    fn shape(_: &str, declared: Option<&'static Family>, _: &Settings) -> bool {
-        declared.is_some_and(Family::is_in_nanoseconds)
+    fn shape(_: &str, declared: Option<&'static Family>, _: &Settings) -> u8 {
+        declared.map_or(0, Family::decimals)
     }
 
-    fn new(_: &bool, store: &Store) -> Self {
+    fn new(_: &u8, store: &Store) -> Self {
         Self {
             words: store.take(1),
         }
@@ -105,16 +105,15 @@ impl Metric for Counter {
         self.words.sum(0, highest)
     }
 
-    fn write(&self, in_nanoseconds: &bool, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+    fn write(&self, decimals: &u8, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         if part == 1 {
             return lines.created(at);
         }
         let total = at.cells.sum(0).wrapping_sub(at.mark);
         lines.open(at, part);
-        if *in_nanoseconds {
-            lines.seconds(total);
-        } else {
-            lines.whole(total);
+        match *decimals {
+            0 => lines.whole(total),
+            decimals => lines.decimal(total, decimals),
         }
     }
 }

@@ -303,12 +303,13 @@ impl<'a> Lines<'a> {
         self.out.push('\n');
     }
 
-    /// Ends a line with nanoseconds as seconds, to the last digit: a float would round what a counter adds up.
-    pub(crate) fn seconds(&mut self, nanoseconds: u64) {
-        const SECOND: u64 = 1_000_000_000;
-        self.push_whole(nanoseconds / SECOND);
-        if !nanoseconds.is_multiple_of(SECOND) {
-            let fraction = format!("{:09}", nanoseconds % SECOND);
+    /// Ends a line with a whole number whose last digits are decimal places, such as nanoseconds as seconds, to the last digit:
+    /// a float would round what a counter adds up.
+    pub(crate) fn decimal(&mut self, number: u64, decimals: u8) {
+        let one = 10_u64.pow(u32::from(decimals));
+        self.push_whole(number / one);
+        if !number.is_multiple_of(one) {
+            let fraction = format!("{:0width$}", number % one, width = usize::from(decimals));
             push(self.out, &[".", fraction.trim_end_matches('0')]);
         }
         self.out.push('\n');
@@ -493,7 +494,7 @@ mod tests {
             (u64::MAX, "18446744073.709551615\n"),
         ] {
             let mut out = String::new();
-            Lines::new(&mut out, Format::Classic, "", 0, Instant::now()).seconds(nanoseconds);
+            Lines::new(&mut out, Format::Classic, "", 0, Instant::now()).decimal(nanoseconds, 9);
             assert_eq!(out, seconds, "{nanoseconds} ns");
         }
     }

@@ -214,18 +214,20 @@ fn sample(out: &mut String, name: &str, line: &Line<'_>, declared: Option<&Famil
     match line.value {
         "inf" => out.push_str("+Inf"),
         "-inf" => out.push_str("-Inf"),
-        nanoseconds if declared.is_some_and(Family::is_in_nanoseconds) => {
-            push_seconds(out, nanoseconds);
-        }
-        value => out.push_str(value),
+        value => match declared.map_or(0, Family::decimals) {
+            0 => out.push_str(value),
+            decimals => push_decimal(out, value, decimals),
+        },
     }
     out.push('\n');
 }
 
-/// Appends a whole number of nanoseconds as seconds, by its digits: a float would round what a counter adds up.
-fn push_seconds(out: &mut String, nanoseconds: &str) {
-    let padded = format!("{nanoseconds:0>10}");
-    let (whole, fraction) = padded.split_at(padded.len() - 9);
+/// Appends a whole number whose last digits are decimal places, such as nanoseconds as seconds, by its digits: a float would
+/// round what a counter adds up.
+fn push_decimal(out: &mut String, number: &str, decimals: u8) {
+    let decimals = usize::from(decimals);
+    let padded = format!("{number:0>width$}", width = decimals + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - decimals);
     out.push_str(whole);
     let fraction = fraction.trim_end_matches('0');
     if !fraction.is_empty() {
@@ -256,7 +258,7 @@ mod tests {
         ];
         for (nanoseconds, seconds) in cases {
             let mut out = String::new();
-            push_seconds(&mut out, nanoseconds);
+            push_decimal(&mut out, nanoseconds, 9);
             assert_eq!(out, seconds, "{nanoseconds} ns");
         }
     }
