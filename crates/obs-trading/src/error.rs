@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::RiskError;
-use crate::performance::{Currency, Money};
+use crate::{Currency, Money};
 
 /// What can go wrong: what happened, to what, and what to do.
 ///
@@ -36,6 +36,14 @@ pub enum Error {
     InvalidCurrency {
         /// The text.
         code: String,
+    },
+    /// A text that is no amount of money.
+    #[error(
+        "`{text}` is no amount of money; write up to 12 decimals and a currency, such as `12.5 USD`"
+    )]
+    InvalidMoney {
+        /// The text.
+        text: String,
     },
     /// A rate at which nothing can be converted.
     #[error(

@@ -34,6 +34,7 @@ mod clock;
 mod error;
 mod groups;
 mod labels;
+mod money;
 mod order;
 pub mod performance;
 mod reject;
@@ -53,10 +54,11 @@ pub use crate::labels::{
     Decision, IgnoredEvent, OrderOutcome, OrderType, Side, Signal, Stage, StrategyName, Symbol,
     VenueName,
 };
+pub use crate::money::{Currency, Money};
 pub use crate::order::{Order, OrderReport, SavedOrder, StageTimes, Ticket};
 pub use crate::performance::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Deviation, Ledger, LedgerState,
-    Money, Period, PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
+    Account, Basis, Calendar, ClosedTrade, Conventions, Deviation, Ledger, LedgerState, Period,
+    PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
 };
 pub use crate::reject::{RejectCodes, RejectReason};
 pub use crate::risk::{

@@ -10,7 +10,7 @@ use super::periods::Periods;
 use super::recent::Recent;
 use super::returns::Returns;
 use super::trades::{ClosedTrade, TradeResult, Trades};
-use super::{Basis, Conventions, Currency, LARGEST, Money, SMALLEST, Undefined, Valuation};
+use super::{Basis, Conventions, Currency, Money, SMALLEST, Undefined, Valuation};
 use crate::Error;
 
 /// The performance of an account or a strategy, without metrics: [`Account`](super::Account) and
@@ -77,7 +77,7 @@ impl Ledger {
     ///
     /// Fails unless the starting equity is above zero: no return can be computed from nothing.
     pub fn new(conventions: Conventions, starting_equity: Money) -> Result<Self, Error> {
-        let Money { amount, currency } = starting_equity;
+        let (amount, currency) = (starting_equity.amount(), starting_equity.currency());
         check_amount(starting_equity)?;
         if amount < SMALLEST {
             return Err(Error::NonPositiveEquity {
@@ -149,7 +149,7 @@ impl Ledger {
         if let Some(id) = trade.id {
             self.state.recent.insert(id);
         }
-        let pnl = trade.pnl.amount;
+        let pnl = trade.pnl.amount();
         let before = self.closed_trades_equity();
         self.state.trades.push(pnl);
         self.state.periods.trade(day, pnl);
@@ -184,7 +184,7 @@ impl Ledger {
         }
         self.advance(at, day);
         self.state.last_mark = Some(at);
-        self.observe(at, equity.amount);
+        self.observe(at, equity.amount());
         Ok(())
     }
 
@@ -192,14 +192,8 @@ impl Ledger {
     /// P/L + this. For a strategy, which has no cash of its own. Fails as [`mark`](Self::mark) does.
     pub fn mark_open_pnl(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
         self.check(open_pnl)?;
-        let equity = self.closed_trades_equity() + open_pnl.amount;
-        self.mark(
-            at,
-            Money {
-                amount: equity,
-                ..open_pnl
-            },
-        )
+        let equity = self.closed_trades_equity() + open_pnl.amount();
+        self.mark(at, Money::new(equity, open_pnl.currency()))
     }
 
     /// Money was paid in, or, negative, taken out. It is neither profit nor loss: equity moves, and returns and drawdown are
@@ -209,15 +203,15 @@ impl Ledger {
     /// Fails when it is no number or in another currency, and when there is nothing above zero before or after it.
     pub fn transfer(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         self.check(money)?;
-        let contributed = self.state.contributed + money.amount;
+        let contributed = self.state.contributed + money.amount();
         let before = self.state.equity;
         let after = match self.conventions.valuation() {
-            Valuation::Marks => before + money.amount,
+            Valuation::Marks => before + money.amount(),
             Valuation::ClosedTrades => contributed + self.state.trades.realized(),
         };
         if before.min(after) < SMALLEST {
             let amount = before.min(after);
-            let equity = Money { amount, ..money };
+            let equity = Money::new(amount, money.currency());
             return Err(Error::NonPositiveEquity { equity });
         }
         self.advance_to(at);
@@ -225,7 +219,7 @@ impl Ledger {
         self.state.equity = after;
         self.state.last_close *= after / before;
         self.state.drawdown.transfer(after);
-        self.state.periods.transfer(money.amount);
+        self.state.periods.transfer(money.amount());
         Ok(())
     }
 
@@ -280,7 +274,7 @@ impl Ledger {
 
     fn check(&self, money: Money) -> Result<(), Error> {
         check_amount(money)?;
-        if money.currency == self.state.currency {
+        if money.currency() == self.state.currency {
             Ok(())
         } else {
             Err(Error::OtherCurrency {
@@ -297,12 +291,12 @@ impl Ledger {
 }
 
 fn check_amount(money: Money) -> Result<(), Error> {
-    if money.amount.abs() <= LARGEST {
+    if money.is_amount() {
         Ok(())
     } else {
         Err(Error::InvalidAmount {
-            amount: money.amount,
-            currency: money.currency,
+            amount: money.amount(),
+            currency: money.currency(),
         })
     }
 }

@@ -55,7 +55,6 @@ mod drawdown;
 mod labels;
 mod ledger;
 mod moments;
-mod money;
 mod periods;
 #[cfg(test)]
 mod random;
@@ -68,6 +67,8 @@ mod undefined;
 
 use obs_core::Gauge;
 
+pub(crate) use crate::money::{Currency, Money};
+
 pub use self::account::{
     Account, PortfolioMetrics, PortfolioMoneyMetrics, PortfolioStatisticsInfo,
 };
@@ -77,7 +78,6 @@ pub use self::labels::{
     AccountName, BasisText, CalendarText, CurrencyCode, PeriodsPerYearText, Refusal, RiskFreeText,
 };
 pub use self::ledger::{Ledger, LedgerState};
-pub use self::money::{Currency, Money};
 pub use self::recent::REMEMBERED_TRADES;
 pub use self::strategy::{PerformanceMetrics, PerformanceMoneyMetrics, StrategyLedger};
 pub use self::trades::{ClosedTrade, TradeResult};

@@ -112,7 +112,7 @@ impl StrategyLedger {
     pub fn trade_closed(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
         let done = self.ledger.trade_closed(trade);
         if done.is_ok() {
-            self.money.trade_pnl.record(trade.pnl.amount);
+            self.money.trade_pnl.record(trade.pnl.amount());
         }
         self.exported(done)
     }
