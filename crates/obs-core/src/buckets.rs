@@ -24,9 +24,17 @@ pub const COMPUTATION: &[f64] = &[
     0.1,
 ];
 
-/// Seconds an order is on its way or at work: 1 ms for a venue next door, 30 days for an order that is good until
-/// cancelled.
+/// Seconds an order is on its way or at work: 100 ns for a decision in the process, 1 ms for a venue next door, 30 days for an
+/// order that is good until cancelled.
 pub const ORDER_TIME: &[f64] = &[
+    0.000_000_1,
+    0.000_000_5,
+    0.000_001,
+    0.000_005,
+    0.000_01,
+    0.000_05,
+    0.000_1,
+    0.000_5,
     0.001,
     0.005,
     0.01,
@@ -66,9 +74,10 @@ pub const SHARE: &[f64] = &[
     0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0,
 ];
 
-/// Basis points to both sides of zero.
+/// Basis points to both sides of zero, up to a tenth of the price: what a thin market takes of one order.
 pub const SIGNED_BPS: &[f64] = &[
-    -100.0, -50.0, -25.0, -10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0,
+    -1_000.0, -500.0, -250.0, -100.0, -50.0, -25.0, -10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0,
+    10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0,
 ];
 
 /// Money to both sides of zero, in units of the currency.

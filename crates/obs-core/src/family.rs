@@ -203,7 +203,7 @@ impl Family {
     /// ```
     #[must_use]
     pub const fn elsewhere(name: &'static str, kind: Kind) -> Self {
-        Self::new(name, "", kind, false, None, 0)
+        Self::new(name, "", kind, 0, None, 0)
     }
 
     /// Clause `group`: what it is shown with.

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use obs_recorder::Engine;
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Money, OrderType,
+    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
     PeriodsPerYear, Side, Signal, Strategy, StrategyLedger, Ticket, Valuation, Venue,
 };
 
@@ -134,7 +134,7 @@ impl Desk {
         let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 100.0, 187.20);
         let mut order = idea.decide(Decision::Enter).submit(&self.venue, &ticket);
         order.acknowledge();
-        order.fill(100.0, black_box(187.25));
+        order.fill(Fill::new(100.0, black_box(187.25)));
         order.close_filled();
         self.trade();
     }

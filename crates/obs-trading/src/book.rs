@@ -1,148 +1,725 @@
-//! The open orders of a venue by their identifiers, for brokers that report by events.
+//! The orders of a venue by their identifiers, for brokers that report by events.
 
-use std::collections::{HashMap, HashSet, hash_map};
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::clock::Stamp;
 use crate::{
-    IgnoredEvent, Order, OrderOutcome, OrderReport, RejectReason, SavedOrder, Strategy, Venue,
+    Change, ExecutionId, Fill, IgnoredEvent, Order, OrderEvent, OrderOutcome, OrderReport,
+    RejectReason, SavedOrder, Strategy, Venue, WaitingFor,
 };
 
-/// The open orders of a venue, found by the broker's identifiers.
+/// The orders of a venue, found by any of their identifiers: ours, the broker's, those of replacements.
 ///
-/// A broker's stream repeats itself after a reconnect, and speaks of orders that ended long ago. Events that change nothing
-/// (an execution seen before, an order that is not open) are counted in `trading_order_events_ignored_total` and
-/// otherwise ignored, so that whatever comes in, submitted = closed + open.
+/// A broker's stream repeats itself after a reconnect, is ahead of the answer that tells the identifier, and goes on about orders
+/// that ended. So the book remembers orders after their end, with every execution, and keeps events about orders that are not
+/// known yet. Whatever comes in, in any order and however often, and across restarts
+/// ([`save`](Self::save), [`restore`](Self::restore)):
+///
+/// > submitted + resumed + reopened = closed + open
+///
+/// What each event does is in the table of [`OrderEvent`].
 ///
 /// ```
-/// use obs_trading::{OrderBook, OrderType, Side, Strategy, Ticket, Venue};
+/// use obs_trading::{Fill, OrderBook, OrderType, Side, Strategy, Ticket, Venue};
 ///
 /// let (strategy, venue) = (Strategy::new("crossover"), Venue::new("alpaca"));
 /// let mut book = OrderBook::new(&venue);
 /// let order = strategy.submit(&venue, &Ticket::new("AAPL", Side::Buy, OrderType::Limit, 10.0, 187.0));
 /// book.insert("o-1", order);
-/// book.fill(&"o-1", "x-1", 4.0, 187.0);
-/// book.fill(&"o-1", "x-1", 4.0, 187.0);                   // said again after a reconnect: ignored
-/// let report = book.fill(&"o-1", "x-2", 6.0, 187.1);      // complete: closed as filled
-/// assert_eq!(report.unwrap().filled, 10.0);
+/// book.fill(&"v-7", Fill::new(4.0, 187.0).with_id("x-1"));      // whose is that? kept
+/// book.alias(&"o-1", "v-7");                                    // the broker's identifier: applied
+/// book.fill(&"v-7", Fill::new(4.0, 187.0).with_id("x-1"));      // repeated after a reconnect: counts once
+/// let report = book.fill(&"o-1", Fill::new(6.0, 187.1).with_id("x-2"));
+/// assert_eq!(report.unwrap().filled, 10.0);                     // complete: closed as filled
 /// assert!(book.is_empty());
 /// ```
+///
+/// Memory is bounded. Orders that ended are forgotten, the oldest first, beyond [`REMEMBERED`](Self::REMEMBERED) executions of
+/// theirs; a replay of what was forgotten meets an unknown order, and doubles nothing. Events of unknown orders are kept for
+/// [a minute](Self::PATIENCE), 10,000 of them at most.
 #[derive(Debug)]
-pub struct OrderBook<Id, Execution = Id> {
+pub struct OrderBook<Id> {
     venue: Venue,
-    open: HashMap<Id, Entry<Execution>>,
+    known: HashMap<Id, Known<Id>>,
+    open: usize,
+    /// Orders that ended, with the number of their end; the oldest first.
+    ended: VecDeque<(u64, Id)>,
+    /// How many executions those remember, at least one each.
+    remembered: usize,
+    remembers: usize,
+    /// What waits for something to come, with its number; the oldest first.
+    waiting: VecDeque<(Stamp, u64, Id)>,
+    numbers: u64,
+}
+
+/// What an identifier stands for.
+#[derive(Debug)]
+enum Known<Id> {
+    Order(Kept<Id>),
+    /// Another identifier of that order.
+    Alias(Id),
+    /// The parent of these.
+    Legs(Vec<Id>),
+    /// Nothing yet, but it was spoken of.
+    Early(Vec<(u64, Early<Id>)>),
 }
 
 #[derive(Debug)]
-struct Entry<Execution> {
+struct Kept<Id> {
     order: Order,
-    seen: HashSet<Execution>,
+    aliases: SmallVec<[Id; 1]>,
+    parent: Option<Id>,
+    /// The number of its end, while it is closed.
+    ended: Option<u64>,
+    /// The venue says that it is filled, and what is missing may follow: the number of the wait for it.
+    awaits_fills: Option<u64>,
 }
 
-impl<Id: Eq + Hash, Execution: Eq + Hash> OrderBook<Id, Execution> {
+/// What was said of an order before it was known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Early<Id> {
+    Event(OrderEvent),
+    Alias(Id),
+    Replaced(Id, Change),
+}
+
+/// A book as it can be kept over a restart, for instance in a [`StateFile`](crate::StateFile): what is open, and what is remembered
+/// of what ended. Made by [`OrderBook::save`] and [`Desk::save`](crate::Desk::save).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SavedBook<Id> {
+    orders: Vec<SavedEntry<Id>>,
+    early: Vec<(Id, Early<Id>)>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct SavedEntry<Id> {
+    id: Id,
+    order: SavedOrder,
+    aliases: Vec<Id>,
+    parent: Option<Id>,
+    awaits_fills: bool,
+}
+
+/// At most as many events of unknown orders are kept.
+const EARLY: usize = 10_000;
+
+impl<Id> OrderBook<Id> {
+    /// As many executions of closed orders are remembered, unless [more](Self::remembering) are asked for: some 30 MB when all
+    /// are in use.
+    pub const REMEMBERED: usize = 100_000;
+
+    /// So long the book keeps an event of an unknown order, and waits for the fills of an order that is said to be filled.
+    pub const PATIENCE: Duration = Duration::from_mins(1);
+}
+
+impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// An empty book of the venue.
     #[must_use]
     pub fn new(venue: &Venue) -> Self {
         Self {
             venue: venue.clone(),
-            open: HashMap::new(),
+            known: HashMap::new(),
+            open: 0,
+            ended: VecDeque::new(),
+            remembered: 0,
+            remembers: Self::REMEMBERED,
+            waiting: VecDeque::new(),
+            numbers: 0,
         }
     }
 
-    /// Keeps an order under its identifier. An identifier that is in use keeps its order; the new one is counted as
-    /// abandoned, and the event as ignored.
-    pub fn insert(&mut self, id: Id, order: Order) {
-        match self.open.entry(id) {
-            hash_map::Entry::Vacant(free) => {
-                free.insert(Entry {
-                    order,
-                    seen: HashSet::new(),
-                });
+    /// The same, remembering more executions of closed orders, for venues that replay more; fewer than
+    /// [`REMEMBERED`](Self::REMEMBERED) are not accepted.
+    #[must_use]
+    pub fn remembering(mut self, executions: usize) -> Self {
+        self.remembers = executions.max(Self::REMEMBERED);
+        self
+    }
+
+    /// Keeps an order under its identifier, and applies what was said of it before; the report is there if that closed it.
+    ///
+    /// An identifier that an open order has keeps that; the new one is counted as abandoned, and the event as ignored. That of an
+    /// order that ended becomes the new one's.
+    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    pub fn insert(&mut self, id: Id, order: Order) -> Option<OrderReport> {
+        self.put(id, order, None)
+    }
+
+    /// The same for one leg of several under a parent's identifier: what the venue says of the parent, but executions and fees, it
+    /// says of each leg.
+    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    pub fn insert_leg(&mut self, parent: &Id, id: Id, order: Order) -> Option<OrderReport> {
+        let at_once = self.put(id.clone(), order, Some(parent.clone()));
+        let early = self.join(parent, id);
+        self.apply_early(parent, early).or(at_once)
+    }
+
+    /// The order has another identifier too, such as the one the venue gave it. Either may be given first. What was said under the
+    /// other one is applied; the report is there if that closed it.
+    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    pub fn alias(&mut self, id: &Id, other: Id) -> Option<OrderReport> {
+        let (id, other) = match (self.order_of(id), self.order_of(&other)) {
+            (Some(one), Some(two)) if one == two => return None,
+            (Some(one), _) => (one, other),
+            (None, Some(two)) => (two, id.clone()),
+            (None, None) => {
+                self.keep(&other, Early::Alias(id.clone()));
+                self.keep(id, Early::Alias(other));
+                return None;
             }
-            hash_map::Entry::Occupied(_) => self.ignore(IgnoredEvent::DuplicateOrder),
+        };
+        if !self.make_free(&other) {
+            return None;
         }
+        let early = self.rename(&id, other.clone());
+        self.apply_early(&id, early)
     }
 
-    /// Takes an order up again after a restart.
+    /// The venue replaced the order by one of another identifier: the same order, under both.
+    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    pub fn replace(&mut self, id: &Id, new_id: Id, change: Change) -> Option<OrderReport> {
+        self.expire();
+        if self.order_of(id).is_none() {
+            self.keep(id, Early::Replaced(new_id, change));
+            return None;
+        }
+        // What was said under the new identifier speaks of the new quantity.
+        let amended = self.take(id, OrderEvent::Amended(change));
+        amended.or(self.alias(id, new_id))
+    }
+
+    /// Takes an order up again after a restart; see [`restore`](Self::restore) for a whole book.
     pub fn resume(&mut self, id: Id, saved: &SavedOrder, strategy: &Strategy) {
         let order = saved.resume(strategy, &self.venue);
         self.insert(id, order);
     }
 
+    /// Takes an event, of an order that is open, ended, or not known yet. The report is there if it closed the order.
+    #[expect(clippy::must_use_candidate, reason = "most events end nothing")]
+    pub fn on(&mut self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
+        self.expire();
+        self.take(id, event)
+    }
+
     /// The venue has the order.
     pub fn acknowledge(&mut self, id: &Id) {
-        match self.open.get_mut(id) {
-            Some(entry) => entry.order.acknowledge(),
-            None => self.ignore(IgnoredEvent::UnknownOrder),
-        }
+        self.on(id, OrderEvent::Acknowledged);
     }
 
-    /// Part of the order was executed; the execution's identifier tells a repeated event. A complete order is closed and
-    /// its report returned.
-    pub fn fill(
-        &mut self,
-        id: &Id,
-        execution: Execution,
-        quantity: f64,
-        price: f64,
-    ) -> Option<OrderReport> {
-        let Some(entry) = self.open.get_mut(id) else {
-            self.ignore(IgnoredEvent::UnknownOrder);
-            return None;
-        };
-        if !entry.seen.insert(execution) {
-            self.ignore(IgnoredEvent::DuplicateFill);
-            return None;
-        }
-        let complete = entry.order.fill(quantity, price);
-        if complete {
-            self.close(id, OrderOutcome::Filled)
-        } else {
-            None
-        }
+    /// Part of the order was executed. A complete order is closed and its report returned.
+    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
+    pub fn fill(&mut self, id: &Id, fill: Fill) -> Option<OrderReport> {
+        self.on(id, OrderEvent::Filled(fill))
     }
 
-    /// The order ended.
+    /// So much of the order is executed in all, at this average price; see [`Order::fill_to`].
+    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
+    pub fn fill_to(&mut self, id: &Id, cumulative: f64, average: f64) -> Option<OrderReport> {
+        self.on(
+            id,
+            OrderEvent::FilledTo {
+                cumulative,
+                average,
+            },
+        )
+    }
+
+    /// An execution was another than was said before; see [`Order::correct`].
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most corrections complete nothing"
+    )]
+    pub fn correct(&mut self, id: &Id, fill: Fill) -> Option<OrderReport> {
+        self.on(id, OrderEvent::Corrected(fill))
+    }
+
+    /// An execution did not happen. Where the venue works the order again, [`reopen`](Self::reopen) it.
+    pub fn bust(&mut self, id: &Id, execution: impl Into<ExecutionId>) {
+        self.on(id, OrderEvent::Busted(execution.into()));
+    }
+
+    /// The venue works an order again that was closed.
+    pub fn reopen(&mut self, id: &Id) {
+        self.on(id, OrderEvent::Reopened);
+    }
+
+    /// The order ended. Said to be filled before all its fills came, it stays open until they do, or for
+    /// [a minute](Self::PATIENCE).
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most callers only want it recorded"
+    )]
     pub fn close(&mut self, id: &Id, outcome: OrderOutcome) -> Option<OrderReport> {
-        self.take(id).map(|order| order.close(outcome))
+        self.on(id, OrderEvent::Ended(outcome))
     }
 
     /// The venue refused the order.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "most callers only want it recorded"
+    )]
     pub fn reject(&mut self, id: &Id, reason: RejectReason) -> Option<OrderReport> {
-        self.take(id).map(|order| order.close_rejected(reason))
+        self.on(id, OrderEvent::Rejected(reason))
     }
 
-    /// An open order.
+    /// Says what waits: once a second or so. What waited too long is given up, and `trading_order_oldest_timestamp_seconds` is
+    /// set. Every event gives up as well.
+    pub fn observe(&mut self) {
+        self.expire();
+        let oldest = self.oldest();
+        let metrics = self.venue.metrics();
+        metrics.oldest[WaitingFor::Unacknowledged].set(oldest.unacknowledged);
+        metrics.oldest[WaitingFor::Open].set(oldest.open);
+    }
+
+    /// An order, open or remembered; [`Order::ended`] tells which.
     #[must_use]
     pub fn get(&self, id: &Id) -> Option<&Order> {
-        self.open.get(id).map(|entry| &entry.order)
+        match self.known.get(id)? {
+            Known::Order(kept) => Some(&kept.order),
+            Known::Alias(order) => self.get(order),
+            Known::Legs(_) | Known::Early(_) => None,
+        }
     }
 
     /// The open orders and their identifiers, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Id, &Order)> {
-        self.open.iter().map(|(id, entry)| (id, &entry.order))
+        self.orders()
+            .filter(|(_, kept)| !kept.order.is_closed())
+            .map(|(id, kept)| (id, &kept.order))
     }
 
     /// How many orders are open.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.open.len()
+        self.open
     }
 
     /// Whether no order is open.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.open.is_empty()
+        self.open == 0
     }
 
-    fn take(&mut self, id: &Id) -> Option<Order> {
-        let entry = self.open.remove(id);
-        if entry.is_none() {
-            self.ignore(IgnoredEvent::UnknownOrder);
+    /// How many identifiers are known, of open orders and of what is remembered.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.known.len()
+    }
+
+    /// What is to be kept over a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedBook<Id> {
+        let mut orders: Vec<_> = self.orders().collect();
+        // Those that ended first are forgotten first, after the restart too.
+        orders.sort_by_key(|(_, kept)| kept.ended);
+        let entry = |(id, kept): (&Id, &Kept<Id>)| SavedEntry {
+            id: id.clone(),
+            order: kept.order.save(),
+            aliases: kept.aliases.to_vec(),
+            parent: kept.parent.clone(),
+            awaits_fills: kept.awaits_fills.is_some(),
+        };
+        let early = self.known.iter().filter_map(|(id, known)| match known {
+            Known::Early(events) => Some(events.iter().map(move |event| (event, id))),
+            _ => None,
+        });
+        let mut early: Vec<_> = early.flatten().collect();
+        early.sort_by_key(|((number, _), _)| *number);
+        SavedBook {
+            orders: orders.into_iter().map(entry).collect(),
+            early: early
+                .into_iter()
+                .map(|((_, event), id)| (id.clone(), event.clone()))
+                .collect(),
         }
-        entry.map(|entry| entry.order)
     }
 
-    fn ignore(&self, event: IgnoredEvent) {
-        self.venue.metrics().ignored[event].increment(1);
+    /// Goes on from what [`save`](Self::save) gave, with the strategy of each name. Open orders count as resumed; all executions are
+    /// known, so that what the broker replays counts once.
+    #[must_use]
+    pub fn restore(
+        venue: &Venue,
+        saved: SavedBook<Id>,
+        mut strategies: impl FnMut(&str) -> Strategy,
+    ) -> Self {
+        let mut book = Self::new(venue);
+        for entry in saved.orders {
+            let strategy = strategies(entry.order.strategy().unwrap_or_default());
+            book.put_saved(entry, &strategy);
+        }
+        for (id, event) in saved.early {
+            book.keep(&id, event);
+        }
+        book
+    }
+}
+
+/// The parts of which [`Desk`](crate::Desk) makes the same over several books.
+impl<Id: Clone + Eq + Hash> OrderBook<Id> {
+    /// Takes an event by the order's own identifier or any other of this book.
+    pub(crate) fn take(&mut self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
+        match self.known.get_mut(id) {
+            Some(Known::Order(kept)) => {
+                let before = (kept.order.is_closed(), kept.order.executions());
+                let awaits = kept.apply(event);
+                match awaits {
+                    Applied::Closed(report) => {
+                        self.has_ended(id.clone());
+                        Some(report)
+                    }
+                    Applied::AwaitsFills => {
+                        let number = self.wait(id);
+                        if let Some(Known::Order(kept)) = self.known.get_mut(id) {
+                            kept.awaits_fills = Some(number);
+                        }
+                        None
+                    }
+                    Applied::Done => {
+                        let after = (kept.order.is_closed(), kept.order.executions());
+                        self.recount(id, before, after);
+                        None
+                    }
+                }
+            }
+            Some(Known::Alias(order)) => {
+                let order = order.clone();
+                self.take(&order, event)
+            }
+            Some(Known::Legs(_)) if event.is_of_one_leg() => {
+                self.venue.ignore(IgnoredEvent::UnknownOrder);
+                None
+            }
+            Some(Known::Legs(legs)) => {
+                let legs = legs.clone();
+                legs.iter()
+                    .fold(None, |last, leg| self.take(leg, event).or(last))
+            }
+            Some(Known::Early(_)) | None => {
+                self.keep(id, Early::Event(event));
+                None
+            }
+        }
+    }
+
+    /// The order's own identifier, of any of its own.
+    pub(crate) fn order_of(&self, id: &Id) -> Option<Id> {
+        match self.known.get(id)? {
+            Known::Order(_) | Known::Legs(_) => Some(id.clone()),
+            Known::Alias(order) => Some(order.clone()),
+            Known::Early(_) => None,
+        }
+    }
+
+    fn is_open(&self, id: &Id) -> bool {
+        self.get(id).is_some_and(|order| !order.is_closed())
+    }
+
+    fn orders(&self) -> impl Iterator<Item = (&Id, &Kept<Id>)> {
+        self.known.iter().filter_map(|(id, known)| match known {
+            Known::Order(kept) => Some((id, kept)),
+            _ => None,
+        })
+    }
+
+    fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
+        self.expire();
+        if !self.make_free(&id) {
+            return None;
+        }
+        let kept = Kept {
+            order,
+            aliases: SmallVec::new(),
+            parent,
+            ended: None,
+            awaits_fills: None,
+        };
+        if kept.order.is_closed() {
+            self.known.insert(id.clone(), Known::Order(kept));
+            self.remember(id);
+            return None;
+        }
+        self.open += 1;
+        let early = self.known.insert(id.clone(), Known::Order(kept));
+        self.apply_early(&id, early)
+    }
+
+    /// Makes an identifier free for an order, where no open one has it: venues use them again.
+    fn make_free(&mut self, id: &Id) -> bool {
+        let Some(own) = self.order_of(id) else {
+            return true;
+        };
+        if self.is_open(&own) || matches!(self.known.get(&own), Some(Known::Legs(_))) {
+            self.venue.ignore(IgnoredEvent::DuplicateOrder);
+            return false;
+        }
+        self.forget(&own);
+        true
+    }
+
+    fn put_saved(&mut self, entry: SavedEntry<Id>, strategy: &Strategy) {
+        let order = entry.order.resume(strategy, &self.venue);
+        self.put(entry.id.clone(), order, entry.parent.clone());
+        if let Some(parent) = entry.parent {
+            self.join(&parent, entry.id.clone());
+        }
+        for alias in entry.aliases {
+            self.rename(&entry.id, alias);
+        }
+        if entry.awaits_fills {
+            self.take(&entry.id, OrderEvent::Ended(OrderOutcome::Filled));
+        }
+    }
+
+    /// Makes an identifier another one of an order; gives what it was.
+    fn rename(&mut self, id: &Id, other: Id) -> Option<Known<Id>> {
+        if let Some(Known::Order(kept)) = self.known.get_mut(id) {
+            kept.aliases.push(other.clone());
+        }
+        self.known.insert(other, Known::Alias(id.clone()))
+    }
+
+    /// Makes an order a leg of a parent; gives what the parent's identifier was. A parent that is an order itself, as that of a
+    /// bracket is, stays what it is.
+    fn join(&mut self, parent: &Id, leg: Id) -> Option<Known<Id>> {
+        match self.known.get_mut(parent) {
+            Some(Known::Legs(legs)) => {
+                legs.push(leg);
+                return None;
+            }
+            Some(Known::Order(_) | Known::Alias(_)) => return None,
+            Some(Known::Early(_)) | None => {}
+        }
+        self.known.insert(parent.clone(), Known::Legs(vec![leg]))
+    }
+
+    /// Applies to an order what was said of it before it was known.
+    fn apply_early(&mut self, id: &Id, was: Option<Known<Id>>) -> Option<OrderReport> {
+        let Some(Known::Early(events)) = was else {
+            return None;
+        };
+        let mut report = None;
+        for (_, event) in events {
+            let applied = match event {
+                Early::Event(event) => self.take(id, event),
+                Early::Alias(other) => self.alias(id, other),
+                Early::Replaced(new_id, change) => self.replace(id, new_id, change),
+            };
+            report = applied.or(report);
+        }
+        report
+    }
+
+    /// Keeps what is said of an unknown order.
+    fn keep(&mut self, id: &Id, event: Early<Id>) {
+        let number = self.wait(id);
+        let known = self.known.entry(id.clone());
+        if let Known::Early(events) = known.or_insert_with(|| Known::Early(Vec::new())) {
+            events.push((number, event));
+        }
+    }
+
+    /// Begins to wait for something about this identifier; what waits longest is given up for it where too much does.
+    fn wait(&mut self, id: &Id) -> u64 {
+        if self.waiting.len() == EARLY {
+            self.give_up();
+        }
+        self.numbers += 1;
+        let now = self.venue.clock().stamp();
+        self.waiting.push_back((now, self.numbers, id.clone()));
+        self.numbers
+    }
+
+    fn expire(&mut self) {
+        while let Some((since, ..)) = self.waiting.front() {
+            if self.venue.clock().stamp().since(*since) < Self::PATIENCE {
+                return;
+            }
+            self.give_up();
+        }
+    }
+
+    /// Gives up what waits longest, unless it came in the meantime.
+    fn give_up(&mut self) {
+        let Some((_, number, id)) = self.waiting.pop_front() else {
+            return;
+        };
+        match self.known.get_mut(&id) {
+            Some(Known::Early(events)) => {
+                let place = events.iter().position(|(other, _)| *other == number);
+                let event = place.map(|place| events.remove(place).1);
+                if matches!(event, Some(Early::Event(_) | Early::Replaced(..))) {
+                    self.venue.ignore(IgnoredEvent::UnknownOrder);
+                }
+                if events.is_empty() {
+                    self.known.remove(&id);
+                }
+            }
+            Some(Known::Order(kept)) if kept.awaits_fills == Some(number) => {
+                kept.awaits_fills = None;
+                if !kept.order.is_closed() {
+                    kept.order.end(OrderOutcome::Filled);
+                    self.has_ended(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn has_ended(&mut self, id: Id) {
+        self.open -= 1;
+        self.remember(id);
+    }
+
+    /// Remembers an order that ended, and forgets the oldest beyond the bound.
+    fn remember(&mut self, id: Id) {
+        self.numbers += 1;
+        let number = self.numbers;
+        if let Some(Known::Order(kept)) = self.known.get_mut(&id) {
+            kept.ended = Some(number);
+            kept.awaits_fills = None;
+            self.remembered += kept.weight();
+            self.ended.push_back((number, id));
+        }
+        while self.remembered > self.remembers {
+            let Some((number, id)) = self.ended.pop_front() else {
+                return;
+            };
+            // It may have been reopened, or replaced by another of its name.
+            if matches!(self.known.get(&id), Some(Known::Order(kept)) if kept.ended == Some(number))
+            {
+                self.forget(&id);
+            }
+        }
+    }
+
+    /// Forgets a closed order, under all its identifiers.
+    fn forget(&mut self, id: &Id) {
+        let Some(Known::Order(kept)) = self.known.remove(id) else {
+            return;
+        };
+        self.remembered -= kept.weight();
+        for alias in &kept.aliases {
+            if matches!(self.known.get(alias), Some(Known::Alias(order)) if order == id) {
+                self.known.remove(alias);
+            }
+        }
+        if let Some(parent) = &kept.parent
+            && let Some(Known::Legs(legs)) = self.known.get_mut(parent)
+        {
+            legs.retain(|leg| leg != id);
+            if legs.is_empty() {
+                self.known.remove(parent);
+            }
+        }
+    }
+
+    /// Keeps the counts right of an order that an event neither opened nor closed by itself: one may have reopened it, or added an
+    /// execution to what is remembered.
+    fn recount(&mut self, id: &Id, before: (bool, usize), after: (bool, usize)) {
+        let (was_closed, executions) = before;
+        if !was_closed {
+            return;
+        }
+        self.remembered -= executions.max(1);
+        let (is_closed, executions) = after;
+        if is_closed {
+            self.remembered += executions.max(1);
+        } else {
+            self.open += 1;
+            if let Some(Known::Order(kept)) = self.known.get_mut(id) {
+                kept.ended = None;
+            }
+        }
+    }
+
+    /// When the oldest orders were sent that wait.
+    pub(crate) fn oldest(&self) -> Oldest {
+        self.iter()
+            .fold(Oldest::NONE, |oldest, (_, order)| oldest.or(order))
+    }
+}
+
+/// When the oldest order without an answer was sent, and the oldest open one, in seconds since 1970; `NaN` when there is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Oldest {
+    pub(crate) unacknowledged: f64,
+    pub(crate) open: f64,
+}
+
+impl Oldest {
+    pub(crate) const NONE: Self = Self {
+        unacknowledged: f64::NAN,
+        open: f64::NAN,
+    };
+
+    fn or(self, order: &Order) -> Self {
+        let submitted = order.submitted_at();
+        Self {
+            unacknowledged: if order.is_acknowledged() {
+                self.unacknowledged
+            } else {
+                self.unacknowledged.min(submitted)
+            },
+            // The lesser of a number and none is the number.
+            open: self.open.min(submitted),
+        }
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            unacknowledged: self.unacknowledged.min(other.unacknowledged),
+            open: self.open.min(other.open),
+        }
+    }
+}
+
+/// What an event made of an order.
+enum Applied {
+    Closed(OrderReport),
+    AwaitsFills,
+    Done,
+}
+
+impl<Id> Kept<Id> {
+    fn weight(&self) -> usize {
+        self.order.executions().max(1)
+    }
+
+    fn apply(&mut self, event: OrderEvent) -> Applied {
+        let is_filled = event == OrderEvent::Ended(OrderOutcome::Filled);
+        if is_filled && !self.order.is_closed() && self.order.misses_fills() {
+            return match self.awaits_fills {
+                Some(_) => Applied::Done,
+                None => Applied::AwaitsFills,
+            };
+        }
+        if let Some(report) = self.order.apply(event) {
+            return Applied::Closed(report);
+        }
+        // Of unknown quantity, it is whole when something came of what was said to be.
+        if self.awaits_fills.is_some() && !self.order.is_closed() && !self.order.misses_fills() {
+            return Applied::Closed(self.order.end(OrderOutcome::Filled));
+        }
+        Applied::Done
+    }
+}
+
+impl OrderEvent {
+    /// Whether it says something of one order only, even under a parent's name.
+    fn is_of_one_leg(self) -> bool {
+        matches!(
+            self,
+            Self::Filled(_)
+                | Self::FilledTo { .. }
+                | Self::Corrected(_)
+                | Self::Busted(_)
+                | Self::Charged(_)
+        )
     }
 }

@@ -57,6 +57,23 @@ impl Clock {
         }
     }
 
+    /// The time now, in nanoseconds since 1970: by the wall clock, or by that of the replay.
+    pub(crate) fn since_epoch(&self) -> i64 {
+        match self {
+            Self::Monotonic(_) => nanoseconds(
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default(),
+            ),
+            Self::Replay(clock) => nanoseconds(clock.now()),
+        }
+    }
+
+    /// Whether a moment that another clock tells, in nanoseconds since 1970, is later than this clock and a tolerance.
+    pub(crate) fn is_future(&self, moment: i64, tolerance: Duration) -> bool {
+        moment > self.since_epoch().saturating_add(nanoseconds(tolerance))
+    }
+
     /// What lies between 1970 and the clock's start.
     fn since_1970(&self) -> i64 {
         let wall = SystemTime::now()
@@ -72,13 +89,18 @@ impl Clock {
 pub(crate) struct Stamp(i64);
 
 impl Stamp {
+    /// The moment as seconds since 1970, where it is kept so.
+    pub(crate) fn as_seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
     /// The time since an earlier moment; nothing where a clock that was set back would make it negative.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-fn nanoseconds(time: Duration) -> i64 {
+pub(crate) fn nanoseconds(time: Duration) -> i64 {
     // 292 years: more than any clock here tells.
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX / 2)
 }

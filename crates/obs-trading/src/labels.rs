@@ -119,15 +119,138 @@ obs_core::label! {
 }
 
 obs_core::label! {
-    /// Why an order event from a venue changed nothing.
+    /// What was wrong with an order event, or unusual. Those that say *look* mean that our books and the venue's may differ;
+    /// the others come with every reconnect.
     pub enum IgnoredEvent as "event" {
-        /// An execution that was seen before.
+        /// An execution of an open order that was seen before; changed nothing.
         DuplicateFill = "duplicate_fill",
-        /// It speaks of an order that is not open here: closed before, or never known.
-        UnknownOrder = "unknown_order",
-        /// A fill whose quantity or price is not a positive number.
+        /// An execution of a closed order that was seen before, as after a reconnect; changed nothing.
+        ReplayedFill = "replayed_fill",
+        /// An execution that was not seen before, of an order that had ended otherwise, such as one that crossed our cancel.
+        /// It counts: quantities and money are corrected, the outcome stays.
+        LateFill = "late_fill",
+        /// *Look.* An execution beyond what was ordered. It counts: the venue executed it.
+        Overfill = "overfill",
+        /// *Look.* A fill whose quantity is not a positive number, or whose price the instrument cannot have; changed nothing.
         InvalidFill = "invalid_fill",
+        /// *Look.* An order closed as filled of which not everything was seen to be filled.
+        MissingFill = "missing_fill",
+        /// A total below what is known to be filled, such as an answer that a fill has overtaken; changed nothing.
+        StaleTotal = "stale_total",
+        /// An end, or a word, about an order that had ended; changed nothing.
+        ReplayedEnd = "replayed_end",
+        /// *Look.* It speaks of an order that did not become known while the event was kept.
+        UnknownOrder = "unknown_order",
         /// A submission under an identifier that is in use.
         DuplicateOrder = "duplicate_order",
+        /// *Look.* An order for a quantity that is not a positive number; it cannot be seen to be complete.
+        InvalidOrder = "invalid_order",
+        /// *Look.* It is from the future, by more than clocks may differ; changed nothing.
+        FromFuture = "from_future",
+        /// A bust or correction that was seen before; changed nothing.
+        DuplicateCorrection = "duplicate_correction",
+    }
+}
+
+obs_core::label! {
+    /// Whose order waited in the book at an execution.
+    pub enum Liquidity as "liquidity" {
+        /// Ours: it gave liquidity.
+        Maker = "maker",
+        /// The other's: ours took it.
+        Taker = "taker",
+        /// Both, in an auction.
+        Auction = "auction",
+        /// The venue does not say.
+        Unknown = "unknown",
+    }
+}
+
+obs_core::label! {
+    /// What a fee is for.
+    pub enum FeeKind as "kind" {
+        /// The broker's commission.
+        Commission = "commission",
+        /// The venue's own fee.
+        Exchange = "exchange",
+        /// Money that comes back: a rebate, or a fee that was taken back. Counted positive.
+        Rebate = "rebate",
+        /// Stamp duty and other taxes.
+        Tax = "tax",
+        /// Any other.
+        Other = "other",
+    }
+}
+
+obs_core::label! {
+    /// Which way money went.
+    pub enum Direction as "direction" {
+        /// It was lost.
+        Adverse = "adverse",
+        /// It was gained.
+        Favourable = "favourable",
+    }
+}
+
+obs_core::label! {
+    /// What a venue answered to a request about an order.
+    pub enum Answer as "outcome" {
+        /// It did what was asked.
+        Accepted = "accepted",
+        /// It did not: too late, or not allowed.
+        Rejected = "rejected",
+    }
+}
+
+obs_core::label! {
+    /// How an execution was taken back.
+    pub enum CorrectionKind as "kind" {
+        /// Whole.
+        Bust = "bust",
+        /// Quantity or price was changed.
+        Correction = "correction",
+    }
+}
+
+obs_core::label! {
+    /// What an open order is waiting for.
+    pub enum WaitingFor as "state" {
+        /// The venue's first word.
+        Unacknowledged = "unacknowledged",
+        /// Its end.
+        Open = "open",
+    }
+}
+
+obs_core::label! {
+    /// A part of the implementation shortfall.
+    pub enum Component as "component" {
+        /// Between decision and submission, on what was executed.
+        Delay = "delay",
+        /// Between submission and execution.
+        Execution = "execution",
+        /// What was not executed, by how far the price went.
+        Opportunity = "opportunity",
+        /// Fees, less rebates.
+        Fees = "fees",
+    }
+}
+
+obs_core::label! {
+    /// How long after a fill the price is looked at, such as `1s` or `5m`.
+    pub open Horizon as "horizon" up to 12
+}
+
+obs_core::label! {
+    /// Why no markout could be measured.
+    pub enum Unmeasured as "reason" {
+        /// No mid is known at or before that time.
+        NoMid = "no_mid",
+        /// The last mid before that time is older than allowed.
+        Stale = "stale",
+        /// The market closed in between.
+        Closed = "closed",
+        /// Too many fills were waiting.
+        Dropped = "dropped",
     }
 }

@@ -1,7 +1,7 @@
 //! What a trading desk does, as verbs on values that a strategy and a venue hold; each verb moves the right metrics.
 //!
 //! ```
-//! use obs_trading::{Decision, OrderType, Side, Signal, Strategy, Ticket, Venue};
+//! use obs_trading::{Decision, Fill, OrderType, Side, Signal, Strategy, Ticket, Venue};
 //!
 //! // Start-up, after the exporter was installed: every series of a strategy and a venue exists, at 0.
 //! let strategy = Strategy::new("crossover");
@@ -17,8 +17,8 @@
 //!
 //! // The broker answers.
 //! order.acknowledge();
-//! order.fill(60.0, 187.25);
-//! order.fill(40.0, 187.30);
+//! order.fill(Fill::new(60.0, 187.25));
+//! order.fill(Fill::new(40.0, 187.30));
 //! let report = order.close_filled();                    // fill time, slippage, one fewer open
 //! assert!((report.slippage_bps.unwrap() - 3.739).abs() < 0.001);
 //! assert_eq!(report.stages.unwrap().total(), report.stages.unwrap().iter().sum());
@@ -27,35 +27,48 @@
 //! A step that is left out is a type error; a value that is dropped on the way is counted as `abandoned`. So, for each
 //! venue, at any moment and across restarts:
 //!
-//! > orders submitted = orders closed, by any outcome + orders open
+//! > orders submitted + resumed + reopened = orders closed, by any outcome + orders open
 
 mod book;
 mod clock;
+mod costs;
 mod error;
+mod event;
+mod executions;
+mod fill;
 mod groups;
 mod labels;
+mod mids;
 mod money;
 mod order;
 pub mod performance;
 mod reject;
 mod risk;
+mod saved_order;
 mod state_file;
 mod strategy;
+mod ticket;
+mod undefined;
 mod venue;
 
 use obs_core::Catalogue;
 
 pub use jiff;
 
-pub use crate::book::OrderBook;
+pub use crate::book::{OrderBook, SavedBook};
 pub use crate::clock::{Clock, ReplayClock};
+pub use crate::costs::{CostMetrics, Shortfall, ShortfallMetrics, ShortfallMoneyMetrics};
 pub use crate::error::Error;
+pub use crate::event::{Change, OrderEvent};
+pub use crate::fill::{ExecutionId, Fee, Fill};
 pub use crate::labels::{
-    Decision, IgnoredEvent, OrderOutcome, OrderType, Side, Signal, Stage, StrategyName, Symbol,
-    VenueName,
+    Answer, Component, CorrectionKind, Decision, Direction, FeeKind, Horizon, IgnoredEvent,
+    Liquidity, OrderOutcome, OrderType, Side, Signal, Stage, StrategyName, Symbol, Unmeasured,
+    VenueName, WaitingFor,
 };
+pub use crate::mids::Mids;
 pub use crate::money::{Currency, Money};
-pub use crate::order::{Order, OrderReport, SavedOrder, StageTimes, Ticket};
+pub use crate::order::{Order, OrderReport, StageTimes};
 pub use crate::performance::{
     Account, Basis, Calendar, ClosedTrade, Conventions, Deviation, Ledger, LedgerState, Period,
     PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
@@ -67,8 +80,10 @@ pub use crate::risk::{
     PdtAction, Risk, RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedLimits,
     Trigger, limit,
 };
+pub use crate::saved_order::SavedOrder;
 pub use crate::state_file::StateFile;
 pub use crate::strategy::{Decided, Evaluation, Idea, Strategy, StrategyMetrics};
+pub use crate::ticket::{MarketEvent, Prices, Ticket};
 pub use crate::venue::{Venue, VenueMetrics};
 
 /// Every family of this crate.
@@ -77,6 +92,9 @@ pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
         StrategyMetrics::FAMILIES,
         VenueMetrics::FAMILIES,
+        CostMetrics::FAMILIES,
+        ShortfallMetrics::FAMILIES,
+        ShortfallMoneyMetrics::FAMILIES,
         performance::PerformanceMetrics::FAMILIES,
         performance::PerformanceMoneyMetrics::FAMILIES,
         performance::PortfolioMetrics::FAMILIES,

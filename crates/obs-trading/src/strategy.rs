@@ -1,14 +1,16 @@
 //! A strategy: it evaluates, signals and decides.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use obs_core::{By, Counter, Each, Gauge, Histogram, TimeCounter, Unit, buckets};
+use obs_core::{By, Counter, Each, Gauge, Histogram, Open, Table, TimeCounter, Unit, buckets};
 
 use crate::clock::Stamp;
+use crate::costs::{Costs, CostsByVenue};
 use crate::order::Stamps;
 use crate::{
-    Clock, Decision, Order, RejectReason, Side, Signal, Stage, StrategyName, Symbol, Ticket, Venue,
+    Clock, Decision, MarketEvent, Order, RejectReason, Side, Signal, Stage, StrategyName, Symbol,
+    Ticket, Venue,
 };
 
 obs_core::families! {
@@ -38,6 +40,10 @@ obs_core::families! {
         pub stages: By<Stage, Histogram> = "trading_order_stage_duration_seconds" { buckets: buckets::ORDER_TIME },
         /// How long one evaluation of the strategy took.
         pub evaluation: Histogram = "trading_strategy_duration_seconds" { buckets: buckets::COMPUTATION },
+        /// How long it took from the event of the market that caused an order until the order was handed to the venue.
+        pub tick_to_order: Histogram = "trading_tick_to_order_duration_seconds" { buckets: buckets::ORDER_TIME },
+        /// How often the strategy is to give a signal, be it to hold; undefined unless stated.
+        pub expected_interval: Gauge = "trading_signal_expected_interval_seconds",
         /// Whether the strategy may trade: 1 or 0.
         pub active: Gauge = "trading_strategy_active" { unit: Unit::Switch },
         /// Time the strategy spent evaluating. Its rate is the share of one core it uses.
@@ -55,7 +61,13 @@ struct Inner {
     metrics: StrategyMetrics,
     name: Box<str>,
     clock: Clock,
+    costs: CostsByVenue,
+    /// The symbols it trades, each once: an order holds its own without copying it.
+    symbols: Table<Arc<str>>,
 }
+
+/// As many as keep series of their own; the others are copied.
+const KNOWN_SYMBOLS: usize = <Symbol as Open>::LIMIT;
 
 impl Strategy {
     /// A strategy of this name, measured by the machine's clock.
@@ -73,7 +85,10 @@ impl Strategy {
             metrics: StrategyMetrics::new(name),
             name: name.into(),
             clock: clock.into(),
+            costs: CostsByVenue::new(name),
+            symbols: Table::new(KNOWN_SYMBOLS),
         };
+        inner.metrics.expected_interval.set_undefined();
         Self(Arc::new(inner))
     }
 
@@ -104,15 +119,17 @@ impl Strategy {
         }
     }
 
-    /// A signal whose generation is timed elsewhere, or not at all. `confidence` lies in 0..=1; what lies outside is
-    /// dropped from the distribution and counted.
-    pub fn signal(&self, signal: Signal, confidence: f64) -> Idea {
-        self.signal_at(Instant::now(), signal, confidence)
+    /// A signal whose generation is timed elsewhere, or not at all. `confidence` lies in 0..=1, or is `None` for a strategy that
+    /// has no notion of it; what lies outside is dropped from the distribution and counted.
+    pub fn signal(&self, signal: Signal, confidence: impl Into<Option<f64>>) -> Idea {
+        self.signal_at(Instant::now(), signal, confidence.into())
     }
 
-    fn signal_at(&self, now: Instant, signal: Signal, confidence: f64) -> Idea {
+    fn signal_at(&self, now: Instant, signal: Signal, confidence: Option<f64>) -> Idea {
         self.metrics().signals[signal].increment(1);
-        self.metrics().confidence.record(confidence);
+        if let Some(confidence) = confidence {
+            self.metrics().confidence.record(confidence);
+        }
         Idea {
             strategy: self.clone(),
             signalled: self.clock().stamp_at(now),
@@ -121,15 +138,23 @@ impl Strategy {
         }
     }
 
-    /// A trade that was decided on without a signal, such as one by hand: submitted at once.
+    /// A trade that was decided on without a signal, such as one by hand: submitted at once. It has no stages before that.
     pub fn submit(&self, venue: &Venue, ticket: &Ticket<'_>) -> Order {
-        let now = self.clock().stamp();
-        Order::submit(
-            self.clone(),
-            venue,
-            ticket,
-            Stamps::submitted(now, now, now),
-        )
+        let submitted = self.clock().stamp();
+        let stamps = Stamps::submitted(None, submitted);
+        Order::submit(self.clone(), venue, ticket, stamps)
+    }
+
+    /// An event of the market reached us just now: the start of `trading_tick_to_order_duration_seconds` for every order that
+    /// [it causes](Ticket::caused_by).
+    #[must_use]
+    pub fn market_event(&self) -> MarketEvent {
+        MarketEvent(self.clock().stamp())
+    }
+
+    /// Says how often the strategy is to give a signal, be it to hold, while its market is open.
+    pub fn expect_signals_every(&self, interval: Duration) {
+        self.metrics().expected_interval.set(interval);
     }
 
     /// A trade that was refused before an order was sent.
@@ -139,6 +164,16 @@ impl Strategy {
 
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// What counts the costs of its executions there, in that currency.
+    pub(crate) fn costs(&self, venue: &str, currency: &str) -> &Arc<Costs> {
+        self.0.costs.of(venue, currency)
+    }
+
+    pub(crate) fn symbol(&self, symbol: &str) -> Arc<str> {
+        let known = self.0.symbols.get_or_insert(symbol, || symbol.into());
+        known.map_or_else(|| symbol.into(), Arc::clone)
     }
 }
 
@@ -153,14 +188,14 @@ pub struct Evaluation<'a> {
 
 impl Evaluation<'_> {
     /// A signal of this evaluation. Its generation took from the start, or from the signal before.
-    pub fn signal(&mut self, signal: Signal, confidence: f64) -> Idea {
+    pub fn signal(&mut self, signal: Signal, confidence: impl Into<Option<f64>>) -> Idea {
         let now = Instant::now();
         self.strategy
             .metrics()
             .signal_generation
             .record(now - self.last_signal);
         self.last_signal = now;
-        self.strategy.signal_at(now, signal, confidence)
+        self.strategy.signal_at(now, signal, confidence.into())
     }
 }
 
@@ -228,7 +263,7 @@ impl Decided {
     /// Hands the order to the venue.
     pub fn submit(self, venue: &Venue, ticket: &Ticket<'_>) -> Order {
         let submitted = self.strategy.clock().stamp();
-        let stamps = Stamps::submitted(self.signalled, self.at, submitted);
+        let stamps = Stamps::submitted(Some((self.signalled, self.at)), submitted);
         Order::submit(self.strategy, venue, ticket, stamps)
     }
 

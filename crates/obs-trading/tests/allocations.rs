@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Money, OrderType,
+    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
     PeriodsPerYear, Side, Signal, Strategy, Ticket, Valuation, Venue,
 };
 
@@ -29,7 +29,7 @@ fn the_hot_path_does_not_allocate() {
     let order = || {
         let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 1.0, 187.0);
         let mut order = strategy.submit(&venue, &ticket);
-        order.fill(1.0, 187.1);
+        order.fill(Fill::new(1.0, 187.1));
         order.close_filled();
     };
     let mut trade = || {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use obs_core::TestRecorder;
 use obs_trading::{
-    Decision, Order, OrderBook, OrderOutcome, OrderType, RejectReason, ReplayClock, SavedOrder,
-    Side, Signal, Strategy, Ticket, Venue,
+    Decision, Fill, Order, OrderBook, OrderOutcome, OrderType, RejectReason, ReplayClock,
+    SavedOrder, Side, Signal, Strategy, Ticket, Venue,
 };
 use proptest::prelude::*;
 
@@ -87,9 +87,9 @@ fn stage_times_add_up_to_the_execution_time() {
     order.acknowledge();
     desk.pass(8);
     order.acknowledge(); // said again: the first counts
-    assert!(!order.fill(4.0, 100.0));
+    assert!(!order.fill(Fill::new(4.0, 100.0)));
     desk.pass(16);
-    assert!(order.fill(6.0, 101.0));
+    assert!(order.fill(Fill::new(6.0, 101.0)));
     let report = order.close_filled();
 
     let stages = report.stages.expect("filled whole");
@@ -155,7 +155,7 @@ fn slippage_is_positive_where_it_hurts() {
     let slippage = |side, benchmark, price| {
         let desk = Desk::new();
         let mut order = desk.order(side, benchmark);
-        order.fill(10.0, price);
+        order.fill(Fill::new(10.0, price));
         let report = order.close_filled();
         let recorded = desk.samples(
             "trading_slippage_bps",
@@ -178,8 +178,8 @@ fn slippage_is_positive_where_it_hurts() {
 fn slippage_is_of_the_average_price_also_of_what_was_cancelled_half_way() {
     let desk = Desk::new();
     let mut order = desk.order(Side::Buy, 100.0);
-    order.fill(1.0, 100.0);
-    order.fill(3.0, 101.0);
+    order.fill(Fill::new(1.0, 100.0));
+    order.fill(Fill::new(3.0, 101.0));
     assert!((order.remaining() - 6.0).abs() < 1e-12);
     let report = order.close(OrderOutcome::Cancelled);
     assert_eq!(report.average_price, Some(100.75));
@@ -232,7 +232,7 @@ fn a_strategy_that_panics_anywhere_gives_up_what_it_held_and_goes_on() {
         let ticket = Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 100.0);
         let mut order = decided.submit(&desk.venue, &ticket);
         at(3);
-        order.fill(1.0, 100.0);
+        order.fill(Fill::new(1.0, 100.0));
         at(4);
         order.close_filled();
     };
@@ -301,7 +301,7 @@ fn a_fill_that_is_no_fill_changes_nothing() {
         (1.0, 0.0),
         (1.0, f64::INFINITY),
     ] {
-        assert!(!order.fill(quantity, price));
+        assert!(!order.fill(Fill::new(quantity, price)));
     }
     assert_eq!(order.close(OrderOutcome::Expired).average_price, None);
     let ignored = [VENUE, ("event", "invalid_fill")];
@@ -319,7 +319,7 @@ fn an_order_survives_a_restart_with_its_times() {
     before.pass(100);
     let mut order = before.order(Side::Sell, 100.0);
     before.pass(5);
-    order.fill(4.0, 99.0);
+    order.fill(Fill::new(4.0, 99.0));
     let kept = serde_json::to_string(&order.save()).expect("it can be written");
     // The process is killed: nobody drops the order.
     std::mem::forget(order);
@@ -329,7 +329,7 @@ fn an_order_survives_a_restart_with_its_times() {
     let saved: SavedOrder = serde_json::from_str(&kept).expect("it can be read");
     let mut order = saved.resume(&after.strategy, &after.venue);
     assert_eq!(after.counts(), (0, 1, 0, 1));
-    order.fill(6.0, 99.0);
+    order.fill(Fill::new(6.0, 99.0));
     let stages = order.close_filled().stages.expect("filled whole");
     assert_eq!(
         (stages.acknowledgement.as_secs(), stages.fill.as_secs()),
@@ -351,7 +351,7 @@ fn a_live_order_keeps_its_age_over_a_restart() {
     // A later process has another monotonic clock, started now.
     let later = Strategy::new("live");
     let mut resumed = saved.resume(&later, &venue);
-    resumed.fill(1.0, 1.0);
+    resumed.fill(Fill::new(1.0, 1.0));
     let total = resumed.close_filled().stages.expect("filled whole").total();
     assert!(
         total < Duration::from_mins(1),
@@ -414,9 +414,9 @@ proptest! {
         let mut book: OrderBook<u8> = OrderBook::new(&desk.venue);
         for event in events {
             match event {
-                Event::Submit(id) => book.insert(id, desk.order(Side::Buy, 100.0)),
+                Event::Submit(id) => drop(book.insert(id, desk.order(Side::Buy, 100.0))),
                 Event::Acknowledge(id) => book.acknowledge(&id),
-                Event::Fill(id, execution, quantity) => drop(book.fill(&id, execution, quantity, 100.0)),
+                Event::Fill(id, execution, quantity) => drop(book.fill(&id, Fill::new(quantity, 100.0).with_id(u64::from(execution)))),
                 Event::Close(id, outcome) => drop(book.close(&id, outcome)),
                 Event::Reject(id) => drop(book.reject(&id, RejectReason::Other)),
                 Event::Crash => {

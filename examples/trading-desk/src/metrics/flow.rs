@@ -1,6 +1,6 @@
 //! The orders on their way, from the submission to the end.
 
-use obs_trading::{Decided, OrderBook, OrderOutcome, Ticket, Venue};
+use obs_trading::{Decided, Fill, OrderBook, OrderOutcome, Ticket, Venue};
 
 use super::Strategies;
 use crate::order::{Order, OrderId, OrderStatus, RejectReason};
@@ -43,14 +43,15 @@ impl OrderFlow {
 
     /// The broker has an order, and took it or not.
     pub fn submitted(&mut self, order: &Order, decided: Option<Decided>) {
-        let ticket = Ticket {
-            symbol: order.symbol.as_str(),
-            side: order.side,
-            order_type: order.kind.order_type(),
-            quantity: f64::from(order.quantity),
-            // Slippage is measured against the price the decision was made at; where there is none, it is undefined.
-            benchmark: order.decision_price.unwrap_or(f64::NAN),
-        };
+        // Slippage is measured against the price the decision was made at; where there is none, it is undefined.
+        let benchmark = order.decision_price.unwrap_or(f64::NAN);
+        let ticket = Ticket::new(
+            order.symbol.as_str(),
+            order.side,
+            order.kind.order_type(),
+            f64::from(order.quantity),
+            benchmark,
+        );
         let mut sent = match decided {
             Some(decided) => decided.submit(&self.venue, &ticket),
             None => self
@@ -71,8 +72,11 @@ impl OrderFlow {
         let outcome = match order.status {
             OrderStatus::Filled => {
                 if let Some(fill) = order.fill {
-                    self.open
-                        .fill(&order.id, order.id, f64::from(order.quantity), fill.price);
+                    self.open.fill(
+                        &order.id,
+                        Fill::new(f64::from(order.quantity), fill.price)
+                            .with_id(u64::from(order.id)),
+                    );
                 }
                 return;
             }

@@ -1,0 +1,160 @@
+//! State files of earlier editions are read, and those of this one are refused by the first, which leaves them as they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::{civil::date, tz::TimeZone};
+use obs_core::TestRecorder;
+use obs_trading::{
+    Account, Basis, BusinessDays, Calendar, CashAccount, CashRule, Conventions, Currency,
+    DayTradeRule, DayTrades, Error, Fill, LedgerState, Limits, Money, OrderType, PeriodsPerYear,
+    ReplayClock, Risk, SavedCashAccount, SavedDayTrades, SavedLimits, SavedOrder, Side, StateFile,
+    Strategy, StrategyLedger, Ticket, Valuation, Venue, limit,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/first-edition")
+        .join(name)
+}
+
+fn load<T: Serialize + DeserializeOwned>(kind: &'static str) -> T {
+    let file = StateFile::new(fixture(&format!("{kind}.state")), kind, 1);
+    file.load().expect("it is read").expect("it is there")
+}
+
+fn conventions() -> Conventions {
+    let calendar = Calendar::weekdays(TimeZone::UTC);
+    Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::Marks,
+        PeriodsPerYear::TRADING_DAYS,
+        calendar,
+    )
+}
+
+#[test]
+fn orders_of_the_first_edition_go_on() {
+    let orders: BTreeMap<String, SavedOrder> = load("orders");
+    let test = TestRecorder::new();
+    let clock = ReplayClock::new();
+    clock.advance_to(Duration::from_secs(1_700_000_031));
+    let (strategy, venue) = test.run(|| {
+        (
+            Strategy::with_clock("crossover", &clock),
+            Venue::new("paper"),
+        )
+    });
+    let mut order = orders["o-1"].resume(&strategy, &venue);
+    assert!(!order.fill(Fill::new(3.0, 101.0).with_id("x2")));
+    assert!(order.fill(Fill::new(3.0, 101.0).with_id("x3")));
+    let report = order.close_filled();
+    assert_eq!(report.average_price, Some(100.6));
+    assert_eq!(report.stages.unwrap().total().as_secs(), 31);
+    assert_eq!(
+        test.counter_sum("trading_trades_total", &[]),
+        0,
+        "it was one before"
+    );
+    let other = orders["o-2"].resume(&strategy, &venue);
+    assert_eq!(other.remaining().to_bits(), (0.1_f64 + 0.2).to_bits());
+    assert_eq!(test.counter_sum("trading_orders_resumed_total", &[]), 2);
+}
+
+#[test]
+fn ledgers_of_the_first_edition_go_on() {
+    let account = Account::restore("main", conventions(), load::<LedgerState>("account")).unwrap();
+    assert_eq!(account.ledger().equity(), 100_012.0);
+    let strategy: LedgerState = load("strategy");
+    let strategy = StrategyLedger::restore("crossover", conventions(), strategy).unwrap();
+    assert_eq!(strategy.ledger().trades(obs_trading::Period::Total), 300);
+}
+
+#[test]
+fn the_risk_managers_state_of_the_first_edition_goes_on() {
+    let risk = Risk::new();
+    let limits = Limits::new(&risk)
+        .daily_loss(0.05)
+        .unwrap()
+        .drawdown(0.2)
+        .unwrap();
+    let limits = limits
+        .max_position(0.1)
+        .unwrap()
+        .restore(load::<SavedLimits>("limits"));
+    assert_eq!(limits.headroom(limit::DRAWDOWN), Some(0.95));
+    let days = BusinessDays::weekdays;
+    let trades = DayTrades::new(&risk, "main", DayTradeRule::default(), days());
+    let trades = trades.restore(load::<SavedDayTrades>("day_trades"));
+    assert_eq!(trades.day_trades(date(2023, 11, 15)), 1);
+    let cash = CashAccount::new(&risk, CashRule::default(), days());
+    let cash = cash.restore(load::<SavedCashAccount>("cash"));
+    assert_eq!(cash.held("AAPL").to_bits(), 6.0_f64.to_bits());
+}
+
+/// An order as the first edition declared it.
+#[derive(Debug, Serialize, Deserialize)]
+#[expect(dead_code, reason = "only whether it can be read is asked")]
+struct FirstEdition {
+    symbol: Box<str>,
+    side: String,
+    order_type: String,
+    quantity: f64,
+    benchmark: f64,
+    filled: f64,
+    notional: f64,
+    stamps: serde_json::Value,
+}
+
+#[test]
+fn the_first_edition_refuses_an_order_of_this_one_and_keeps_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orders.state");
+    let (strategy, venue) = (Strategy::new("crossover"), Venue::new("paper"));
+    let order = strategy.submit(
+        &venue,
+        &Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 1.0),
+    );
+    let orders = BTreeMap::from([("o-1".to_owned(), order.save())]);
+    StateFile::new(&path, "orders", 1).save(&orders).unwrap();
+    let written = fs::read(&path).unwrap();
+    let before = StateFile::<BTreeMap<String, FirstEdition>>::new(&path, "orders", 1);
+    let error = before.load().unwrap_err();
+    assert!(matches!(error, Error::DamagedState { .. }), "{error}");
+    assert!(
+        error.to_string().contains("missing field `filled`"),
+        "{error}"
+    );
+    assert_eq!(fs::read(&path).unwrap(), written);
+    // It is not blind: it reads its own.
+    let own =
+        StateFile::<BTreeMap<String, FirstEdition>>::new(fixture("orders.state"), "orders", 1);
+    assert_eq!(own.load().unwrap().map(|orders| orders.len()), Some(2));
+}
+
+#[test]
+fn an_order_of_a_later_edition_is_refused_by_its_name() {
+    let (strategy, venue) = (Strategy::new("crossover"), Venue::new("paper"));
+    let order = strategy.submit(
+        &venue,
+        &Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 1.0),
+    );
+    let json = serde_json::to_string(&order.save()).unwrap();
+    let later = json.replace("\"edition\":2", "\"edition\":3");
+    let error = serde_json::from_str::<SavedOrder>(&later)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("edition 3 was written by a later version"),
+        "{error}"
+    );
+}
+
+#[test]
+fn money_is_what_it_was() {
+    let money: Money = serde_json::from_str(r#"{"amount":12.5,"currency":"USD"}"#).unwrap();
+    assert_eq!(money, Money::new(12.5, Currency::USD));
+}
