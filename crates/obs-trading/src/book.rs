@@ -55,6 +55,8 @@ pub struct OrderBook<Id> {
     /// What waits for something to come, with its number; the oldest first.
     waiting: VecDeque<(Stamp, u64, Id)>,
     numbers: u64,
+    /// Identifiers that a desk keeps elsewhere for an order that is forgotten now, with the order's own.
+    freed: Vec<(Id, Id)>,
 }
 
 /// What an identifier stands for.
@@ -73,6 +75,8 @@ enum Known<Id> {
 struct Kept<Id> {
     order: Order,
     aliases: SmallVec<[Id; 1]>,
+    /// Other identifiers that a desk keeps elsewhere.
+    away: SmallVec<[Id; 1]>,
     parent: Option<Id>,
     /// The number of its end, while it is closed.
     ended: Option<u64>,
@@ -82,26 +86,30 @@ struct Kept<Id> {
 
 /// What was said of an order before it was known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-enum Early<Id> {
+pub(crate) enum Early<Id> {
     Event(OrderEvent),
     Alias(Id),
     Replaced(Id, Change),
+    /// A desk keeps this identifier for it elsewhere.
+    Away(Id),
 }
 
 /// A book as it can be kept over a restart, for instance in a [`StateFile`](crate::StateFile): what is open, and what is remembered
 /// of what ended. Made by [`OrderBook::save`] and [`Desk::save`](crate::Desk::save).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedBook<Id> {
-    orders: Vec<SavedEntry<Id>>,
-    early: Vec<(Id, Early<Id>)>,
+    pub(crate) orders: Vec<SavedEntry<Id>>,
+    pub(crate) early: Vec<(Id, Early<Id>)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct SavedEntry<Id> {
-    id: Id,
-    order: SavedOrder,
-    aliases: Vec<Id>,
-    parent: Option<Id>,
+pub(crate) struct SavedEntry<Id> {
+    pub(crate) id: Id,
+    pub(crate) order: SavedOrder,
+    pub(crate) aliases: Vec<Id>,
+    /// Those that a desk keeps elsewhere.
+    pub(crate) away: Vec<Id>,
+    pub(crate) parent: Option<Id>,
     awaits_fills: bool,
 }
 
@@ -130,6 +138,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             remembers: Self::REMEMBERED,
             waiting: VecDeque::new(),
             numbers: 0,
+            freed: Vec::new(),
         }
     }
 
@@ -139,6 +148,14 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     pub fn remembering(mut self, executions: usize) -> Self {
         self.remembers = executions.max(Self::REMEMBERED);
         self
+    }
+
+    /// A part of a desk's book, which remembers a part of what the desk does.
+    pub(crate) fn part(venue: &Venue, executions: usize) -> Self {
+        Self {
+            remembers: executions,
+            ..Self::new(venue)
+        }
     }
 
     /// Keeps an order under its identifier, and applies what was said of it before; the report is there if that closed it.
@@ -322,6 +339,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             id: id.clone(),
             order: kept.order.save(),
             aliases: kept.aliases.to_vec(),
+            away: kept.away.to_vec(),
             parent: kept.parent.clone(),
             awaits_fills: kept.awaits_fills.is_some(),
         };
@@ -427,7 +445,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         })
     }
 
-    fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
+    pub(crate) fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
         self.expire();
         if !self.make_free(&id) {
             return None;
@@ -435,6 +453,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         let kept = Kept {
             order,
             aliases: SmallVec::new(),
+            away: SmallVec::new(),
             parent,
             ended: None,
             awaits_fills: None,
@@ -462,7 +481,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         true
     }
 
-    fn put_saved(&mut self, entry: SavedEntry<Id>, strategy: &Strategy) {
+    pub(crate) fn put_saved(&mut self, entry: SavedEntry<Id>, strategy: &Strategy) {
         let order = entry.order.resume(strategy, &self.venue);
         self.put(entry.id.clone(), order, entry.parent.clone());
         if let Some(parent) = entry.parent {
@@ -470,6 +489,9 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         }
         for alias in entry.aliases {
             self.rename(&entry.id, alias);
+        }
+        for other in entry.away {
+            self.note_away(&entry.id, other);
         }
         if entry.awaits_fills {
             self.take(&entry.id, OrderEvent::Ended(OrderOutcome::Filled));
@@ -509,6 +531,10 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
                 Early::Event(event) => self.take(id, event),
                 Early::Alias(other) => self.alias(id, other),
                 Early::Replaced(new_id, change) => self.replace(id, new_id, change),
+                Early::Away(other) => {
+                    self.note_away(id, other);
+                    None
+                }
             };
             report = applied.or(report);
         }
@@ -516,7 +542,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// Keeps what is said of an unknown order.
-    fn keep(&mut self, id: &Id, event: Early<Id>) {
+    pub(crate) fn keep(&mut self, id: &Id, event: Early<Id>) {
         let number = self.wait(id);
         let known = self.known.entry(id.clone());
         if let Known::Early(events) = known.or_insert_with(|| Known::Early(Vec::new())) {
@@ -535,15 +561,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         self.numbers
     }
 
-    fn expire(&mut self) {
-        while let Some((since, ..)) = self.waiting.front() {
-            if self.venue.clock().stamp().since(*since) < Self::PATIENCE {
-                return;
-            }
-            self.give_up();
-        }
-    }
-
     /// Gives up what waits longest, unless it came in the meantime.
     fn give_up(&mut self) {
         let Some((_, number, id)) = self.waiting.pop_front() else {
@@ -553,8 +570,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             Some(Known::Early(events)) => {
                 let place = events.iter().position(|(other, _)| *other == number);
                 let event = place.map(|place| events.remove(place).1);
-                if matches!(event, Some(Early::Event(_) | Early::Replaced(..))) {
-                    self.venue.ignore(IgnoredEvent::UnknownOrder);
+                match event {
+                    Some(Early::Event(_) | Early::Replaced(..)) => {
+                        self.venue.ignore(IgnoredEvent::UnknownOrder);
+                    }
+                    Some(Early::Away(other)) => self.freed.push((other, id.clone())),
+                    Some(Early::Alias(_)) | None => {}
                 }
                 if events.is_empty() {
                     self.known.remove(&id);
@@ -609,6 +630,8 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
                 self.known.remove(alias);
             }
         }
+        let freed = kept.away.into_iter().map(|other| (other, id.clone()));
+        self.freed.extend(freed);
         if let Some(parent) = &kept.parent
             && let Some(Known::Legs(legs)) = self.known.get_mut(parent)
         {
@@ -635,6 +658,61 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             if let Some(Known::Order(kept)) = self.known.get_mut(id) {
                 kept.ended = None;
             }
+        }
+    }
+
+    /// Whether anything is known of an order under this identifier of its own.
+    pub(crate) fn has(&self, id: &Id) -> bool {
+        matches!(self.known.get(id), Some(Known::Order(_)))
+    }
+
+    /// Whether events of an unknown order are kept under this identifier.
+    pub(crate) fn has_early(&self, id: &Id) -> bool {
+        !self.waiting.is_empty() && matches!(self.known.get(id), Some(Known::Early(_)))
+    }
+
+    /// Takes out what was said under an identifier of an unknown order.
+    pub(crate) fn take_early(&mut self, id: &Id) -> Vec<(u64, Early<Id>)> {
+        if !self.has_early(id) {
+            return Vec::new();
+        }
+        // What is left of them in the queue finds nothing when its time comes.
+        match self.known.remove(id) {
+            Some(Known::Early(events)) => events,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Applies what was said under another identifier of an order.
+    pub(crate) fn take_all(
+        &mut self,
+        id: &Id,
+        events: Vec<(u64, Early<Id>)>,
+    ) -> Option<OrderReport> {
+        self.apply_early(id, Some(Known::Early(events)))
+    }
+
+    /// Notes that a desk keeps another identifier of an order elsewhere, to be freed with it.
+    pub(crate) fn note_away(&mut self, id: &Id, other: Id) {
+        match self.known.get_mut(id) {
+            Some(Known::Order(kept)) if kept.away.contains(&other) => {}
+            Some(Known::Order(kept)) => kept.away.push(other),
+            _ => self.keep(id, Early::Away(other)),
+        }
+    }
+
+    /// The identifiers that may be freed.
+    pub(crate) fn freed(&mut self) -> Vec<(Id, Id)> {
+        std::mem::take(&mut self.freed)
+    }
+
+    /// Gives up what waited too long.
+    pub(crate) fn expire(&mut self) {
+        while let Some((since, ..)) = self.waiting.front() {
+            if self.venue.clock().stamp().since(*since) < Self::PATIENCE {
+                return;
+            }
+            self.give_up();
         }
     }
 

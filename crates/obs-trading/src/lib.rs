@@ -32,6 +32,7 @@
 mod book;
 mod clock;
 mod costs;
+mod desk;
 mod error;
 mod event;
 mod executions;
@@ -58,6 +59,7 @@ pub use jiff;
 pub use crate::book::{OrderBook, SavedBook};
 pub use crate::clock::{Clock, ReplayClock};
 pub use crate::costs::{CostMetrics, Shortfall, ShortfallMetrics, ShortfallMoneyMetrics};
+pub use crate::desk::{Desk, OrderState};
 pub use crate::error::Error;
 pub use crate::event::{Change, OrderEvent};
 pub use crate::fill::{ExecutionId, Fee, Fill};

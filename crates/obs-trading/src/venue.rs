@@ -94,6 +94,7 @@ impl Venue {
 
     /// A venue that lives by this clock; a replay hands in its own, the same as to its strategies.
     #[must_use]
+    #[track_caller]
     pub fn with_clock(name: &str, clock: impl Into<Clock>) -> Self {
         let metrics = VenueMetrics::new(name);
         for (_, oldest) in metrics.oldest.iter() {

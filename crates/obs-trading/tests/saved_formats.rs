@@ -97,7 +97,6 @@ fn the_risk_managers_state_of_the_first_edition_goes_on() {
 
 /// An order as the first edition declared it.
 #[derive(Debug, Serialize, Deserialize)]
-#[expect(dead_code, reason = "only whether it can be read is asked")]
 struct FirstEdition {
     symbol: Box<str>,
     side: String,
