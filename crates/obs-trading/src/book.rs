@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -54,7 +56,7 @@ pub struct OrderBook<Id> {
     remembers: usize,
     /// What waits for something to come, with its number; the oldest first.
     waiting: VecDeque<(Stamp, u64, Id)>,
-    numbers: u64,
+    numbers: Arc<AtomicU64>,
     /// Identifiers that a desk keeps elsewhere for an order that is forgotten now, with the order's own.
     freed: Vec<(Id, Id)>,
 }
@@ -88,8 +90,8 @@ struct Kept<Id> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Early<Id> {
     Event(OrderEvent),
+    /// It has this identifier too.
     Alias(Id),
-    Replaced(Id, Change),
     /// A desk keeps this identifier for it elsewhere.
     Away(Id),
 }
@@ -99,7 +101,8 @@ pub(crate) enum Early<Id> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SavedBook<Id> {
     pub(crate) orders: Vec<SavedEntry<Id>>,
-    pub(crate) early: Vec<(Id, Early<Id>)>,
+    /// With the number of each, by which they came in order.
+    pub(crate) early: Vec<(u64, Id, Early<Id>)>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -137,7 +140,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             remembered: 0,
             remembers: Self::REMEMBERED,
             waiting: VecDeque::new(),
-            numbers: 0,
+            numbers: Arc::default(),
             freed: Vec::new(),
         }
     }
@@ -151,9 +154,10 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// A part of a desk's book, which remembers a part of what the desk does.
-    pub(crate) fn part(venue: &Venue, executions: usize) -> Self {
+    pub(crate) fn part(venue: &Venue, executions: usize, numbers: &Arc<AtomicU64>) -> Self {
         Self {
             remembers: executions,
+            numbers: numbers.clone(),
             ..Self::new(venue)
         }
     }
@@ -180,33 +184,31 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// other one is applied; the report is there if that closed it.
     #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn alias(&mut self, id: &Id, other: Id) -> Option<OrderReport> {
-        let (id, other) = match (self.order_of(id), self.order_of(&other)) {
-            (Some(one), Some(two)) if one == two => return None,
-            (Some(one), _) => (one, other),
-            (None, Some(two)) => (two, id.clone()),
-            (None, None) => {
-                self.keep(&other, Early::Alias(id.clone()));
-                self.keep(id, Early::Alias(other));
-                return None;
-            }
-        };
-        if !self.make_free(&other) {
+        let (one, two) = (self.own_of(id), self.own_of(&other));
+        if one == two {
             return None;
         }
-        let early = self.rename(&id, other.clone());
-        self.apply_early(&id, early)
+        // What is unknown takes the name of what is known.
+        let (own, other, was) = if !self.is_order(&one) && self.is_order(&two) {
+            (two, id.clone(), one)
+        } else {
+            (one, other, two)
+        };
+        if !self.make_free(&was) {
+            return None;
+        }
+        let early = self.take_early(&was);
+        for name in [was, other] {
+            self.name(&own, name);
+        }
+        self.take_all(&own, early)
     }
 
     /// The venue replaced the order by one of another identifier: the same order, under both.
     #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn replace(&mut self, id: &Id, new_id: Id, change: Change) -> Option<OrderReport> {
-        self.expire();
-        if self.order_of(id).is_none() {
-            self.keep(id, Early::Replaced(new_id, change));
-            return None;
-        }
         // What was said under the new identifier speaks of the new quantity.
-        let amended = self.take(id, OrderEvent::Amended(change));
+        let amended = self.on(id, OrderEvent::Amended(change));
         amended.or(self.alias(id, new_id))
     }
 
@@ -353,7 +355,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             orders: orders.into_iter().map(entry).collect(),
             early: early
                 .into_iter()
-                .map(|((_, event), id)| (id.clone(), event.clone()))
+                .map(|((number, event), id)| (*number, id.clone(), event.clone()))
                 .collect(),
         }
     }
@@ -371,8 +373,11 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             let strategy = strategies(entry.order.strategy().unwrap_or_default());
             book.put_saved(entry, &strategy);
         }
-        for (id, event) in saved.early {
-            book.keep(&id, event);
+        for (_, id, event) in saved.early {
+            match event {
+                Early::Alias(other) => book.name(&id, other),
+                _ => book.keep(&id, event),
+            }
         }
         book
     }
@@ -392,7 +397,8 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
                         Some(report)
                     }
                     Applied::AwaitsFills => {
-                        let number = self.wait(id);
+                        let number = self.next();
+                        self.wait(id, number);
                         if let Some(Known::Order(kept)) = self.known.get_mut(id) {
                             kept.awaits_fills = Some(number);
                         }
@@ -425,13 +431,16 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         }
     }
 
-    /// The order's own identifier, of any of its own.
-    pub(crate) fn order_of(&self, id: &Id) -> Option<Id> {
-        match self.known.get(id)? {
-            Known::Order(_) | Known::Legs(_) => Some(id.clone()),
-            Known::Alias(order) => Some(order.clone()),
-            Known::Early(_) => None,
+    /// The order's own identifier, of any of its identifiers; of an unknown one itself.
+    fn own_of(&self, id: &Id) -> Id {
+        match self.known.get(id) {
+            Some(Known::Alias(own)) => own.clone(),
+            _ => id.clone(),
         }
+    }
+
+    fn is_order(&self, own: &Id) -> bool {
+        matches!(self.known.get(own), Some(Known::Order(_) | Known::Legs(_)))
     }
 
     fn is_open(&self, id: &Id) -> bool {
@@ -447,6 +456,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     pub(crate) fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
         self.expire();
+        let id = self.own_of(&id);
         if !self.make_free(&id) {
             return None;
         }
@@ -468,16 +478,16 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         self.apply_early(&id, early)
     }
 
-    /// Makes an identifier free for an order, where no open one has it: venues use them again.
+    /// Makes its own identifier free for an order, where no open one has it: venues use them again.
     fn make_free(&mut self, id: &Id) -> bool {
-        let Some(own) = self.order_of(id) else {
-            return true;
-        };
-        if self.is_open(&own) || matches!(self.known.get(&own), Some(Known::Legs(_))) {
-            self.venue.ignore(IgnoredEvent::DuplicateOrder);
-            return false;
+        match self.known.get(id) {
+            Some(Known::Order(kept)) if kept.order.is_closed() => self.forget(id),
+            Some(Known::Order(_) | Known::Legs(_)) => {
+                self.venue.ignore(IgnoredEvent::DuplicateOrder);
+                return false;
+            }
+            _ => {}
         }
-        self.forget(&own);
         true
     }
 
@@ -488,7 +498,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             self.join(&parent, entry.id.clone());
         }
         for alias in entry.aliases {
-            self.rename(&entry.id, alias);
+            self.name(&entry.id, alias);
         }
         for other in entry.away {
             self.note_away(&entry.id, other);
@@ -498,12 +508,18 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         }
     }
 
-    /// Makes an identifier another one of an order; gives what it was.
-    fn rename(&mut self, id: &Id, other: Id) -> Option<Known<Id>> {
-        if let Some(Known::Order(kept)) = self.known.get_mut(id) {
-            kept.aliases.push(other.clone());
+    /// Gives an order another identifier, or what will be one.
+    fn name(&mut self, own: &Id, other: Id) {
+        if other == *own {
+            return;
         }
-        self.known.insert(other, Known::Alias(id.clone()))
+        match self.known.get_mut(own) {
+            Some(Known::Order(kept)) if kept.aliases.contains(&other) => {}
+            Some(Known::Order(kept)) => kept.aliases.push(other.clone()),
+            Some(Known::Legs(_)) => {}
+            _ => self.keep(own, Early::Alias(other.clone())),
+        }
+        self.known.insert(other, Known::Alias(own.clone()));
     }
 
     /// Makes an order a leg of a parent; gives what the parent's identifier was. A parent that is an order itself, as that of a
@@ -525,12 +541,18 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         let Some(Known::Early(events)) = was else {
             return None;
         };
+        if !self.is_order(id) {
+            self.keep_all(id, events);
+            return None;
+        }
         let mut report = None;
         for (_, event) in events {
             let applied = match event {
                 Early::Event(event) => self.take(id, event),
-                Early::Alias(other) => self.alias(id, other),
-                Early::Replaced(new_id, change) => self.replace(id, new_id, change),
+                Early::Alias(other) => {
+                    self.name(id, other);
+                    None
+                }
                 Early::Away(other) => {
                     self.note_away(id, other);
                     None
@@ -543,22 +565,35 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     /// Keeps what is said of an unknown order.
     pub(crate) fn keep(&mut self, id: &Id, event: Early<Id>) {
-        let number = self.wait(id);
+        let number = self.next();
+        self.keep_all(id, vec![(number, event)]);
+    }
+
+    /// Keeps what was said of an unknown order, with all else that was, in the order in which it came.
+    fn keep_all(&mut self, id: &Id, early: Vec<(u64, Early<Id>)>) {
+        for (number, _) in &early {
+            self.wait(id, *number);
+        }
         let known = self.known.entry(id.clone());
         if let Known::Early(events) = known.or_insert_with(|| Known::Early(Vec::new())) {
-            events.push((number, event));
+            events.extend(early);
+            events.sort_by_key(|(number, _)| *number);
         }
     }
 
     /// Begins to wait for something about this identifier; what waits longest is given up for it where too much does.
-    fn wait(&mut self, id: &Id) -> u64 {
+    fn wait(&mut self, id: &Id, number: u64) {
         if self.waiting.len() == EARLY {
             self.give_up();
         }
-        self.numbers += 1;
         let now = self.venue.clock().stamp();
-        self.waiting.push_back((now, self.numbers, id.clone()));
-        self.numbers
+        self.waiting.push_back((now, number, id.clone()));
+    }
+
+    /// The next number. The parts of a desk count together, so that what comes to one can be put in order with what came to
+    /// another.
+    fn next(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Gives up what waits longest, unless it came in the meantime.
@@ -570,15 +605,14 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             Some(Known::Early(events)) => {
                 let place = events.iter().position(|(other, _)| *other == number);
                 let event = place.map(|place| events.remove(place).1);
-                match event {
-                    Some(Early::Event(_) | Early::Replaced(..)) => {
-                        self.venue.ignore(IgnoredEvent::UnknownOrder);
-                    }
-                    Some(Early::Away(other)) => self.freed.push((other, id.clone())),
-                    Some(Early::Alias(_)) | None => {}
-                }
                 if events.is_empty() {
                     self.known.remove(&id);
+                }
+                match event {
+                    Some(Early::Event(_)) => self.venue.ignore(IgnoredEvent::UnknownOrder),
+                    Some(Early::Away(other)) => self.freed.push((other, id)),
+                    Some(Early::Alias(other)) => self.forget_alias(&other, &id),
+                    None => {}
                 }
             }
             Some(Known::Order(kept)) if kept.awaits_fills == Some(number) => {
@@ -599,8 +633,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     /// Remembers an order that ended, and forgets the oldest beyond the bound.
     fn remember(&mut self, id: Id) {
-        self.numbers += 1;
-        let number = self.numbers;
+        let number = self.next();
         if let Some(Known::Order(kept)) = self.known.get_mut(&id) {
             kept.ended = Some(number);
             kept.awaits_fills = None;
@@ -626,9 +659,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         };
         self.remembered -= kept.weight();
         for alias in &kept.aliases {
-            if matches!(self.known.get(alias), Some(Known::Alias(order)) if order == id) {
-                self.known.remove(alias);
-            }
+            self.forget_alias(alias, id);
         }
         let freed = kept.away.into_iter().map(|other| (other, id.clone()));
         self.freed.extend(freed);
@@ -639,6 +670,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             if legs.is_empty() {
                 self.known.remove(parent);
             }
+        }
+    }
+
+    fn forget_alias(&mut self, alias: &Id, own: &Id) {
+        if matches!(self.known.get(alias), Some(Known::Alias(of)) if of == own) {
+            self.known.remove(alias);
         }
     }
 

@@ -100,8 +100,9 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     pub fn remembering(venue: &Venue, executions: usize) -> Self {
         // Identifiers fall a little unevenly: twice its share, so that all together remember as many.
         let share = executions.max(OrderBook::<Id>::REMEMBERED) / GROUPS * 2;
+        let numbers = Arc::default();
         let group = |_| Group {
-            book: Mutex::new(OrderBook::part(venue, share)),
+            book: Mutex::new(OrderBook::part(venue, share, &numbers)),
             homes: Mutex::default(),
             ideas: Mutex::new(Ideas {
                 by_id: HashMap::new(),
@@ -384,6 +385,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             all.orders.extend(saved.orders);
             all.early.extend(saved.early);
         }
+        all.early.sort_by_key(|(number, ..)| *number);
         all
     }
 
@@ -399,11 +401,15 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             let strategy = strategies(entry.order.strategy().unwrap_or_default());
             desk.put_saved(entry, &strategy);
         }
-        for (id, event) in saved.early {
+        for (_, id, event) in saved.early {
             let home = desk.home_of(&id);
-            if let Early::Away(other) = &event {
+            if let Early::Alias(other) | Early::Away(other) = &event {
                 lock(&desk.group(other).homes).insert(other.clone(), home.clone());
             }
+            let event = match event {
+                Early::Alias(other) => Early::Away(other),
+                event => event,
+            };
             desk.at(home.group, |book| book.keep(&home.id, event));
         }
         desk

@@ -1,0 +1,654 @@
+//! Random streams of events against an oracle that keeps them all and makes everything anew from them after each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use obs_core::TestRecorder;
+use obs_trading::{
+    Change, Currency, Desk, ExecutionId, Fee, FeeKind, Fill, Money, OrderBook, OrderEvent,
+    OrderOutcome, OrderType, RejectReason, ReplayClock, SavedBook, Side, Strategy, Ticket, Venue,
+};
+use proptest::prelude::*;
+use proptest::strategy::Strategy as Drawn;
+
+/// Quantities and prices are whole, so that every sum is exact.
+const QUANTITY: u32 = 16;
+const BENCHMARK: f64 = 100.0;
+const FEE: f64 = 0.25;
+
+/// An order has two identifiers: its number, and that plus this.
+const OTHER: u64 = 100;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Submit(u64),
+    Alias(u64),
+    Said(u64, Said),
+    Restart,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Acknowledged,
+    Filled {
+        execution: u64,
+        revision: u32,
+        quantity: u32,
+        price: u32,
+    },
+    Corrected {
+        execution: u64,
+        quantity: u32,
+        price: u32,
+    },
+    Busted(u64),
+    Amended(u32),
+    CancelAsked,
+    CancelRefused,
+    Reopened,
+    Ended(OrderOutcome),
+    Rejected,
+}
+
+fn said() -> impl Drawn<Value = Said> {
+    let outcome = prop_oneof![
+        Just(OrderOutcome::Filled),
+        Just(OrderOutcome::Cancelled),
+        Just(OrderOutcome::Expired)
+    ];
+    let execution = 0..6_u64;
+    let amounts = (1..9_u32, 95..106_u32);
+    prop_oneof![
+        1 => Just(Said::Acknowledged),
+        8 => (execution.clone(), 0..3_u32, amounts.clone()).prop_map(|(execution, revision, (quantity, price))| Said::Filled { execution, revision, quantity, price }),
+        2 => (execution.clone(), amounts).prop_map(|(execution, (quantity, price))| Said::Corrected { execution, quantity, price }),
+        2 => execution.prop_map(Said::Busted),
+        1 => (1..30_u32).prop_map(Said::Amended),
+        1 => Just(Said::CancelAsked),
+        1 => Just(Said::CancelRefused),
+        2 => Just(Said::Reopened),
+        2 => outcome.prop_map(Said::Ended),
+        1 => Just(Said::Rejected),
+    ]
+}
+
+fn step() -> impl Drawn<Value = Step> {
+    let number = 0..4_u64;
+    let id = (0..4_u64, any::<bool>())
+        .prop_map(|(number, other)| if other { number + OTHER } else { number });
+    prop_oneof![
+        2 => number.clone().prop_map(Step::Submit),
+        2 => number.prop_map(Step::Alias),
+        20 => (id, said()).prop_map(|(id, said)| Step::Said(id, said)),
+        1 => Just(Step::Restart),
+    ]
+}
+
+impl Said {
+    fn event(self) -> OrderEvent {
+        match self {
+            Self::Acknowledged => OrderEvent::Acknowledged,
+            Self::Filled {
+                execution,
+                revision,
+                quantity,
+                price,
+            } => OrderEvent::Filled(fill(execution, revision, quantity, price)),
+            Self::Corrected {
+                execution,
+                quantity,
+                price,
+            } => OrderEvent::Corrected(fill(execution, 0, quantity, price)),
+            Self::Busted(execution) => OrderEvent::Busted(execution.into()),
+            Self::Amended(quantity) => OrderEvent::Amended(Change::to_total(f64::from(quantity))),
+            Self::CancelAsked => OrderEvent::CancelAsked,
+            Self::CancelRefused => OrderEvent::CancelRefused,
+            Self::Reopened => OrderEvent::Reopened,
+            Self::Ended(outcome) => OrderEvent::Ended(outcome),
+            Self::Rejected => OrderEvent::Rejected(RejectReason::Other),
+        }
+    }
+}
+
+fn fill(execution: u64, revision: u32, quantity: u32, price: u32) -> Fill {
+    Fill::new(f64::from(quantity), f64::from(price))
+        .with_id(ExecutionId::from(execution).revised(revision))
+        .with_fee(Fee::new(
+            FeeKind::Commission,
+            Money::new(FEE, Currency::USD),
+        ))
+}
+
+fn side(number: u64) -> Side {
+    if number.is_multiple_of(2) {
+        Side::Buy
+    } else {
+        Side::Sell
+    }
+}
+
+/// Everything that was said, in the order in which it reaches its order.
+#[derive(Default)]
+struct Oracle {
+    orders: BTreeMap<u64, Vec<Said>>,
+    aliased: BTreeMap<u64, bool>,
+    /// Said under an identifier nobody could place yet.
+    early: BTreeMap<u64, Vec<(usize, Said)>>,
+    count: usize,
+}
+
+/// What an order is after all that was said of it.
+#[derive(Default)]
+struct Truth {
+    /// By execution: the revision, and the quantity and price if it counts.
+    executions: BTreeMap<u64, (u32, Option<(u32, u32)>)>,
+    quantity: u32,
+    ended: Option<OrderOutcome>,
+    is_said_filled: bool,
+    closed: u64,
+    reopened: u64,
+}
+
+impl Oracle {
+    fn step(&mut self, step: Step) {
+        self.count += 1;
+        match step {
+            // What was said before comes in the order in which it was said, under whichever identifier.
+            Step::Submit(number) => {
+                let mut early = self.early.remove(&number).unwrap_or_default();
+                if self.aliased.contains_key(&number) {
+                    early.extend(self.early.remove(&(number + OTHER)).unwrap_or_default());
+                }
+                early.sort_by_key(|(count, _)| *count);
+                self.orders
+                    .insert(number, early.into_iter().map(|(_, said)| said).collect());
+            }
+            Step::Alias(number) => {
+                self.aliased.insert(number, true);
+                if let Some(order) = self.orders.get_mut(&number) {
+                    let early = self.early.remove(&(number + OTHER)).unwrap_or_default();
+                    order.extend(early.into_iter().map(|(_, said)| said));
+                }
+            }
+            Step::Said(id, said) => {
+                let number = id % OTHER;
+                let reaches = id == number || self.aliased.contains_key(&number);
+                match self.orders.get_mut(&number) {
+                    Some(order) if reaches => order.push(said),
+                    _ => self.early.entry(id).or_default().push((self.count, said)),
+                }
+            }
+            Step::Restart => {}
+        }
+    }
+
+    fn truth(&self, number: u64) -> Option<Truth> {
+        let mut truth = Truth {
+            quantity: QUANTITY,
+            ..Truth::default()
+        };
+        self.orders
+            .get(&number)?
+            .iter()
+            .for_each(|said| truth.hears(*said));
+        Some(truth)
+    }
+}
+
+impl Truth {
+    fn filled(&self) -> u32 {
+        self.counting().map(|(quantity, _)| quantity).sum()
+    }
+
+    fn counting(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.executions.values().filter_map(|(_, counts)| *counts)
+    }
+
+    fn is_complete(&self) -> bool {
+        self.filled() >= self.quantity
+    }
+
+    fn end(&mut self, outcome: OrderOutcome) {
+        self.ended = Some(outcome);
+        self.is_said_filled = false;
+        self.closed += 1;
+    }
+
+    fn hears(&mut self, said: Said) {
+        let was_open = self.ended.is_none();
+        match said {
+            Said::Filled {
+                execution,
+                revision,
+                quantity,
+                price,
+            } => {
+                let known = self
+                    .executions
+                    .entry(execution)
+                    .or_insert((revision, Some((quantity, price))));
+                if known.1.is_some() && revision > known.0 {
+                    *known = (revision, Some((quantity, price)));
+                }
+            }
+            Said::Corrected {
+                execution,
+                quantity,
+                price,
+            } => {
+                let known = self
+                    .executions
+                    .entry(execution)
+                    .or_insert((0, Some((quantity, price))));
+                if known.1.is_some() {
+                    known.1 = Some((quantity, price));
+                }
+            }
+            Said::Busted(execution) => {
+                self.executions.entry(execution).or_insert((0, None)).1 = None;
+            }
+            Said::Amended(quantity) if was_open => self.quantity = quantity,
+            Said::Reopened if !was_open => {
+                self.ended = None;
+                self.reopened += 1;
+            }
+            Said::Ended(OrderOutcome::Filled) if was_open && !self.is_complete() => {
+                self.is_said_filled = true
+            }
+            Said::Ended(outcome) if was_open => self.end(outcome),
+            Said::Rejected if was_open => self.end(OrderOutcome::Rejected),
+            _ => {}
+        }
+        let may_complete = matches!(
+            said,
+            Said::Filled { .. } | Said::Corrected { .. } | Said::Amended(_)
+        );
+        if was_open
+            && self.ended.is_none()
+            && self.is_complete()
+            && (may_complete || self.is_said_filled)
+        {
+            self.end(OrderOutcome::Filled);
+        }
+    }
+}
+
+/// What is tested: a book of one thread, or a desk.
+trait Orders: Sized {
+    fn new(venue: &Venue) -> Self;
+    fn submit(&mut self, id: u64, strategy: &Strategy, venue: &Venue, ticket: &Ticket<'_>);
+    fn alias(&mut self, id: u64, other: u64);
+    fn on(&mut self, id: u64, event: OrderEvent);
+    fn open(&self) -> usize;
+    fn state(&self, id: u64) -> Option<(f64, Option<OrderOutcome>)>;
+    fn save(&self) -> SavedBook<u64>;
+    fn restore(venue: &Venue, saved: SavedBook<u64>, strategy: &Strategy) -> Self;
+}
+
+impl Orders for OrderBook<u64> {
+    fn new(venue: &Venue) -> Self {
+        Self::new(venue)
+    }
+
+    fn submit(&mut self, id: u64, strategy: &Strategy, venue: &Venue, ticket: &Ticket<'_>) {
+        self.insert(id, strategy.submit(venue, ticket));
+    }
+
+    fn alias(&mut self, id: u64, other: u64) {
+        self.alias(&id, other);
+    }
+
+    fn on(&mut self, id: u64, event: OrderEvent) {
+        self.on(&id, event);
+    }
+
+    fn open(&self) -> usize {
+        self.len()
+    }
+
+    fn state(&self, id: u64) -> Option<(f64, Option<OrderOutcome>)> {
+        self.get(&id).map(|order| (order.filled(), order.ended()))
+    }
+
+    fn save(&self) -> SavedBook<u64> {
+        self.save()
+    }
+
+    fn restore(venue: &Venue, saved: SavedBook<u64>, strategy: &Strategy) -> Self {
+        Self::restore(venue, saved, |_| strategy.clone())
+    }
+}
+
+impl Orders for Desk<u64> {
+    fn new(venue: &Venue) -> Self {
+        Self::new(venue)
+    }
+
+    fn submit(&mut self, id: u64, strategy: &Strategy, _: &Venue, ticket: &Ticket<'_>) {
+        Desk::submit(self, id, strategy, ticket);
+    }
+
+    fn alias(&mut self, id: u64, other: u64) {
+        Desk::alias(self, &id, other);
+    }
+
+    fn on(&mut self, id: u64, event: OrderEvent) {
+        Desk::on(self, &id, event);
+    }
+
+    fn open(&self) -> usize {
+        self.len()
+    }
+
+    fn state(&self, id: u64) -> Option<(f64, Option<OrderOutcome>)> {
+        Desk::state(self, &id).map(|state| (state.filled, state.ended))
+    }
+
+    fn save(&self) -> SavedBook<u64> {
+        Desk::save(self)
+    }
+
+    fn restore(venue: &Venue, saved: SavedBook<u64>, strategy: &Strategy) -> Self {
+        Self::restore(venue, saved, |_| strategy.clone())
+    }
+}
+
+/// One life of the process.
+struct Life<O> {
+    test: TestRecorder,
+    strategy: Strategy,
+    venue: Venue,
+    orders: O,
+}
+
+impl<O: Orders> Life<O> {
+    fn new() -> Self {
+        let test = TestRecorder::new();
+        let clock = ReplayClock::new();
+        let (strategy, venue) = test.run(|| {
+            (
+                Strategy::with_clock("crossover", &clock),
+                Venue::with_clock("paper", &clock),
+            )
+        });
+        Self {
+            orders: O::new(&venue),
+            test,
+            strategy,
+            venue,
+        }
+    }
+
+    fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        self.test.counter_sum(name, labels)
+    }
+
+    /// Adds up what was counted, over all lives.
+    fn add_to(&self, total: &mut BTreeMap<&'static str, u64>) {
+        for (word, name, labels) in [
+            ("submitted", "trading_orders_total", None),
+            ("closed", "trading_orders_closed_total", None),
+            ("reopened", "trading_orders_reopened_total", None),
+            ("trades", "trading_trades_total", None),
+            ("notional", "trading_filled_notional_total", None),
+            ("corrected", "trading_corrected_notional_total", None),
+            (
+                "adverse",
+                "trading_slippage_cost_total",
+                Some(("direction", "adverse")),
+            ),
+            (
+                "favourable",
+                "trading_slippage_cost_total",
+                Some(("direction", "favourable")),
+            ),
+            ("paid", "trading_fees_total", Some(("kind", "commission"))),
+            ("returned", "trading_fees_total", Some(("kind", "rebate"))),
+        ] {
+            *total.entry(word).or_default() += self.sum(name, labels.as_slice());
+        }
+    }
+}
+
+fn run<O: Orders>(steps: &[Step]) -> Result<(), TestCaseError> {
+    let mut life = Life::<O>::new();
+    let mut oracle = Oracle::default();
+    let mut before = BTreeMap::new();
+    for step in steps {
+        match *step {
+            // A number is submitted once: what happens to a second order of its name has tests of its own.
+            Step::Submit(number) if oracle.orders.contains_key(&number) => continue,
+            Step::Submit(number) => {
+                let ticket = Ticket::new(
+                    "SPX",
+                    side(number),
+                    OrderType::Limit,
+                    f64::from(QUANTITY),
+                    BENCHMARK,
+                )
+                .in_currency(Currency::USD);
+                life.orders
+                    .submit(number, &life.strategy, &life.venue, &ticket);
+            }
+            Step::Alias(number) => life.orders.alias(number, number + OTHER),
+            Step::Said(id, said) => life.orders.on(id, said.event()),
+            Step::Restart => {
+                life.add_to(&mut before);
+                let json = serde_json::to_string(&life.orders.save()).unwrap();
+                std::mem::forget(life.orders);
+                let later = Life::<O>::new();
+                let saved = serde_json::from_str(&json).unwrap();
+                let orders = O::restore(&later.venue, saved, &later.strategy);
+                life = Life { orders, ..later };
+            }
+        }
+        oracle.step(*step);
+        let (mut open, mut closed, mut reopened) = (0, 0, 0);
+        for number in oracle.orders.keys() {
+            let truth = oracle.truth(*number).unwrap();
+            open += usize::from(truth.ended.is_none());
+            closed += truth.closed;
+            reopened += truth.reopened;
+            let state = life.orders.state(*number);
+            prop_assert_eq!(
+                state,
+                Some((f64::from(truth.filled()), truth.ended)),
+                "order {} after {:?}",
+                number,
+                step
+            );
+            if oracle.aliased.contains_key(number) {
+                prop_assert_eq!(life.orders.state(*number + OTHER), state);
+            }
+        }
+        prop_assert_eq!(life.orders.open(), open);
+        prop_assert_eq!(
+            life.test
+                .gauge("trading_orders_open", &[("venue", "paper")]),
+            Some(open as f64)
+        );
+        let mut total = before.clone();
+        life.add_to(&mut total);
+        prop_assert_eq!((total["closed"], total["reopened"]), (closed, reopened));
+        let in_life = life.sum("trading_orders_total", &[])
+            + life.sum("trading_orders_resumed_total", &[])
+            + life.sum("trading_orders_reopened_total", &[]);
+        prop_assert_eq!(
+            in_life,
+            life.sum("trading_orders_closed_total", &[]) + open as u64
+        );
+    }
+    money_is_exact(&life, &oracle, before)
+}
+
+fn money_is_exact<O: Orders>(
+    life: &Life<O>,
+    oracle: &Oracle,
+    mut total: BTreeMap<&'static str, u64>,
+) -> Result<(), TestCaseError> {
+    life.add_to(&mut total);
+    let (mut notional, mut cost, mut fees, mut trades) = (0_i64, 0_i64, 0.0, 0);
+    for number in oracle.orders.keys() {
+        let truth = oracle.truth(*number).unwrap();
+        for (quantity, price) in truth.counting() {
+            let (quantity, price) = (i64::from(quantity), i64::from(price));
+            let sign = if side(*number) == Side::Buy { 1 } else { -1 };
+            notional += quantity * price;
+            cost += sign * quantity * (price - 100);
+            fees += FEE;
+        }
+        trades += u64::from(truth.counting().next().is_some());
+    }
+    let net = |one, other| total[one].cast_signed() - total[other].cast_signed();
+    prop_assert_eq!(net("notional", "corrected"), notional * 1_000_000);
+    prop_assert_eq!(net("adverse", "favourable"), cost * 1_000_000);
+    prop_assert_eq!(net("paid", "returned") as f64 / 1e6, fees);
+    prop_assert!(
+        total["trades"] >= trades,
+        "a bust does not take a trade back"
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_book_is_what_the_oracle_makes_of_all_events(steps in proptest::collection::vec(step(), 0..80)) {
+        run::<OrderBook<u64>>(&steps)?;
+    }
+
+    #[test]
+    fn a_desk_is_what_the_oracle_makes_of_all_events(steps in proptest::collection::vec(step(), 0..80)) {
+        run::<Desk<u64>>(&steps)?;
+    }
+
+    /// One thread brings the fills under one identifier, another under the other and tells whose it is, a third submits.
+    #[test]
+    fn events_under_either_identifier_from_any_thread_reach_one_order(fills in proptest::collection::vec((0..8_u64, 0..20_u64, any::<bool>()), 0..120)) {
+        let Life { test, strategy, venue, orders: desk } = Life::<Desk<u64>>::new();
+        std::thread::scope(|scope| {
+            let bring = |under_other: bool| {
+                let mine: Vec<_> = fills.iter().filter(|(.., other)| *other == under_other).collect();
+                let desk = desk.clone();
+                scope.spawn(move || {
+                    for (number, execution, other) in mine {
+                        let id = if *other { number + OTHER } else { *number };
+                        desk.fill(&id, Fill::new(1.0, 100.0).with_id(*execution));
+                    }
+                });
+            };
+            bring(false);
+            bring(true);
+            let (desk, strategy) = (desk.clone(), &strategy);
+            scope.spawn(move || {
+                for number in 0..8 {
+                    if number % 2 == 0 {
+                        desk.alias(&number, number + OTHER);
+                    }
+                    let ticket = Ticket::new("SPX", Side::Buy, OrderType::Limit, 20.0, BENCHMARK);
+                    desk.submit(number, strategy, &ticket);
+                    if number % 2 == 1 {
+                        desk.alias(&number, number + OTHER);
+                    }
+                }
+            });
+        });
+        let mut distinct = fills.iter().map(|(number, execution, _)| (*number, *execution)).collect::<Vec<_>>();
+        distinct.sort_unstable();
+        distinct.dedup();
+        for number in 0..8 {
+            let filled = distinct.iter().filter(|(other, _)| *other == number).count() as f64;
+            for id in [number, number + OTHER] {
+                prop_assert_eq!(desk.state(&id).map(|state| state.filled), Some(filled), "{}", id);
+            }
+        }
+        prop_assert_eq!(test.counter_sum("trading_fills_total", &[]), distinct.len() as u64);
+        drop(venue);
+    }
+}
+
+#[test]
+fn a_desk_forgets_the_identifiers_of_what_it_forgets() {
+    let Life {
+        strategy,
+        orders: desk,
+        ..
+    } = Life::<Desk<u64>>::new();
+    let ticket = Ticket::new("SPX", Side::Buy, OrderType::Limit, 1.0, BENCHMARK);
+    for number in 0..220_000_u64 {
+        desk.submit(number, &strategy, &ticket);
+        desk.alias(&number, number + 1_000_000);
+        desk.fill(&(number + 1_000_000), Fill::new(1.0, 100.0).with_id(number));
+    }
+    assert!(desk.is_empty());
+    // Twice what is remembered, each under two identifiers.
+    assert!(
+        desk.known() <= 2 * 2 * OrderBook::<u64>::REMEMBERED,
+        "{}",
+        desk.known()
+    );
+    assert!(
+        desk.known() >= 2 * OrderBook::<u64>::REMEMBERED,
+        "{}",
+        desk.known()
+    );
+}
+
+#[test]
+fn ideas_that_nothing_comes_of_are_bounded_and_counted() {
+    let Life {
+        test,
+        strategy,
+        orders: desk,
+        ..
+    } = Life::<Desk<u64>>::new();
+    for number in 0..20_000 {
+        desk.signal(number, &strategy, obs_trading::Signal::Buy, None);
+    }
+    let abandoned = || test.counter_sum("trading_decisions_total", &[("decision", "abandoned")]);
+    assert!((10_000..11_000).contains(&abandoned()), "{}", abandoned());
+    drop(desk);
+    assert_eq!(abandoned(), 20_000);
+}
+
+#[test]
+fn what_is_decided_by_identifier_has_its_stages() {
+    let test = TestRecorder::new();
+    let clock = ReplayClock::new();
+    let (strategy, venue) = test.run(|| {
+        (
+            Strategy::with_clock("crossover", &clock),
+            Venue::with_clock("paper", &clock),
+        )
+    });
+    let desk = Desk::new(&venue);
+    let pass = |seconds| clock.advance_to(clock.now() + Duration::from_secs(seconds));
+    desk.signal("o1", &strategy, obs_trading::Signal::Buy, 0.5);
+    pass(1);
+    desk.decide(&"o1", obs_trading::Decision::Enter);
+    pass(2);
+    desk.submit(
+        "o1",
+        &strategy,
+        &Ticket::new("SPX", Side::Buy, OrderType::Limit, 1.0, BENCHMARK),
+    );
+    pass(4);
+    let report = desk.fill(&"o1", Fill::new(1.0, 100.0)).expect("complete");
+    assert_eq!(
+        report
+            .stages
+            .unwrap()
+            .iter()
+            .map(|stage| stage.as_secs())
+            .collect::<Vec<_>>(),
+        [1, 2, 4, 0]
+    );
+    desk.signal("o2", &strategy, obs_trading::Signal::Buy, 0.5);
+    desk.refuse(&"o2", RejectReason::Compliance);
+    assert_eq!(
+        test.counter_sum("trading_trades_rejected_total", &[("reason", "compliance")]),
+        1
+    );
+    assert!(desk.is_empty());
+}
