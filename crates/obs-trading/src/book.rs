@@ -443,10 +443,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         matches!(self.known.get(own), Some(Known::Order(_) | Known::Legs(_)))
     }
 
-    fn is_open(&self, id: &Id) -> bool {
-        self.get(id).is_some_and(|order| !order.is_closed())
-    }
-
     fn orders(&self) -> impl Iterator<Item = (&Id, &Kept<Id>)> {
         self.known.iter().filter_map(|(id, known)| match known {
             Known::Order(kept) => Some((id, kept)),

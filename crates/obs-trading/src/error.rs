@@ -83,6 +83,24 @@ pub enum Error {
         /// Its identifier.
         id: String,
     },
+    /// A trade from a time of which a ledger has forgotten trades.
+    #[error(
+        "trade `{id}` of {at} is older than what the ledger remembers, and may have been counted before; book it without an identifier if it was not"
+    )]
+    ForgottenTrade {
+        /// Its identifier.
+        id: String,
+        /// Its time.
+        at: Timestamp,
+    },
+    /// An event from the future.
+    #[error(
+        "{at} is more than five minutes from now; set the clock right, or give the ledger that of the replay"
+    )]
+    FromFuture {
+        /// The event's time.
+        at: Timestamp,
+    },
     /// A mark that comes too late.
     #[error("the mark of {at} comes too late: the ledger stands at {now}; send marks in order")]
     LateMark {

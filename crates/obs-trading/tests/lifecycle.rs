@@ -369,7 +369,7 @@ fn a_kept_order_with_an_unknown_word_says_so() {
     assert!(
         error
             .to_string()
-            .starts_with("`bye` is no side; it is one of buy, sell"),
+            .contains("\"bye\" is no value of `side`: use one of `buy`, `sell`"),
         "{error}"
     );
 }

@@ -448,30 +448,60 @@ fn what_is_refused_changes_nothing_and_is_counted() {
     ));
 }
 
+/// More trades than are remembered, one a second, and all of them again.
 #[test]
-fn a_trade_is_known_again_while_it_is_remembered() {
+fn a_replay_of_more_trades_than_are_remembered_doubles_none() {
     let mut ledger = Ledger::new(equities(), usd(1_000.0)).unwrap();
-    for k in 0..=REMEMBERED_TRADES {
-        let id = format!("x-{k}");
-        ledger
-            .trade_closed(&trade("2024-06-04T15:00:00Z", 1.0).with_id(&id))
-            .unwrap();
-        assert!(
+    let count = REMEMBERED_TRADES + 5_000;
+    let start: Timestamp = "2024-06-04T13:30:00Z".parse().unwrap();
+    let replay = |ledger: &mut Ledger| {
+        let booked = |k: &usize| {
+            let at = start + SignedDuration::from_secs(i64::try_from(*k).unwrap());
+            let id = format!("x-{k}");
             ledger
-                .trade_closed(&trade("2024-06-04T15:00:00Z", 1.0).with_id(&id))
-                .is_err()
-        );
-    }
-    assert!(
-        ledger
-            .trade_closed(&trade("2024-06-04T15:00:00Z", 1.0).with_id("x-1"))
-            .is_err()
+                .trade_closed(&ClosedTrade::new(at, usd(1.0)).with_id(&id))
+                .is_ok()
+        };
+        (0..count).filter(booked).count()
+    };
+    assert_eq!(replay(&mut ledger), count);
+    assert_eq!(replay(&mut ledger), 0);
+    let saved = serde_json::to_string(&ledger.save()).unwrap();
+    let mut later = Ledger::restore(equities(), serde_json::from_str(&saved).unwrap()).unwrap();
+    assert_eq!(replay(&mut later), 0);
+    assert_eq!(
+        later.realized_pnl(Period::Total).to_bits(),
+        (count as f64).to_bits()
     );
-    assert!(
-        ledger
-            .trade_closed(&trade("2024-06-04T15:00:00Z", 1.0).with_id("x-0"))
-            .is_ok()
-    );
+}
+
+#[test]
+fn an_event_from_the_future_is_refused_and_the_next_is_not() {
+    let clock = obs_trading::ReplayClock::new();
+    let now: Timestamp = "2024-06-04T15:00:00Z".parse().unwrap();
+    clock.advance_to(std::time::Duration::from_secs(
+        now.as_second().unsigned_abs(),
+    ));
+    let mut ledger = Ledger::new(equities(), usd(1_000.0))
+        .unwrap()
+        .with_clock(&clock);
+    let later = now + SignedDuration::from_secs(301);
+    assert!(matches!(
+        ledger.mark(later, usd(1.0)),
+        Err(Error::FromFuture { .. })
+    ));
+    assert!(matches!(
+        ledger.trade_closed(&ClosedTrade::new(later, usd(1.0)).with_id("x")),
+        Err(Error::FromFuture { .. })
+    ));
+    ledger.advance_to("2099-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(ledger.now(), None);
+    ledger
+        .mark(now + SignedDuration::from_secs(300), usd(1_010.0))
+        .unwrap();
+    ledger
+        .trade_closed(&ClosedTrade::new(now, usd(1.0)).with_id("x"))
+        .unwrap();
 }
 
 #[test]

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::{civil::date, tz::TimeZone};
 use obs_core::TestRecorder;
 use obs_trading::{
-    Account, Basis, BusinessDays, Calendar, CashAccount, CashRule, Conventions, Currency,
-    DayTradeRule, DayTrades, Error, Fill, LedgerState, Limits, Money, OrderType, PeriodsPerYear,
-    ReplayClock, Risk, SavedCashAccount, SavedDayTrades, SavedLimits, SavedOrder, Side, StateFile,
-    Strategy, StrategyLedger, Ticket, Valuation, Venue, limit,
+    Account, Basis, BusinessDays, Calendar, CashAccount, CashRule, ClosedTrade, Conventions,
+    Currency, DayTradeRule, DayTrades, Error, Fill, LedgerState, Limits, Money, OrderType,
+    PeriodsPerYear, ReplayClock, Risk, SavedCashAccount, SavedDayTrades, SavedLimits, SavedOrder,
+    Side, StateFile, Strategy, StrategyLedger, Ticket, Valuation, Venue, limit,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -132,6 +132,30 @@ fn the_first_edition_refuses_an_order_of_this_one_and_keeps_the_file() {
     let own =
         StateFile::<BTreeMap<String, FirstEdition>>::new(fixture("orders.state"), "orders", 1);
     assert_eq!(own.load().unwrap().map(|orders| orders.len()), Some(2));
+}
+
+/// The first edition's ledger cannot do without `recent`.
+#[test]
+fn the_first_edition_refuses_a_ledger_of_this_one() {
+    let usd = Money::new(1_000.0, Currency::USD);
+    let state = Account::new("main", conventions(), usd).unwrap().save();
+    let json = serde_json::to_value(&state).unwrap();
+    assert!(
+        json.get("recent").is_none() && json.get("remembered").is_some(),
+        "{json}"
+    );
+}
+
+/// What was counted before an update is known after it.
+#[test]
+fn a_trade_that_the_first_edition_counted_is_known_again() {
+    let mut account = Account::restore("main", conventions(), load("account")).unwrap();
+    let at = account.ledger().now().unwrap();
+    let again = ClosedTrade::new(at, Money::new(6.0, Currency::USD)).with_id("x-299");
+    assert!(matches!(
+        account.trade_closed(&again),
+        Err(Error::DuplicateTrade { .. })
+    ));
 }
 
 #[test]

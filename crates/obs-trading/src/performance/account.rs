@@ -8,7 +8,7 @@ use super::labels::{
 };
 use super::trades::{ClosedTrade, TradeResult};
 use super::{Conventions, Ledger, LedgerState, Money, Period, show};
-use crate::Error;
+use crate::{Clock, Error};
 
 obs_core::families! {
     group crate::groups::PERFORMANCE;
@@ -145,6 +145,13 @@ impl Account {
         };
         account.export();
         account
+    }
+
+    /// The same, held to another clock than the machine's; see [`Ledger::with_clock`].
+    #[must_use]
+    pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
+        let ledger = self.ledger.with_clock(clock);
+        Self { ledger, ..self }
     }
 
     /// A trade was closed; see [`Ledger::trade_closed`].

@@ -41,6 +41,10 @@ obs_core::label! {
         OtherCurrency = "other_currency",
         /// The trade was counted before.
         DuplicateTrade = "duplicate_trade",
+        /// The trade is from a time of which trades were forgotten.
+        ForgottenTrade = "forgotten_trade",
+        /// It is from the future, by more than clocks may differ.
+        FromFuture = "from_future",
         /// The mark is older than the last one, or its day is over.
         LateMark = "late_mark",
         /// Nothing above zero lies before or after the transfer.
@@ -56,6 +60,8 @@ impl Refusal {
             Error::InvalidAmount { .. } => Self::InvalidAmount,
             Error::OtherCurrency { .. } => Self::OtherCurrency,
             Error::DuplicateTrade { .. } => Self::DuplicateTrade,
+            Error::ForgottenTrade { .. } => Self::ForgottenTrade,
+            Error::FromFuture { .. } => Self::FromFuture,
             Error::LateMark { .. } => Self::LateMark,
             Error::NonPositiveEquity { .. } => Self::NonPositiveEquity,
             _ => Self::Other,

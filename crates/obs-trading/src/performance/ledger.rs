@@ -1,5 +1,7 @@
 //! The ledger: closed trades and marks in, statistics out.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -7,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Period;
 use super::drawdown::Drawdown;
 use super::periods::Periods;
-use super::recent::Recent;
+use super::recent::{FirstEdition, Met, Recent};
 use super::returns::Returns;
 use super::trades::{ClosedTrade, TradeResult, Trades};
 use super::{Basis, Conventions, Currency, Money, SMALLEST, Undefined, Valuation};
-use crate::Error;
+use crate::{Clock, Error};
 
 /// The performance of an account or a strategy, without metrics: [`Account`](super::Account) and
 /// [`StrategyLedger`](super::StrategyLedger) hold one and export it.
@@ -47,7 +49,13 @@ pub struct Ledger {
     conventions: Conventions,
     risk_free: f64,
     state: LedgerState,
+    clock: Clock,
+    /// What the clock said when it was last asked, in nanoseconds since 1970.
+    clock_was: i64,
 }
+
+/// How far an event's clock may be ahead of ours.
+const FUTURE: Duration = Duration::from_mins(5);
 
 /// A ledger as it can be kept over a restart, for instance in a [`StateFile`](crate::StateFile). Made by [`Ledger::save`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -69,7 +77,11 @@ pub struct LedgerState {
     returns: Returns,
     /// Equity when the last day that counts was over.
     last_close: f64,
-    recent: Recent,
+    /// Not called `recent`, which the first edition needs and cannot read as it is now: it refuses the file.
+    #[serde(default)]
+    remembered: Recent,
+    #[serde(default, rename = "recent", skip_serializing)]
+    of_first_edition: Option<FirstEdition>,
 }
 
 impl Ledger {
@@ -97,7 +109,8 @@ impl Ledger {
             drawdown: Drawdown::new(amount),
             returns: Returns::default(),
             last_close: amount,
-            recent: Recent::default(),
+            remembered: Recent::default(),
+            of_first_edition: None,
         };
         Ok(Self::of(conventions, state))
     }
@@ -109,6 +122,10 @@ impl Ledger {
     pub fn restore(conventions: Conventions, saved: LedgerState) -> Result<Self, Error> {
         let stated = conventions.to_string();
         if saved.conventions == stated {
+            let mut saved = saved;
+            if let (Some(first), Some(now)) = (saved.of_first_edition.take(), saved.now) {
+                saved.remembered = Recent::of_first_edition(first, now);
+            }
             Ok(Self::of(conventions, saved))
         } else {
             Err(Error::OtherConventions {
@@ -123,7 +140,18 @@ impl Ledger {
             risk_free: conventions.risk_free_per_period(),
             conventions,
             state,
+            clock: Clock::default(),
+            clock_was: i64::MIN,
         }
+    }
+
+    /// The same, held to another clock than the machine's: an event that is more than five minutes ahead of it is refused. A replay
+    /// of times that are yet to come hands in its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.clock = clock.into();
+        self.clock_was = i64::MIN;
+        self
     }
 
     /// What is to be kept over a restart.
@@ -141,13 +169,21 @@ impl Ledger {
     /// no number or in another currency, or its identifier is among those remembered.
     pub fn trade_closed(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
         self.check(trade.pnl)?;
-        if let Some(id) = trade.id.filter(|id| self.state.recent.contains(id)) {
-            return Err(Error::DuplicateTrade { id: id.to_owned() });
+        self.check_time(trade.at)?;
+        if let Some(id) = trade.id {
+            match self.state.remembered.meet(id, trade.at) {
+                Met::New => {}
+                Met::Known => return Err(Error::DuplicateTrade { id: id.to_owned() }),
+                Met::TooOld => {
+                    let (id, at) = (id.to_owned(), trade.at);
+                    return Err(Error::ForgottenTrade { id, at });
+                }
+            }
         }
         let day = self.conventions.calendar().day(trade.at);
         self.advance(trade.at, day);
         if let Some(id) = trade.id {
-            self.state.recent.insert(id);
+            self.state.remembered.insert(id, trade.at);
         }
         let pnl = trade.pnl.amount();
         let before = self.closed_trades_equity();
@@ -174,6 +210,7 @@ impl Ledger {
         if self.conventions.valuation() != Valuation::Marks {
             return Err(Error::NotMarked);
         }
+        self.check_time(at)?;
         let is_before_last = self.state.last_mark.is_some_and(|last| at < last);
         let day = self.conventions.calendar().day(at);
         if is_before_last || self.state.today.is_some_and(|today| day < today) {
@@ -214,6 +251,7 @@ impl Ledger {
             let equity = Money::new(amount, money.currency());
             return Err(Error::NonPositiveEquity { equity });
         }
+        self.check_time(at)?;
         self.advance_to(at);
         self.state.contributed = contributed;
         self.state.equity = after;
@@ -224,9 +262,11 @@ impl Ledger {
     }
 
     /// It is this late: what is over is over. Trades and marks say so themselves; this is for a desk at rest, once a minute or
-    /// so. An earlier time changes nothing.
+    /// so. An earlier time changes nothing, nor does one from the future.
     pub fn advance_to(&mut self, at: Timestamp) {
-        self.advance(at, self.conventions.calendar().day(at));
+        if self.check_time(at).is_ok() {
+            self.advance(at, self.conventions.calendar().day(at));
+        }
     }
 
     fn advance(&mut self, at: Timestamp, day: Date) {
@@ -265,6 +305,20 @@ impl Ledger {
             self.state.last_close = equity;
         }
         self.state.returns.push_idle(equity, idle, self.risk_free);
+    }
+
+    /// Refuses what is later than the clock and its tolerance: with it, the days until then would be over, and whatever comes next
+    /// too late. The clock is asked only where it could matter.
+    fn check_time(&mut self, at: Timestamp) -> Result<(), Error> {
+        let nanoseconds = i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
+        if nanoseconds <= self.clock_was {
+            return Ok(());
+        }
+        self.clock_was = self.clock.since_epoch();
+        if self.clock.is_future(nanoseconds, FUTURE) {
+            return Err(Error::FromFuture { at });
+        }
+        Ok(())
     }
 
     fn observe(&mut self, at: Timestamp, equity: f64) {

@@ -14,15 +14,17 @@
 //!
 //! # Time
 //!
-//! The events' own times drive everything; the wall clock is never asked. A day, week or month is over when an event of a
+//! The events' own times drive everything; the wall clock is only asked whether one lies in the future. A day, week or month is over when an event of a
 //! later one arrives, be it only [`Ledger::advance_to`]. The day under way has no return yet.
 //!
 //! - Each day that counts has a return. One without events has a return of zero; what changed on a day that does not count
 //!   belongs to the next that does.
 //! - A trade that comes late counts in the total, and in those of day, week and month that are not over. Streaks, returns
 //!   per trade and an equity of [closed trades](Valuation::ClosedTrades) take trades in the order in which they come.
-//! - A trade that comes again is refused while its identifier is among the last [`REMEMBERED_TRADES`] of the ledger.
-//!   Without an identifier, every time it is said counts.
+//! - A trade that comes again is refused while its identifier is among the last [`REMEMBERED_TRADES`] of the ledger; one of the
+//!   times before that is refused as forgotten, so that a replay of more doubles nothing. Without an identifier, every time it is
+//!   said counts.
+//! - What is more than five minutes ahead of the machine's clock, or of one that is [handed in](Ledger::with_clock), is refused.
 //! - A mark that is older than the last one, or whose day is over, is refused. A mark that comes again changes nothing.
 //! - What is refused changes nothing, and is counted in `portfolio_events_refused_total` and
 //!   `trading_performance_events_refused_total`. So are amounts that are no numbers, and other currencies than the ledger's.

@@ -1,32 +1,119 @@
 //! The trades a ledger would know again.
 
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many trades with identifiers a ledger would know again. A broker's stream repeats what came just before a
-/// reconnect, not what came last week; and a ledger keeps no history.
-pub const REMEMBERED_TRADES: usize = 256;
+use crate::executions::Hashed;
 
-/// A ring of the last identifiers, hashed. Two identifiers among the remembered have the same hash once in 10^17 trades.
+/// How many trades with identifiers a ledger would know again, at least: more than a broker's stream replays of a day.
+pub const REMEMBERED_TRADES: usize = 100_000;
+
+/// The last identifiers, hashed, and how late it was when others were forgotten. Two identifiers among the remembered have the same
+/// hash once in 10^14 trades.
+///
+/// A replay of more than is remembered would find its first trade forgotten, count it, forget the second by it, and so double them
+/// all. So what is not later than a trade that was forgotten is not told apart from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Blocks", into = "Blocks")]
 pub(crate) struct Recent {
-    hashes: Vec<u64>,
-    next: usize,
+    blocks: Blocks,
+    known: HashSet<u64, BuildHasherDefault<Hashed>>,
 }
 
+/// In blocks, each with its latest time: a time for each trade would double what is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Blocks {
+    blocks: VecDeque<Block>,
+    forgotten: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Block {
+    latest: Timestamp,
+    hashes: Vec<u64>,
+}
+
+/// The ring of 256 that the first edition kept.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct FirstEdition {
+    hashes: Vec<u64>,
+}
+
+/// How a trade with an identifier is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Met {
+    New,
+    Known,
+    /// It is not known, and from a time of which trades were forgotten.
+    TooOld,
+}
+
+const BLOCK: usize = 1_000;
+
 impl Recent {
-    pub(crate) fn contains(&self, id: &str) -> bool {
-        self.hashes.contains(&hash(id))
+    pub(crate) fn meet(&self, id: &str, at: Timestamp) -> Met {
+        if self.known.contains(&hash(id)) {
+            Met::Known
+        } else if self.blocks.forgotten.is_some_and(|latest| at <= latest) {
+            Met::TooOld
+        } else {
+            Met::New
+        }
     }
 
-    pub(crate) fn insert(&mut self, id: &str) {
-        if self.hashes.len() < REMEMBERED_TRADES {
-            self.hashes
-                .reserve_exact(REMEMBERED_TRADES - self.hashes.len());
-            self.hashes.push(hash(id));
-        } else if let Some(oldest) = self.hashes.get_mut(self.next) {
-            *oldest = hash(id);
-            self.next = (self.next + 1) % REMEMBERED_TRADES;
+    pub(crate) fn insert(&mut self, id: &str, at: Timestamp) {
+        self.insert_hash(hash(id), at);
+        if self.known.len() > REMEMBERED_TRADES + BLOCK
+            && let Some(oldest) = self.blocks.blocks.pop_front()
+        {
+            for hash in oldest.hashes {
+                self.known.remove(&hash);
+            }
+            self.blocks.forgotten = self.blocks.forgotten.max(Some(oldest.latest));
         }
+    }
+
+    /// What the first edition remembered, at the time of its latest event.
+    pub(crate) fn of_first_edition(first: FirstEdition, now: Timestamp) -> Self {
+        let mut recent = Self::default();
+        for hash in first.hashes {
+            recent.insert_hash(hash, now);
+        }
+        recent
+    }
+
+    fn insert_hash(&mut self, hash: u64, at: Timestamp) {
+        self.known.insert(hash);
+        let blocks = &mut self.blocks.blocks;
+        match blocks.back_mut() {
+            Some(block) if block.hashes.len() < BLOCK => {
+                block.hashes.push(hash);
+                block.latest = block.latest.max(at);
+            }
+            _ => blocks.push_back(Block {
+                latest: at,
+                hashes: vec![hash],
+            }),
+        }
+    }
+}
+
+impl From<Blocks> for Recent {
+    fn from(blocks: Blocks) -> Self {
+        let hashes = blocks.blocks.iter().flat_map(|block| &block.hashes);
+        Self {
+            known: hashes.copied().collect(),
+            blocks,
+        }
+    }
+}
+
+impl From<Recent> for Blocks {
+    fn from(recent: Recent) -> Self {
+        recent.blocks
     }
 }
 
@@ -41,17 +128,28 @@ fn hash(id: &str) -> u64 {
 mod tests {
     use super::*;
 
+    fn at(second: usize) -> Timestamp {
+        Timestamp::from_second(i64::try_from(second).unwrap()).unwrap()
+    }
+
     #[test]
-    fn the_oldest_is_forgotten_first() {
+    fn the_oldest_are_forgotten_first_and_what_is_as_old_is_too_old() {
         let mut recent = Recent::default();
-        for k in 0..REMEMBERED_TRADES + 2 {
-            assert!(!recent.contains(&k.to_string()));
-            recent.insert(&k.to_string());
+        let count = REMEMBERED_TRADES + BLOCK + 1;
+        for k in 0..count {
+            assert_eq!(recent.meet(&k.to_string(), at(k)), Met::New);
+            recent.insert(&k.to_string(), at(k));
         }
-        assert!(!recent.contains("0"));
-        assert!(!recent.contains("1"));
-        assert!(recent.contains("2"));
-        assert!(recent.contains(&(REMEMBERED_TRADES + 1).to_string()));
+        for k in 0..BLOCK {
+            assert_eq!(recent.meet(&k.to_string(), at(k)), Met::TooOld);
+        }
+        for k in BLOCK..count {
+            assert_eq!(recent.meet(&k.to_string(), at(k)), Met::Known);
+        }
+        assert_eq!(recent.meet("another", at(BLOCK - 1)), Met::TooOld);
+        assert_eq!(recent.meet("another", at(BLOCK)), Met::New);
+        let json = serde_json::to_string(&recent).unwrap();
+        assert_eq!(serde_json::from_str::<Recent>(&json).unwrap(), recent);
     }
 
     #[test]

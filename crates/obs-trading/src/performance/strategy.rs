@@ -6,7 +6,7 @@ use obs_core::{By, Counter, Gauge, Histogram, Unit, buckets};
 use super::labels::{CurrencyCode, Refusal};
 use super::trades::ClosedTrade;
 use super::{Conventions, Ledger, LedgerState, Money, Period, show};
-use crate::{Error, StrategyName};
+use crate::{Clock, Error, StrategyName};
 
 obs_core::families! {
     group crate::groups::PERFORMANCE;
@@ -106,6 +106,13 @@ impl StrategyLedger {
         };
         performance.export();
         performance
+    }
+
+    /// The same, held to another clock than the machine's; see [`Ledger::with_clock`].
+    #[must_use]
+    pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
+        let ledger = self.ledger.with_clock(clock);
+        Self { ledger, ..self }
     }
 
     /// A trade was closed; see [`Ledger::trade_closed`].
