@@ -8,15 +8,17 @@
 //! The macros look their series up by name and labels each time, as code does that keeps no handles. The strategy's and the
 //! venue's names are known only at run time, as they are in a service that reads them from its configuration.
 
+use std::collections::HashMap;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use obs_recorder::Engine;
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
-    PeriodsPerYear, Side, Signal, Strategy, StrategyLedger, Ticket, Valuation, Venue,
+    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fee, FeeKind, Fill,
+    Liquidity, Mids, Money, OrderBook, OrderType, PeriodsPerYear, Side, Signal, Strategy,
+    StrategyLedger, Ticket, Valuation, Venue,
 };
 
 const ROUNDS: usize = 300;
@@ -61,7 +63,140 @@ fn main() -> Result<(), Failure> {
             &mut || names.trade(),
         );
     });
+    metrics::with_local_recorder(&engine, by_identifier);
     Ok(())
+}
+
+/// What the crate does beyond the first edition, which macros do not: costs in money, and orders by identifier.
+fn by_identifier() {
+    println!("\n{:<58} {:>9} {:>12}", "", "ours", "allocations");
+    let mids = Mids::new([1, 10, 60].map(Duration::from_secs), Duration::from_secs(5));
+    let strategy = Strategy::new("costs");
+    let venue = Venue::new("costs").with_mids(&mids);
+    let plain = Venue::new("plain");
+    let start = Timestamp::now();
+    let mut number = 0_u64;
+
+    let mut with_costs = || {
+        number += 1;
+        let at = start + SignedDuration::from_micros(number.cast_signed());
+        mids.record("AAPL", at, 187.2);
+        let mut evaluation = strategy.evaluate();
+        let idea = evaluation.signal(Signal::Buy, black_box(0.8));
+        drop(evaluation);
+        let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 100.0, 187.20);
+        let ticket = ticket.in_currency(Currency::USD);
+        let mut order = idea.decide(Decision::Enter).submit(&venue, &ticket);
+        order.acknowledge();
+        let fee = Fee::new(FeeKind::Commission, Money::new(0.35, Currency::USD));
+        let fill = Fill::new(100.0, black_box(187.25))
+            .with_id(number)
+            .with_fee(fee);
+        order.fill(fill.with_liquidity(Liquidity::Taker).at(at));
+        order.close_filled();
+    };
+    // The fills before wait a minute for their mids: what is settled meanwhile is settled in these rounds too.
+    line(
+        "signal to filled order with costs, fees, 3 markouts",
+        &mut with_costs,
+    );
+
+    let mut without = || {
+        let mut evaluation = strategy.evaluate();
+        let idea = evaluation.signal(Signal::Buy, black_box(0.8));
+        drop(evaluation);
+        let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 100.0, 187.20);
+        let mut order = idea.decide(Decision::Enter).submit(&plain, &ticket);
+        order.acknowledge();
+        order.fill(Fill::new(100.0, black_box(187.25)));
+        order.close_filled();
+    };
+    line("the same without a currency", &mut without);
+
+    let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Limit, 1e12, 187.2);
+    let mut ids: HashMap<u64, u64> = (0..1_000).map(|id| (id, id)).collect();
+    let mut id = 0;
+    let look_up = line("a look-up of an identifier in a hash map", &mut || {
+        id = (id + 7) % 1_000;
+        *ids.get_mut(&black_box(id)).expect("it is there") += 1;
+    });
+    let mut book = OrderBook::new(&plain);
+    for id in 0..1_000_u64 {
+        book.insert(id, strategy.submit(&plain, &ticket));
+    }
+    let (mut id, mut execution) = (0, 0);
+    let fill = line("a fill in a book of 1,000 orders", &mut || {
+        id = (id + 7) % 1_000;
+        execution += 1;
+        book.fill(&id, Fill::new(1.0, black_box(187.25)).with_id(execution));
+    });
+    println!("{:<58} {:>6.0} ns", "  beyond the look-up", fill - look_up);
+
+    let desk = HashedDesk::new(&plain);
+    for id in 0..1_000_u64 {
+        desk.submit(id, &strategy, &ticket);
+    }
+    let (mut id, mut execution) = (0, 0);
+    line(
+        "a fill by either identifier at a desk, one thread",
+        &mut || {
+            id = (id + 7) % 1_000;
+            execution += 1;
+            desk.fill(&id, Fill::new(1.0, black_box(187.25)).with_id(execution));
+        },
+    );
+    let two = two_threads(&desk);
+    println!(
+        "{:<58} {two:>6.0} ns",
+        "the same by two threads at once, for each"
+    );
+    let small = Ticket::new("AAPL", Side::Buy, OrderType::Limit, 1.0, 187.2);
+    let mut id = 1_000_000;
+    line(
+        "an order at a desk: submitted, acknowledged, filled",
+        &mut || {
+            id += 1;
+            desk.submit(id, &strategy, &small);
+            desk.acknowledge(&id);
+            desk.fill(&id, Fill::new(1.0, black_box(187.25)).with_id(id));
+        },
+    );
+    std::mem::forget((book, desk));
+}
+
+type HashedDesk = obs_trading::Desk<u64>;
+
+/// Prints the least time and the allocations of what runs, and gives the time.
+fn line(name: &str, run: &mut dyn FnMut()) -> f64 {
+    // What grows at first has grown: maps, and the lists of the executions.
+    (0..20_000).for_each(|_| run());
+    let least = (0..ROUNDS)
+        .map(|_| nanoseconds(run))
+        .fold(f64::MAX, f64::min);
+    let allocations = allocation_counter::measure(run).count_total;
+    println!("{name:<58} {least:>6.0} ns {allocations:>12}");
+    least
+}
+
+/// The least time of a fill while another thread fills other orders of the desk.
+fn two_threads(desk: &HashedDesk) -> f64 {
+    let fills = |from: u64| {
+        let desk = desk.clone();
+        move || {
+            let (mut id, mut execution) = (from, from * 1_000_000_000);
+            let mut run = || {
+                id = (id + 14) % 1_000;
+                execution += 1;
+                desk.fill(&id, Fill::new(1.0, black_box(187.25)).with_id(execution));
+            };
+            (0..ROUNDS)
+                .map(|_| nanoseconds(&mut run))
+                .fold(f64::MAX, f64::min)
+        }
+    };
+    let other = std::thread::spawn(fills(1));
+    let least = fills(2)();
+    other.join().map_or(least, |other| least.max(other))
 }
 
 /// Runs both in turns, and prints the least time of each: what the machine adds is left out.

@@ -330,7 +330,7 @@ fn exits_survive_a_restart() {
 fn state_names_what_it_cannot_read() {
     let text = r#"{"side":"hold","entry":1.0,"best":1.0,"stop_loss":null,"take_profit":null,"trailing":null}"#;
     let error = serde_json::from_str::<ExitPlan>(text).unwrap_err();
-    assert!(error.to_string().contains("one of buy, sell"));
+    assert!(error.to_string().contains("use one of `buy`, `sell`"));
 }
 
 const SYMBOLS: [&str; 3] = ["ABC", "DEF", "XYZ"];
