@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use obs_providers::Market;
-use obs_trading::{Decided, Risk};
+use obs_trading::{Decided, Risk, SavedBook};
 
 use crate::bars::Bar;
 use crate::broker::{CancelError, PaperBroker, Tally};
@@ -72,15 +72,37 @@ impl Account {
 
     /// Trades the day's bars: the broker fills what was ordered before, and the day is marked at its close.
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
-        self.today = date;
         // Orders are filled at the open, and everything after this day's fills happens at its close.
-        self.advance_to(self.days.open(date));
+        self.open_day(date, bars);
         for (symbol, bar) in bars {
-            for order in self.broker.on_bar(symbol, bar) {
-                self.book(order)?;
-            }
+            self.trade_bar(symbol, bar)?;
         }
-        self.advance_to(self.days.close(date));
+        self.close_day(bars)
+    }
+
+    pub(crate) fn open_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) {
+        self.today = date;
+        let open = self.days.open(self.today);
+        self.advance_to(open);
+        for (symbol, bar) in bars {
+            self.flow.price(symbol, open, bar.open);
+        }
+    }
+
+    pub(crate) fn trade_bar(&mut self, symbol: &Symbol, bar: &Bar) -> Result<(), Error> {
+        for order in self.broker.on_bar(symbol, bar) {
+            self.book(order)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close_day(&mut self, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
+        let (date, close) = (self.today, self.days.close(self.today));
+        self.advance_to(close);
+        for (symbol, bar) in bars {
+            self.flow.price(symbol, close, bar.close);
+        }
+        self.flow.advance_to(close);
         self.portfolio.mark(date, bars);
         self.performance.mark(date, &self.portfolio)?;
         self.observe_limits();
@@ -121,7 +143,7 @@ impl Account {
     /// Takes back an open order.
     pub fn cancel(&mut self, id: OrderId) -> Result<Order, CancelError> {
         let order = self.broker.cancel(id, self.today)?;
-        self.flow.closed(&order);
+        self.flow.closed(&order, self.last_close());
         self.changes.orders.push(order.clone());
         Ok(order)
     }
@@ -233,6 +255,29 @@ impl Account {
         &self.changes
     }
 
+    /// What another process needs of the orders on their way to go on.
+    #[must_use]
+    pub fn save_orders(&self) -> SavedBook<OrderId> {
+        self.flow.save()
+    }
+
+    /// Goes on with orders that another process had on their way.
+    pub fn resume_orders(&mut self, saved: SavedBook<OrderId>) {
+        let strategies = self.flow.strategies().clone();
+        self.flow = OrderFlow::restore(strategies, saved);
+    }
+
+    /// Says again what the broker said today, as its stream does after a reconnect.
+    #[cfg(test)]
+    pub(crate) fn repeat_today(&mut self) {
+        let open = self.days.open(self.today);
+        for order in &self.changes.orders {
+            if order.closed == Some(self.today) && order.status == OrderStatus::Filled {
+                self.flow.closed(order, open);
+            }
+        }
+    }
+
     /// Forgets the changes, since they are recorded now.
     pub fn recorded(&mut self) {
         self.changes = Changes::default();
@@ -262,7 +307,7 @@ impl Account {
 
     /// Books an order that the broker closed.
     fn book(&mut self, order: Order) -> Result<(), Error> {
-        self.flow.closed(&order);
+        self.flow.closed(&order, self.days.open(self.today));
         if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {
             let trade = self.portfolio.apply(&order, fill, self.today)?;
             self.risk.filled(&order, fill, self.today)?;

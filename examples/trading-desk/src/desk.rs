@@ -40,6 +40,11 @@ impl Desk {
     #[obs_core::track_calls(name = "Desk::trade_day")]
     pub fn trade_day(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Result<(), Error> {
         self.account.trade_day(date, bars)?;
+        self.hear_strategies(bars);
+        Ok(())
+    }
+
+    fn hear_strategies(&mut self, bars: &[(Symbol, Bar)]) {
         for (symbol, bar) in bars {
             for trader in self
                 .traders
@@ -49,7 +54,6 @@ impl Desk {
                 trader.on_bar(bar, &mut self.account);
             }
         }
-        Ok(())
     }
 
     /// The account.
@@ -67,6 +71,8 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+
+    use obs_core::{Closed, TestRecorder};
 
     use super::*;
     use crate::bars;
@@ -122,6 +128,107 @@ mod tests {
                 orders.open + orders.closed.values().sum::<u32>()
             );
         });
+    }
+
+    /// The process is killed after the first symbol's orders were filled, on every fiftieth day; the next one reads what was saved,
+    /// and the broker's stream begins the day anew.
+    #[test]
+    fn restarts_in_the_middle_of_a_day_lose_and_double_nothing() {
+        let series = bars::bundled().unwrap();
+        let mut days: BTreeMap<Date, Vec<(Symbol, Bar)>> = BTreeMap::new();
+        for series in &series {
+            for bar in series.bars.iter().take(1_000) {
+                days.entry(bar.date)
+                    .or_default()
+                    .push((series.symbol.clone(), *bar));
+            }
+        }
+        let mut lives = vec![TestRecorder::new()];
+        let dates = days.keys().copied().collect();
+        let account = lives[0].run(|| {
+            let symbols = series.iter().map(|series| series.symbol.clone());
+            let broker = PaperBroker::new(symbols, Terms::default());
+            Account::open(Limits::default(), broker, CASH, &dates).unwrap()
+        });
+        let mut desk = lives[0].run(|| Desk::new(account));
+        for (number, (date, bars)) in days.into_iter().enumerate() {
+            if number % 50 == 49 {
+                desk.account.open_day(date, &bars);
+                desk.account.trade_bar(&bars[0].0, &bars[0].1).unwrap();
+                let saved = serde_json::to_string(&desk.account.save_orders()).unwrap();
+                let life = TestRecorder::new();
+                life.run(|| {
+                    desk.account
+                        .resume_orders(serde_json::from_str(&saved).unwrap())
+                });
+                lives.push(life);
+                desk.account.repeat_today();
+                for (symbol, bar) in &bars[1..] {
+                    desk.account.trade_bar(symbol, bar).unwrap();
+                }
+                desk.account.close_day(&bars).unwrap();
+                desk.hear_strategies(&bars);
+            } else {
+                desk.trade_day(date, &bars).unwrap();
+            }
+        }
+        // What each process abandons when it is killed, its end would have counted: nobody reads that.
+        let sum = |name, labels: &[_]| {
+            lives
+                .iter()
+                .map(|life| life.counter_sum(name, labels))
+                .sum::<u64>()
+        };
+        let records: BTreeMap<_, _> = desk
+            .account
+            .changes()
+            .orders
+            .iter()
+            .map(|order| (order.id, order))
+            .collect();
+        let of = |status| records.values().filter(move |order| order.status == status);
+        assert!(lives.len() >= 20 && of(OrderStatus::Filled).count() > 50);
+        assert_eq!(sum("trading_orders_total", &[]), records.len() as u64);
+        for status in [OrderStatus::Filled, OrderStatus::Expired] {
+            let labels = [("outcome", status.as_str())];
+            assert_eq!(
+                sum("trading_orders_closed_total", &labels),
+                of(status).count() as u64,
+                "{status}"
+            );
+        }
+        assert_eq!(
+            sum("trading_fills_total", &[]),
+            of(OrderStatus::Filled).count() as u64
+        );
+        let money = |name, labels: &[_]| sum(name, labels) as f64 / 1e6;
+        let (mut notional, mut fees, mut slippage) = (0.0, 0.0, 0.0);
+        for order in of(OrderStatus::Filled) {
+            let (quantity, fill) = (f64::from(order.quantity), order.fill.unwrap());
+            notional += quantity * fill.price;
+            fees += fill.commission;
+            slippage += order.side.sign() * (fill.price - order.decision_price.unwrap()) * quantity;
+        }
+        let near = |ours: f64, records: f64| {
+            assert!((ours - records).abs() < 0.01, "{ours} is not {records}")
+        };
+        near(money("trading_filled_notional_total", &[]), notional);
+        near(money("trading_fees_total", &[("kind", "commission")]), fees);
+        let cost = |direction| money("trading_slippage_cost_total", &[("direction", direction)]);
+        near(cost("adverse") - cost("favourable"), slippage);
+        assert!(
+            sum(
+                "trading_order_events_ignored_total",
+                &[("event", "replayed_fill")]
+            ) > 0
+        );
+        assert_eq!(
+            sum(
+                "trading_order_events_ignored_total",
+                &[("event", "unknown_order")]
+            ),
+            0
+        );
     }
 
     #[test]

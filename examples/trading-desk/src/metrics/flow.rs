@@ -1,36 +1,86 @@
 //! The orders on their way, from the submission to the end.
 
-use obs_trading::{Decided, Fill, OrderBook, OrderOutcome, Ticket, Venue};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use obs_trading::{
+    Currency, Decided, Fee, FeeKind, Fill, Liquidity, Mids, Money, OrderBook, OrderEvent,
+    OrderOutcome, OrderType, SavedBook, Ticket, Venue,
+};
 
 use super::Strategies;
 use crate::order::{Order, OrderId, OrderStatus, RejectReason};
 use crate::strategy::StrategyId;
+use crate::symbol::Symbol;
+
+/// The price after a fill is looked at when its session closes, and at the next day's open.
+const HORIZONS: [Duration; 2] = [Duration::from_mins(390), Duration::from_hours(24)];
+
+/// Bars have two prices a day: one of this morning is still good at the close, one of Friday not on Saturday.
+const OLDEST: Duration = Duration::from_hours(7);
+
+/// The broker answers at once, and a limit order ends within a week of trading.
+const PATIENCE: [Duration; 2] = [Duration::from_secs(5), Duration::from_hours(14 * 24)];
 
 /// The orders on their way, from the submission to the end.
 #[derive(Debug)]
 pub struct OrderFlow {
     strategies: Strategies,
     venue: Venue,
-    open: OrderBook<OrderId>,
+    mids: Mids,
+    orders: OrderBook<OrderId>,
 }
 
 impl OrderFlow {
     /// The flow of these strategies' orders to the paper broker.
     #[must_use]
     pub fn new(strategies: Strategies) -> Self {
-        let venue = Venue::new("paper");
-        let open = OrderBook::new(&venue);
+        let (venue, mids) = paper(&strategies);
         Self {
+            orders: OrderBook::new(&venue),
             strategies,
             venue,
-            open,
+            mids,
         }
+    }
+
+    /// The flow as another process takes it up, with what was saved by the one before.
+    #[must_use]
+    pub fn restore(strategies: Strategies, saved: SavedBook<OrderId>) -> Self {
+        let (venue, mids) = paper(&strategies);
+        let by_name = |name: &str| {
+            let id = name.parse().unwrap_or(StrategyId::Manual);
+            strategies.get(id).clone()
+        };
+        Self {
+            orders: OrderBook::restore(&venue, saved, by_name),
+            strategies,
+            venue,
+            mids,
+        }
+    }
+
+    /// What the next process needs to go on.
+    #[must_use]
+    pub fn save(&self) -> SavedBook<OrderId> {
+        self.orders.save()
     }
 
     /// The strategies whose orders these are.
     #[must_use]
     pub fn strategies(&self) -> &Strategies {
         &self.strategies
+    }
+
+    /// A price of the market, at that time: what orders are measured against.
+    pub fn price(&self, symbol: &Symbol, at: Timestamp, price: f64) {
+        self.mids.record(symbol.as_str(), at, price);
+    }
+
+    /// It is this late, and all prices up to now are known.
+    pub fn advance_to(&mut self, now: Timestamp) {
+        self.mids.advance_to(now);
+        self.orders.observe();
     }
 
     /// The risk check refused what was decided, or what a user of the API asked for.
@@ -51,41 +101,66 @@ impl OrderFlow {
             order.kind.order_type(),
             f64::from(order.quantity),
             benchmark,
-        );
-        let mut sent = match decided {
+        )
+        .in_currency(Currency::USD);
+        let sent = match decided {
             Some(decided) => decided.submit(&self.venue, &ticket),
             None => self
                 .strategies
                 .get(order.strategy)
                 .submit(&self.venue, &ticket),
         };
-        if let Some(reason) = order.reject_reason {
-            sent.close_rejected(reason);
-        } else {
-            sent.acknowledge();
-            self.open.insert(order.id, sent);
+        self.orders.insert(order.id, sent);
+        match order.reject_reason {
+            Some(reason) => drop(self.orders.reject(&order.id, reason)),
+            None => self.orders.acknowledge(&order.id),
         }
     }
 
     /// An order that was open is so no longer.
-    pub fn closed(&mut self, order: &Order) {
-        let outcome = match order.status {
-            OrderStatus::Filled => {
-                if let Some(fill) = order.fill {
-                    self.open.fill(
-                        &order.id,
-                        Fill::new(f64::from(order.quantity), fill.price)
-                            .with_id(u64::from(order.id)),
-                    );
-                }
-                return;
-            }
-            OrderStatus::Expired => OrderOutcome::Expired,
+    pub fn closed(&mut self, order: &Order, at: Timestamp) {
+        let event = match order.status {
+            OrderStatus::Filled => match execution(order, at) {
+                Some(fill) => OrderEvent::Filled(fill),
+                None => OrderEvent::Ended(OrderOutcome::Filled),
+            },
+            OrderStatus::Expired => OrderEvent::Ended(OrderOutcome::Expired),
             // An open order is not closed and a rejected one never was open: neither comes here.
             OrderStatus::Cancelled | OrderStatus::Open | OrderStatus::Rejected => {
-                OrderOutcome::Cancelled
+                self.orders.on(&order.id, OrderEvent::CancelAsked);
+                OrderEvent::Ended(OrderOutcome::Cancelled)
             }
         };
-        self.open.close(&order.id, outcome);
+        self.orders.on(&order.id, event);
     }
+}
+
+/// The paper broker, on the time of the replay.
+fn paper(strategies: &Strategies) -> (Venue, Mids) {
+    let mids = Mids::new(HORIZONS, OLDEST);
+    let [unacknowledged, open] = PATIENCE;
+    let venue = Venue::with_clock("paper", strategies.clock())
+        .with_mids(&mids)
+        .with_patience(unacknowledged, open);
+    // It lives in this process: there is no connection that could break.
+    venue.set_cancel_on_disconnect(false);
+    (venue, mids)
+}
+
+/// The broker fills an order whole, so that its number is that of the execution too.
+fn execution(order: &Order, at: Timestamp) -> Option<Fill> {
+    let fill = order.fill?;
+    let fee = Fee::new(
+        FeeKind::Commission,
+        Money::new(fill.commission, Currency::USD),
+    );
+    let liquidity = match order.kind.order_type() {
+        OrderType::Limit => Liquidity::Maker,
+        _ => Liquidity::Taker,
+    };
+    let fill = Fill::new(f64::from(order.quantity), fill.price)
+        .with_id(u64::from(order.id))
+        .with_fee(fee)
+        .with_liquidity(liquidity);
+    Some(fill.at(at))
 }

@@ -74,6 +74,12 @@ impl Strategies {
         &self.by_id[&id]
     }
 
+    /// The time of the replay.
+    #[must_use]
+    pub fn clock(&self) -> &ReplayClock {
+        &self.clock
+    }
+
     /// It is that late in the replay. Times before 1970 are 1970.
     pub fn advance_to(&self, now: Timestamp) {
         let since_1970 = Duration::try_from(now.as_duration());
