@@ -611,11 +611,12 @@ impl Order {
     fn count_stages(&self, stages: &StageTimes) {
         let venue = self.venue.metrics();
         venue.fill[self.state.order_type].record(stages.acknowledgement + stages.fill);
-        let strategy = self.strategy.metrics();
-        // It is the time from the signal, and an order without one has none.
-        if stages.decision.is_some() {
-            strategy.execution.record(stages.total());
+        // They are the parts of the time from the signal, and an order without one has none.
+        if stages.decision.is_none() {
+            return;
         }
+        let strategy = self.strategy.metrics();
+        strategy.execution.record(stages.total());
         for (stage, time) in stages.by_stage() {
             strategy.stages[stage].record(time);
         }

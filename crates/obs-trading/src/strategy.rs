@@ -34,7 +34,7 @@ obs_core::families! {
         pub trades_rejected: By<RejectReason, Counter> = "trading_trades_rejected_total",
         /// How long it took from a signal to the last fill of its order.
         ///
-        /// Only of orders that were filled whole. It is the sum of `trading_order_stage_duration_seconds`.
+        /// Only of orders that came of a signal and were filled whole. It is the sum of `trading_order_stage_duration_seconds`.
         pub execution: Histogram = "trading_execution_duration_seconds" { buckets: buckets::ORDER_TIME },
         /// The stages of `trading_execution_duration_seconds`.
         pub stages: By<Stage, Histogram> = "trading_order_stage_duration_seconds" { buckets: buckets::ORDER_TIME },

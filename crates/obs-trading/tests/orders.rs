@@ -915,18 +915,16 @@ fn an_order_by_hand_has_no_stages_before_its_submission() {
         samples("trading_execution_duration_seconds", &[strategy]),
         [0.0_f64; 0]
     );
+    for stage in ["decision", "submission", "acknowledgement", "fill"] {
+        let labels = [strategy, ("stage", stage)];
+        assert_eq!(
+            samples("trading_order_stage_duration_seconds", &labels),
+            [0.0_f64; 0]
+        );
+    }
+    let venue = [("venue", "paper"), ("order_type", "limit")];
     assert_eq!(
-        samples(
-            "trading_order_stage_duration_seconds",
-            &[strategy, ("stage", "decision")]
-        ),
-        [0.0_f64; 0]
-    );
-    assert_eq!(
-        samples(
-            "trading_order_stage_duration_seconds",
-            &[strategy, ("stage", "acknowledgement")]
-        ),
+        samples("trading_order_fill_duration_seconds", &venue),
         [2.0]
     );
 }

@@ -11,8 +11,8 @@ use trading_desk::app::{App, Config};
 use trading_desk::bars::{self, Bar};
 use trading_desk::broker::Terms;
 use trading_desk::metrics;
-use trading_desk::order::OrderStatus;
 use trading_desk::order::RejectReason;
+use trading_desk::order::{Order, OrderStatus};
 use trading_desk::progress::Progress;
 use trading_desk::risk::Limits;
 use trading_desk::stand_in::StandIn;
@@ -50,6 +50,13 @@ async fn a_scrape_agrees_with_the_books() {
     let scrape = obs_exposition::parse(&scrape.text().await.unwrap()).unwrap();
 
     orders_agree(&scrape, &portfolio);
+    let orders: Vec<Order> = reqwest::get(format!("{}/orders?limit=1000", app.api_url()))
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    costs_agree(&scrape, &orders);
     let refused = app
         .service()
         .look(|account| account.refused().values().sum::<u32>())
@@ -331,12 +338,18 @@ fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView) {
     for name in [
         "trading_order_fill_duration_seconds_count",
         "trading_slippage_bps_count",
-        "trading_execution_duration_seconds_count",
+        "trading_fills_total",
         "trading_trades_total",
     ] {
         assert_value(scrape, name, &[], filled);
     }
     let sum = |name| scrape.sum(name, &[]).unwrap();
+    // What a stop closes comes of no signal.
+    let executions = sum("trading_execution_duration_seconds_count");
+    assert!(
+        executions > 0.0 && executions < f64::from(filled),
+        "{executions} of {filled}"
+    );
     let (stages, execution) = (
         sum("trading_order_stage_duration_seconds_sum"),
         sum("trading_execution_duration_seconds_sum"),
@@ -344,6 +357,63 @@ fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView) {
     assert!(
         (stages / execution - 1.0).abs() < 1e-9,
         "{stages} is not {execution}"
+    );
+}
+
+/// The money that was counted is that of the rows in the database.
+fn costs_agree(scrape: &Exposition, orders: &[Order]) {
+    let (mut notional, mut fees, mut slippage, mut opportunity) = (0.0, 0.0, 0.0, 0.0);
+    for order in orders {
+        let quantity = f64::from(order.quantity);
+        match (order.fill, order.decision_price) {
+            (Some(fill), Some(decided)) => {
+                notional += quantity * fill.price;
+                fees += fill.commission;
+                slippage += order.side.sign() * (fill.price - decided) * quantity;
+            }
+            _ => opportunity += f64::from(u8::from(order.status == OrderStatus::Expired)),
+        }
+    }
+    let money = |name, labels: &[_]| scrape.sum(name, labels).unwrap();
+    let way = |name, component: &str, direction| {
+        let labels = [("direction", direction), ("component", component)];
+        let labels = if component.is_empty() {
+            &labels[..1]
+        } else {
+            &labels[..]
+        };
+        scrape.sum(name, labels).unwrap()
+    };
+    let net =
+        |name, component| way(name, component, "adverse") - way(name, component, "favourable");
+    let near = |ours: f64, rows: f64, what| {
+        assert!((ours - rows).abs() < 0.01, "{what}: {ours} is not {rows}");
+    };
+    near(
+        money("trading_filled_notional_total", &[]),
+        notional,
+        "notional",
+    );
+    near(
+        money("trading_fees_total", &[("kind", "commission")]),
+        fees,
+        "fees",
+    );
+    near(net("trading_slippage_cost_total", ""), slippage, "slippage");
+    // Orders are submitted at the price that they are decided on: nothing is lost between.
+    let part = |component| net("trading_shortfall_cost_total", component);
+    near(part("delay"), 0.0, "delay");
+    near(part("execution"), slippage, "execution");
+    near(part("fees"), fees, "fees of the shortfall");
+    assert!(opportunity == 0.0 || part("opportunity") != 0.0);
+    let count = |name, labels: &[_]| scrape.sum(name, labels).unwrap();
+    let fills = count("trading_fills_total", &[]);
+    let followed =
+        count("trading_markout_bps_count", &[]) + count("trading_markouts_unmeasured_total", &[]);
+    // The last session's fills wait for a day that does not come.
+    assert!(
+        followed <= 2.0 * fills && followed > 1.9 * fills,
+        "{followed} of {fills} fills"
     );
 }
 
