@@ -26,7 +26,7 @@ use obs_db::Redis;
 use obs_exporter::{Config, Exporter, Format};
 use obs_exposition::{Exposition, Sample};
 use obs_tests::{Process, PythonParser, Verdict, ask, check_metrics, tools};
-use obs_trading::{Decision, OrderType, Side, Signal, Strategy, Ticket, Venue};
+use obs_trading::{Decision, Fill, OrderType, Side, Signal, Strategy, Ticket, Venue};
 use redis::{Cmd, ConnectionLike, RedisResult, Value};
 use tower::{Layer, Service, service_fn};
 
@@ -366,7 +366,7 @@ fn symbols(texts: u32) -> Attacked {
         let ticket = Ticket::new(&symbol, Side::Buy, OrderType::Market, 1.0, 100.0);
         let idea = strategy.signal(Signal::Buy, 0.5);
         let mut order = idea.decide(Decision::Enter).submit(&venue, &ticket);
-        order.fill(1.0, 100.0);
+        order.fill(Fill::new(1.0, 100.0));
         order.close_filled();
     }
     Attacked {

@@ -13,8 +13,8 @@ use metrics::Recorder;
 use obs_exporter::{Config, Exporter, RecorderKind, Server};
 use obs_tests::{Process, Pushgateway, ask, scrape, tools};
 use obs_trading::{
-    Decision, OrderOutcome, OrderType, RejectReason, ReplayClock, Side, Signal, Strategy, Ticket,
-    Venue,
+    Decision, Fill, OrderOutcome, OrderType, RejectReason, ReplayClock, Side, Signal, Strategy,
+    Ticket, Venue,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -285,7 +285,7 @@ fn events() {
             0 => drop(order.close(OrderOutcome::Expired)),
             1 => drop(order.close_rejected(RejectReason::MarketClosed)),
             _ => {
-                order.fill(10.0, price + f64::from(n % 7) / 100.0);
+                order.fill(Fill::new(10.0, price + f64::from(n % 7) / 100.0));
                 order.close_filled();
             }
         }

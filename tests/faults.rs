@@ -18,7 +18,7 @@ use obs_exposition::{Exposition, Kind};
 use obs_providers::{Cache, Entry, Market, Provider, ProviderKind, Store, TradingCalendar};
 use obs_tests::{Desk, Process, ask, scrape, tools};
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Money, OrderType,
+    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
     PeriodsPerYear, Side, Signal, Strategy, Ticket, Valuation, Venue,
 };
 use serde_json::{Value, json};
@@ -491,7 +491,7 @@ async fn live() {
         let mut order = decided.submit(&venue, &ticket);
         order.acknowledge();
         work().await;
-        order.fill(1.0, 187.1);
+        order.fill(Fill::new(1.0, 187.1));
         order.close_filled();
         drop(evaluation);
         for pnl in [-1.0, 2.0] {

@@ -12,7 +12,7 @@ use obs_core::{Catalogue, Recorded, TestRecorder, TestValue, Timed};
 use obs_exporter::{Config, Exporter, RecorderKind};
 use obs_exposition::Exposition;
 use obs_tests::{PythonFamily, PythonParser, Verdict, check_metrics};
-use obs_trading::{Decision, OrderType, ReplayClock, Side, Signal, Strategy, Ticket, Venue};
+use obs_trading::{Decision, Fill, OrderType, ReplayClock, Side, Signal, Strategy, Ticket, Venue};
 use tower::ServiceExt;
 
 /// The exporter of this process. A recorder is installed once, so that all tests here share it; each has names of its own
@@ -327,7 +327,7 @@ fn every_signal_and_trade_is_counted_and_its_time_is_true() {
         let mut order = decided.submit(&venue, &ticket);
         // Ordered after the close, filled with the next day's open.
         clock.advance_to(DAY * (i + 1));
-        assert!(order.fill(10.0, 100.5));
+        assert!(order.fill(Fill::new(10.0, 100.5)));
         order.close_filled();
     }
 
@@ -440,7 +440,7 @@ fn any_number_of_random_symbols_stays_inside_the_budget_and_loses_none() {
         let symbol = scattered(i);
         let ticket = Ticket::new(&symbol, Side::Buy, OrderType::Market, 1.0, 1.0);
         let mut order = strategy.submit(&venue, &ticket);
-        order.fill(1.0, 1.0);
+        order.fill(Fill::new(1.0, 1.0));
         order.close_filled();
     }
     let scrape = scrape();
