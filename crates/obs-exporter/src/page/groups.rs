@@ -110,7 +110,7 @@ mod tests {
 
     /// A family without a group, of that package.
     fn family_of(package: &'static str) -> &'static Family {
-        let family = Family::new("x_total", "X.", Kind::Counter, false, None, 0);
+        let family = Family::new("x_total", "X.", Kind::Counter, 0, None, 0);
         Box::leak(Box::new(family.declared(package, "", 0)))
     }
 
