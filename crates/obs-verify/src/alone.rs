@@ -162,6 +162,7 @@ fn observed(family: &obs_exposition::Family) -> Family {
         range: None,
         budget: None,
         exemplars: false,
+        objective: None,
         doc: None,
         scope: None,
         declared_at: None,

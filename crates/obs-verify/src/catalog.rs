@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use obs_core::{Catalogue, Kind, Unit, Values};
+use obs_core::{Catalogue, Good, Kind, Unit, Values};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Error;
+use crate::figure::Figure;
 
 /// The newest form of `/catalog.json` that is understood.
 pub const NEWEST_SCHEMA: u32 = 2;
@@ -76,6 +77,12 @@ pub struct Group {
     pub id: String,
     /// What people call it.
     pub title: String,
+    /// Its place among the groups: lower ones come first.
+    #[serde(default)]
+    pub rank: u16,
+    /// What is shown of it first.
+    #[serde(default)]
+    pub figures: Vec<Figure>,
 }
 
 /// One metric, as declared.
@@ -120,6 +127,9 @@ pub struct Family {
     /// Whether its buckets keep exemplars.
     #[serde(default)]
     pub exemplars: bool,
+    /// How much of what it counts or observes has to be good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// The whole doc comment, where the declaration itself is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doc: Option<String>,
@@ -129,6 +139,27 @@ pub struct Family {
     /// Where it is declared, where the declaration itself is at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared_at: Option<(String, u32)>,
+}
+
+/// What a service promises of a family: the share of events that are good, over a number of days.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct Objective {
+    /// The share of events that have to be good, in percent.
+    pub percent: f64,
+    /// The days over which that has to hold.
+    pub days: u32,
+    /// Observations of a histogram up to this bound are good.
+    #[serde(default)]
+    pub under: Option<f64>,
+    /// The label of a counter that says which events are good.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Its values that are good.
+    #[serde(default)]
+    pub good: Vec<String>,
+    /// A switch: while it is off, nothing is spent.
+    #[serde(default)]
+    pub during: Option<String>,
 }
 
 /// A label of a family.
@@ -192,7 +223,19 @@ impl Catalog {
 impl From<&Catalogue> for Catalog {
     fn from(catalogue: &Catalogue) -> Self {
         let families = catalogue.families().map(Family::from).map(Arc::new);
-        families.collect()
+        let mut catalog: Self = families.collect();
+        for family in catalogue.families() {
+            let Some(named) = family.group() else {
+                continue;
+            };
+            let id = id_of(named.title);
+            if let Some(group) = catalog.groups.iter_mut().find(|group| group.id == id) {
+                named.title.clone_into(&mut group.title);
+                group.rank = named.rank;
+            }
+        }
+        catalog.groups.sort_by_key(|group| group.rank);
+        catalog
     }
 }
 
@@ -209,6 +252,7 @@ impl FromIterator<Arc<Family>> for Catalog {
                 catalog.groups.push(Group {
                     id: family.group.clone(),
                     title: family.group.clone(),
+                    ..Group::default()
                 });
             }
         }
@@ -264,7 +308,7 @@ impl From<&'static obs_core::Family> for Family {
         Self {
             name: family.name().to_owned(),
             package: family.package().to_owned(),
-            group: family.package().to_owned(),
+            group: id_of(family.group().map_or(family.package(), |group| group.title)),
             kind: family.kind(),
             unit: Some(family.measured_in()),
             help: family.help(),
@@ -274,9 +318,33 @@ impl From<&'static obs_core::Family> for Family {
             range: observes.then(|| [bound(low), bound(high)]),
             budget: Some(family.series_budget()),
             exemplars: family.has_exemplars(),
+            objective: family
+                .objective_of()
+                .map(|objective| Objective::of(family, objective)),
             doc: Some(family.doc().to_owned()),
             scope: Some(family.scope().count()),
             declared_at: Some((file.to_owned(), line)),
+        }
+    }
+}
+
+impl Objective {
+    fn of(family: &obs_core::Family, objective: obs_core::Objective) -> Self {
+        let under = match objective.good {
+            Good::Under(bound) => Some(bound),
+            _ => None,
+        };
+        let mut labels = family.labels();
+        let marked = labels.find(|label| under.is_none() && !label.good.is_empty());
+        Self {
+            percent: objective.percent,
+            days: objective.days,
+            under,
+            label: marked.map(|label| label.key.to_owned()),
+            good: marked.map_or_else(Vec::new, |label| {
+                label.good.iter().map(ToString::to_string).collect()
+            }),
+            during: objective.during.map(str::to_owned),
         }
     }
 }
@@ -311,6 +379,16 @@ impl Label {
     pub fn is_open(&self) -> bool {
         self.values.is_none()
     }
+}
+
+/// A title as one word, by which families and links name the group: `Data providers` is `data-providers`.
+fn id_of(title: &str) -> String {
+    let words = title.split(|character: char| !character.is_alphanumeric());
+    let words: Vec<_> = words
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
 }
 
 const KINDS: [Kind; 4] = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];

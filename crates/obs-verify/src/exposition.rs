@@ -4,6 +4,7 @@
 //! by line, so that places stay what they are: `OpenMetrics`, quoted names of UTF-8, lines that end as on Windows.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 
 use obs_exposition::{Exposition, Family, Kind, ParseError, parse_all};
 
@@ -76,8 +77,8 @@ impl Scraped {
         Self {
             exposition,
             mistakes,
-            is_federated,
             is_open_metrics,
+            is_federated,
             has_carriage_returns,
             units,
         }
@@ -141,6 +142,7 @@ fn classic(text: &str) -> (String, HashMap<String, String>) {
             _ => "",
         };
         let name = name + suffix;
+        // Writing to a string cannot fail.
         match keyword.as_str() {
             "TYPE" => {
                 let kind = match rest.as_str() {
@@ -148,9 +150,11 @@ fn classic(text: &str) -> (String, HashMap<String, String>) {
                     "unknown" | "gaugehistogram" => "untyped",
                     kind => kind,
                 };
-                plain.push_str(&format!("# TYPE {name} {kind}\n"));
+                let _ = writeln!(plain, "# TYPE {name} {kind}");
             }
-            "HELP" => plain.push_str(&format!("# HELP {name} {}\n", rest.replace("\\\"", "\""))),
+            "HELP" => {
+                let _ = writeln!(plain, "# HELP {name} {}", rest.replace("\\\"", "\""));
+            }
             _ => {
                 if keyword == "UNIT" {
                     units.insert(name, rest);
@@ -280,7 +284,9 @@ fn escaped(name: &str) -> String {
     if name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
         return name.to_owned();
     }
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = name
+        .bytes()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
     // A histogram's series still begin like its family.
     for suffix in ["_bucket", "_sum", "_count", "_total"] {
         if let Some(base) = name.strip_suffix(suffix)

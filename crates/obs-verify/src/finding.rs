@@ -206,7 +206,8 @@ pub struct Report {
 
 #[derive(Clone, Debug, Serialize)]
 struct Declared {
-    families_declared: usize,
+    #[serde(rename = "families_declared")]
+    families: usize,
     /// The lines of exposition that all budgets together allow, and the most they may allow.
     lines_allowed: usize,
     lines_at_most: usize,
@@ -216,8 +217,10 @@ struct Declared {
 struct Exported {
     /// Where the exposition came from.
     scraped: String,
-    families_scraped: usize,
-    samples_scraped: usize,
+    #[serde(rename = "families_scraped")]
+    families: usize,
+    #[serde(rename = "samples_scraped")]
+    samples: usize,
 }
 
 impl Report {
@@ -245,7 +248,7 @@ impl Report {
     #[must_use]
     pub fn declared(self, catalog: &Catalog) -> Self {
         let declared = Declared {
-            families_declared: catalog.families.len(),
+            families: catalog.families.len(),
             lines_allowed: declared::lines(catalog),
             lines_at_most: declared::MOST_LINES,
         };
@@ -260,8 +263,8 @@ impl Report {
     pub fn scraped(self, url: impl Into<String>, exposition: &Exposition) -> Self {
         let exported = Exported {
             scraped: url.into(),
-            families_scraped: exposition.families.len(),
-            samples_scraped: exposition.families.iter().map(|f| f.samples.len()).sum(),
+            families: exposition.families.len(),
+            samples: exposition.families.iter().map(|f| f.samples.len()).sum(),
         };
         Self {
             exported: Some(exported),
@@ -332,26 +335,23 @@ impl fmt::Display for Report {
             writeln!(f, "{finding}")?;
         }
         if let Some(Declared {
-            families_declared,
+            families,
             lines_allowed,
             lines_at_most,
         }) = &self.declared
         {
             writeln!(
                 f,
-                "{families_declared} families declared; their budgets allow {lines_allowed} lines of at most {lines_at_most}"
+                "{families} families declared; their budgets allow {lines_allowed} lines of at most {lines_at_most}"
             )?;
         }
         if let Some(Exported {
             scraped,
-            families_scraped,
-            samples_scraped,
+            families,
+            samples,
         }) = &self.exported
         {
-            writeln!(
-                f,
-                "{families_scraped} families with {samples_scraped} samples at {scraped}"
-            )?;
+            writeln!(f, "{families} families with {samples} samples at {scraped}")?;
         }
         let (style, word) = if self.passes() {
             (bold(AnsiColor::Green), "agree")

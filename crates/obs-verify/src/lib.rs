@@ -10,7 +10,7 @@
 //!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`compare`] says in what two catalogues or two services differ.
-//! - [`reference()`](reference::reference), [`dashboard`] and [`generated`] write what follows from a catalogue.
+//! - [`reference()`](reference::reference), [`objectives`], [`dashboard`] and [`generated`] write what follows from a catalogue.
 //!
 //! ```
 //! use obs_verify::exposition::Scraped;
@@ -34,17 +34,19 @@ pub mod dashboard;
 pub mod declared;
 mod error;
 pub mod exposition;
+pub mod figure;
 mod finding;
 pub mod generated;
 pub mod lint;
 pub mod live;
 pub mod mentioned;
+pub mod objectives;
 pub mod promql;
 pub mod queried;
 pub mod queries;
 pub mod reference;
 
-pub use crate::catalog::{App, Catalog, Family, Group, Label};
+pub use crate::catalog::{App, Catalog, Family, Group, Label, Objective};
 pub use crate::error::Error;
 pub use crate::finding::{Fault, Finding, Report, Severity};
 

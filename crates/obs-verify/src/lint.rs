@@ -142,12 +142,12 @@ pub struct Linted {
 }
 
 impl Linted {
-    pub(crate) fn new(lint: Lint, name: &str, file: &str, line: Option<u32>, what: &str) -> Self {
+    pub(crate) fn new(lint: Lint, name: &str, (file, at): (&str, Option<u32>), what: &str) -> Self {
         let finding = Finding::new(Fault::Alert, format!("{what} ({lint})"), lint.repair());
         Self {
             lint,
             name: name.to_owned(),
-            finding: finding.at(file, line),
+            finding: finding.at(file, at),
         }
     }
 
@@ -249,7 +249,7 @@ impl<'a> Linter<'a> {
         lints.dedup();
         for (lint, what) in lints {
             let what = format!("{}: {what}", query.place);
-            let one = Linted::new(lint, name, &query.file, query.line, &what);
+            let one = Linted::new(lint, name, (&query.file, query.line), &what);
             // One word for each rule: the first place is enough to find the others.
             if !linted.iter().any(|known: &Linted| known.lint == lint) {
                 linted.push(one);

@@ -1,6 +1,11 @@
 //! What changes nothing that anybody relies on is no finding: thirty things that happen to an exposition on its way, or to a service
 //! from one day to the next.
 
+#![expect(
+    clippy::format_collect,
+    reason = "a line after another, and speed does not matter"
+)]
+
 mod common;
 
 use common::{Artefacts, catalog, written};
@@ -25,13 +30,13 @@ const HARMLESS: [(&str, Change); 34] = [
         );
     }),
     ("the labels of a target", |a| {
-        label(a, "job=\"desk\",instance=\"10.0.0.1:9464\"")
+        label(a, "job=\"desk\",instance=\"10.0.0.1:9464\"");
     }),
     ("a label that relabelling adds", |a| {
-        label(a, "cluster=\"eu-1\",region=\"eu\"")
+        label(a, "cluster=\"eu-1\",region=\"eu\"");
     }),
     ("labels kept by honor_labels", |a| {
-        label(a, "exported_job=\"x\",exported_instance=\"y\"")
+        label(a, "exported_job=\"x\",exported_instance=\"y\"");
     }),
     ("an environment", |a| label(a, "environment=\"production\"")),
     ("no labels of the exporter", |a| {
@@ -75,7 +80,7 @@ const HARMLESS: [(&str, Change); 34] = [
         a.exposition.push_str(more);
     }),
     ("OpenMetrics", |a| {
-        a.exposition = open_metrics(&a.exposition)
+        a.exposition = open_metrics(&a.exposition);
     }),
     ("OpenMetrics with exemplars", |a| {
         let text = open_metrics(&a.exposition);
@@ -109,10 +114,10 @@ const HARMLESS: [(&str, Change); 34] = [
         a.exposition.push_str("# TYPE venue:orders:rate5m gauge\nvenue:orders:rate5m{service=\"desk\",mode=\"paper\",venue=\"a\"} 1\n");
     }),
     ("a family that was not seen yet", |a| {
-        without(a, &["desk_fill_seconds"])
+        without(a, &["desk_fill_seconds"]);
     }),
     ("nothing that was seen yet", |a| {
-        a.exposition = String::new()
+        a.exposition = String::new();
     }),
     ("half of the families", |a| {
         let names: Vec<_> = catalog().families.iter().map(|f| f.name.clone()).collect();
@@ -155,7 +160,7 @@ const HARMLESS: [(&str, Change); 34] = [
     ),
     ("a family of the runtime", |a| {
         a.exposition
-            .push_str("# TYPE process_threads gauge\nprocess_threads{service=\"desk\"} 9\n")
+            .push_str("# TYPE process_threads gauge\nprocess_threads{service=\"desk\"} 9\n");
     }),
     ("a family of another library", |a| {
         a.exposition.push_str("# HELP kafka_lag Lag.\n# TYPE kafka_lag gauge\nkafka_lag{service=\"desk\",topic=\"x\"} 9\n");
@@ -174,7 +179,7 @@ const HARMLESS: [(&str, Change); 34] = [
             .replace(&format!("{money} 1"), &format!("{money} -7.5"));
     }),
     ("values that have more digits", |a| {
-        a.exposition = a.exposition.replace("} 3\n", "} 3.0e0\n")
+        a.exposition = a.exposition.replace("} 3\n", "} 3.0e0\n");
     }),
     (
         "what was folded into `other`, which has room beside the limit",

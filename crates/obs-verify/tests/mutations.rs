@@ -1,6 +1,11 @@
 //! Every kind of finding in every artefact: what is sound is changed in all places in which it can be changed, and each change is
 //! found.
 
+#![expect(
+    clippy::format_collect,
+    reason = "a line after another, and speed does not matter"
+)]
+
 mod common;
 
 use common::{Artefacts, catalog, written};
@@ -105,7 +110,7 @@ fn every_change_of_an_exposition_is_found() {
     let simple = |f: &Family| matches!(f.kind, Kind::Counter | Kind::Gauge);
     let labelled = |f: &Family| !f.labels.is_empty();
     let closed = |f: &Family| f.labels.iter().any(|label| !label.is_open());
-    let open = |f: &Family| f.labels.iter().any(|label| label.is_open());
+    let open = |f: &Family| f.labels.iter().any(obs_verify::Label::is_open);
     let other = |kind| {
         if kind == Kind::Counter {
             "gauge"
@@ -376,7 +381,7 @@ fn every_change_of_a_catalogue_is_found() {
     all_found(
         "name",
         of(is_desks, |f| {
-            declared(f, Fault::Undeclared, |f| f.name.insert_str(5, "x"))
+            declared(f, Fault::Undeclared, |f| f.name.insert(5, 'x'))
         }),
     );
     all_found(
@@ -516,7 +521,7 @@ fn every_change_of_a_catalogue_is_found() {
         "range",
         of(observes, |f| {
             declared(f, Fault::Range, |f| {
-                f.range = Some([Some(-2.0), Some(-1.0)])
+                f.range = Some([Some(-2.0), Some(-1.0)]);
             })
         }),
     );

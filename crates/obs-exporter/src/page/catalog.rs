@@ -1,6 +1,6 @@
 //! `/catalog.json`: what the exposition does not say of its families.
 
-use obs_core::{Catalogue, Family, Kind, LabelDecl, Values};
+use obs_core::{Catalogue, Family, Good, Kind, LabelDecl, Objective, Values};
 use serde::Serialize;
 
 use super::Page;
@@ -92,6 +92,19 @@ struct FamilyEntry {
     range: Option<[Option<f64>; 2]>,
     budget: usize,
     exemplars: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    objective: Option<ObjectiveEntry>,
+}
+
+/// How much of what a family counts or observes has to be good.
+#[derive(Serialize)]
+struct ObjectiveEntry {
+    percent: f64,
+    days: u32,
+    under: Option<f64>,
+    label: Option<&'static str>,
+    good: &'static [&'static str],
+    during: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -174,6 +187,28 @@ impl FamilyEntry {
             range: observes.then(|| [bound(lowest), bound(highest)]),
             budget: family.series_budget(),
             exemplars: family.has_exemplars(),
+            objective: family
+                .objective_of()
+                .map(|objective| ObjectiveEntry::new(family, objective)),
+        }
+    }
+}
+
+impl ObjectiveEntry {
+    fn new(family: &'static Family, objective: Objective) -> Self {
+        let under = match objective.good {
+            Good::Under(bound) => Some(bound),
+            _ => None,
+        };
+        let mut labels = family.labels();
+        let marked = labels.find(|label| under.is_none() && !label.good.is_empty());
+        Self {
+            percent: objective.percent,
+            days: objective.days,
+            under,
+            label: marked.map(|label| label.key),
+            good: marked.map_or(&[], |label| label.good),
+            during: objective.during,
         }
     }
 }

@@ -81,5 +81,5 @@ fn grouped(route: &Route, file: &str, linted: &mut Vec<Linted>) {
 
 fn of(name: &str, file: &str, at: &Spanned<Vec<String>>, what: &str) -> Linted {
     let line = u32::try_from(at.referenced.line()).ok();
-    Linted::new(Lint::EnvironmentsMixed, name, file, line, what)
+    Linted::new(Lint::EnvironmentsMixed, name, (file, line), what)
 }

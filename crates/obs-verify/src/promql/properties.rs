@@ -131,6 +131,7 @@ impl Spec {
             range: None,
             budget: None,
             exemplars: false,
+            objective: None,
             doc: None,
             scope: None,
             declared_at: None,
