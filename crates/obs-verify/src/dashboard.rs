@@ -25,6 +25,61 @@ pub struct Dashboard {
     pub description: String,
     /// From top to bottom.
     pub rows: Vec<Row>,
+    /// Whose series it asks for.
+    pub scope: Scope,
+}
+
+/// Whose series a dashboard asks for: the variables at its top, and where their values come from.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// A series that every service has.
+    pub from: String,
+    /// Matchers that every query has, such as `job="desk"`; may be empty.
+    pub matchers: String,
+    /// The labels that can be chosen, each with its heading, from the widest to the narrowest.
+    pub labels: Vec<(String, String)>,
+    /// What dashboards are tagged with, and by which they link to each other.
+    pub tag: String,
+}
+
+/// Services that install this workspace's exporter, whose `app_info` names them.
+impl Default for Scope {
+    fn default() -> Self {
+        let labels = ["service", "environment", "mode"].map(|key| (key.to_owned(), capital(key)));
+        Self {
+            from: "app_info".to_owned(),
+            matchers: String::new(),
+            labels: labels.to_vec(),
+            tag: "obs".to_owned(),
+        }
+    }
+}
+
+impl Scope {
+    /// What `@` stands for.
+    #[must_use]
+    pub fn matchers(&self) -> String {
+        self.up_to(self.labels.len())
+    }
+
+    /// The same, of the widest so many labels.
+    fn up_to(&self, count: usize) -> String {
+        let chosen = self.labels[..count].iter();
+        let chosen = chosen.map(|(key, _)| format!("{key}=~\"${key}\""));
+        let fixed = Some(self.matchers.clone()).filter(|matchers| !matchers.is_empty());
+        fixed
+            .into_iter()
+            .chain(chosen)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+/// With a capital at its beginning.
+pub(crate) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 /// Panels side by side, as wide as each other.

@@ -10,7 +10,7 @@
 //!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`compare`] says in what two catalogues or two services differ.
-//! - [`reference()`](reference::reference), [`objectives`], [`dashboard`] and [`generated`] write what follows from a catalogue.
+//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`] and [`generated`] write what follows from a catalogue.
 //!
 //! ```
 //! use obs_verify::exposition::Scraped;
@@ -32,6 +32,7 @@ pub mod catalog;
 pub mod compare;
 pub mod dashboard;
 pub mod declared;
+pub mod drawn;
 mod error;
 pub mod exposition;
 pub mod figure;

@@ -38,11 +38,18 @@ pub fn check(catalog: &Catalog, scraped: &Scraped, expect: Expect) -> Vec<Findin
     let exposition = &scraped.exposition;
     let scrape = Scrape::new(catalog, scraped);
     let mut findings = broken(scraped);
+    let mut others = Vec::new();
     for name in scrape.families.keys() {
-        if catalog.family(name).is_none() {
-            findings.push(undeclared(name, catalog, expect));
+        if catalog.family(name).is_some() || is_time_of_creation(name, catalog) {
+            continue;
+        }
+        if expect == Expect::Everything || is_ours(name, catalog) {
+            findings.push(undeclared(name));
+        } else {
+            others.push(*name);
         }
     }
+    findings.extend(third_party(&others));
     let mut unseen = Vec::new();
     for family in &catalog.families {
         match scrape.families.get(family.name.as_str()) {
@@ -81,24 +88,42 @@ fn malformed(error: &ParseError) -> Finding {
     )
 }
 
+/// Whether it says when the series of a declared family began, as `OpenMetrics` has it and a Prometheus hands it on.
+fn is_time_of_creation(name: &str, catalog: &Catalog) -> bool {
+    let of = name.strip_suffix("_created");
+    of.is_some_and(|of| {
+        catalog.family(of).is_some() || catalog.family(&format!("{of}_total")).is_some()
+    })
+}
+
 /// A family that is not declared is ours if it begins as ours do, and somebody else's otherwise.
-fn undeclared(name: &str, catalog: &Catalog, expect: Expect) -> Finding {
-    let first = |name: &str| name.split(['_', ':']).next().map(str::to_owned);
-    let of = |word: &str| {
-        let mut families = catalog.families.iter();
-        families.any(|family| first(&family.name).as_deref() == Some(word))
-    };
-    let is_ours = first(name).is_some_and(|word| !RUNTIMES.contains(&word.as_str()) && of(&word));
-    // A colon is what rules put into the names they record.
-    if expect == Expect::Everything || is_ours && !name.contains(':') {
-        let problem = "is exported and declared nowhere";
-        let repair =
-            "declare it with `obs_core::families!` and join its catalogue, or stop recording it";
-        return Finding::new(Fault::Undeclared, problem, repair).about(name);
+fn is_ours(name: &str, catalog: &Catalog) -> bool {
+    fn first(name: &str) -> &str {
+        name.split(['_', ':']).next().unwrap_or(name)
     }
-    let problem = "is not in the catalogue; no declared family begins like it, so it is taken for somebody else's";
-    let repair = "declare it if it is yours";
-    Finding::new(Fault::ThirdParty, problem, repair).about(name)
+    let word = first(name);
+    let mut families = catalog.families.iter();
+    // A colon is what rules put into the names they record.
+    !name.contains(':')
+        && !RUNTIMES.contains(&word)
+        && families.any(|family| first(&family.name) == word)
+}
+
+fn undeclared(name: &str) -> Finding {
+    let problem = "is exported and declared nowhere";
+    let repair =
+        "declare it with `obs_core::families!` and join its catalogue, or stop recording it";
+    Finding::new(Fault::Undeclared, problem, repair).about(name)
+}
+
+/// One note for all of them.
+fn third_party(names: &[&str]) -> Option<Finding> {
+    let problem = format!(
+        "not in the catalogue, and taken for somebody else's, for no declared family begins alike: {}",
+        names.join(", ")
+    );
+    let repair = "declare what of it is yours";
+    (!names.is_empty()).then(|| Finding::new(Fault::ThirdParty, problem, repair))
 }
 
 fn missing(family: &Family) -> Finding {

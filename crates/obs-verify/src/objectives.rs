@@ -324,7 +324,7 @@ fn budgets(catalog: &Catalog, style: &Style) -> String {
     }
     let bounded = catalog.families.iter().filter(|family| {
         let open = family.labels.iter().any(Label::is_open);
-        open && family.name != "obs_series" && family.budget.is_some()
+        open && !family.name.starts_with("obs_") && family.budget.is_some()
     });
     let by = style.by.join(", ");
     let more = if style.matchers.is_empty() {

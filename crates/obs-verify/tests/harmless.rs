@@ -13,7 +13,7 @@ use obs_verify::{Catalog, Finding};
 
 type Change = fn(&mut Artefacts);
 
-const HARMLESS: [(&str, Change); 34] = [
+const HARMLESS: [(&str, Change); 35] = [
     ("families in another order", |a| {
         let mut families = parts(&a.exposition);
         families.reverse();
@@ -79,6 +79,15 @@ const HARMLESS: [(&str, Change); 34] = [
         let more = "up{job=\"other\",instance=\"x\"} 1\nother_requests_total{job=\"other\",instance=\"x\"} 5\n";
         a.exposition.push_str(more);
     }),
+    (
+        "a federation of what Prometheus scraped as OpenMetrics",
+        |a| {
+            a.exposition.push_str(
+                "desk_calls_created{service=\"desk\",mode=\"paper\",outcome=\"ok\"} 1700000000.5\n",
+            );
+            federated(a);
+        },
+    ),
     ("OpenMetrics", |a| {
         a.exposition = open_metrics(&a.exposition);
     }),
@@ -304,4 +313,22 @@ fn gauges(text: &str, value: &str) -> String {
         }
     };
     families.map(of).collect()
+}
+
+/// The edition before this one, as a desk served it: it agrees with itself, and is read without a schema.
+#[test]
+fn what_the_first_edition_served_has_no_findings() {
+    let fixtures =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/edition-1");
+    let read = |name: &str| std::fs::read_to_string(fixtures.join(name)).unwrap();
+    let catalog = Catalog::read("catalog.json", &read("catalog.json")).unwrap();
+    assert_eq!(
+        (catalog.schema, catalog.service.as_deref()),
+        (1, Some("trading-desk"))
+    );
+    let scraped = obs_verify::exposition::Scraped::read(&read("scrape.prom"));
+    let findings = obs_verify::live::check(&catalog, &scraped, obs_verify::live::Expect::SoFar);
+    let matter = |finding: &&Finding| finding.severity == obs_verify::Severity::Error;
+    let errors: Vec<_> = findings.iter().filter(matter).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

@@ -4,6 +4,7 @@ mod client;
 mod diff;
 mod duration;
 mod error;
+mod generate;
 mod place;
 mod prometheus;
 mod service;
@@ -20,6 +21,7 @@ use obs_verify::Catalog;
 pub use crate::client::{Access, Failure};
 pub use crate::diff::Diff;
 pub use crate::error::Error;
+pub use crate::generate::Gen;
 pub use crate::place::Place;
 pub use crate::verify::Verify;
 
@@ -35,6 +37,7 @@ struct Arguments {
 enum Command {
     #[command(alias = "verify-metrics")]
     Verify(Verify),
+    Gen(Gen),
     Diff(Diff),
     #[cfg(feature = "top")]
     Top(top::Top),
@@ -61,6 +64,7 @@ fn run(command: Command, catalogues: &[Catalogue]) -> Result<bool, Error> {
     let own = own(catalogues)?;
     match command {
         Command::Verify(verify) => verify.run(own.as_ref()),
+        Command::Gen(generate) => generate.run(own.as_ref()),
         Command::Diff(diff) => diff.run(),
         #[cfg(feature = "top")]
         Command::Top(top) => top.run(),

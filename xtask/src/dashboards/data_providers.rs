@@ -1,12 +1,13 @@
 //! Data from outside.
 
-use obs_verify::dashboard::{Dashboard, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, Scope, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "data-providers".to_owned(),
         title: "Data providers".to_owned(),
         description: "Whether market data, sentiment and options flow arrive: fast, fresh, and within their rate limits.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Providers up", "The share of providers that are taken to be available.")

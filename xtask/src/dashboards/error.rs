@@ -1,12 +1,13 @@
 //! What goes wrong.
 
-use obs_verify::dashboard::{Dashboard, bars, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, Scope, bars, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "error".to_owned(),
         title: "Errors".to_owned(),
         description: "What goes wrong, where, and whether it is more than usual.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Critical errors", "Within the time shown.")

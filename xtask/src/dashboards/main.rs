@@ -1,12 +1,13 @@
 //! The one that hangs on the wall.
 
-use obs_verify::dashboard::{Dashboard, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, Scope, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "main".to_owned(),
         title: "Main".to_owned(),
         description: "Whether everything is all right, and where to look if it is not.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Critical alerts", "Alerts that want somebody now. The red marks in the panels below say which.")

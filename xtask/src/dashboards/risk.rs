@@ -1,12 +1,13 @@
 //! Limits, rules of the account, drawdown.
 
-use obs_verify::dashboard::{Dashboard, bars, heatmap, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, Scope, bars, heatmap, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "risk".to_owned(),
         title: "Risk and portfolio".to_owned(),
         description: "How far it is to the limits, which rules were touched, and what the book is worth.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Tightest limit", "What is left of the limit that is nearest; at 0 it holds orders back.")

@@ -1,12 +1,13 @@
 //! Sentiment, from its providers to one score.
 
-use obs_verify::dashboard::{Dashboard, heatmap, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, Scope, heatmap, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "sentiment".to_owned(),
         title: "Sentiment".to_owned(),
         description: "How the scores of the providers become one, and how far they agree.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Aggregations", "Aggregations within the time shown.")

@@ -1,12 +1,13 @@
 //! Strategies: what they see, decide and earn, and how long they take.
 
-use obs_verify::dashboard::{Dashboard, heatmap, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, Scope, heatmap, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "strategy".to_owned(),
         title: "Strategies".to_owned(),
         description: "What each strategy sees, decides and earns. Choose one, or compare all in the table.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Active", "Strategies that are switched on.")

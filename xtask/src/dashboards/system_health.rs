@@ -1,6 +1,6 @@
 //! Processes, hosts, storage, the API, and the pipeline itself.
 
-use obs_verify::dashboard::{Dashboard, bars, heatmap, lines, row, stat, table};
+use obs_verify::dashboard::{Dashboard, Scope, bars, heatmap, lines, row, stat, table};
 
 #[expect(
     clippy::too_many_lines,
@@ -11,6 +11,7 @@ pub(super) fn dashboard() -> Dashboard {
         name: "system-health".to_owned(),
         title: "System health".to_owned(),
         description: "Whether processes, hosts, storage and the metrics themselves are well.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Up", "The share of the last day that processes answered scrapes.")

@@ -1,12 +1,13 @@
 //! Orders and fills, by venue.
 
-use obs_verify::dashboard::{Dashboard, bars, heatmap, lines, row, stat};
+use obs_verify::dashboard::{Dashboard, Scope, bars, heatmap, lines, row, stat};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "trading".to_owned(),
         title: "Trading".to_owned(),
         description: "From the order to the fill: how many, how fast, how dear, and what is refused.".to_owned(),
+        scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [
                 stat("Orders open", "Orders that are neither filled nor ended otherwise. They should go back to a steady number.")

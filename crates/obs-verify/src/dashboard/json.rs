@@ -6,15 +6,13 @@ use std::fmt::Write;
 use obs_core::Unit;
 use serde_json::{Value, json};
 
-use super::{Dashboard, Kind, Panel, Row, SCOPE, Thresholds};
+use super::{Dashboard, Kind, Panel, Row, Scope, Thresholds};
 use crate::Catalog;
 use crate::promql::{Quantity, Vocabulary, Yield, check};
 use crate::queries::{families_in, substituted};
 
 /// The version of the format. Grafana brings older ones up to date by itself.
 const SCHEMA_VERSION: u32 = 39;
-/// What all dashboards are tagged with, and by which they link to each other.
-const TAG: &str = "obs";
 /// The grid is this wide.
 const COLUMNS: usize = 24;
 
@@ -42,10 +40,10 @@ pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -
         y += height;
     }
     json!({
-        "uid": format!("obs-{}", dashboard.name),
+        "uid": format!("{}-{}", dashboard.scope.tag, dashboard.name),
         "title": dashboard.title,
         "description": dashboard.description,
-        "tags": [TAG],
+        "tags": [dashboard.scope.tag],
         "schemaVersion": SCHEMA_VERSION,
         "version": 1,
         "editable": true,
@@ -56,11 +54,11 @@ pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -
         "timepicker": {},
         "fiscalYearStartMonth": 0,
         "links": [{
-            "type": "dashboards", "title": "Dashboards", "tags": [TAG], "asDropdown": true, "keepTime": true,
+            "type": "dashboards", "title": "Dashboards", "tags": [dashboard.scope.tag], "asDropdown": true, "keepTime": true,
             "includeVars": true, "icon": "external link", "targetBlank": false, "tooltip": "", "url": "",
         }],
-        "annotations": { "list": annotations() },
-        "templating": { "list": variables(uses_strategy) },
+        "annotations": { "list": annotations(&dashboard.scope) },
+        "templating": { "list": variables(&dashboard.scope, uses_strategy) },
         "panels": panels,
     })
 }
@@ -301,51 +299,59 @@ fn overrides(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     columns(panel).map(of_column).collect()
 }
 
-fn annotations() -> Value {
+fn annotations(scope: &Scope) -> Value {
     let asked = |text: &str| json!({ "refId": "Anno", "expr": text, "interval": "60s" });
-    json!([
-        {
-            "name": "Alerts", "enable": true, "hide": false, "iconColor": "red", "datasource": source(),
-            "target": asked(r#"ALERTS{alertstate="firing", service=~"$service"}"#),
-            "titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{strategy}} {{venue}} {{provider}}",
-        },
-        {
+    let widest = scope.up_to(usize::from(!scope.labels.is_empty()));
+    let firing = if widest.is_empty() {
+        r#"ALERTS{alertstate="firing"}"#.to_owned()
+    } else {
+        format!(r#"ALERTS{{alertstate="firing", {widest}}}"#)
+    };
+    let mut list = vec![json!({
+        "name": "Alerts", "enable": true, "hide": false, "iconColor": "red", "datasource": source(),
+        "target": asked(&firing),
+        "titleFormat": "{{alertname}}", "textFormat": "{{severity}} {{strategy}} {{venue}} {{provider}}",
+    })];
+    if scope.from == "app_info" {
+        list.push(json!({
             "name": "Deploys and restarts", "enable": true, "hide": false, "iconColor": "blue", "datasource": source(),
-            "target": asked(&format!("process_start_time_seconds{{{SCOPE}}} * 1000 * on (service, environment, mode, job, instance) group_left (version, git_commit) app_info")),
+            "target": asked(&format!("process_start_time_seconds{{{}}} * 1000 * on (service, environment, mode, job, instance) group_left (version, git_commit) app_info", scope.matchers())),
             "titleFormat": "{{instance}} started", "textFormat": "version {{version}} {{git_commit}}",
             "useValueForTime": true,
-        },
-    ])
+        }));
+    }
+    list.into()
 }
 
-fn variables(uses_strategy: bool) -> Value {
+fn variables(scope: &Scope, uses_strategy: bool) -> Value {
     let mut list = vec![json!({
         "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1, "hide": 0,
         "includeAll": false, "multi": false, "options": [], "regex": "", "skipUrlSync": false,
     })];
-    let mut queries = vec![
-        (
-            "service",
-            "Service",
-            "label_values(app_info, service)".to_owned(),
-        ),
-        (
-            "environment",
-            "Environment",
-            r#"label_values(app_info{service=~"$service"}, environment)"#.to_owned(),
-        ),
-        (
-            "mode",
-            "Mode",
-            r#"label_values(app_info{service=~"$service", environment=~"$environment"}, mode)"#
-                .to_owned(),
-        ),
-    ];
+    // Each is asked among what the ones before leave.
+    let mut queries: Vec<_> = scope
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(i, (key, title))| {
+            let before = scope.up_to(i);
+            let before = if before.is_empty() {
+                String::new()
+            } else {
+                format!("{{{before}}}")
+            };
+            let query = format!("label_values({}{before}, {key})", scope.from);
+            (key.as_str(), title.as_str(), query)
+        })
+        .collect();
     if uses_strategy {
         queries.push((
             "strategy",
             "Strategy",
-            format!("label_values(trading_strategy_active{{{SCOPE}}}, strategy)"),
+            format!(
+                "label_values(trading_strategy_active{{{}}}, strategy)",
+                scope.matchers()
+            ),
         ));
     }
     for (name, label, query) in queries {
