@@ -24,7 +24,7 @@ mod tests {
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse("10s"), Ok(Duration::from_secs(10)));
         assert_eq!(parse("1.5m"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(parse("2h"), Ok(Duration::from_hours(2)));
         for wrong in ["", "5", "0s", "-1s", "NaNs", "s", "1e400s"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

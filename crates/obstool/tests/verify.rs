@@ -74,11 +74,9 @@ fn what_does_not_agree_is_found_by_kind_and_fails() {
 
 #[test]
 fn a_quiet_market_is_no_fault_unless_everything_is_expected() {
-    let scrape: String = of_quoter("/metrics")
-        .lines()
-        .filter(|line| !line.contains("quoter_money"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let scrape = of_quoter("/metrics");
+    let others = scrape.lines().filter(|line| !line.contains("quoter_money"));
+    let scrape = others.collect::<Vec<_>>().join("\n") + "\n";
     let address = served(
         vec![
             ("/catalog.json", of_quoter("/catalog.json")),
