@@ -13,6 +13,8 @@ use crate::{
 };
 
 obs_core::families! {
+    group crate::groups::TRADING;
+
     /// What one strategy's executions on one venue cost, in one currency.
     pub struct CostMetrics(venue: VenueName, strategy: StrategyName, currency: CurrencyCode) {
         /// Money executed: quantity times price, without sign.
@@ -31,6 +33,8 @@ obs_core::families! {
 }
 
 obs_core::families! {
+    group crate::groups::TRADING;
+
     /// What one strategy's orders cost in all, and where prices went after its fills.
     pub struct ShortfallMetrics(strategy: StrategyName) {
         /// Implementation shortfall by part, in basis points of quantity ordered times mid at the decision; adverse is positive.
@@ -39,13 +43,15 @@ obs_core::families! {
         /// `trading_shortfall_cost_total`.
         pub shortfall: By<Component, Histogram> = "trading_shortfall_bps" { buckets: buckets::SIGNED_BPS },
         /// Where the price went after a fill: the mid then against the price of the fill, in basis points; favourable is positive.
-        pub markout: By<Liquidity, Each<Horizon, Histogram>> = "trading_markout_bps" { buckets: buckets::SIGNED_BPS },
+        pub markout: By<Liquidity, Each<Horizon, Histogram>> = "trading_markout_bps" { buckets: buckets::SIGNED_BPS, budget: 2_000 },
         /// Fills of which the markout could not be measured.
         pub unmeasured: Each<Horizon, By<Unmeasured, Counter>> = "trading_markouts_unmeasured_total",
     }
 }
 
 obs_core::families! {
+    group crate::groups::TRADING;
+
     /// The same in money, in one currency.
     pub struct ShortfallMoneyMetrics(strategy: StrategyName, currency: CurrencyCode) {
         /// Implementation shortfall by part, by whether it was lost or gained.

@@ -24,8 +24,8 @@ pub(super) fn dashboard() -> Dashboard {
                     .act("SlippageDrift"),
                 stat("Time to fill", "19 of 20 orders are filled within this time.")
                     .ask("histogram_quantile(0.95, sum by (le) (rate(trading_order_fill_duration_seconds_bucket{@}[$__range])))", ""),
-                stat("Events not accounted for", "Fills and endings the books know no order for. Anything above 0 means that our books and the venue's may differ.")
-                    .ask(r#"sum(increase(trading_order_events_ignored_total{@, event=~"unknown_order|invalid_fill"}[$__range]))"#, "")
+                stat("Events not accounted for", "What venues said that does not fit our orders: of unknown ones, beyond their quantity, at prices that cannot be. Above 0, our books and the venue's may differ.")
+                    .ask(r#"sum(increase(trading_order_events_ignored_total{@, event=~"unknown_order|invalid_fill|overfill|missing_fill|invalid_order|from_future"}[$__range]))"#, "")
                     .above(1.0, 1.0)
                     .act("OrderEventsUnaccounted"),
             ]),
@@ -57,6 +57,23 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Fill time by venue", "Half and 19 of 20 orders are filled within these times, over an hour.")
                     .ask("venue:trading_order_fill_duration_seconds:p50_1h{@}", "{{venue}} median")
                     .ask("venue:trading_order_fill_duration_seconds:p95_1h{@}", "{{venue}} 95 %"),
+            ]),
+            row("What executions cost", [
+                lines("Slippage by strategy", "What slippage cost by the money executed, over an hour. Above 0 is to our disadvantage.")
+                    .ask(r#"strategy:trading_slippage_cost:bps_rate1h{@, strategy=~"$strategy"}"#, "{{strategy}} {{currency}}")
+                    .above(5.0, 15.0),
+                bars("Shortfall by part", "What orders cost against the price decided on within the time shown, less what they gained.")
+                    .ask(r#"sum by (component, currency) (increase(trading_shortfall_cost_total{@, strategy=~"$strategy", direction="adverse"}[$__range])) - sum by (component, currency) (increase(trading_shortfall_cost_total{@, strategy=~"$strategy", direction="favourable"}[$__range]))"#, "{{component}} {{currency}}"),
+                bars("Fees", "Fees paid within the time shown, and rebates, which came back.")
+                    .ask(r#"sum by (kind, currency) (increase(trading_fees_total{@, strategy=~"$strategy"}[$__range])) > 0"#, "{{kind}} {{currency}}"),
+            ]),
+            row("After the fill", [
+                lines("Where the price went", "The median of the price after a fill against the fill, by how long after. Below 0, others knew more.")
+                    .ask(r#"histogram_quantile(0.5, sum by (horizon, le) (rate(trading_markout_bps_bucket{@, strategy=~"$strategy"}[$__range])))"#, "{{horizon}}"),
+                lines("Orders for each trade", "Orders, replacements and cancellations by executions, over an hour.")
+                    .ask("venue:trading_order_to_trade:ratio_rate1h{@}", "{{venue}}"),
+                lines("Fills by liquidity", "Executions a second, by whose order waited.")
+                    .ask("sum by (liquidity) (rate(trading_fills_total{@}[$__rate_interval]))", "{{liquidity}}"),
             ]),
             row("Trades", [
                 bars("Most traded", "The ten symbols with the most trades within the time shown.")

@@ -34,6 +34,46 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "closes the sum of orders after a restart; the tests hold it, and nobody acts on it",
     ),
     (
+        "trading_orders_reopened_total",
+        "closes the sum of orders after a bust; the tests hold it, and the bust is in `trading_corrections_total`",
+    ),
+    (
+        "trading_corrections_total",
+        "venues take executions back once in years; looked up when a statement differs",
+    ),
+    (
+        "trading_corrected_notional_total",
+        "what to take from `trading_filled_notional_total` when that is held to a statement",
+    ),
+    (
+        "trading_shortfall_bps",
+        "the shape of what `trading_shortfall_cost_total` shows in money",
+    ),
+    (
+        "trading_markout_total",
+        "the money of what `trading_markout_bps` shows, for a question about one horizon",
+    ),
+    (
+        "trading_markouts_unmeasured_total",
+        "tells which fills `trading_markout_bps` leaves out; looked up when that is in doubt",
+    ),
+    (
+        "trading_fill_ratio",
+        "looked at when limits are set, by venue and order type",
+    ),
+    (
+        "trading_tick_to_order_duration_seconds",
+        "only a desk that marks the events of its market has it; the sample desk's bars have no such moment",
+    ),
+    (
+        "trading_signal_expected_interval_seconds",
+        "a strategy states it, and a rule of its desk compares it",
+    ),
+    (
+        "trading_cancel_on_disconnect_armed",
+        "looked up when a connection breaks with orders at the venue",
+    ),
+    (
         "provider_cache_errors_total",
         "a cache error is a miss, which the hit ratio shows",
     ),
