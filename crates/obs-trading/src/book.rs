@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rapidhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -47,7 +48,7 @@ use crate::{
 #[derive(Debug)]
 pub struct OrderBook<Id> {
     venue: Venue,
-    known: HashMap<Id, Known<Id>>,
+    known: HashMap<Id, Known<Id>, RandomState>,
     open: usize,
     /// Orders that ended, with the number of their end; the oldest first.
     ended: VecDeque<(u64, Id)>,
@@ -134,7 +135,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     pub fn new(venue: &Venue) -> Self {
         Self {
             venue: venue.clone(),
-            known: HashMap::new(),
+            known: HashMap::default(),
             open: 0,
             ended: VecDeque::new(),
             remembered: 0,

@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rapidhash::fast::RandomState;
 
 use crate::book::{Early, Oldest, SavedEntry};
 use crate::{
@@ -48,7 +50,7 @@ struct Inner<Id> {
 struct Group<Id> {
     book: Mutex<OrderBook<Id>>,
     /// Where the orders are whose identifiers are not their own, or that lie in another group than their identifier.
-    homes: Mutex<HashMap<Id, Home<Id>>>,
+    homes: Mutex<HashMap<Id, Home<Id>, RandomState>>,
     ideas: Mutex<Ideas<Id>>,
 }
 

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
-use crate::{ExecutionId, Fill};
+use crate::{ExecutionId, Fee, Fill};
 
 /// The executions of an order that have an identifier, in the order they came: to know them again, and to take them back.
 ///
@@ -24,10 +24,44 @@ pub(crate) struct Executions {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Execution {
     pub(crate) id: ExecutionId,
-    /// What it is; nothing of one that was taken back, or not seen yet.
-    pub(crate) fill: Option<Fill>,
-    /// Whether the venue took it back, for good.
+    pub(crate) quantity: f64,
+    pub(crate) price: f64,
+    pub(crate) fee: Option<Fee>,
+    /// Whether the venue took it back, for good: then it is nothing.
     pub(crate) is_busted: bool,
+}
+
+impl Execution {
+    /// One that counts.
+    pub(crate) fn of(id: ExecutionId, fill: &Fill) -> Self {
+        Self {
+            id,
+            quantity: fill.quantity,
+            price: fill.price,
+            fee: fill.fee,
+            is_busted: false,
+        }
+    }
+
+    /// One that does not, be it seen or not.
+    pub(crate) fn busted(id: ExecutionId) -> Self {
+        Self {
+            id,
+            quantity: 0.0,
+            price: 0.0,
+            fee: None,
+            is_busted: true,
+        }
+    }
+
+    /// What of it counts.
+    pub(crate) fn fill(&self) -> Option<Fill> {
+        let fill = Fill {
+            fee: self.fee,
+            ..Fill::new(self.quantity, self.price)
+        };
+        (!self.is_busted).then_some(fill)
+    }
 }
 
 /// Up to as many are looked through faster than a hash is looked up.
@@ -54,10 +88,8 @@ impl Executions {
     }
 
     /// Those that count.
-    pub(crate) fn fills(&self) -> impl Iterator<Item = &Fill> {
-        self.list
-            .iter()
-            .filter_map(|execution| execution.fill.as_ref())
+    pub(crate) fn fills(&self) -> impl Iterator<Item = Fill> {
+        self.list.iter().filter_map(Execution::fill)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -113,12 +145,7 @@ mod tests {
         let id = |n: u64| ExecutionId::from(n);
         for n in 0..100 {
             assert_eq!(executions.get(id(n)), None, "{n}");
-            let fill = Some(Fill::new(1.0, 1.0).with_id(n));
-            executions.push(Execution {
-                id: id(n),
-                fill,
-                is_busted: false,
-            });
+            executions.push(Execution::of(id(n), &Fill::new(1.0, 1.0)));
             assert!((0..=n).all(|n| executions.get(id(n)).is_some_and(|known| known.id == id(n))));
         }
         let json = serde_json::to_string(&executions).unwrap();

@@ -153,12 +153,7 @@ impl Order {
         };
         match self.state.executions.get(id) {
             None => {
-                let execution = Execution {
-                    id,
-                    fill: Some(fill),
-                    is_busted: false,
-                };
-                self.state.executions.push(execution);
+                self.state.executions.push(Execution::of(id, &fill));
                 let known = self.take_told(&fill);
                 self.execute(&fill, known);
             }
@@ -214,7 +209,7 @@ impl Order {
             return self.venue.ignore(fault);
         }
         match self.state.executions.get(id) {
-            Some(known) if known.is_busted || known.fill.is_some_and(|known| known.same(&fill)) => {
+            Some(known) if known.is_busted || known.is(&fill) => {
                 self.venue.ignore(IgnoredEvent::DuplicateCorrection);
             }
             Some(known) => {
@@ -237,11 +232,7 @@ impl Order {
         match self.state.executions.get(id) {
             Some(known) if known.is_busted => self.venue.ignore(IgnoredEvent::DuplicateCorrection),
             Some(_) => self.replace_execution(id, None, CorrectionKind::Bust),
-            None => self.state.executions.push(Execution {
-                id,
-                fill: None,
-                is_busted: true,
-            }),
+            None => self.state.executions.push(Execution::busted(id)),
         }
     }
 
@@ -504,9 +495,10 @@ impl Order {
         let Some(known) = self.state.executions.get_mut(id) else {
             return;
         };
-        let before = std::mem::replace(&mut known.fill, fill);
-        known.id = id;
-        known.is_busted = fill.is_none();
+        let before = known.fill();
+        *known = fill
+            .as_ref()
+            .map_or(Execution::busted(id), |fill| Execution::of(id, fill));
         self.venue.metrics().corrections[kind].increment(1);
         if let Some(before) = before {
             self.count_money(&before, true);
@@ -675,9 +667,9 @@ impl SavedOrder {
     }
 }
 
-impl Fill {
-    fn same(&self, other: &Self) -> bool {
-        (self.quantity, self.price, self.fee) == (other.quantity, other.price, other.fee)
+impl Execution {
+    fn is(&self, fill: &Fill) -> bool {
+        (self.quantity, self.price, self.fee) == (fill.quantity, fill.price, fill.fee)
     }
 }
 
