@@ -550,9 +550,13 @@ fn names_and_label_names_that_nobody_may_have() {
 fn metrics_named_by_what_is_sent_are_a_thousand_and_one() {
     const TEXTS: u32 = 100_000;
     let read = made_names(TEXTS).check();
-    let metrics = sum_by_metric(&read, "obs_series");
-    let made = metrics.iter().filter(|(name, _)| name.starts_with("made_"));
+    let ends = ["_total", "_level", "_seconds_count"];
+    let is_made =
+        |name: &str| name.starts_with("made_") && ends.iter().any(|end| name.ends_with(end));
+    let made = read.keys().filter(|(name, _)| is_made(name));
     assert_eq!(made.count(), UNDECLARED_FAMILIES);
+    let shown = sum(&read, "obs_undeclared_families", &[]).unwrap();
+    assert_eq!(shown.to_bits(), (UNDECLARED_FAMILIES as f64).to_bits());
     let is_count = |name: &str| name.starts_with("made_") && name.ends_with("_total");
     let counts = read.iter().filter(|((name, _), _)| is_count(name));
     let kept: f64 = counts.map(|(_, value)| value).sum();
