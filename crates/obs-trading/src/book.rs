@@ -64,6 +64,10 @@ pub struct OrderBook<Id> {
 
 /// What an identifier stands for.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are orders, and a box would be an allocation for each"
+)]
 enum Known<Id> {
     Order(Kept<Id>),
     /// Another identifier of that order.
@@ -167,14 +171,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     ///
     /// An identifier that an open order has keeps that; the new one is counted as abandoned, and the event as ignored. That of an
     /// order that ended becomes the new one's.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn insert(&mut self, id: Id, order: Order) -> Option<OrderReport> {
         self.put(id, order, None)
     }
 
     /// The same for one leg of several under a parent's identifier: what the venue says of the parent, but executions and fees, it
     /// says of each leg.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn insert_leg(&mut self, parent: &Id, id: Id, order: Order) -> Option<OrderReport> {
         let at_once = self.put(id.clone(), order, Some(parent.clone()));
         let early = self.join(parent, id);
@@ -183,7 +185,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     /// The order has another identifier too, such as the one the venue gave it. Either may be given first. What was said under the
     /// other one is applied; the report is there if that closed it.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn alias(&mut self, id: &Id, other: Id) -> Option<OrderReport> {
         let (one, two) = (self.own_of(id), self.own_of(&other));
         if one == two {
@@ -206,7 +207,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// The venue replaced the order by one of another identifier: the same order, under both.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn replace(&mut self, id: &Id, new_id: Id, change: Change) -> Option<OrderReport> {
         // What was said under the new identifier speaks of the new quantity.
         let amended = self.on(id, OrderEvent::Amended(change));
@@ -220,7 +220,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// Takes an event, of an order that is open, ended, or not known yet. The report is there if it closed the order.
-    #[expect(clippy::must_use_candidate, reason = "most events end nothing")]
     pub fn on(&mut self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
         self.expire();
         self.take(id, event)
@@ -232,13 +231,11 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// Part of the order was executed. A complete order is closed and its report returned.
-    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
     pub fn fill(&mut self, id: &Id, fill: Fill) -> Option<OrderReport> {
         self.on(id, OrderEvent::Filled(fill))
     }
 
     /// So much of the order is executed in all, at this average price; see [`Order::fill_to`].
-    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
     pub fn fill_to(&mut self, id: &Id, cumulative: f64, average: f64) -> Option<OrderReport> {
         self.on(
             id,
@@ -250,10 +247,6 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     }
 
     /// An execution was another than was said before; see [`Order::correct`].
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most corrections complete nothing"
-    )]
     pub fn correct(&mut self, id: &Id, fill: Fill) -> Option<OrderReport> {
         self.on(id, OrderEvent::Corrected(fill))
     }
@@ -270,19 +263,11 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     /// The order ended. Said to be filled before all its fills came, it stays open until they do, or for
     /// [a minute](Self::PATIENCE).
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most callers only want it recorded"
-    )]
     pub fn close(&mut self, id: &Id, outcome: OrderOutcome) -> Option<OrderReport> {
         self.on(id, OrderEvent::Ended(outcome))
     }
 
     /// The venue refused the order.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most callers only want it recorded"
-    )]
     pub fn reject(&mut self, id: &Id, reason: RejectReason) -> Option<OrderReport> {
         self.on(id, OrderEvent::Rejected(reason))
     }
@@ -453,7 +438,10 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     pub(crate) fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
         self.expire();
-        let id = self.own_of(&id);
+        let id = match self.known.get(&id) {
+            Some(Known::Alias(own)) => own.clone(),
+            _ => id,
+        };
         if !self.make_free(&id) {
             return None;
         }
@@ -792,6 +780,7 @@ impl Oldest {
 }
 
 /// What an event made of an order.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment")]
 enum Applied {
     Closed(OrderReport),
     AwaitsFills,

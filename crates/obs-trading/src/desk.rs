@@ -157,14 +157,14 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
 
     /// Hands the order of this identifier to the venue: that of its signal, where there was one, decided on now if it was not
     /// before. The report is there where the venue was faster, and has filled it.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    #[expect(clippy::needless_pass_by_value, reason = "as a map takes its keys")]
     pub fn submit(&self, id: Id, strategy: &Strategy, ticket: &Ticket<'_>) -> Option<OrderReport> {
         let order = self.order_of(&id, strategy, ticket);
         self.with_order(&id, |book, id| book.insert(id.clone(), order))
     }
 
     /// The same for one leg of several under a parent; see [`OrderBook::insert_leg`].
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
+    #[expect(clippy::needless_pass_by_value, reason = "as a map takes its keys")]
     pub fn submit_leg(
         &self,
         parent: &Id,
@@ -228,7 +228,6 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
 /// What the venue says.
 impl<Id: Clone + Eq + Hash> Desk<Id> {
     /// Takes an event, of an order that is open, ended, or not known yet. The report is there if it closed the order.
-    #[expect(clippy::must_use_candidate, reason = "most events end nothing")]
     pub fn on(&self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
         self.with_order(id, |book, id| book.on(id, event))
     }
@@ -239,13 +238,11 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     }
 
     /// Part of the order was executed. A complete order is closed and its report returned.
-    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
     pub fn fill(&self, id: &Id, fill: Fill) -> Option<OrderReport> {
         self.on(id, OrderEvent::Filled(fill))
     }
 
     /// So much of the order is executed in all, at this average price; see [`Order::fill_to`].
-    #[expect(clippy::must_use_candidate, reason = "most fills complete nothing")]
     pub fn fill_to(&self, id: &Id, cumulative: f64, average: f64) -> Option<OrderReport> {
         self.on(
             id,
@@ -257,10 +254,6 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     }
 
     /// An execution was another than was said before; see [`Order::correct`].
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most corrections complete nothing"
-    )]
     pub fn correct(&self, id: &Id, fill: Fill) -> Option<OrderReport> {
         self.on(id, OrderEvent::Corrected(fill))
     }
@@ -276,25 +269,16 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     }
 
     /// The order ended; see [`OrderBook::close`].
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most callers only want it recorded"
-    )]
     pub fn close(&self, id: &Id, outcome: OrderOutcome) -> Option<OrderReport> {
         self.on(id, OrderEvent::Ended(outcome))
     }
 
     /// The venue refused the order.
-    #[expect(
-        clippy::must_use_candidate,
-        reason = "most callers only want it recorded"
-    )]
     pub fn reject(&self, id: &Id, reason: RejectReason) -> Option<OrderReport> {
         self.on(id, OrderEvent::Rejected(reason))
     }
 
     /// The venue replaced the order by one of another identifier: the same order, under both.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn replace(&self, id: &Id, new_id: Id, change: Change) -> Option<OrderReport> {
         let amended = self.on(id, OrderEvent::Amended(change));
         amended.or(self.alias(id, new_id))
@@ -302,7 +286,6 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
 
     /// The order has another identifier too, such as the one the venue gave it. Either may be given first. What was said under the
     /// other one is applied; the report is there if that closed it.
-    #[expect(clippy::must_use_candidate, reason = "most orders do not end at once")]
     pub fn alias(&self, id: &Id, other: Id) -> Option<OrderReport> {
         let (home, far) = (self.home_of(id), self.home_of(&other));
         let is_known = |home: &Home<Id>| lock(&self.0.groups[home.group].book).has(&home.id);

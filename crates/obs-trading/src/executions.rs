@@ -111,8 +111,9 @@ impl<'de> Deserialize<'de> for Executions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let list = Vec::<Execution>::deserialize(deserializer)?;
         let mut executions = Self::default();
-        list.into_iter()
-            .for_each(|execution| executions.push(execution));
+        for execution in list {
+            executions.push(execution);
+        }
         Ok(executions)
     }
 }

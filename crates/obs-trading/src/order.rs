@@ -376,7 +376,7 @@ impl Order {
 
     /// Whether the venue may say that it is filled, though not all was seen to be: what is missing may follow.
     pub(crate) fn misses_fills(&self) -> bool {
-        !self.is_complete() && !(self.state.quantity.is_nan() && self.state.filled > 0.0)
+        !(self.is_complete() || self.state.quantity.is_nan() && self.state.filled > 0.0)
     }
 }
 
@@ -538,7 +538,7 @@ impl Order {
         match (self.state.currency, self.state.fees) {
             (Some(currency), None) if currency == cost.currency() => self.state.fees = Some(cost),
             (_, Some(fees)) if fees.currency() == cost.currency() => {
-                self.state.fees = fees.plus(cost)
+                self.state.fees = fees.plus(cost);
             }
             _ => self.state.has_foreign_fees = true,
         }

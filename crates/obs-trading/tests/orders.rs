@@ -169,7 +169,7 @@ fn after_a_restart_the_executions_that_the_broker_replays_count_once() {
     desk.balances();
 }
 
-/// nautilus_trader#3046: a node that restarts is sent the fills that its cache has already, of orders open and closed.
+/// `nautilus_trader#3046`: a node that restarts is sent the fills that its cache has already, of orders open and closed.
 #[test]
 fn nautilus_trader_3046_fills_replayed_on_restart_are_known_on_open_and_closed_orders() {
     let mut desk = Desk::new();
@@ -263,7 +263,7 @@ fn an_invalid_fill_does_not_use_up_its_identifier() {
     assert!(desk.book.is_empty());
 }
 
-/// nautilus_trader#1587: an order is filled while its cancellation is pending, and the fill says a quantity of 0.
+/// `nautilus_trader#1587`: an order is filled while its cancellation is pending, and the fill says a quantity of 0.
 #[test]
 fn nautilus_trader_1587_a_fill_of_nothing_during_a_pending_cancel_leaves_the_order_open() {
     let mut desk = Desk::new();
@@ -692,7 +692,7 @@ fn a_bust_that_is_ahead_of_its_fill_counts_as_if_it_came_after() {
     assert_eq!(desk.counter("trading_fills_total", &[]), 0);
 }
 
-/// ib_insync#364: an execId that differs only after its final period corrects the execution before; quantities are not added up.
+/// `ib_insync#364`: an execId that differs only after its final period corrects the execution before; quantities are not added up.
 #[test]
 fn ib_insync_364_an_exec_id_with_a_higher_ending_replaces_the_execution() {
     let ib = |exec_id: &str, quantity, price| {

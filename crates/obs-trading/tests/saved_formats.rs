@@ -67,7 +67,7 @@ fn orders_of_the_first_edition_go_on() {
 #[test]
 fn ledgers_of_the_first_edition_go_on() {
     let account = Account::restore("main", conventions(), load::<LedgerState>("account")).unwrap();
-    assert_eq!(account.ledger().equity(), 100_012.0);
+    assert_eq!(account.ledger().equity().to_bits(), 100_012.0_f64.to_bits());
     let strategy: LedgerState = load("strategy");
     let strategy = StrategyLedger::restore("crossover", conventions(), strategy).unwrap();
     assert_eq!(strategy.ledger().trades(obs_trading::Period::Total), 300);

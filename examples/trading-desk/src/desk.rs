@@ -159,7 +159,7 @@ mod tests {
                 let life = TestRecorder::new();
                 life.run(|| {
                     desk.account
-                        .resume_orders(serde_json::from_str(&saved).unwrap())
+                        .resume_orders(serde_json::from_str(&saved).unwrap());
                 });
                 lives.push(life);
                 desk.account.repeat_today();
@@ -210,7 +210,7 @@ mod tests {
             slippage += order.side.sign() * (fill.price - order.decision_price.unwrap()) * quantity;
         }
         let near = |ours: f64, records: f64| {
-            assert!((ours - records).abs() < 0.01, "{ours} is not {records}")
+            assert!((ours - records).abs() < 0.01, "{ours} is not {records}");
         };
         near(money("trading_filled_notional_total", &[]), notional);
         near(money("trading_fees_total", &[("kind", "commission")]), fees);
