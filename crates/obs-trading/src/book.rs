@@ -130,7 +130,7 @@ impl<Id> OrderBook<Id> {
     pub const REMEMBERED: usize = 100_000;
 
     /// So long the book keeps an event of an unknown order, and waits for the fills of an order that is said to be filled.
-    pub const PATIENCE: Duration = Duration::from_mins(1);
+    pub const PATIENCE: Duration = Duration::from_secs(60);
 }
 
 impl<Id: Clone + Eq + Hash> OrderBook<Id> {

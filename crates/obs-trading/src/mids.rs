@@ -212,7 +212,10 @@ impl Mids {
     fn settle(&self, line: &mut Line, now: i64, is_final: bool) {
         for (number, horizon) in self.0.horizons.iter().enumerate() {
             let is_due = |due: i64| due < now || is_final && due == now;
-            while let Some(waiting) = line.waiting[number].pop_front_if(|first| is_due(first.due)) {
+            let is_due = |first: Option<&Waiting>| first.is_some_and(|first| is_due(first.due));
+            while is_due(line.waiting[number].front())
+                && let Some(waiting) = line.waiting[number].pop_front()
+            {
                 self.measure(line, &waiting, &horizon.word);
             }
         }

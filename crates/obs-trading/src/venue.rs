@@ -82,7 +82,7 @@ struct Inner {
 }
 
 /// How far the venue's clock may be ahead of ours.
-const TOLERANCE: Duration = Duration::from_mins(5);
+const TOLERANCE: Duration = Duration::from_secs(300);
 
 impl Venue {
     /// A venue of this name.

@@ -91,9 +91,8 @@ fn recorded(test: &TestRecorder, name: &str) -> Vec<Recorded> {
     all.filter(|series| series.name == name).collect()
 }
 
-#[test]
-fn shortfall_and_markouts_are_those_of_pandas() {
-    let reference: Value = serde_json::from_str(include_str!("golden/costs.json")).unwrap();
+/// Hands all events over in order; gives what was recorded, and how many fills there were.
+fn replay() -> (TestRecorder, u64) {
     let (test, clock) = (TestRecorder::new(), ReplayClock::new());
     let mids = Mids::new([1, 10, 60].map(Duration::from_secs), Duration::from_secs(5));
     let (strategy, venue) = test.run(|| {
@@ -135,6 +134,13 @@ fn shortfall_and_markouts_are_those_of_pandas() {
     }
     mids.advance_to(time((ORDERS + 3) * SPAN));
     assert_eq!(mids.waiting(), 0);
+    (test, fills)
+}
+
+#[test]
+fn shortfall_and_markouts_are_those_of_pandas() {
+    let reference: Value = serde_json::from_str(include_str!("golden/costs.json")).unwrap();
+    let (test, fills) = replay();
     assert_eq!(reference["fills"], fills);
     let money = |name, key, value, direction| {
         let labels = [(key, value), ("direction", direction)];

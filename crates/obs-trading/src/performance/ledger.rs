@@ -55,7 +55,7 @@ pub struct Ledger {
 }
 
 /// How far an event's clock may be ahead of ours.
-const FUTURE: Duration = Duration::from_mins(5);
+const FUTURE: Duration = Duration::from_secs(300);
 
 /// A ledger as it can be kept over a restart, for instance in a [`StateFile`](crate::StateFile). Made by [`Ledger::save`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
