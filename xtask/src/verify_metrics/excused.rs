@@ -63,7 +63,7 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     ),
     (
         "trading_tick_to_order_duration_seconds",
-        "only a desk that marks the events of its market has it; the sample desk's bars have no such moment",
+        "a desk that is quick enough to ask has its own panel; in the replay of bars no time passes between",
     ),
     (
         "trading_signal_expected_interval_seconds",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use obs_trading::{
-    Currency, Decided, Fee, FeeKind, Fill, Liquidity, Mids, Money, OrderBook, OrderEvent,
-    OrderOutcome, OrderType, SavedBook, Ticket, Venue,
+    Currency, Decided, Fee, FeeKind, Fill, Liquidity, MarketEvent, Mids, Money, OrderBook,
+    OrderEvent, OrderOutcome, OrderType, SavedBook, Ticket, Venue,
 };
 
 use super::Strategies;
@@ -29,6 +29,8 @@ pub struct OrderFlow {
     venue: Venue,
     mids: Mids,
     orders: OrderBook<OrderId>,
+    /// The bar that came last: strategies trade on it.
+    bar: Option<MarketEvent>,
 }
 
 impl OrderFlow {
@@ -41,6 +43,7 @@ impl OrderFlow {
             strategies,
             venue,
             mids,
+            bar: None,
         }
     }
 
@@ -57,6 +60,7 @@ impl OrderFlow {
             strategies,
             venue,
             mids,
+            bar: None,
         }
     }
 
@@ -73,8 +77,9 @@ impl OrderFlow {
     }
 
     /// A price of the market, at that time: what orders are measured against.
-    pub fn price(&self, symbol: &Symbol, at: Timestamp, price: f64) {
+    pub fn price(&mut self, symbol: &Symbol, at: Timestamp, price: f64) {
         self.mids.record(symbol.as_str(), at, price);
+        self.bar = Some(self.strategies.market_event());
     }
 
     /// It is this late, and all prices up to now are known.
@@ -103,6 +108,10 @@ impl OrderFlow {
             benchmark,
         )
         .in_currency(Currency::USD);
+        let ticket = match self.bar {
+            Some(bar) if decided.is_some() => ticket.caused_by(bar),
+            _ => ticket,
+        };
         let sent = match decided {
             Some(decided) => decided.submit(&self.venue, &ticket),
             None => self

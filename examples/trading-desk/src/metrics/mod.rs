@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use obs_core::{Catalogue, CatalogueError, Closed, ErrorMetrics};
-use obs_trading::{ReplayClock, Strategy};
+use obs_trading::{MarketEvent, ReplayClock, Strategy};
 
 use crate::strategy::StrategyId;
 
@@ -58,6 +58,10 @@ impl Default for Strategies {
         let strategy = |id: StrategyId| {
             let strategy = Strategy::with_clock(id.as_str(), &clock);
             strategy.set_active(true);
+            // A bar a day, and a signal for each; manual trading owes none.
+            if id != StrategyId::Manual {
+                strategy.expect_signals_every(Duration::from_secs(86_400));
+            }
             (id, strategy)
         };
         Self {
@@ -72,6 +76,12 @@ impl Strategies {
     #[must_use]
     pub fn get(&self, id: StrategyId) -> &Strategy {
         &self.by_id[&id]
+    }
+
+    /// An event of the market reaches them all.
+    #[must_use]
+    pub fn market_event(&self) -> MarketEvent {
+        self.get(StrategyId::Manual).market_event()
     }
 
     /// The time of the replay.
