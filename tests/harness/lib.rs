@@ -59,4 +59,6 @@ mod guides {
     struct Compatibility;
     #[doc = include_str!("../../docs/TRADING.md")]
     struct Trading;
+    #[doc = include_str!("../../docs/OBSTOOL.md")]
+    struct Obstool;
 }

@@ -47,7 +47,7 @@ enum Task {
     Stack(stack::Stack),
     Soak(soak::Soak),
     Test(test::Test),
-    Top(obstool::top::Top),
+    Top(Box<obstool::top::Top>),
     VerifyMetrics(verify_metrics::VerifyMetrics),
     Weight(weight::Weight),
     Gen(generate::Gen),

@@ -54,6 +54,14 @@ pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
 }
 
+/// Our own program, which is beside the one that runs this.
+fn obstool() -> PathBuf {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--package", "obstool"]);
+    assert!(build.status().unwrap().success());
+    PathBuf::from(XTASK).with_file_name("obstool")
+}
+
 /// The shell and what is around it. Dropped, all of it is gone.
 pub(crate) struct Place {
     workspace: TempDir,
@@ -81,6 +89,7 @@ impl Place {
         let fetched = [
             ("amtool", tools::amtool().unwrap()),
             ("promtool", tools::promtool().unwrap()),
+            ("obstool", obstool()),
         ];
         for (name, program) in found.into_iter().chain(fetched) {
             symlink(program, programs.path().join(name)).unwrap();
