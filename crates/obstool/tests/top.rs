@@ -58,14 +58,7 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
     wait(&terminal, &["trading-desk", "test", "● up"]);
     wait(
         &terminal,
-        &[
-            "P/L",
-            "Drawdown",
-            "Orders",
-            "Rejections",
-            "Execution p99",
-            "Errors",
-        ],
+        &["Portfolio value", "Drawdown", "Orders", "Rejections"],
     );
     wait(&terminal, &["▾ API", "7 metrics"]);
     wait(&terminal, &["http_requests_total", "in all", "/s"]);
@@ -122,7 +115,7 @@ fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
     let tty = wait(&terminal, &["/dev/"]);
     terminal.type_keys("\n").unwrap();
     wait(&terminal, &["unreachable for", "Connection refused"]);
-    wait(&terminal, &["cargo xtask demo"]);
+    wait(&terminal, &["Is the service running"]);
     terminal.resize(tty.trim().as_ref(), 15, 60).unwrap();
     terminal
         .wait_for("the last line at its new place", |screen| {

@@ -5,11 +5,13 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::model::Model;
 
 /// What there is to press, as the help has it.
-pub(super) const KEYS: [(&str, &str); 9] = [
+pub(super) const KEYS: [(&str, &str); 11] = [
     ("↑ ↓  j k", "move by a line"),
     ("PgUp PgDn", "move by a page"),
     ("Home End  g G", "to the first and the last line"),
     ("Enter Space", "open or close a group or a family"),
+    ("Enter", "on a series: a chart of it, and back"),
+    ("p", "pause, and go on"),
     ("s", "sort: as declared, name, value, change"),
     ("/", "filter by words in names, helps and labels"),
     ("Esc", "clear the filter, or else quit"),
@@ -38,6 +40,14 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Next {
     }
     if model.shows_help {
         model.shows_help = false;
+        return Next::Go;
+    }
+    if model.charted().is_some() {
+        match key.code {
+            KeyCode::Char('q') => return Next::Quit,
+            KeyCode::Char('p') => model.is_paused = !model.is_paused,
+            _ => model.close_chart(),
+        }
         return Next::Go;
     }
     if model.is_typing {
@@ -79,7 +89,9 @@ fn command(model: &mut Model, code: KeyCode) -> Next {
         KeyCode::PageDown => model.down(page),
         KeyCode::Home | KeyCode::Char('g') => model.up(usize::MAX),
         KeyCode::End | KeyCode::Char('G') => model.down(usize::MAX),
+        KeyCode::Enter if model.open_chart() => {}
         KeyCode::Enter | KeyCode::Char(' ') => model.toggle(),
+        KeyCode::Char('p') => model.is_paused = !model.is_paused,
         KeyCode::Char('s') => model.next_sort(),
         KeyCode::Char('/') => model.is_typing = true,
         KeyCode::Char('?') => model.shows_help = true,

@@ -148,6 +148,10 @@ pub(super) struct Model {
     /// Whether keys are read as the filter.
     pub(super) is_typing: bool,
     pub(super) shows_help: bool,
+    /// Whether the screen stands still.
+    pub(super) is_paused: bool,
+    /// What is drawn over the whole screen.
+    chart: Option<About>,
     pub(super) rows: Vec<Row>,
     pub(super) selected: usize,
     /// The first line in sight.
@@ -171,6 +175,9 @@ impl Model {
 
     /// Takes what was scraped.
     pub(super) fn scraped(&mut self, at: f64, scraped: Scraped) {
+        if self.is_paused {
+            return;
+        }
         let is_first = self.history.len() == 0;
         let selected = self.about_selected();
         self.fault = None;
@@ -274,7 +281,7 @@ impl Model {
         let asked = (most, points);
         let known = self.tiles.take().filter(|(known, _)| *known == asked);
         let tiles = known.map_or_else(
-            || overview::tiles(&self.history, most, points),
+            || overview::tiles(&self.history, &self.catalog, most, points),
             |(_, tiles)| tiles,
         );
         &self.tiles.insert((asked, tiles)).1
@@ -287,6 +294,36 @@ impl Model {
     pub(super) fn down(&mut self, lines: usize) {
         let last = self.rows.len().saturating_sub(1);
         self.selected = self.selected.saturating_add(lines).min(last);
+    }
+
+    /// Draws what is selected over the whole screen, if that is one series; whether it is.
+    pub(super) fn open_chart(&mut self) -> bool {
+        let row = match self.rows.get(self.selected) {
+            Some(Row::Family { family, series, .. }) if series.len() == 1 => Row::Series {
+                family: *family,
+                series: series[0],
+            },
+            Some(row @ Row::Series { .. }) => row.clone(),
+            _ => return false,
+        };
+        self.chart = self.about(&row);
+        self.chart.is_some()
+    }
+
+    pub(super) fn close_chart(&mut self) {
+        self.chart = None;
+    }
+
+    /// The series that is drawn over the whole screen, wherever it is by now.
+    pub(super) fn charted(&self) -> Option<Row> {
+        let Some(About::Series(name, labels)) = &self.chart else {
+            return None;
+        };
+        let layout = self.layout()?;
+        let family = layout.place(name)?;
+        let mut series = layout.families[family].series.iter();
+        let series = series.position(|series| series.labels == *labels)?;
+        Some(Row::Series { family, series })
     }
 
     pub(super) fn next_sort(&mut self) {

@@ -1,4 +1,8 @@
-//! The first figures: whether all is well, from the metrics that every trading desk has, or else from what any process has.
+//! The first figures: whether all is well, as the service's catalogue says, or else from what any process has.
+
+use obs_exposition::Kind;
+use obs_verify::Catalog;
+use obs_verify::figure::{Figure, Named, Reading, Shows};
 
 use super::format;
 use super::history::{History, Together};
@@ -6,7 +10,7 @@ use super::history::{History, Together};
 /// A figure with a name.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tile {
-    pub(super) title: &'static str,
+    pub(super) title: String,
     pub(super) figure: String,
     /// A lesser figure beside it.
     pub(super) note: String,
@@ -22,215 +26,193 @@ pub(super) enum Tone {
     Bad,
 }
 
-/// What a tile shows.
-struct Design {
-    title: &'static str,
-    /// A family; without it there is no tile.
-    needs: &'static str,
-    /// What is drawn, at a snapshot.
-    value: fn(&Look<'_>, usize) -> f64,
-    figure: fn(f64) -> String,
-    note: fn(&Look<'_>) -> String,
-    tone: fn(&Look<'_>, f64) -> Tone,
-}
-
-/// In the order in which somebody responsible for a desk asks.
-const DESIGNS: [Design; 12] = [
-    Design {
-        title: "P/L",
-        needs: "portfolio_pnl",
-        value: |look, index| look.gauge(index, "portfolio_pnl", &[("period", "total")]),
-        figure: format::signed,
-        note: |look| {
-            format!(
-                "day {}",
-                format::signed(look.total("portfolio_pnl", &[("period", "day")]))
-            )
-        },
-        tone: |_, value| if value < 0.0 { Tone::Bad } else { Tone::Good },
-    },
-    Design {
-        title: "Drawdown",
-        needs: "portfolio_drawdown_ratio",
-        value: |look, index| look.least(index, "portfolio_drawdown_ratio"),
-        figure: |value| format::number(value, "ratio"),
-        note: |look| {
-            format!(
-                "deepest {}",
-                format::number(
-                    look.least(look.latest(), "portfolio_max_drawdown_ratio"),
-                    "ratio"
-                )
-            )
-        },
-        tone: plain,
-    },
-    Design {
-        title: "Orders",
-        needs: "trading_orders_total",
-        value: |look, index| look.rate(index, &["trading_orders_total"]),
-        figure: |value| format::rate(value, "count"),
-        note: |look| format!("{} open", count(look.total("trading_orders_open", &[]))),
-        tone: plain,
-    },
-    Design {
-        title: "Rejections",
-        needs: "trading_orders_rejected_total",
-        value: |look, index| look.rate(index, &REJECTIONS),
-        figure: |value| format::rate(value, "count"),
-        note: |look| format!("{} in all", count(look.totals(&REJECTIONS))),
-        tone: plain,
-    },
-    Design {
-        title: "Execution p99",
-        needs: "trading_execution_duration_seconds",
-        value: |look, index| look.quantile(index, "trading_execution_duration_seconds", 0.99),
-        figure: |value| format::number(value, "seconds"),
-        note: |look| format!("p50 {}", look.median("trading_execution_duration_seconds")),
-        tone: plain,
-    },
-    Design {
-        title: "Errors",
-        needs: "errors_total",
-        value: |look, index| look.rate(index, &ERRORS),
-        figure: |value| format::rate(value, "count"),
-        note: |look| format!("{} in all", count(look.totals(&ERRORS))),
-        tone: |look, _| {
-            let critical = look.total("errors_total", &[("severity", "critical")]);
-            if critical > 0.0 || look.total("panics_total", &[]) > 0.0 {
-                Tone::Bad
-            } else {
-                Tone::Plain
-            }
-        },
-    },
-    Design {
-        title: "API requests",
-        needs: "http_requests_total",
-        value: |look, index| look.rate(index, &["http_requests_total"]),
-        figure: |value| format::rate(value, "count"),
-        note: |look| {
-            format!(
-                "{} in flight",
-                count(look.total("http_requests_in_flight", &[]))
-            )
-        },
-        tone: plain,
-    },
-    Design {
-        title: "API p99",
-        needs: "http_request_duration_seconds",
-        value: |look, index| look.quantile(index, "http_request_duration_seconds", 0.99),
-        figure: |value| format::number(value, "seconds"),
-        note: |look| format!("p50 {}", look.median("http_request_duration_seconds")),
-        tone: plain,
-    },
-    Design {
-        title: "Portfolio value",
-        needs: "portfolio_value",
-        value: |look, index| look.gauge(index, "portfolio_value", &[]),
-        figure: |value| format::number(value, "currency"),
-        note: |_| String::new(),
-        tone: plain,
-    },
-    Design {
-        title: "Processor",
-        needs: "process_cpu_seconds_total",
-        value: |look, index| look.rate(index, &["process_cpu_seconds_total"]),
-        figure: |value| format::rate(value, "seconds"),
-        note: |look| format!("{} threads", count(look.total("process_threads", &[]))),
-        tone: plain,
-    },
-    Design {
-        title: "Memory",
-        needs: "process_resident_memory_bytes",
-        value: |look, index| look.gauge(index, "process_resident_memory_bytes", &[]),
-        figure: |value| format::number(value, "bytes"),
-        note: |_| String::new(),
-        tone: plain,
-    },
-    Design {
-        title: "File descriptors",
-        needs: "process_open_fds",
-        value: |look, index| look.gauge(index, "process_open_fds", &[]),
-        figure: count,
-        note: |look| format!("of {}", count(look.total("process_max_fds", &[]))),
-        tone: plain,
-    },
+/// What Prometheus' client libraries say of every process: shown where a service has no figures of its own.
+const PROCESS: [(&str, &str, &str); 3] = [
+    ("Processor", "rate", "process_cpu_seconds_total"),
+    ("Memory", "sum", "process_resident_memory_bytes"),
+    ("File descriptors", "sum", "process_open_fds"),
 ];
-
-const REJECTIONS: [&str; 2] = [
-    "trading_trades_rejected_total",
-    "trading_orders_rejected_total",
-];
-const ERRORS: [&str; 2] = ["errors_total", "panics_total"];
 
 /// The first tiles for which there are metrics, with trends of so many points.
-pub(super) fn tiles(history: &History, most: usize, points: usize) -> Vec<Tile> {
-    let look = Look { history };
-    let moments = history.moments(points);
-    let designs = DESIGNS
+pub(super) fn tiles(history: &History, catalog: &Catalog, most: usize, points: usize) -> Vec<Tile> {
+    let look = Look { history, catalog };
+    let mut figures: Vec<Figure> = catalog
+        .groups
         .iter()
-        .filter(|design| look.all(design.needs).is_some());
-    let tile = |design: &Design| {
-        let at = |index| (design.value)(&look, index);
-        let now = at(look.latest());
-        let note = (design.note)(&look);
-        Tile {
-            title: design.title,
-            figure: (design.figure)(now),
+        .flat_map(|group| group.figures.iter().cloned())
+        .collect();
+    // In the order in which somebody responsible for the service asks.
+    figures.sort_by_key(|figure| figure.rank);
+    if figures.is_empty() {
+        figures.extend(PROCESS.map(|(title, read, family)| of_process(title, read, family)));
+    }
+    let moments = history.moments(points);
+    let tiles = figures
+        .iter()
+        .filter_map(|figure| look.tile(figure, &moments));
+    tiles.take(most).collect()
+}
+
+fn of_process(title: &str, read: &str, family: &str) -> Figure {
+    Figure {
+        title: title.to_owned(),
+        rank: 0,
+        shows: Shows::Value {
+            value: Reading {
+                read: read.to_owned(),
+                families: vec![family.to_owned()],
+                ..Reading::default()
+            },
+        },
+        facts: Vec::new(),
+        trend: None,
+        worse: None,
+        alarms: Vec::new(),
+        zoomed: false,
+    }
+}
+
+/// Asks by name for what may not be there: what is not is `NaN`.
+struct Look<'a> {
+    history: &'a History,
+    catalog: &'a Catalog,
+}
+
+impl Look<'_> {
+    /// A figure as a tile; none while its first family has no series, or where nothing here knows how to draw it.
+    fn tile(&self, figure: &Figure, moments: &[Option<usize>]) -> Option<Tile> {
+        let latest = self.history.len().saturating_sub(1);
+        let (title, shown, follows, note) = self.shown(figure, latest)?;
+        let follows = figure.trend.as_ref().unwrap_or(&follows);
+        let is_raised =
+            |alarm: &obs_verify::figure::Alarm| alarm.is_raised(self.value(&alarm.value, latest));
+        let tone = if figure.alarms.iter().any(is_raised) {
+            Tone::Bad
+        } else if figure.alarms.is_empty() || shown == format::UNDEFINED {
+            Tone::Plain
+        } else {
+            Tone::Good
+        };
+        Some(Tile {
+            title,
+            figure: shown,
             // A lesser figure that is undefined is none.
             note: if note.contains(format::UNDEFINED) {
                 String::new()
             } else {
                 note
             },
-            tone: if now.is_nan() {
-                Tone::Plain
-            } else {
-                (design.tone)(&look, now)
-            },
+            tone,
             trend: moments
                 .iter()
-                .map(|index| index.map_or(f64::NAN, at))
+                .map(|index| index.map_or(f64::NAN, |index| self.value(follows, index)))
                 .collect(),
+        })
+    }
+
+    /// Its title, its figure, what a trend follows, and a lesser figure.
+    fn shown(&self, figure: &Figure, latest: usize) -> Option<(String, String, Reading, String)> {
+        let title = figure.title.clone();
+        let text = |reading: &Reading| self.text(reading, latest);
+        match &figure.shows {
+            Shows::Value { value } => {
+                self.first(value)?;
+                let note = figure
+                    .facts
+                    .first()
+                    .map_or_else(String::new, |fact| self.fact(fact, latest));
+                Some((title, text(value), value.clone(), note))
+            }
+            Shows::Ratio { value, of } => {
+                self.first(value)?;
+                let share = self.value(value, latest) / self.value(of, latest);
+                let note = format!("{} of {}", text(value), text(of));
+                Some((title, format::number(share, "ratio"), value.clone(), note))
+            }
+            Shows::Bar { value, limit } => {
+                self.first(value)?;
+                let note = format!("of {}", text(limit));
+                Some((title, text(value), value.clone(), note))
+            }
+            Shows::Quantiles { family, levels } => {
+                let reading = |level: f64| Reading {
+                    read: "quantile".to_owned(),
+                    families: vec![family.clone()],
+                    level: Some(level),
+                    ..Reading::default()
+                };
+                let highest = levels.iter().copied().reduce(f64::max)?;
+                self.first(&reading(highest))?;
+                let name = |level: f64| format!("p{}", (level * 1e6).round() / 1e4);
+                let note = levels.first().map_or_else(String::new, |level| {
+                    format!("{} {}", name(*level), text(&reading(*level)))
+                });
+                let title = format!("{title} {}", name(highest));
+                Some((title, text(&reading(highest)), reading(highest), note))
+            }
+            _ => None,
         }
-    };
-    designs.take(most).map(tile).collect()
-}
-
-fn plain(_: &Look<'_>, _: f64) -> Tone {
-    Tone::Plain
-}
-
-fn count(value: f64) -> String {
-    format::number(value, "count")
-}
-
-/// Asks by name for what may not be there: what is not is `NaN`.
-struct Look<'a> {
-    history: &'a History,
-}
-
-impl Look<'_> {
-    fn latest(&self) -> usize {
-        self.history.len().saturating_sub(1)
     }
 
-    /// The series of a family.
-    fn all(&self, name: &str) -> Option<(usize, Vec<usize>)> {
-        self.with(name, &[])
+    fn fact(&self, fact: &Named, latest: usize) -> String {
+        format!("{} {}", fact.name, self.text(&fact.value, latest))
     }
 
-    /// The series of a family that have these labels, if any.
-    fn with(&self, name: &str, labels: &[(&str, &str)]) -> Option<(usize, Vec<usize>)> {
+    /// A reading as people read it: a number in its unit, or the value of a label.
+    fn text(&self, reading: &Reading, latest: usize) -> String {
+        if let "where_least" | "where_most" = reading.read.as_str() {
+            return self.place(reading, latest);
+        }
+        let value = self.value(reading, latest);
+        let unit = reading
+            .families
+            .first()
+            .map_or("count", |name| self.unit(name));
+        match (reading.read.as_str(), reading.signed, unit) {
+            ("rate", _, unit) => format::rate(value, unit),
+            ("series" | "constant", ..) => format::number(value, "count"),
+            (_, true, "currency") => format::signed(value),
+            (_, true, unit) if value > 0.0 => format!("+{}", format::number(value, unit)),
+            (_, _, unit) => format::number(value, unit),
+        }
+    }
+
+    fn unit(&self, name: &str) -> &'static str {
+        let declared = self.catalog.family(name).and_then(|family| family.unit);
+        let kind = || {
+            let layout = self.history.layout();
+            let measured = layout.and_then(|layout| Some(&layout.families[layout.place(name)?]));
+            measured.map_or(Kind::Gauge, |family| family.kind)
+        };
+        declared.map_or_else(
+            || format::unit_of_name(name, kind()),
+            obs_core::Unit::as_str,
+        )
+    }
+
+    /// The first family of a reading that has series.
+    fn first(&self, reading: &Reading) -> Option<()> {
+        if reading.read == "constant" {
+            return Some(());
+        }
+        self.series(reading.families.first()?, &reading.labels)
+            .map(|_| ())
+    }
+
+    /// A family, and those of its series that have these labels, if any.
+    fn series(
+        &self,
+        name: &str,
+        labels: &std::collections::BTreeMap<String, String>,
+    ) -> Option<(usize, Vec<usize>)> {
         let layout = self.history.layout()?;
         let family = layout.place(name)?;
-        let series = layout.families[family].series.iter().enumerate();
         let is_wanted = |of: &[(String, String)]| {
-            let has = |(key, value): &(&str, &str)| of.iter().any(|(k, v)| k == key && v == value);
+            let has =
+                |(key, value): (&String, &String)| of.iter().any(|(k, v)| k == key && v == value);
             labels.iter().all(has)
         };
+        let series = layout.families[family].series.iter().enumerate();
         let series: Vec<_> = series
             .filter(|(_, series)| is_wanted(&series.labels))
             .map(|(at, _)| at)
@@ -238,71 +220,87 @@ impl Look<'_> {
         (!series.is_empty()).then_some((family, series))
     }
 
-    fn gauges(&self, index: usize, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
-        let found = self.with(name, labels);
-        let values = found.map(|(family, series)| {
-            let value = |series| self.history.value(index, family, series);
-            series.into_iter().map(value).collect()
-        });
-        values.unwrap_or_default()
+    /// What a reading says at a snapshot, over all of its families that there are.
+    fn value(&self, reading: &Reading, index: usize) -> f64 {
+        if reading.read == "constant" {
+            return reading.number.unwrap_or(f64::NAN);
+        }
+        let found: Vec<_> = reading
+            .families
+            .iter()
+            .filter_map(|name| self.series(name, &reading.labels))
+            .collect();
+        let values = || {
+            found.iter().flat_map(|(family, series)| {
+                series
+                    .iter()
+                    .map(move |series| self.at(index, *family, *series))
+            })
+        };
+        let rate = |(family, series): &(usize, Vec<usize>)| {
+            let of = Together {
+                family: *family,
+                series,
+            };
+            self.history.rate(index, of)
+        };
+        match reading.read.as_str() {
+            "sum" => sum(values()),
+            "least" => values().fold(f64::NAN, f64::min),
+            "most" => values().fold(f64::NAN, f64::max),
+            "rate" => sum(found.iter().map(rate)),
+            "series" => found.iter().map(|(_, series)| series.len()).sum::<usize>() as f64,
+            "quantile" => {
+                let level = reading.level.unwrap_or(f64::NAN);
+                found.first().map_or(f64::NAN, |(family, series)| {
+                    let of = Together {
+                        family: *family,
+                        series,
+                    };
+                    let [quantile] = self.history.quantiles(index, of, [level]);
+                    quantile
+                })
+            }
+            _ => f64::NAN,
+        }
     }
 
-    fn gauge(&self, index: usize, name: &str, labels: &[(&str, &str)]) -> f64 {
-        sum(self.gauges(index, name, labels))
+    /// A gauge as it was then; a counter as it is now, for the history keeps its increases.
+    fn at(&self, index: usize, family: usize, series: usize) -> f64 {
+        let layout = self.history.layout();
+        let kind = layout.map_or(Kind::Gauge, |layout| layout.families[family].kind);
+        if kind == Kind::Counter {
+            self.history.now(family, series)
+        } else {
+            self.history.value(index, family, series)
+        }
     }
 
-    fn least(&self, index: usize, name: &str) -> f64 {
-        self.gauges(index, name, &[])
+    /// The value that a label has in the series that is least or greatest.
+    fn place(&self, reading: &Reading, latest: usize) -> String {
+        let undefined = || format::UNDEFINED.to_owned();
+        let found = reading
+            .families
+            .first()
+            .and_then(|name| self.series(name, &reading.labels));
+        let (Some((family, series)), Some(label)) = (found, &reading.label) else {
+            return undefined();
+        };
+        let sign = if reading.read == "where_least" {
+            1.0
+        } else {
+            -1.0
+        };
+        let weigh = |series: &usize| sign * self.at(latest, family, *series);
+        let least = series
             .into_iter()
-            .fold(f64::NAN, f64::min)
-    }
-
-    /// The latest values as they are, summed.
-    fn total(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let found = self.with(name, labels);
-        found.map_or(f64::NAN, |(family, series)| {
-            sum(series
-                .into_iter()
-                .map(|series| self.history.now(family, series)))
-        })
-    }
-
-    /// The same over those families that there are.
-    fn totals(&self, names: &[&str]) -> f64 {
-        let totals = names.iter().map(|name| self.total(name, &[]));
-        sum(totals.filter(|total| !total.is_nan()))
-    }
-
-    fn rate(&self, index: usize, names: &[&str]) -> f64 {
-        let found = names.iter().filter_map(|name| self.all(name));
-        sum(found.map(|(family, series)| {
-            self.history.rate(
-                index,
-                Together {
-                    family,
-                    series: &series,
-                },
-            )
-        }))
-    }
-
-    fn quantile(&self, index: usize, name: &str, level: f64) -> f64 {
-        let found = self.all(name);
-        found.map_or(f64::NAN, |(family, series)| {
-            let [quantile] = self.history.quantiles(
-                index,
-                Together {
-                    family,
-                    series: &series,
-                },
-                [level],
-            );
-            quantile
-        })
-    }
-
-    fn median(&self, name: &str) -> String {
-        format::number(self.quantile(self.latest(), name, 0.5), "seconds")
+            .filter(|series| !weigh(series).is_nan())
+            .min_by(|a, b| weigh(a).total_cmp(&weigh(b)));
+        let labels = least
+            .zip(self.history.layout())
+            .map(|(series, layout)| &layout.families[family].series[series].labels);
+        let value = labels.and_then(|labels| labels.iter().find(|(key, _)| key == label));
+        value.map_or_else(undefined, |(_, value)| value.clone())
     }
 }
 

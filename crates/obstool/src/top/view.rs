@@ -6,8 +6,9 @@
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph};
+use ratatui::widgets::{Axis, Block, Chart, Clear, Dataset, GraphType, Paragraph};
 
 use super::format;
 use super::keys::KEYS;
@@ -19,6 +20,8 @@ use super::overview::{Tile, Tone};
 const TILE: u16 = 20;
 /// From this width on there is room for all three quantiles.
 const WIDE: u16 = 110;
+/// The widest trend: two minutes at a point a second.
+const MOST_POINTS: u16 = 120;
 /// From this height on there is room for the tiles' charts.
 const HIGH: u16 = 24;
 
@@ -79,7 +82,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: Theme, now: 
     .areas(area);
     draw_header(frame, header, model, theme, now);
     draw_banner(frame, banner, model, theme, now);
-    if model.layout().is_some() {
+    if let Some(row) = model.charted() {
+        draw_chart(frame, tiles.union(list), model, &row, theme);
+    } else if model.layout().is_some() {
         draw_tiles(frame, tiles, model, theme);
         draw_list(frame, list, model, theme);
     } else {
@@ -159,6 +164,13 @@ fn facts(model: &Model, now: f64) -> String {
             format::number(model.took, "seconds")
         ));
     }
+    if model.is_paused {
+        facts.push("paused".to_owned());
+    }
+    if !model.catalog.warnings.is_empty() {
+        let warnings = model.catalog.warnings.len();
+        facts.push(format!("{warnings} warnings, see `obstool verify`"));
+    }
     if model.mistakes > 0 {
         facts.push(format!("{} lines break the format", model.mistakes));
     }
@@ -181,7 +193,6 @@ fn draw_nothing(frame: &mut Frame<'_>, area: Rect, model: &Model) {
             Line::from("Nothing to show yet."),
             Line::from(""),
             Line::from("Is the service running, and does it serve metrics there?"),
-            Line::from("`cargo xtask demo` starts one at http://127.0.0.1:9464"),
         ],
         None => vec![Line::from("waiting for the first scrape")],
     };
@@ -190,6 +201,68 @@ fn draw_nothing(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         .flex(ratatui::layout::Flex::Center)
         .areas(area);
     frame.render_widget(Paragraph::new(lines).alignment(Alignment::Center), middle);
+}
+
+/// One series over time, with its axes.
+fn draw_chart(frame: &mut Frame<'_>, area: Rect, model: &mut Model, row: &Row, theme: Theme) {
+    // Braille has two points across for each character.
+    let points = usize::from(area.width.saturating_sub(12)) * 2;
+    let (Some(cell), Row::Series { family, series }) = (model.cell(row, points), row) else {
+        return;
+    };
+    let data: Vec<(f64, f64)> = cell
+        .trend
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.is_finite())
+        .map(|(at, value)| (at as f64, *value))
+        .collect();
+    let values = || data.iter().map(|(_, value)| *value);
+    let (least, most) = (
+        values().fold(f64::INFINITY, f64::min),
+        values().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let told = |value: f64| match cell.shown {
+        Shown::Rate { .. } => format::rate(value, &cell.unit),
+        _ => format::number(value, &cell.unit),
+    };
+    // What does not move is a line in the middle.
+    let room = if most > least {
+        (most - least) * 0.05
+    } else {
+        most.abs().max(1.0)
+    };
+    let name = model
+        .family(*family)
+        .map_or("", |family| &family.name)
+        .to_owned();
+    let labels = told_labels(&model.labels(*family, *series));
+    let title = format!(
+        " {name}  {labels}  min {}  max {} ",
+        told(least),
+        told(most)
+    );
+    let span = cell.trend.len().max(1) as f64;
+    let dataset = Dataset::default()
+        .marker(Marker::Braille)
+        .graph_type(GraphType::Line)
+        .style(theme.trend())
+        .data(&data);
+    let chart = Chart::new(vec![dataset])
+        .block(Block::bordered().title(title))
+        .x_axis(
+            Axis::default()
+                .bounds([0.0, span])
+                .style(DIM)
+                .labels(["before", "now"]),
+        )
+        .y_axis(
+            Axis::default()
+                .bounds([least - room, most + room])
+                .style(DIM)
+                .labels([told(least), told(most)]),
+        );
+    frame.render_widget(chart, area);
 }
 
 fn draw_tiles(frame: &mut Frame<'_>, area: Rect, model: &mut Model, theme: Theme) {
@@ -218,7 +291,7 @@ fn draw_tiles(frame: &mut Frame<'_>, area: Rect, model: &mut Model, theme: Theme
 
 fn draw_tile(frame: &mut Frame<'_>, area: Rect, tile: &Tile, theme: Theme) {
     let [top, figure, trend] = Layout::vertical([Constraint::Length(1); 3]).areas(area);
-    let heading = vec![Span::styled(tile.title, DIM)];
+    let heading = vec![Span::styled(tile.title.clone(), DIM)];
     frame.render_widget(fit(heading, top.width), top);
     let mut figures = vec![Span::styled(tile.figure.clone(), theme.tone(tile.tone))];
     let note = Span::styled(format!("  {}", tile.note), DIM);
@@ -302,7 +375,8 @@ impl Columns {
             0..80 => 8,
             80..WIDE => 12,
             WIDE..140 => 20,
-            _ => 32,
+            // Names and values take so much; the rest is the past's.
+            _ => (width - 108).min(MOST_POINTS),
         };
         Self {
             values: if is_wide { 46 } else { 20 },
@@ -564,7 +638,7 @@ fn sparkline(points: &[f64]) -> String {
             ' '
         } else if least >= most {
             // What does not move is a line: at the bottom where it is nothing.
-            if point == 0.0 { HEIGHTS[0] } else { HEIGHTS[3] }
+            if point == 0.0 { HEIGHTS[0] } else { '─' }
         } else {
             let share = (point - least) / (most - least);
             #[expect(
@@ -676,7 +750,7 @@ mod tests {
         let lines = lines(&drawn(&mut model, (120, 30), COLOURS));
         assert!(find(&lines, "venue=alpaca").contains(" 2/s "));
         let ibkr = find(&lines, "venue=ibkr");
-        assert!(ibkr.contains("10/s") && ibkr.ends_with("▄▄▄▄▄▄▄"), "{ibkr}");
+        assert!(ibkr.contains("10/s") && ibkr.ends_with("───────"), "{ibkr}");
     }
 
     #[test]
@@ -724,30 +798,52 @@ mod tests {
         model.failed(0.0, &refused("refused"));
         let lines = lines(&drawn(&mut model, (80, 24), COLOURS));
         find(&lines, "unreachable for 7 s: refused");
-        find(&lines, "cargo xtask demo");
+        find(&lines, "Is the service running");
     }
 
+    const FIGURES: &str = r#"{ "schema": 2, "families": [], "groups": [{ "id": "a", "title": "A", "figures": [
+        { "title": "Heat", "shows": "furnace", "rank": 0 },
+        { "title": "Files", "shows": "bar", "rank": 9,
+          "value": { "read": "sum", "families": ["process_open_fds"] }, "limit": { "read": "constant", "number": 16 } },
+        { "title": "Profit", "shows": "value", "rank": 1,
+          "value": { "read": "sum", "families": ["desk_pnl"], "labels": { "period": "total" } },
+          "facts": [{ "name": "day", "value": { "read": "sum", "families": ["desk_pnl"], "labels": { "period": "day" } } }],
+          "alarms": [{ "value": { "read": "sum", "families": ["desk_pnl"], "labels": { "period": "total" } }, "is": "below", "than": 0.0 }] },
+        { "title": "Absent", "shows": "value", "rank": 0, "value": { "read": "sum", "families": ["desk_absent"] } }
+    ] }] }"#;
+
     #[test]
-    fn the_desks_first_figures_are_those_there_are() {
+    fn the_first_figures_are_those_of_the_catalogue_for_which_there_are_series() {
         let pnl = |value: f64| {
             format!(
-                "# TYPE portfolio_pnl gauge\nportfolio_pnl{{period=\"total\"}} {value}\nportfolio_pnl{{period=\"day\"}} -5\n# TYPE process_open_fds gauge\nprocess_open_fds 12\n"
+                "# TYPE desk_pnl gauge\ndesk_pnl{{period=\"total\"}} {value}\ndesk_pnl{{period=\"day\"}} -5\n# TYPE process_open_fds gauge\nprocess_open_fds 12\n"
             )
         };
-        let mut model = model(&[pnl(1.0), pnl(-1_500.0)]);
+        let mut model = model(&[pnl(1.0)]);
+        model.catalog = obs_verify::Catalog::read("here", FIGURES).unwrap();
+        model.scraped(1.0, scraped(&pnl(-1_500.0)));
         let buffer = drawn(&mut model, (120, 30), COLOURS);
         let high = lines(&buffer);
         assert_eq!(
             high[3].split_whitespace().collect::<Vec<_>>(),
-            ["P/L", "File", "descriptors"]
+            ["Profit", "Files"]
         );
-        assert!(high[4].starts_with("−1,500  day −5.00"), "{}", high[4]);
+        assert!(high[4].starts_with("−1,500  day −5"), "{}", high[4]);
+        assert!(high[4].contains("12  of 16"), "{}", high[4]);
         assert!(high[5].contains("█▁"), "{}", high[5]);
         assert_eq!(buffer[(0, 4)].fg, Color::Red);
         assert_eq!(
             lines(&drawn(&mut model, (80, 15), COLOURS))[2],
-            "P/L −1,500   File descriptors 12"
+            "Profit −1,500   Files 12"
         );
+    }
+
+    #[test]
+    fn without_figures_it_is_the_process_that_is_shown() {
+        let text = "# TYPE process_open_fds gauge\nprocess_open_fds 12\n";
+        let mut model = model(&[text.to_owned(), text.to_owned()]);
+        let high = lines(&drawn(&mut model, (120, 30), COLOURS));
+        assert!(high[3].starts_with("File descriptors"), "{}", high[3]);
     }
 
     #[test]
@@ -824,10 +920,35 @@ mod tests {
     }
 
     #[test]
+    fn a_series_is_drawn_over_the_whole_screen_with_its_axes() {
+        let mut model = model(&[
+            desk(0.0, &[("a", 0.0)]),
+            desk(1.0, &[("a", 4.0)]),
+            desk(2.0, &[("a", 40.0)]),
+        ]);
+        let place = model
+            .rows
+            .iter()
+            .position(|row| matches!(row, Row::Family { series, .. } if series.len() == 1));
+        model.selected = place.unwrap();
+        assert!(model.open_chart());
+        let chart = lines(&drawn(&mut model, (100, 30), COLOURS));
+        find(&chart, "trading_orders_total");
+        find(&chart, "min ");
+        find(&chart, "now");
+        model.is_paused = true;
+        model.scraped(3.0, scraped(&desk(3.0, &[("a", 900.0)])));
+        find(&lines(&drawn(&mut model, (100, 30), COLOURS)), "paused");
+        assert_eq!(model.history.len(), 3, "it stands still");
+        model.close_chart();
+        find(&lines(&drawn(&mut model, (100, 30), COLOURS)), "▾ Trading");
+    }
+
+    #[test]
     fn trends_go_from_the_least_to_the_most() {
         assert_eq!(sparkline(&[f64::NAN, 0.0, 1.0, 3.5, 7.0]), " ▁▂▅█");
         assert_eq!(sparkline(&[0.0, 0.0]), "▁▁");
-        assert_eq!(sparkline(&[5.0, 5.0]), "▄▄");
+        assert_eq!(sparkline(&[5.0, 5.0]), "──");
         assert_eq!(sparkline(&[]), "");
     }
 }
