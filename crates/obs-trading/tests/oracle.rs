@@ -653,3 +653,46 @@ fn what_is_decided_by_identifier_has_its_stages() {
     );
     assert!(desk.is_empty());
 }
+
+/// The legs lie with their parent, wherever their own identifiers would; a restart and early events change nothing of it.
+#[test]
+fn legs_at_a_desk_hear_what_is_said_of_their_parent() {
+    let (test, clock) = (TestRecorder::new(), ReplayClock::new());
+    let (strategy, venue) = test.run(|| {
+        let venue = Venue::with_clock("paper", &clock);
+        (Strategy::with_clock("crossover", &clock), venue)
+    });
+    let desk: Desk<u64> = Desk::new(&venue);
+    let ticket = Ticket::new("SPX", Side::Buy, OrderType::Limit, 2.0, BENCHMARK);
+    let fill = |execution: u64| Fill::new(1.0, 100.0).with_id(execution);
+    for parent in (0..100).map(|number| number * 10) {
+        let [first, second] = [parent + 1, parent + 2];
+        desk.fill(&first, fill(1));
+        desk.submit_leg(&parent, first, &strategy, &ticket);
+        desk.submit_leg(&parent, second, &strategy, &ticket);
+        desk.fill(&second, fill(1));
+    }
+    assert_eq!(desk.len(), 200);
+    let json = serde_json::to_string(&desk.save()).unwrap();
+    let later = Desk::restore(&venue, serde_json::from_str(&json).unwrap(), |_| {
+        strategy.clone()
+    });
+    std::mem::forget(desk);
+    for parent in (0..100).map(|number| number * 10) {
+        later.fill(&(parent + 1), fill(1));
+        later.fill(&(parent + 1), fill(2)).expect("complete");
+        later.close(&parent, OrderOutcome::Cancelled);
+        let state = |id| later.state(&id).map(|state| (state.filled, state.ended));
+        assert_eq!(state(parent + 1), Some((2.0, Some(OrderOutcome::Filled))));
+        assert_eq!(
+            state(parent + 2),
+            Some((1.0, Some(OrderOutcome::Cancelled)))
+        );
+    }
+    assert!(later.is_empty());
+    let unknown = [("event", "unknown_order")];
+    assert_eq!(
+        test.counter_sum("trading_order_events_ignored_total", &unknown),
+        0
+    );
+}
