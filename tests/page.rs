@@ -434,10 +434,10 @@ async fn what_a_program_declares_is_shown_first() {
         .until(&format!("!{banner}.hidden && {banner}.textContent"))
         .await;
     assert!(told.contains("queue_depth"), "{told}");
-    let title: String = browser
+    let heading: String = browser
         .until("document.querySelector('#group-hedging h2')?.textContent")
         .await;
-    assert!(title.starts_with("Hedging"), "{title}");
+    assert!(heading.starts_with("Hedging"), "{heading}");
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
 }

@@ -60,7 +60,7 @@ impl Default for Strategies {
             strategy.set_active(true);
             // A bar a day, and a signal for each; manual trading owes none.
             if id != StrategyId::Manual {
-                strategy.expect_signals_every(Duration::from_secs(86_400));
+                strategy.expect_signals_every(Duration::from_hours(24));
             }
             (id, strategy)
         };
