@@ -104,7 +104,7 @@ fn names(text: &str, name: &str) -> bool {
 #[test]
 fn what_shows_metrics_knows_no_domain() {
     let families = domain();
-    let packages = families.families().map(|family| family.package());
+    let packages = families.families().map(obs_core::Family::package);
     let mut words: Vec<_> = packages
         .flat_map(|package| [package.to_owned(), package.replace('-', "_")])
         .collect();

@@ -1,4 +1,4 @@
-//! The steps of docs/GETTING_STARTED.md, done as a reader does them: its files are written, its commands run, in its order.
+//! The steps of `docs/GETTING_STARTED.md`, done as a reader does them: its files are written, its commands run, in its order.
 //!
 //! What differs from a reader's machine: the crates come from this workspace instead of a Git URL, the versions of its `Cargo.lock`
 //! are used, and ports are free ones.
@@ -14,7 +14,7 @@ use obs_tests::{Process, ask, scrape, tools};
 use tempfile::TempDir;
 
 /// How long Prometheus may take to start and to scrape twice.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A fenced block, and the paragraph in front of it.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Where the programs from outside are, and how they get there.
 //!
-//! [`NEEDS`] is the one table of what the tests need from a Debian system. What is one program is unpacked from its package under
+//! `NEEDS` is the one table of what the tests need from a Debian system. What is one program is unpacked from its package under
 //! `target/test-tools`, without being installed. The rest, which brings libraries and folders of its own, is installed where it is
 //! missing and the user has the right to. Packages of Python and npm have folders of their own under `target/test-tools`, too;
 //! `cargo clean` removes them all.
