@@ -18,7 +18,7 @@ use crate::{
 pub const UNDECLARED_FAMILIES: usize = 1_000;
 
 /// The counter in which recorders add up what is counted under names that they do not take: one too many, or one of more than
-/// [`MAX_VALUE_BYTES`].
+/// [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES).
 pub const OTHER_TOTAL: &str = "other_total";
 
 /// A recorder in front of another one that holds families to their budgets.
@@ -30,7 +30,7 @@ pub const OTHER_TOTAL: &str = "other_total";
 /// shown in `obs_series`. Families that nobody declares get 10,000 series and lose all their labels beyond that. A gauge that was
 /// folded is undefined once it is set: see [`folded_gauge`].
 ///
-/// Of these families there may be [`UNDECLARED_FAMILIES`], with names of up to [`MAX_VALUE_BYTES`]. What is counted under other
+/// Of these families there may be [`UNDECLARED_FAMILIES`], with names of up to [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES). What is counted under other
 /// names is added up in [`OTHER_TOTAL`]; gauges and samples of theirs mean nothing together and are not kept. Their lookups
 /// are counted as folded, for the metric `other`. Samples of such families that are no finite numbers are dropped and counted
 /// in `obs_samples_rejected_total`, as declared families do by themselves.

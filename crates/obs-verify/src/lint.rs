@@ -1,6 +1,6 @@
 //! A linter of alerts: what fires when it should not, or stays silent when it should not.
 //!
-//! [`queried::check`](crate::queried::check) says whether a query can be answered at all. This says whether an alert over it does
+//! [`queried::check`] says whether a query can be answered at all. This says whether an alert over it does
 //! what its author has in mind. Each rule has a word, so that what a team lives with for now can be listed, and the list can only
 //! become shorter: see [`apart_from`].
 
