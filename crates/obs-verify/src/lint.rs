@@ -331,14 +331,16 @@ impl<'a> Linter<'a> {
                 Expr::Aggregate(_) | Expr::Call(_) | Expr::VectorSelector(_)
             )
         };
-        // Series of one family exist together.
+        if !may_be_absent(left) || !may_be_absent(right) {
+            return None;
+        }
         let (a, b) = (named(left), named(right));
-        (may_be_absent(left)
-            && may_be_absent(right)
-            && a != b
-            && self.series(left).is_some()
-            && self.series(right).is_some())
-        .then(|| {
+        let sides = (self.series(left)?.family, self.series(right)?.family);
+        let together = match sides {
+            (Some(one), Some(other)) => exist_together(&one, &other),
+            _ => a == b,
+        };
+        (!together).then(|| {
             (
                 Lint::SumOfAbsent,
                 format!("adds `{a}` and `{b}`, which is nothing where one of them has no series"),
@@ -537,6 +539,17 @@ impl<'a> Linter<'a> {
     fn family(&self, expr: &Expr) -> Option<std::sync::Arc<Family>> {
         self.series(expr)?.family
     }
+}
+
+/// Whether one has series whenever the other has: a family itself, and those of one struct whose series are all there as soon as
+/// it is built.
+fn exist_together(one: &Family, other: &Family) -> bool {
+    let is_known = |family: &Family| {
+        let scope = family.scope.unwrap_or_default();
+        !family.labels.iter().skip(scope).any(crate::Label::is_open)
+    };
+    let is_one_struct = one.declared_at.is_some() && one.declared_at == other.declared_at;
+    one.name == other.name || is_one_struct && is_known(one) && is_known(other)
 }
 
 fn windows(expr: &Expr, lints: &mut Vec<(Lint, String)>) {

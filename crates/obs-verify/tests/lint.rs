@@ -17,8 +17,6 @@ obs_core::families! {
         rejections: Each<Symbol, Counter> = "desk_rejections_total",
         /// Requests.
         requests: Counter = "desk_requests_total",
-        /// Retries.
-        retries: Counter = "desk_retries_total",
         /// Orders that are open.
         open: Gauge = "desk_orders_open",
         /// What is left of the limit.
@@ -28,8 +26,15 @@ obs_core::families! {
     }
 }
 
+obs_core::families! {
+    struct Retries {
+        /// Retries.
+        retries: Counter = "desk_retries_total",
+    }
+}
+
 fn catalog() -> Catalog {
-    Catalog::from(&Catalogue::of(&[Desk::FAMILIES]))
+    Catalog::from(&Catalogue::of(&[Desk::FAMILIES, Retries::FAMILIES]))
 }
 
 /// The rules that an alert breaks. Its query is sound: what cannot be answered is no matter of the linter.
@@ -105,6 +110,18 @@ fn each_rule_is_found_broken_and_its_repair_passes() {
         assert_eq!(broken(wrong, ""), [lint], "{wrong}");
         assert_eq!(broken(right, ""), [], "{right}");
     }
+}
+
+#[test]
+fn what_is_built_together_is_not_absent_alone() {
+    let sum = "sum(rate(desk_requests_total[5m])) + sum(rate(desk_orders_total[5m])) > 5";
+    assert_eq!(broken(sum, ""), [], "one struct has both");
+    let open = sum.replace("desk_orders_total", "desk_rejections_total");
+    assert_eq!(
+        broken(&open, ""),
+        [Lint::SumOfAbsent],
+        "a symbol comes with its first rejection"
+    );
 }
 
 #[test]
