@@ -1,5 +1,7 @@
 //! A quoter to look at, whatever a test wants served, and the program that looks.
 
+#![allow(dead_code, reason = "each of these tests uses a part of it")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -76,10 +78,6 @@ pub(crate) fn quoter() -> &'static (String, String) {
     })
 }
 
-#[allow(
-    dead_code,
-    reason = "not every test of these serves something of its own"
-)]
 /// Serves what is at paths, to who has the token where there is one, until the tests end. Its address.
 pub(crate) fn served(pages: Vec<(&'static str, String)>, token: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
