@@ -4,7 +4,9 @@ use obs_verify::Catalog;
 use obs_verify::exposition::Scraped;
 
 use crate::client::{Answer, Client, EXPOSITION, Failure, JSON};
-use crate::place::{CATALOG, LIVE, METRICS, Place};
+#[cfg(feature = "top")]
+use crate::place::LIVE;
+use crate::place::{CATALOG, METRICS, Place};
 use crate::{Access, Error};
 
 /// What a service says of itself.

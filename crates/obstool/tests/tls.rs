@@ -27,13 +27,13 @@ fn a_service_that_asks_for_certificates_is_looked_at_with_them_and_not_without()
     let ca = put("ca.pem", &authority.pem());
     let other = put("other.pem", &stranger.pem());
     let garbage = put("garbage", "no certificate");
-    let (server, client) = (signed("localhost"), signed("client"));
+    let (localhost, client) = (signed("localhost"), signed("client"));
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
-        tls_cert: Some(server.0.into()),
-        tls_key: Some(server.1.into()),
+        tls_cert: Some(localhost.0.into()),
+        tls_key: Some(localhost.1.into()),
         tls_client_ca: Some(ca.clone().into()),
         ..Config::default()
     };

@@ -61,7 +61,8 @@ pub(super) fn dashboard() -> Dashboard {
             row("What executions cost", [
                 lines("Slippage by strategy", "What slippage cost by the money executed, over an hour. Above 0 is to our disadvantage.")
                     .ask(r#"strategy:trading_slippage_cost:bps_rate1h{@, strategy=~"$strategy"}"#, "{{strategy}} {{currency}}")
-                    .above(5.0, 15.0),
+                    .above(5.0, 15.0)
+                    .act("SlippageDrift"),
                 bars("Shortfall by part", "What orders cost against the price decided on within the time shown, less what they gained.")
                     .ask(r#"sum by (component, currency) (increase(trading_shortfall_cost_total{@, strategy=~"$strategy", direction="adverse"}[$__range])) - sum by (component, currency) (increase(trading_shortfall_cost_total{@, strategy=~"$strategy", direction="favourable"}[$__range]))"#, "{{component}} {{currency}}"),
                 bars("Fees", "Fees paid within the time shown, and rebates, which came back.")
