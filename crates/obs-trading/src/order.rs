@@ -89,7 +89,7 @@ impl Order {
         venue.metrics().orders[ticket.order_type][ticket.side].increment(1);
         if let Some(cause) = ticket.cause {
             let metrics = strategy.metrics();
-            metrics.tick_to_order.record(stamps.submitted.since(cause));
+            metrics.tick_to_order.record(cause.0.elapsed());
         }
         if !(is_positive(ticket.quantity) || ticket.quantity.is_nan()) {
             venue.ignore(IgnoredEvent::InvalidOrder);

@@ -149,7 +149,7 @@ impl Strategy {
     /// [it causes](Ticket::caused_by).
     #[must_use]
     pub fn market_event(&self) -> MarketEvent {
-        MarketEvent(self.clock().stamp())
+        MarketEvent(Instant::now())
     }
 
     /// Says how often the strategy is to give a signal, be it to hold, while its market is open.

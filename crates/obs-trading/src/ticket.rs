@@ -1,8 +1,9 @@
 //! A ticket: what an order asks for.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
 use crate::{Currency, OrderType, Side};
 
 /// What an order asks for.
@@ -42,7 +43,7 @@ pub struct Ticket<'a> {
     pub multiplier: f64,
     /// What its prices are in. With it, what executions cost is counted in money; without, only how many there were.
     pub currency: Option<Currency>,
-    pub(crate) cause: Option<Stamp>,
+    pub(crate) cause: Option<MarketEvent>,
 }
 
 /// What prices of an instrument may be: a fill at any other price is refused.
@@ -144,11 +145,12 @@ impl<'a> Ticket<'a> {
     /// The same, caused by this event of the market: `trading_tick_to_order_duration_seconds` counts from it.
     #[must_use]
     pub const fn caused_by(mut self, event: MarketEvent) -> Self {
-        self.cause = Some(event.0);
+        self.cause = Some(event);
         self
     }
 }
 
-/// When an event of the market reached us. Made by [`Strategy::market_event`](crate::Strategy::market_event).
+/// When an event of the market reached us, by the machine's monotonic clock, in a replay too: what follows is the process' own time.
+/// Made by [`Strategy::market_event`](crate::Strategy::market_event).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MarketEvent(pub(crate) Stamp);
+pub struct MarketEvent(pub(crate) Instant);

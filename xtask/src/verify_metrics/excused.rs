@@ -63,7 +63,7 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     ),
     (
         "trading_tick_to_order_duration_seconds",
-        "a desk that is quick enough to ask has its own panel; in the replay of bars no time passes between",
+        "a desk that is quick enough to ask has a panel of its own for it; bars of a day do not hurry",
     ),
     (
         "trading_signal_expected_interval_seconds",
