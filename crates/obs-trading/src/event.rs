@@ -41,8 +41,10 @@ pub enum OrderEvent {
     /// So much is executed in all, at this average price.
     FilledTo {
         /// The quantity since the order was sent.
+        #[serde(with = "crate::undefined")]
         cumulative: f64,
         /// Its average price.
+        #[serde(with = "crate::undefined")]
         average: f64,
     },
     /// An execution was another than was said before. The fill is the execution as it is now, under its identifier.
@@ -79,8 +81,8 @@ pub struct Change(Quantity);
 enum Quantity {
     #[default]
     Same,
-    Total(f64),
-    Left(f64),
+    Total(#[serde(with = "crate::undefined")] f64),
+    Left(#[serde(with = "crate::undefined")] f64),
 }
 
 impl Change {

@@ -24,8 +24,10 @@ pub struct Fill {
     /// The venue's identifier. Without one, every time the fill is reported counts.
     pub id: Option<ExecutionId>,
     /// How much, in units of the symbol; positive.
+    #[serde(with = "crate::undefined")]
     pub quantity: f64,
     /// At what price, in the currency of the order; what it may be is said by [`Prices`](crate::Prices).
+    #[serde(with = "crate::undefined")]
     pub price: f64,
     /// What was paid for it. A second fee of the same fill goes to [`Order::charge`](crate::Order::charge).
     pub fee: Option<Fee>,

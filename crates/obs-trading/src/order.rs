@@ -41,6 +41,9 @@ pub(crate) struct Stamps {
     last_fill: Option<Stamp>,
 }
 
+/// The largest quantity, and the largest price: sums of their products stay numbers.
+const LARGEST: f64 = 1e100;
+
 /// What became of an order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -177,7 +180,8 @@ impl Order {
         let filled = self.state.filled;
         let new = cumulative - filled;
         if new.is_nan()
-            || cumulative.is_infinite()
+            || cumulative > LARGEST
+            || average.abs() > LARGEST
             || !self.state.prices.allow(average) && new > 0.0
         {
             self.venue.ignore(IgnoredEvent::InvalidFill);
@@ -421,7 +425,8 @@ impl Order {
     }
 
     fn fault(&self, fill: &Fill) -> Option<IgnoredEvent> {
-        if !(is_positive(fill.quantity) && self.state.prices.allow(fill.price)) {
+        let is_amount = is_positive(fill.quantity) && self.state.prices.allow(fill.price);
+        if !is_amount || fill.quantity > LARGEST || fill.price.abs() > LARGEST {
             return Some(IgnoredEvent::InvalidFill);
         }
         let time = fill.venue_time?.as_nanosecond();

@@ -994,3 +994,35 @@ fn an_order_without_a_benchmark_is_kept_like_any_other() {
             .is_nan()
     );
 }
+
+/// Neither what is wrong about unknown orders nor numbers beyond all sums keeps a book from being kept.
+#[test]
+fn a_book_with_wrong_numbers_in_it_is_kept_like_any_other() {
+    let mut desk = Desk::new();
+    desk.fill("early", "x1", f64::NAN, f64::INFINITY);
+    let total = OrderEvent::FilledTo {
+        cumulative: f64::NEG_INFINITY,
+        average: f64::NAN,
+    };
+    desk.on("early", total);
+    desk.on("early", OrderEvent::Restated(Change::to_total(f64::NAN)));
+    let fee = Fee::new(FeeKind::Other, Money::new(f64::NAN, Currency::USD));
+    desk.on("early", OrderEvent::Charged(fee));
+    desk.submit("huge");
+    desk.fill("huge", "x1", f64::MAX, f64::MAX);
+    desk.on(
+        "huge",
+        OrderEvent::FilledTo {
+            cumulative: f64::MAX,
+            average: f64::MAX,
+        },
+    );
+    let mut desk = desk.restart();
+    near(desk.filled("huge"), 0.0);
+    desk.submit("early");
+    near(desk.filled("early"), 0.0);
+    assert_eq!(
+        (desk.events("invalid_fill"), desk.events("invalid_order")),
+        (2, 1)
+    );
+}
