@@ -524,6 +524,37 @@ proptest! {
         run::<Desk<u64>>(&steps)?;
     }
 
+    /// Totals in any order, repeated, overtaken and after restarts: what is filled is the highest, at its own average.
+    #[test]
+    fn a_polled_order_is_what_the_highest_total_says(totals in proptest::collection::vec((1..40_u32, 90..110_u32, any::<bool>()), 1..40)) {
+        let mut life = Life::<OrderBook<u64>>::new();
+        let ticket = Ticket::new("SPX", Side::Buy, OrderType::Limit, 1e6, BENCHMARK).in_currency(Currency::USD);
+        life.orders.submit(0, &life.strategy, &life.venue, &ticket);
+        let (mut highest, mut rises, mut counted, mut notional) = (0, 0_u64, 0, 0.0);
+        for (total, average, restarts) in totals {
+            life.orders.fill_to(&0, f64::from(total), f64::from(average));
+            if total > highest {
+                let rise = f64::from(total * average) - notional;
+                // An average that would make the rest's price impossible is taken as that price.
+                notional += if rise > 0.0 { rise } else { f64::from((total - highest) * average) };
+                (highest, rises) = (total, rises + 1);
+            }
+            if restarts {
+                counted += life.sum("trading_fills_total", &[]);
+                let saved = serde_json::from_str(&serde_json::to_string(&life.orders.save()).unwrap()).unwrap();
+                std::mem::forget(life.orders);
+                let later = Life::<OrderBook<u64>>::new();
+                life = Life { orders: OrderBook::restore(&later.venue, saved, |_| later.strategy.clone()), ..later };
+            }
+            let order = life.orders.get(&0).unwrap();
+            prop_assert_eq!(order.filled().to_bits(), f64::from(highest).to_bits());
+            let average = order.report(OrderOutcome::Cancelled).average_price.unwrap();
+            prop_assert!((average * f64::from(highest) - notional).abs() < 1e-9 * notional, "{} of {}", average, highest);
+        }
+        counted += life.sum("trading_fills_total", &[]);
+        prop_assert_eq!(counted, rises);
+    }
+
     /// One thread brings the fills under one identifier, another under the other and tells whose it is, a third submits.
     #[test]
     fn events_under_either_identifier_from_any_thread_reach_one_order(fills in proptest::collection::vec((0..8_u64, 0..20_u64, any::<bool>()), 0..120)) {
