@@ -40,6 +40,8 @@ struct TestFile {
 #[derive(Deserialize)]
 struct RuleTest {
     input_series: Vec<serde_json::Value>,
+    /// A test may be of recorded series alone.
+    #[serde(default)]
     alert_rule_test: Vec<AlertTest>,
 }
 

@@ -80,7 +80,8 @@ pub struct LedgerState {
     /// Not called `recent`, which the first edition needs and cannot read as it is now: it refuses the file.
     #[serde(default)]
     remembered: Recent,
-    #[serde(default, rename = "recent", skip_serializing)]
+    /// What a state of the first edition remembers, until a ledger goes on from it.
+    #[serde(default, rename = "recent", skip_serializing_if = "Option::is_none")]
     of_first_edition: Option<FirstEdition>,
 }
 

@@ -37,7 +37,7 @@ struct Block {
 }
 
 /// The ring of 256 that the first edition kept.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct FirstEdition {
     hashes: Vec<u64>,
 }
