@@ -3,73 +3,17 @@
 
 mod browser;
 
-use std::fs::File;
-use std::process::Command;
-
 use browser::Browser;
 use obs_exposition::{Exposition, Kind};
-use obs_tests::{Process, PythonParser, Verdict, check_metrics, scrape, tools};
+use obs_tests::{PythonParser, Quoter, Verdict, check_metrics, scrape};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// The running service. Dropped, it is killed.
-struct Quoter {
-    process: Process,
-    url: String,
-    folder: TempDir,
+fn catalogue(quoter: &Quoter) -> Value {
+    serde_json::from_str(&scrape(&format!("{}/catalog.json", quoter.url())).unwrap()).unwrap()
 }
 
-impl Quoter {
-    /// Builds it as its team would, and starts it on a free port.
-    fn start(arguments: &[&str]) -> Self {
-        let workspace = tools::workspace();
-        let target = workspace.join("target/foreign");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        let built = cargo
-            .args(["build", "--quiet", "--locked", "--target-dir"])
-            .arg(&target)
-            .current_dir(workspace.join("tests/foreign"))
-            .status();
-        assert!(
-            built.unwrap().success(),
-            "the foreign workspace does not build"
-        );
-
-        let folder = tempfile::tempdir().unwrap();
-        let said = File::create(folder.path().join("stderr")).unwrap();
-        let mut service = Command::new(target.join("debug/vega-quoter"));
-        service
-            .args(arguments)
-            .env("OBS_LISTEN", "127.0.0.1:0")
-            .env("OBS_ENVIRONMENT", "test")
-            .stderr(said);
-        let mut process = Process::start(&mut service).unwrap();
-        let url = process.wait_for("where its metrics are", |line| {
-            line.starts_with("http://").then(|| line.to_owned())
-        });
-        Self {
-            process,
-            url: url.unwrap(),
-            folder,
-        }
-    }
-
-    fn exposition(&self) -> String {
-        scrape(&format!("{}/metrics", self.url)).unwrap()
-    }
-
-    fn scrape(&self) -> Exposition {
-        obs_exposition::parse(&self.exposition()).unwrap()
-    }
-
-    fn catalogue(&self) -> Value {
-        serde_json::from_str(&scrape(&format!("{}/catalog.json", self.url)).unwrap()).unwrap()
-    }
-
-    /// What it has written to standard error.
-    fn said(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
-    }
+fn read(quoter: &Quoter) -> Exposition {
+    obs_exposition::parse(&quoter.exposition().unwrap()).unwrap()
 }
 
 /// The sum over the series of one venue.
@@ -81,9 +25,9 @@ fn of_xcme(scrape: &Exposition, name: &str) -> f64 {
 
 #[test]
 fn a_foreign_service_is_exported_as_it_is_declared() {
-    let quoter = Quoter::start(&[]);
+    let quoter = Quoter::start(&[]).unwrap();
     // Once each side of both venues was quoted: what is declared as `Late` is shown with its first value.
-    let text = std::iter::repeat_with(|| quoter.exposition())
+    let text = std::iter::repeat_with(|| quoter.exposition().unwrap())
         .find(|text| text.matches("vega_quote_width_bps_count{").count() == 4)
         .unwrap();
     assert_eq!(check_metrics(&text).unwrap(), Verdict::Accepted);
@@ -126,7 +70,7 @@ fn a_foreign_service_is_exported_as_it_is_declared() {
         );
     }
 
-    let scrape = quoter.scrape();
+    let scrape = read(&quoter);
     // 250 µs a tick; a scrape may fall between the two additions of one.
     let (busy, ticks) = (
         of_xcme(&scrape, "vega_model_busy_seconds_total"),
@@ -153,15 +97,15 @@ fn a_foreign_service_is_exported_as_it_is_declared() {
         assert_eq!(scrape.sum(name, &[]), Some(0.0), "{name}");
     }
     assert!(scrape.family("obs_kind_conflicts_total").is_none());
-    assert_eq!(quoter.said(), "");
-    assert!(quoter.process.interrupt().unwrap().success());
+    assert_eq!(quoter.said().unwrap(), "");
+    quoter.stop().unwrap();
 }
 
 #[test]
 fn labels_beyond_their_budget_add_up_or_are_undefined() {
-    let quoter = Quoter::start(&[]);
+    let quoter = Quoter::start(&[]).unwrap();
     // All six underlyings have come by when the last one has.
-    let scrape = std::iter::repeat_with(|| quoter.scrape()).find(|scrape| {
+    let scrape = std::iter::repeat_with(|| read(&quoter)).find(|scrape| {
         scrape.sum(
             "vega_ticks_total",
             &[("venue", "xcme"), ("underlying", "other")],
@@ -197,8 +141,8 @@ fn labels_beyond_their_budget_add_up_or_are_undefined() {
 
 #[test]
 fn mistakes_are_reported_in_words_and_as_series() {
-    let quoter = Quoter::start(&["wrong"]);
-    let scrape = quoter.scrape();
+    let quoter = Quoter::start(&["wrong"]).unwrap();
+    let scrape = read(&quoter);
     assert_eq!(scrape.sum("obs_dead_handles", &[]), Some(1.0));
     assert_eq!(
         scrape.sum(
@@ -211,7 +155,7 @@ fn mistakes_are_reported_in_words_and_as_series() {
     assert_eq!(scrape.family("vega_queue_depth").unwrap().kind, Kind::Gauge);
     assert_eq!(scrape.sum("vega_queue_depth", &[]), Some(42.0));
 
-    let catalogue = quoter.catalogue();
+    let catalogue = catalogue(&quoter);
     let warnings = catalogue["warnings"].as_array().unwrap();
     let kinds: Vec<_> = warnings
         .iter()
@@ -229,7 +173,7 @@ fn mistakes_are_reported_in_words_and_as_series() {
     );
 
     // The program has no subscriber of `tracing`, so they are on standard error, the first ones at once.
-    let said = std::iter::repeat_with(|| quoter.said())
+    let said = std::iter::repeat_with(|| quoter.said().unwrap())
         .find(|said| said.lines().count() == 2)
         .unwrap();
     assert!(
@@ -247,9 +191,9 @@ const FIGURES: &str =
 
 #[tokio::test]
 async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
-    let quoter = Quoter::start(&[]);
+    let quoter = Quoter::start(&[]).unwrap();
     let browser = Browser::start().await;
-    browser.open(&quoter.url).await;
+    browser.open(quoter.url()).await;
     let figures: Vec<String> = browser
         .until(&format!("{FIGURES}.length >= 7 && {FIGURES}"))
         .await;
@@ -296,8 +240,8 @@ async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
         "{found:?}"
     );
 
-    let wrong = Quoter::start(&["wrong"]);
-    browser.open(&wrong.url).await;
+    let wrong = Quoter::start(&["wrong"]).unwrap();
+    browser.open(wrong.url()).await;
     let warnings: String = browser
         .until("!document.getElementById('warnings').hidden && document.getElementById('warnings').textContent")
         .await;

@@ -1,6 +1,6 @@
 //! What the whole-pipeline tests and `xtask` share: programs that nobody here wrote, and processes that end with their owner.
 //!
-//! [`Desk`] is the sample desk as its users run it.
+//! [`Desk`] is the sample desk as its users run it, [`Quoter`] a service of another team.
 //!
 //! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted. [`Agent`] and [`Storage`] are
 //! what stands beside many desks, and what keeps what all of them send.
@@ -18,6 +18,7 @@ mod process;
 mod promtool;
 mod pushgateway;
 mod python;
+mod quoter;
 mod receiver;
 mod scrape;
 mod stack;
@@ -34,6 +35,7 @@ pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
 pub use crate::pushgateway::Pushgateway;
 pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample, python_says};
+pub use crate::quoter::Quoter;
 pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
 pub use crate::stack::{Manner, Stack};

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use obs_tests::{Desk, Process, Screen, Terminal};
+use obs_tests::{Desk, Process, Quoter, Screen, Terminal};
 
 const OBSTOOL: &str = env!("CARGO_BIN_EXE_obstool");
 
@@ -185,4 +185,28 @@ fn a_pipe_to_nobody_is_an_error_that_says_so() {
         format!("error: http://{address} is unreachable: Connection refused\n")
     );
     assert_eq!(piped(&["https://desk.internal"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_service_of_another_team_is_shown_by_its_own_groups_and_figures() {
+    let quoter = Quoter::start(&[]).unwrap();
+    let script = format!("{OBSTOOL} top {} --interval 200ms", quoter.url());
+    let terminal = Terminal::run(&script, 50, 140).unwrap();
+    wait(&terminal, &["vega-quoter", "test", "● up"]);
+    wait(&terminal, &["Tick to quote"]);
+    wait(&terminal, &["Rejected share"]);
+    // Its groups come before what it runs on and the metrics about metrics.
+    wait(&terminal, &["vega_quotes_total"]);
+    let groups = ["Quoting", "Hedging"];
+    let places = terminal.wait_for("its groups", |screen| {
+        let lines = lines(screen);
+        let place = |group: &str| lines.iter().position(|line| line.contains(group));
+        groups
+            .iter()
+            .map(|group| place(group))
+            .collect::<Option<Vec<_>>>()
+    });
+    let places = places.unwrap();
+    assert!(places.is_sorted(), "{places:?}");
+    quoter.stop().unwrap();
 }

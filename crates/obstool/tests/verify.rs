@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::{obstool, of_quoter, quoter, said, served, write};
+use obs_tests::Quoter;
 
 #[test]
 fn a_service_is_found_from_whatever_was_given_and_agrees_with_itself() {
@@ -445,4 +446,16 @@ fn dashboards_rules_and_docs_are_written_and_kept_fresh() {
         &guide,
     ]);
     assert_eq!(generated.status, 0, "{}{}", generated.out, generated.err);
+}
+
+#[test]
+fn a_service_of_another_team_agrees_with_what_it_declares() {
+    let quoter = Quoter::start(&[]).unwrap();
+    let said = obstool(&["verify", quoter.url()]);
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    assert!(said.out.contains("0 errors, 0 warnings"), "{}", said.out);
+
+    let wrong = Quoter::start(&["wrong"]).unwrap();
+    let said = obstool(&["verify", wrong.url()]);
+    assert!(said.out.contains("vega_queue_depth"), "{}", said.out);
 }
