@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::Recorder;
-use metrics_util::layers::{FanoutBuilder, Layer, PrefixLayer};
+use metrics::{Key, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_util::layers::{FanoutBuilder, FilterLayer, Layer, PrefixLayer};
 use obs_core::{
     By, Counter, Each, Families, Family, Gauge, Histogram, Summary, TestRecorder, TimeCounter,
     Unit, WarningKind,
@@ -139,6 +140,49 @@ fn a_declaration_comes_through_what_stands_before_the_engine() {
         other.help("desk.vega_quotes_total").as_deref(),
         Some("Quotes sent.")
     );
+}
+
+#[test]
+fn a_filter_lets_through_what_it_lets_through() {
+    let engine = Engine::builder().build().unwrap();
+    let filtered = FilterLayer::from_patterns(["vega_width"]).layer(engine.clone());
+    let quoting = metrics::with_local_recorder(&filtered, || Quoting::new("xcme"));
+    quoting.busy.add(Duration::from_secs(3));
+    quoting.width.record(1.0);
+    let venue = ("venue", "xcme");
+    assert_eq!(
+        value(&engine, "vega_busy_seconds_total", &[venue]),
+        Some(3.0)
+    );
+    assert!(scrape(&engine).family("vega_width").is_none());
+}
+
+#[test]
+fn a_recorder_that_knows_nothing_of_declarations_is_described_to() {
+    let stock = PrometheusBuilder::new().build_recorder();
+    let quoting = metrics::with_local_recorder(&stock, || Quoting::new("xcme"));
+    quoting.quotes[Side::Buy].increment(2);
+    let text = stock.handle().render();
+    let found = obs_exposition::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let quotes = found.family("vega_quotes_total").expect("it was recorded");
+    assert_eq!(quotes.help.as_deref(), Some("Quotes sent."));
+    let buys = [("venue", "xcme"), ("side", "buy")];
+    assert_eq!(found.value("vega_quotes_total", &buys), Some(2.0));
+}
+
+#[test]
+fn another_version_of_the_core_in_the_program_is_a_warning() {
+    let engine = Engine::builder().build().unwrap();
+    // With this metadata it registers; its declarations are of another type.
+    let other = Metadata::new("obs_core", Level::INFO, Some("0.0.9"));
+    let busy = engine.register_counter(&Key::from_static_name("old_busy_seconds_total"), &other);
+    busy.increment(3_000_000_000);
+    let warnings = engine.admission().warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].kind, WarningKind::OtherVersion);
+    let begins =
+        "`old_busy_seconds_total` is recorded by obs-core 0.0.9, but the exporter uses obs-core ";
+    assert!(warnings[0].text.starts_with(begins), "{}", warnings[0]);
 }
 
 #[test]
