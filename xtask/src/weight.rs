@@ -1,4 +1,4 @@
-//! `cargo xtask weight`: what depending on the exporter costs whoever builds a program, beside other libraries.
+//! `cargo xtask weight`: what depending on the exporter adds to a build, compared with other libraries.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -17,7 +17,7 @@ use crate::{
 
 /// What is known of the families of one recorder, and which further ones it takes.
 ///
-/// A name belongs to whoever claims it first, by declaring it or by recording to it, with the kind it has then. Families that
+/// A name belongs to its first claim, a declaration or a recording, with the kind it has then. Families that
 /// nobody declares are bounded in number; the series of every family are bounded by [`Bounds`]. What makes a number wrong is kept
 /// as a [`Warning`].
 #[derive(Debug)]

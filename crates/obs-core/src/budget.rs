@@ -30,8 +30,8 @@ pub const OTHER_TOTAL: &str = "other_total";
 /// shown in `obs_series`. Families that nobody declares get 10,000 series and lose all their labels beyond that. A gauge that was
 /// folded is undefined once it is set: see [`folded_gauge`].
 ///
-/// Of these families there may be [`UNDECLARED_FAMILIES`], with names of up to [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES). What is counted under other
-/// names is added up in [`OTHER_TOTAL`]; gauges and samples of theirs mean nothing together and are not kept. Their lookups
+/// Of these families there may be [`UNDECLARED_FAMILIES`], with names of up to
+/// [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES). What is counted under other names is added up in [`OTHER_TOTAL`]; gauges and samples of theirs mean nothing together and are not kept. Their lookups
 /// are counted as folded, for the metric `other`. Samples of such families that are no finite numbers are dropped and counted
 /// in `obs_samples_rejected_total`, as declared families do by themselves.
 ///
@@ -262,7 +262,7 @@ impl<R: Recorder> Recorder for Budgeted<R> {
 }
 
 impl<R> Budgeted<R> {
-    /// Takes the declaration of what is described, if whoever describes has one.
+    /// Takes the declaration of what is described, if there is one behind it.
     fn declare(&self, name: &KeyName) {
         if let Some(resolving) = resolving() {
             self.admission.declare(name.as_str(), resolving.family());

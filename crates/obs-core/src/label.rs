@@ -129,7 +129,7 @@ pub struct Value<L> {
 pub(crate) enum Fold {
     /// It is what was given.
     None,
-    /// It is [`OTHER`], and whoever folded has counted that.
+    /// It is [`OTHER`], and the map that folded it has counted that.
     Counted,
     /// It is [`OTHER`] in place of what can name no series, which is still to be counted.
     Uncounted,

@@ -42,7 +42,7 @@ impl Warnings {
     }
 }
 
-/// Through `tracing`, or to standard error in a program that has not set it up: this is for whoever runs the program first.
+/// Through `tracing`, or to standard error in a program that has not set it up: nobody would see the warning otherwise.
 fn log(warning: &Warning) {
     if tracing::dispatcher::has_been_set() {
         tracing::warn!(kind = warning.kind.as_str(), "{warning}");

@@ -56,7 +56,7 @@ pub enum Prices {
     /// Zero or above: options, which may expire worthless.
     NotNegative,
     /// Any number: spreads, combinations, power, and since 20 April 2020 crude oil. Basis points of such a price mean nothing:
-    /// its slippage is told in price and in money only.
+    /// its slippage is reported in price and in money only.
     Any,
 }
 

@@ -1,4 +1,4 @@
-//! What falls short, and how it is told to people and machines.
+//! What falls short, and how it is reported to people and machines.
 
 use std::cmp::Reverse;
 use std::fmt;

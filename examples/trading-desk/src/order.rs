@@ -32,7 +32,7 @@ obs_core::label! {
         Open = "open",
         /// Bought or sold in full.
         Filled = "filled",
-        /// Taken back by whoever placed it.
+        /// Cancelled by the client that placed it.
         Cancelled = "cancelled",
         /// Not accepted by the broker.
         Rejected = "rejected",

@@ -6,7 +6,7 @@ pub(super) fn dashboard() -> Dashboard {
     Dashboard {
         name: "trading".to_owned(),
         title: "Trading".to_owned(),
-        description: "From the order to the fill: how many, how fast, how dear, and what is refused.".to_owned(),
+        description: "From the order to the fill: how many, how fast, at what cost, and what is refused.".to_owned(),
         scope: Scope::default(),
         rows: vec![
             row("Are we all right?", [

@@ -43,7 +43,7 @@ pub fn check(query: &str, vocabulary: &Vocabulary) -> (Option<Yield>, Vec<Proble
     }
 }
 
-/// What a part of a query yields, as far as it can be said; what is wrong with it is told elsewhere.
+/// What a part of a query yields, as far as it can be said; what is wrong with it is reported elsewhere.
 pub(crate) fn yields(expr: &Expr, query: &str, vocabulary: &Vocabulary) -> Option<Yield> {
     let mut checker = Checker {
         query,
