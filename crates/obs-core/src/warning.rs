@@ -88,7 +88,7 @@ pub fn dead_handles_warning() -> Option<Warning> {
     (count > 0).then(|| Warning {
         kind: WarningKind::DeadHandles,
         text: format!(
-            "{count} metric handles were built before the recorder was installed and record nothing; \
+            "metric handles that were built before the recorder was installed record nothing ({count} of them): \
              install the exporter first, then build what is at {}",
             places.join(", ")
         ),

@@ -78,8 +78,8 @@ fn handles_built_too_early_are_counted_and_their_place_is_named() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].kind, WarningKind::DeadHandles);
     let expected = format!(
-        "{handles} metric handles were built before the recorder was installed and record nothing; install the exporter first, \
-         then build what is at crates/obs-exporter/tests/dead.rs:{line}"
+        "metric handles that were built before the recorder was installed record nothing ({handles} of them): \
+         install the exporter first, then build what is at crates/obs-exporter/tests/dead.rs:{line}"
     );
     assert_eq!(warnings[0].text, expected);
     assert!(
