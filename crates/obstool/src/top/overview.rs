@@ -88,7 +88,11 @@ impl Look<'_> {
             |alarm: &obs_verify::figure::Alarm| alarm.is_raised(self.value(&alarm.value, latest));
         let tone = if figure.alarms.iter().any(is_raised) {
             Tone::Bad
-        } else if figure.alarms.is_empty() || shown == format::UNDEFINED {
+        } else if shown == format::UNDEFINED {
+            Tone::Plain
+        } else if let Some(gain) = gain(figure) {
+            tone_of_gain(self.value(gain, latest))
+        } else if figure.alarms.is_empty() {
             Tone::Plain
         } else {
             Tone::Good
@@ -304,10 +308,53 @@ impl Look<'_> {
     }
 }
 
+/// What a figure shows, if it is a gain or a loss: a signed number of which less is worse.
+fn gain(figure: &Figure) -> Option<&Reading> {
+    match &figure.shows {
+        Shows::Value { value } if value.signed && figure.worse.as_deref() == Some("down") => {
+            Some(value)
+        }
+        _ => None,
+    }
+}
+
+fn tone_of_gain(gain: f64) -> Tone {
+    if gain > 0.0 {
+        Tone::Good
+    } else if gain < 0.0 {
+        Tone::Bad
+    } else {
+        Tone::Plain
+    }
+}
+
 /// A sum of nothing is unknown.
 fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
     values
         .into_iter()
         .reduce(|sum, value| sum + value)
         .unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gain_is_a_signed_number_of_which_less_is_worse() {
+        let mut figure = of_process("Profit", "sum", "desk_profit");
+        figure.worse = Some("down".to_owned());
+        assert!(gain(&figure).is_none(), "it is not signed");
+        if let Shows::Value { value } = &mut figure.shows {
+            value.signed = true;
+        }
+        assert!(gain(&figure).is_some());
+        figure.worse = Some("up".to_owned());
+        assert!(gain(&figure).is_none(), "more of it is worse");
+
+        assert_eq!(
+            [250.0, -0.01, 0.0].map(tone_of_gain),
+            [Tone::Good, Tone::Bad, Tone::Plain]
+        );
+    }
 }
