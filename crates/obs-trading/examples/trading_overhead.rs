@@ -246,7 +246,7 @@ impl Desk {
             strategy: Strategy::new(&names.strategy),
             venue: Venue::new(&names.venue),
             account: Account::new("main", conventions.clone(), usd(1e6))?,
-            ledger: StrategyLedger::new(&names.strategy, conventions, usd(1e6))?,
+            ledger: StrategyLedger::new("main", &names.strategy, conventions, usd(1e6))?,
             now: Timestamp::from_second(1_700_000_000)?,
         })
     }

@@ -24,7 +24,7 @@ impl Shown {
     }
 
     fn gauge(&self, name: &str) -> f64 {
-        self.0.gauge(name, &[("account", "main")]).unwrap()
+        self.money(name)
     }
 
     fn money(&self, name: &str) -> f64 {
@@ -39,7 +39,10 @@ impl Shown {
 
     fn count_of(&self, name: &str, key: &str, value: &str) -> f64 {
         self.0
-            .gauge(name, &[("account", "main"), (key, value)])
+            .gauge(
+                name,
+                &[("account", "main"), ("currency", "USD"), (key, value)],
+            )
             .unwrap()
     }
 }
@@ -74,6 +77,7 @@ fn an_account_that_saw_nothing() {
     }
     let conventions = [
         ("account", "main"),
+        ("currency", "USD"),
         ("basis", "period_returns"),
         ("periods_per_year", "252"),
         ("risk_free_rate", "0.04 per year"),
@@ -173,11 +177,15 @@ fn a_strategy_exports_all_of_the_contract() {
         Calendar::every_day(TimeZone::UTC),
     );
     let mut performance = test
-        .run(|| StrategyLedger::new("crossover", conventions, usd(1_000.0)))
+        .run(|| StrategyLedger::new("main", "crossover", conventions, usd(1_000.0)))
         .unwrap();
-    let gauge = |name: &str| test.gauge(name, &[("strategy", "crossover")]).unwrap();
-    let labels = [("strategy", "crossover"), ("currency", "USD")];
-    let money = |name: &str| test.gauge(name, &labels).unwrap();
+    let labels = [
+        ("account", "main"),
+        ("strategy", "crossover"),
+        ("currency", "USD"),
+    ];
+    let gauge = |name: &str| test.gauge(name, &labels).unwrap();
+    let money = gauge;
     assert!(money("trading_average_win").is_nan() && money("trading_average_loss").is_nan());
     assert_eq!(money("trading_pnl_realized"), 0.0);
 
@@ -212,6 +220,47 @@ fn a_strategy_exports_all_of_the_contract() {
         performance.mark(at("2024-06-04T00:00:00Z"), usd(0.0)),
         Err(Error::NotMarked)
     ));
+}
+
+/// Each of these wrote over the other's gauges while neither label was there.
+#[test]
+fn ledgers_of_one_account_or_one_strategy_keep_their_own_series() {
+    let test = TestRecorder::new();
+    let euros = |amount| Money::new(amount, Currency::EUR);
+    let (mut dollar, mut euro) = test.run(|| {
+        (
+            Account::new("main", equities(), usd(1_000.0)).unwrap(),
+            Account::new("main", equities(), euros(1_000.0)).unwrap(),
+        )
+    });
+    let close = at("2024-06-04T20:00:00Z");
+    dollar.mark(close, usd(900.0)).unwrap();
+    euro.mark(close, euros(500.0)).unwrap();
+    for (currency, drawdown) in [("USD", -0.1), ("EUR", -0.5)] {
+        let labels = [("account", "main"), ("currency", currency)];
+        let shown = test.gauge("portfolio_drawdown_ratio", &labels).unwrap();
+        assert!((shown - drawdown).abs() < 1e-12, "{currency}: {shown}");
+    }
+
+    let ledgers = test.run(|| {
+        ["main", "second"].map(|account| {
+            StrategyLedger::new(account, "crossover", equities(), usd(1_000.0)).unwrap()
+        })
+    });
+    for (mut ledger, pnl) in ledgers.into_iter().zip([10.0, -10.0]) {
+        ledger
+            .trade_closed(&ClosedTrade::new(close, usd(pnl)))
+            .unwrap();
+    }
+    for (account, win_ratio) in [("main", 1.0), ("second", 0.0)] {
+        let labels = [
+            ("account", account),
+            ("strategy", "crossover"),
+            ("currency", "USD"),
+        ];
+        let shown = test.gauge("trading_win_ratio", &labels);
+        assert_eq!(shown, Some(win_ratio), "{account}");
+    }
 }
 
 #[test]
@@ -424,7 +473,11 @@ fn what_is_refused_changes_nothing_and_is_counted() {
         (Refusal::NonPositiveEquity, 2),
         (Refusal::Other, 0),
     ] {
-        let labels = [("account", "main"), ("reason", reason.as_str())];
+        let labels = [
+            ("account", "main"),
+            ("currency", "USD"),
+            ("reason", reason.as_str()),
+        ];
         assert_eq!(
             test.counter("portfolio_events_refused_total", &labels),
             Some(count),

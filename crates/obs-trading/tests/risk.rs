@@ -35,9 +35,9 @@ fn every_series_that_is_known_exists_from_the_start() {
     risk.register("crossover");
     assert_eq!(test.series("risk_exits_total"), 3);
     assert_eq!(test.series("risk_position_size_ratio"), 3);
-    let _limits = Limits::new(&risk);
+    let _limits = Limits::new(&risk, "main");
     for name in ["max_position", "daily_loss", "drawdown", "exposure"] {
-        let label = [("limit", name)];
+        let label = [("account", "main"), ("limit", name)];
         assert_eq!(test.counter("risk_limit_hits_total", &label), Some(0));
         let headroom = test.gauge("risk_limit_headroom_ratio", &label).unwrap();
         assert!(headroom.is_nan());
@@ -51,13 +51,15 @@ fn each_verb_moves_its_metric() {
     let labels = [("strategy", "crossover"), ("trigger", "stop_loss")];
     assert_eq!(test.counter("risk_exits_total", &labels), Some(1));
 
-    risk.limit_hit("sector_tech");
-    let labels = [("limit", "sector_tech")];
+    risk.limit_hit("main", "sector_tech");
+    let labels = [("account", "main"), ("limit", "sector_tech")];
     assert_eq!(test.counter("risk_limit_hits_total", &labels), Some(1));
 
-    risk.headroom("sector_tech", 0.05, 0.20);
+    risk.headroom("main", "sector_tech", 0.05, 0.20);
     assert_eq!(test.gauge("risk_limit_headroom_ratio", &labels), Some(0.75));
-    risk.headroom("sector_tech", 0.05, 0.0);
+    assert_eq!(test.gauge("risk_limit_used", &labels), Some(0.05));
+    assert_eq!(test.gauge("risk_limit_allowed", &labels), Some(0.20));
+    risk.headroom("main", "sector_tech", 0.05, 0.0);
     assert!(
         test.gauge("risk_limit_headroom_ratio", &labels)
             .unwrap()
@@ -134,13 +136,19 @@ impl Guarded {
 
     fn hits(&self, name: &str) -> u64 {
         self.test
-            .counter("risk_limit_hits_total", &[("limit", name)])
+            .counter(
+                "risk_limit_hits_total",
+                &[("account", "main"), ("limit", name)],
+            )
             .unwrap()
     }
 
     fn shown(&self, name: &str) -> f64 {
         self.test
-            .gauge("risk_limit_headroom_ratio", &[("limit", name)])
+            .gauge(
+                "risk_limit_headroom_ratio",
+                &[("account", "main"), ("limit", name)],
+            )
             .unwrap()
     }
 }
@@ -153,7 +161,7 @@ fn limits(risk: &Risk) -> Limits {
             .drawdown(0.50)?
             .own("sector_tech", 0.25)
     };
-    set(Limits::new(risk)).unwrap()
+    set(Limits::new(risk, "main")).unwrap()
 }
 
 const MONDAY: Date = date(2026, 3, 2);
@@ -204,7 +212,9 @@ fn what_cannot_be_judged_is_refused() {
     assert_eq!(desk.limits.mark(MONDAY, 90.0), Ok(()));
     assert!(desk.limits.cash_flow(f64::NAN).is_err());
     for allowed in [0.0, -0.1, f64::NAN, f64::INFINITY] {
-        let refused = Limits::new(&Risk::new()).drawdown(allowed).unwrap_err();
+        let refused = Limits::new(&Risk::new(), "main")
+            .drawdown(allowed)
+            .unwrap_err();
         assert!(refused.to_string().contains("positive, finite number"));
     }
 }
@@ -240,7 +250,7 @@ fn no_loss_is_forgiven_when_the_clock_jumps_over_midnight_and_back() {
     let wednesday = date(2026, 3, 4);
     // A tenth may be lost, as of 1,000; the drawdown is not asked.
     let (test, risk) = desk();
-    let mut limits = Limits::new(&risk).daily_loss(0.1).unwrap();
+    let mut limits = Limits::new(&risk, "main").daily_loss(0.1).unwrap();
     let mut mark = |day, equity| {
         let verdict = limits.mark(day, equity);
         assert_eq!(limits.check_losses(), verdict);
@@ -265,7 +275,10 @@ fn no_loss_is_forgiven_when_the_clock_jumps_over_midnight_and_back() {
     assert_eq!(mark(wednesday, 760.0), Err(106.0));
     assert_eq!(mark(date(2026, 3, 5), 755.0), Ok(()));
     assert_eq!(
-        test.counter("risk_limit_hits_total", &[("limit", "daily_loss")]),
+        test.counter(
+            "risk_limit_hits_total",
+            &[("account", "main"), ("limit", "daily_loss")]
+        ),
         Some(9), // six refused, three found beyond
     );
 }
@@ -275,7 +288,7 @@ fn no_loss_is_forgiven_when_the_clock_jumps_over_midnight_and_back() {
 fn a_state_of_before_is_read() {
     let kept = r#"{"marks":{"day":"2026-03-02","start":1000.0,"peak":1000.0,"last":950.0},"used":{"daily_loss":0.05}}"#;
     let (_test, risk) = desk();
-    let limits = Limits::new(&risk).daily_loss(0.1).unwrap();
+    let limits = Limits::new(&risk, "main").daily_loss(0.1).unwrap();
     let mut limits = limits.restore(serde_json::from_str(kept).unwrap());
     assert!(limits.mark(MONDAY, 899.0).is_err());
 }
@@ -642,10 +655,10 @@ proptest! {
         allowed in prop_oneof![0.01..2.0f64, Just(0.25)],
     ) {
         let (test, risk) = desk();
-        let mut limits = Limits::new(&risk).own("own", allowed).unwrap();
+        let mut limits = Limits::new(&risk, "main").own("own", allowed).unwrap();
         let verdict = limits.check("own", used).is_ok();
         prop_assert_eq!(limits.observe("own", used).is_ok(), verdict);
-        let shown = test.gauge("risk_limit_headroom_ratio", &[("limit", "own")]).unwrap();
+        let shown = test.gauge("risk_limit_headroom_ratio", &[("account", "main"), ("limit", "own")]).unwrap();
         prop_assert_eq!(shown >= 0.0, verdict);
         prop_assert_eq!(limits.headroom("own").is_some(), !shown.is_nan());
         if used.is_finite() {

@@ -69,14 +69,14 @@ fn ledgers_of_the_first_edition_go_on() {
     let account = Account::restore("main", conventions(), load::<LedgerState>("account")).unwrap();
     assert_eq!(account.ledger().equity().to_bits(), 100_012.0_f64.to_bits());
     let strategy: LedgerState = load("strategy");
-    let strategy = StrategyLedger::restore("crossover", conventions(), strategy).unwrap();
+    let strategy = StrategyLedger::restore("main", "crossover", conventions(), strategy).unwrap();
     assert_eq!(strategy.ledger().trades(obs_trading::Period::Total), 300);
 }
 
 #[test]
 fn the_risk_managers_state_of_the_first_edition_goes_on() {
     let risk = Risk::new();
-    let limits = Limits::new(&risk)
+    let limits = Limits::new(&risk, "main")
         .daily_loss(0.05)
         .unwrap()
         .drawdown(0.2)

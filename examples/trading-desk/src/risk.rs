@@ -119,7 +119,7 @@ impl RiskCheck {
         }
         // The rule on pattern day trading is for margin accounts.
         risk.day_trades_remaining("main", None);
-        let measured = obs_trading::Limits::new(&risk)
+        let measured = obs_trading::Limits::new(&risk, "main")
             .daily_loss(limits.daily_loss)?
             .drawdown(limits.drawdown)?
             .max_position(limits.position)?

@@ -37,13 +37,18 @@ pub(super) fn dashboard() -> Dashboard {
             ]),
             row("Limits", [
                 lines("Headroom", "What is left of each limit.")
-                    .ask("min by (limit) (risk_limit_headroom_ratio{@})", "{{limit}}")
+                    .ask("min by (account, limit) (risk_limit_headroom_ratio{@})", "{{account}} {{limit}}")
                     .below(0.25, 0.1)
                     .act("RiskLimitNear, RiskLimitHit"),
                 bars("Limit hits", "How often each limit held orders back within the time shown.")
-                    .ask("sum by (limit) (increase(risk_limit_hits_total{@}[$__range]))", "{{limit}}"),
+                    .ask("sum by (account, limit) (increase(risk_limit_hits_total{@}[$__range]))", "{{account}} {{limit}}"),
                 heatmap("Position sizes", "How large positions are as a share of equity.")
                     .ask("sum by (le) (increase(risk_position_size_ratio_bucket{@}[$__rate_interval]))", "{{le}}"),
+            ]),
+            row("Use of limits", [
+                table("Used and allowed", "What each limit allows and what of it is used, in the limit's own unit: shares of equity for the four usual ones.")
+                    .ask("max by (account, limit) (risk_limit_used{@})", "used")
+                    .ask("max by (account, limit) (risk_limit_allowed{@})", "allowed"),
             ]),
             row("Exits and rules", [
                 lines("Exits", "Positions a second that a stop or a target ended.")
@@ -60,31 +65,31 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (account, currency, period) (portfolio_pnl{@})", "{{account}} {{currency}} {{period}}")
                     .ask("sum by (account, currency, period) (portfolio_value_change{@})", "{{account}} {{currency}} {{period}} change"),
                 lines("Drawdown over time", "How far each account is from its peak.")
-                    .ask("min by (account) (portfolio_drawdown_ratio{@})", "{{account}}")
+                    .ask("min by (account, currency) (portfolio_drawdown_ratio{@})", "{{account}} {{currency}}")
                     .below(-0.05, -0.15)
                     .act("PortfolioDrawdownDeep"),
             ]),
             row("Statistics", [
                 table("Ratios", "Every account in a row. What has not happened often enough to be known is empty.")
-                    .ask("sum by (account) (portfolio_win_ratio{@})", "win ratio")
-                    .ask("sum by (account) (portfolio_profit_factor{@})", "profit factor")
-                    .ask("sum by (account) (portfolio_sharpe_ratio{@})", "Sharpe")
-                    .ask("sum by (account) (portfolio_sortino_ratio{@})", "Sortino")
-                    .ask("sum by (account) (portfolio_max_drawdown_ratio{@})", "max drawdown")
-                    .ask("sum by (account) (portfolio_recovery_seconds{@})", "longest recovery")
-                    .ask("sum by (account) (portfolio_drawdown_age_seconds{@})", "in drawdown for"),
+                    .ask("sum by (account, currency) (portfolio_win_ratio{@})", "win ratio")
+                    .ask("sum by (account, currency) (portfolio_profit_factor{@})", "profit factor")
+                    .ask("sum by (account, currency) (portfolio_sharpe_ratio{@})", "Sharpe")
+                    .ask("sum by (account, currency) (portfolio_sortino_ratio{@})", "Sortino")
+                    .ask("sum by (account, currency) (portfolio_max_drawdown_ratio{@})", "max drawdown")
+                    .ask("sum by (account, currency) (portfolio_recovery_seconds{@})", "longest recovery")
+                    .ask("sum by (account, currency) (portfolio_drawdown_age_seconds{@})", "in drawdown for"),
                 table("Trades", "Best, worst, and how many.")
                     .ask("sum by (account, currency) (portfolio_best_trade_pnl{@})", "best")
                     .ask("sum by (account, currency) (portfolio_worst_trade_pnl{@})", "worst"),
             ]),
             row("Activity", [
                 table("Streaks", "Wins and losses in a row: the present streak, and the longest.")
-                    .ask("sum by (account, result) (portfolio_streak_trades{@})", "now")
-                    .ask("sum by (account, result) (portfolio_longest_streak_trades{@})", "longest"),
+                    .ask("sum by (account, currency, result) (portfolio_streak_trades{@})", "now")
+                    .ask("sum by (account, currency, result) (portfolio_longest_streak_trades{@})", "longest"),
                 table("Trades by period", "How many trades were closed.")
-                    .ask("sum by (account, period) (portfolio_trades{@})", "trades"),
+                    .ask("sum by (account, currency, period) (portfolio_trades{@})", "trades"),
                 table("How it is computed", "The basis of the ratios: they are worth comparing only where these agree.")
-                    .ask("max by (account, basis, periods_per_year, risk_free_rate, calendar) (portfolio_statistics_info{@})", "in use"),
+                    .ask("max by (account, currency, basis, periods_per_year, risk_free_rate, calendar) (portfolio_statistics_info{@})", "in use"),
             ]),
         ],
     }

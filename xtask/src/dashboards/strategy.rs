@@ -35,23 +35,23 @@ pub(super) fn dashboard() -> Dashboard {
             ]),
             row("Compared", [
                 table("Performance", "Every strategy in a row. What has not happened often enough to be known is empty.")
-                    .ask(r#"sum by (strategy) (trading_win_ratio{@, strategy=~"$strategy"})"#, "win ratio")
-                    .ask(r#"sum by (strategy) (trading_profit_factor{@, strategy=~"$strategy"})"#, "profit factor")
-                    .ask(r#"sum by (strategy) (trading_sharpe_ratio{@, strategy=~"$strategy"})"#, "Sharpe")
-                    .ask(r#"sum by (strategy) (trading_sortino_ratio{@, strategy=~"$strategy"})"#, "Sortino")
-                    .ask(r#"sum by (strategy) (trading_max_drawdown_ratio{@, strategy=~"$strategy"})"#, "max drawdown")
-                    .ask(r#"sum by (strategy) (trading_drawdown_age_seconds{@, strategy=~"$strategy"})"#, "in drawdown for")
-                    .ask(r#"sum by (strategy) (trading_recovery_seconds{@, strategy=~"$strategy"})"#, "longest recovery"),
+                    .ask(r#"sum by (account, strategy, currency) (trading_win_ratio{@, strategy=~"$strategy"})"#, "win ratio")
+                    .ask(r#"sum by (account, strategy, currency) (trading_profit_factor{@, strategy=~"$strategy"})"#, "profit factor")
+                    .ask(r#"sum by (account, strategy, currency) (trading_sharpe_ratio{@, strategy=~"$strategy"})"#, "Sharpe")
+                    .ask(r#"sum by (account, strategy, currency) (trading_sortino_ratio{@, strategy=~"$strategy"})"#, "Sortino")
+                    .ask(r#"sum by (account, strategy, currency) (trading_max_drawdown_ratio{@, strategy=~"$strategy"})"#, "max drawdown")
+                    .ask(r#"sum by (account, strategy, currency) (trading_drawdown_age_seconds{@, strategy=~"$strategy"})"#, "in drawdown for")
+                    .ask(r#"sum by (account, strategy, currency) (trading_recovery_seconds{@, strategy=~"$strategy"})"#, "longest recovery"),
                 table("Money", "Every strategy in a row, by currency.")
-                    .ask(r#"sum by (strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"})"#, "realized P/L")
-                    .ask(r#"sum by (strategy, currency) (trading_average_win{@, strategy=~"$strategy"})"#, "average win")
-                    .ask(r#"sum by (strategy, currency) (trading_average_loss{@, strategy=~"$strategy"})"#, "average loss"),
+                    .ask(r#"sum by (account, strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"})"#, "realized P/L")
+                    .ask(r#"sum by (account, strategy, currency) (trading_average_win{@, strategy=~"$strategy"})"#, "average win")
+                    .ask(r#"sum by (account, strategy, currency) (trading_average_loss{@, strategy=~"$strategy"})"#, "average loss"),
             ]),
             row("Over time", [
                 lines("Realized P/L over time", "The ten strategies that have earned the most.")
-                    .ask(r#"topk(10, sum by (strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"}))"#, "{{strategy}} {{currency}}"),
+                    .ask(r#"topk(10, sum by (account, strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"}))"#, "{{account}} {{strategy}} {{currency}}"),
                 lines("Drawdown", "The ten strategies that are furthest from their peaks.")
-                    .ask(r#"bottomk(10, sum by (strategy) (trading_drawdown_ratio{@, strategy=~"$strategy"}))"#, "{{strategy}}")
+                    .ask(r#"bottomk(10, sum by (account, strategy, currency) (trading_drawdown_ratio{@, strategy=~"$strategy"}))"#, "{{account}} {{strategy}} {{currency}}")
                     .below(-0.1, -0.2)
                     .act("StrategyDrawdownDeep"),
                 heatmap("P/L of trades", "How the results of single trades spread.")

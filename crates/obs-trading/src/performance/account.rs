@@ -13,8 +13,8 @@ use crate::{Clock, Error};
 obs_core::families! {
     group crate::groups::PERFORMANCE;
 
-    /// How an account does.
-    pub struct PortfolioMetrics(account: AccountName) {
+    /// How the ledger of an account in one currency does.
+    pub struct PortfolioMetrics(account: AccountName, currency: CurrencyCode) {
         /// Share of the closed trades that made a profit.
         pub win_ratio: Gauge = "portfolio_win_ratio",
         /// What was won for each unit of money lost; NaN without losses.
@@ -67,6 +67,7 @@ obs_core::families! {
     /// By which conventions the statistics of an account are computed.
     pub struct PortfolioStatisticsInfo(
         account: AccountName,
+        currency: CurrencyCode,
         basis: BasisText,
         periods_per_year: PeriodsPerYearText,
         risk_free_rate: RiskFreeText,
@@ -77,7 +78,8 @@ obs_core::families! {
     }
 }
 
-/// An account: each verb keeps its [`Ledger`] and every gauge of it.
+/// An account in one currency: each verb keeps its [`Ledger`] and every gauge of it. An account that holds several currencies has
+/// one of these for each, under the same name.
 ///
 /// ```
 /// use jiff::{Timestamp, tz::TimeZone};
@@ -132,6 +134,7 @@ impl Account {
         let conventions = ledger.conventions();
         let info = PortfolioStatisticsInfo::new(
             name,
+            ledger.currency().as_str(),
             conventions.basis_label(),
             conventions.periods_per_year().get().to_string(),
             conventions.risk_free().to_string(),
@@ -139,7 +142,7 @@ impl Account {
         );
         info.info.set(1.0);
         let account = Self {
-            metrics: PortfolioMetrics::new(name),
+            metrics: PortfolioMetrics::new(name, ledger.currency().as_str()),
             money: PortfolioMoneyMetrics::new(name, ledger.currency().as_str()),
             ledger,
         };

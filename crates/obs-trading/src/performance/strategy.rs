@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use obs_core::{By, Counter, Gauge, Histogram, Unit, buckets};
 
-use super::labels::{CurrencyCode, Refusal};
+use super::labels::{AccountName, CurrencyCode, Refusal};
 use super::trades::ClosedTrade;
 use super::{Conventions, Ledger, LedgerState, Money, Period, show};
 use crate::{Clock, Error, StrategyName};
@@ -12,7 +12,7 @@ obs_core::families! {
     group crate::groups::PERFORMANCE;
 
     /// How a strategy does.
-    pub struct PerformanceMetrics(strategy: StrategyName) {
+    pub struct PerformanceMetrics(account: AccountName, strategy: StrategyName, currency: CurrencyCode) {
         /// Share of the closed trades that made a profit.
         pub win_ratio: Gauge = "trading_win_ratio",
         /// What was won for each unit of money lost; NaN without losses.
@@ -38,7 +38,7 @@ obs_core::families! {
     group crate::groups::PERFORMANCE;
 
     /// What a strategy makes, in its currency.
-    pub struct PerformanceMoneyMetrics(strategy: StrategyName, currency: CurrencyCode) {
+    pub struct PerformanceMoneyMetrics(account: AccountName, strategy: StrategyName, currency: CurrencyCode) {
         /// P/L of each closed trade.
         pub trade_pnl: Histogram = "trading_trade_pnl" { buckets: buckets::SIGNED_MONEY, unit: Unit::Currency },
         /// P/L of all closed trades.
@@ -68,7 +68,7 @@ obs_core::families! {
 ///     Calendar::weekdays(TimeZone::get("America/New_York")?),
 /// );
 /// let usd = |amount| Money::new(amount, Currency::USD);
-/// let mut performance = StrategyLedger::new("crossover", conventions, usd(20_000.0))?;
+/// let mut performance = StrategyLedger::new("main", "crossover", conventions, usd(20_000.0))?;
 /// let at: Timestamp = "2024-06-03T20:00:00Z".parse()?;
 /// performance.trade_closed(&ClosedTrade::new(at, usd(-120.0)))?;
 /// assert_eq!(performance.ledger().equity(), 19_880.0);
@@ -82,26 +82,42 @@ pub struct StrategyLedger {
 }
 
 impl StrategyLedger {
-    /// The performance of the strategy of this name, which has this much to trade with. Fails as [`Ledger::new`] does.
+    /// The performance of the strategy of this name in the account of this name, where it has this much to trade with. Fails as
+    /// [`Ledger::new`] does.
     #[track_caller]
-    pub fn new(strategy: &str, conventions: Conventions, capital: Money) -> Result<Self, Error> {
-        Ok(Self::of(strategy, Ledger::new(conventions, capital)?))
+    pub fn new(
+        account: &str,
+        strategy: &str,
+        conventions: Conventions,
+        capital: Money,
+    ) -> Result<Self, Error> {
+        Ok(Self::of(
+            account,
+            strategy,
+            Ledger::new(conventions, capital)?,
+        ))
     }
 
     /// The performance of a strategy that goes on after a restart. Fails as [`Ledger::restore`] does.
     pub fn restore(
+        account: &str,
         strategy: &str,
         conventions: Conventions,
         saved: LedgerState,
     ) -> Result<Self, Error> {
-        Ok(Self::of(strategy, Ledger::restore(conventions, saved)?))
+        Ok(Self::of(
+            account,
+            strategy,
+            Ledger::restore(conventions, saved)?,
+        ))
     }
 
     #[track_caller]
-    fn of(strategy: &str, ledger: Ledger) -> Self {
+    fn of(account: &str, strategy: &str, ledger: Ledger) -> Self {
+        let currency = ledger.currency();
         let performance = Self {
-            metrics: PerformanceMetrics::new(strategy),
-            money: PerformanceMoneyMetrics::new(strategy, ledger.currency().as_str()),
+            metrics: PerformanceMetrics::new(account, strategy, currency.as_str()),
+            money: PerformanceMoneyMetrics::new(account, strategy, currency.as_str()),
             ledger,
         };
         performance.export();

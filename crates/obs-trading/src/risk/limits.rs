@@ -7,7 +7,7 @@ use obs_core::{Counter, Gauge};
 use serde::{Deserialize, Serialize};
 
 use super::error::positive;
-use crate::{RejectReason, Risk, RiskError};
+use crate::{RejectReason, Risk, RiskError, RiskMetrics};
 
 /// The known limits, by their names.
 pub mod limit {
@@ -30,7 +30,7 @@ pub mod limit {
 /// use jiff::civil::date;
 /// use obs_trading::{Limits, Risk, RejectReason, limit};
 ///
-/// let mut limits = Limits::new(&Risk::new())
+/// let mut limits = Limits::new(&Risk::new(), "main")
 ///     .max_position(0.10)?
 ///     .daily_loss(0.03)?
 ///     .own("sector_tech", 0.25)?;
@@ -77,6 +77,7 @@ pub mod limit {
 #[derive(Debug)]
 pub struct Limits {
     risk: Risk,
+    account: Box<str>,
     entries: Vec<Limit>,
     marks: Option<Marks>,
 }
@@ -88,7 +89,33 @@ struct Limit {
     reason: RejectReason,
     used: Option<f64>,
     hits: Counter,
+    gauges: LimitGauges,
+}
+
+/// What is shown of one limit of one account.
+#[derive(Debug)]
+pub(crate) struct LimitGauges {
     headroom: Gauge,
+    allowed: Gauge,
+    used: Gauge,
+}
+
+impl LimitGauges {
+    pub(crate) fn new(metrics: &RiskMetrics, account: &str, limit: &str) -> Self {
+        Self {
+            headroom: metrics.headroom.of(account).of(limit).clone(),
+            allowed: metrics.limit_allowed.of(account).of(limit).clone(),
+            used: metrics.limit_used.of(account).of(limit).clone(),
+        }
+    }
+
+    /// `NaN` is undefined.
+    pub(crate) fn show(&self, used: f64, allowed: f64) {
+        let finite = |number: f64| if number.is_finite() { number } else { f64::NAN };
+        self.headroom.set(headroom(used, allowed));
+        self.allowed.set(finite(allowed));
+        self.used.set(finite(used.abs()));
+    }
 }
 
 /// The account's equity as far as the loss limits need it.
@@ -146,15 +173,17 @@ impl LimitHit {
 }
 
 impl Limits {
-    /// No limits yet. The series of the four known ones exist from here on, at 0 hits and undefined headroom.
+    /// No limits yet of the account of this name. The series of the four known ones exist from here on, at 0 hits and undefined
+    /// headroom.
     #[must_use]
-    pub fn new(risk: &Risk) -> Self {
+    pub fn new(risk: &Risk, account: &str) -> Self {
         for name in limit::KNOWN {
-            risk.metrics().limit_hits.of(name);
-            risk.metrics().headroom.of(name).set_undefined();
+            risk.metrics().limit_hits.of(account).of(name);
+            LimitGauges::new(risk.metrics(), account, name).show(f64::NAN, f64::NAN);
         }
         Self {
             risk: risk.clone(),
+            account: account.into(),
             entries: Vec::new(),
             marks: None,
         }
@@ -288,8 +317,8 @@ impl Limits {
             allowed,
             reason,
             used: None,
-            hits: metrics.limit_hits.of(name).clone(),
-            headroom: metrics.headroom.of(name).clone(),
+            hits: metrics.limit_hits.of(&self.account).of(name).clone(),
+            gauges: LimitGauges::new(metrics, &self.account, name),
         };
         limit.show();
         self.entries.push(limit);
@@ -301,7 +330,7 @@ impl Limits {
     }
 
     fn unknown(&self, limit: &str, used: f64) -> LimitHit {
-        self.risk.limit_hit(limit);
+        self.risk.limit_hit(&self.account, limit);
         LimitHit {
             limit: limit.into(),
             used,
@@ -361,10 +390,8 @@ impl Limit {
     }
 
     fn show(&self) {
-        match self.used {
-            Some(used) => self.headroom.set(headroom(used, self.allowed)),
-            None => self.headroom.set_undefined(),
-        }
+        self.gauges
+            .show(self.used.unwrap_or(f64::NAN), self.allowed);
     }
 }
 

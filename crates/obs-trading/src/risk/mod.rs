@@ -10,7 +10,7 @@ mod settlement;
 
 use std::sync::Arc;
 
-use obs_core::{By, Counter, Each, Gauge, Histogram};
+use obs_core::{By, Counter, Each, Gauge, Histogram, Unit};
 
 pub use self::calendar::BusinessDays;
 pub use self::day_trades::{DayTradeRule, DayTrades, SavedDayTrades};
@@ -19,6 +19,7 @@ pub use self::exits::{Exit, ExitPlan};
 pub use self::labels::{
     ComplianceAction, ComplianceRule, ConfidenceBand, LimitName, PdtAction, Trigger,
 };
+use self::limits::LimitGauges;
 pub use self::limits::{LimitHit, Limits, SavedLimits, limit};
 pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount};
 use crate::StrategyName;
@@ -37,9 +38,13 @@ obs_core::families! {
         /// Positions as they are opened, as a share of equity, by how sure the strategy was.
         pub position_size: Each<StrategyName, By<ConfidenceBand, Histogram>> = "risk_position_size_ratio" { buckets: POSITION_SIZES, range: 0.0..=1.0 },
         /// Times a limit was hit: a trade was refused because of it, or what is used went beyond it.
-        pub limit_hits: Each<LimitName, Counter> = "risk_limit_hits_total",
+        pub limit_hits: Each<AccountName, Each<LimitName, Counter>> = "risk_limit_hits_total",
         /// What is left of a limit: 1 when untouched, 0 at the limit, negative beyond it, NaN when undefined.
-        pub headroom: Each<LimitName, Gauge> = "risk_limit_headroom_ratio",
+        pub headroom: Each<AccountName, Each<LimitName, Gauge>> = "risk_limit_headroom_ratio",
+        /// What a limit allows, in its own unit, which differs from limit to limit: not to be aggregated over limits. NaN where none is set.
+        pub limit_allowed: Each<AccountName, Each<LimitName, Gauge>> = "risk_limit_allowed" { unit: Unit::Number },
+        /// What is used of a limit, in its own unit; a short position counts by its magnitude. NaN while it is undefined.
+        pub limit_used: Each<AccountName, Each<LimitName, Gauge>> = "risk_limit_used" { unit: Unit::Number },
         /// Positions closed by an exit, by what triggered it.
         pub exits: Each<StrategyName, By<Trigger, Counter>> = "risk_exits_total",
         /// What came of the rules of cash accounts.
@@ -64,7 +69,7 @@ obs_core::families! {
 /// // Start-up.
 /// let risk = Risk::new();
 /// risk.register("crossover");                                        // its series exist, at 0
-/// let mut limits = Limits::new(&risk).max_position(0.10)?.daily_loss(0.03)?.drawdown(0.20)?;
+/// let mut limits = Limits::new(&risk, "main").max_position(0.10)?.daily_loss(0.03)?.drawdown(0.20)?;
 ///
 /// // Each bar: mark the account, then ask before a trade.
 /// let (today, equity, cost) = (date(2026, 3, 2), 100_000.0, 8_000.0);
@@ -153,16 +158,15 @@ impl Risk {
         self.metrics().exits.of(strategy)[trigger].increment(1);
     }
 
-    /// A limit was hit, by the verdict of somebody else.
-    pub fn limit_hit(&self, limit: &str) {
-        self.metrics().limit_hits.of(limit).increment(1);
+    /// A limit of an account was hit, by the verdict of other code than [`Limits`].
+    pub fn limit_hit(&self, account: &str, limit: &str) {
+        self.metrics().limit_hits.of(account).of(limit).increment(1);
     }
 
-    /// How much of a limit is used, by the account of somebody else: the headroom becomes `1 − |used| / allowed`. It is
-    /// undefined where a number is not finite, or nothing is allowed.
-    pub fn headroom(&self, limit: &str, used: f64, allowed: f64) {
-        let headroom = limits::headroom(used, allowed);
-        self.metrics().headroom.of(limit).set(headroom);
+    /// How much of an account's limit is used, where other code than [`Limits`] keeps it: the headroom becomes
+    /// `1 − |used| / allowed`. What is not finite is undefined, and so is the headroom where nothing is allowed.
+    pub fn headroom(&self, account: &str, limit: &str, used: f64, allowed: f64) {
+        LimitGauges::new(self.metrics(), account, limit).show(used, allowed);
     }
 
     /// Something came of a rule of cash accounts.

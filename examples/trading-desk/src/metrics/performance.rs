@@ -32,7 +32,7 @@ impl Performance {
         );
         let part = usd(cash / StrategyId::ALL.len() as f64);
         let ledger = |id: StrategyId| {
-            let ledger = StrategyLedger::new(id.as_str(), conventions.clone(), part)?;
+            let ledger = StrategyLedger::new("main", id.as_str(), conventions.clone(), part)?;
             Ok((id, ledger))
         };
         Ok(Self {
