@@ -37,6 +37,12 @@ pub enum Error {
         /// The text.
         code: String,
     },
+    /// A text that is no decimal number.
+    #[error("`{text}` is no decimal number; write digits with up to 12 decimals, such as `-12.5`")]
+    InvalidDecimal {
+        /// The text.
+        text: String,
+    },
     /// A text that is no amount of money.
     #[error(
         "`{text}` is no amount of money; write up to 12 decimals and a currency, such as `12.5 USD`"

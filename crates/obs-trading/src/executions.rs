@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
-use crate::{ExecutionId, Fee, Fill};
+use crate::{Decimal, ExecutionId, Fee, Fill};
 
 /// The executions of an order that have an identifier, in the order they came: to know them again, and to take them back.
 ///
@@ -24,8 +24,8 @@ pub(crate) struct Executions {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Execution {
     pub(crate) id: ExecutionId,
-    pub(crate) quantity: f64,
-    pub(crate) price: f64,
+    pub(crate) quantity: Decimal,
+    pub(crate) price: Decimal,
     pub(crate) fee: Option<Fee>,
     /// Whether the venue took it back, for good: then it is nothing.
     pub(crate) is_busted: bool,
@@ -47,8 +47,8 @@ impl Execution {
     pub(crate) fn busted(id: ExecutionId) -> Self {
         Self {
             id,
-            quantity: 0.0,
-            price: 0.0,
+            quantity: Decimal::ZERO,
+            price: Decimal::ZERO,
             fee: None,
             is_busted: true,
         }

@@ -3,20 +3,20 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{FeeKind, Liquidity, Money};
+use crate::{Decimal, FeeKind, Liquidity, Money};
 
 /// An execution, or part of one, as a venue reports it: what is taken by [`Order`](crate::Order),
 /// [`OrderBook`](crate::OrderBook) and [`Desk`](crate::Desk) alike.
 ///
 /// ```
-/// use obs_trading::{Currency, Fee, FeeKind, Fill, Liquidity, Money};
+/// use obs_trading::{Currency, Decimal, Fee, FeeKind, Fill, Liquidity, Money};
 ///
 /// let fee = Fee::new(FeeKind::Commission, Money::new(0.35, Currency::USD));
 /// let fill = Fill::new(40.0, 187.25)
 ///     .with_id("x-1")
 ///     .with_fee(fee)
 ///     .with_liquidity(Liquidity::Maker);
-/// assert_eq!(fill.quantity, 40.0);
+/// assert_eq!(fill.quantity, Decimal::from(40));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -24,11 +24,9 @@ pub struct Fill {
     /// The venue's identifier. Without one, every time the fill is reported counts.
     pub id: Option<ExecutionId>,
     /// How much, in units of the symbol; positive.
-    #[serde(with = "crate::undefined")]
-    pub quantity: f64,
+    pub quantity: Decimal,
     /// At what price, in the currency of the order; what it may be is said by [`Prices`](crate::Prices).
-    #[serde(with = "crate::undefined")]
-    pub price: f64,
+    pub price: Decimal,
     /// What was paid for it. A second fee of the same fill goes to [`Order::charge`](crate::Order::charge).
     pub fee: Option<Fee>,
     /// Whose order waited; [`Liquidity::Unknown`] unless the venue says.
@@ -39,13 +37,14 @@ pub struct Fill {
 }
 
 impl Fill {
-    /// A quantity at a price.
+    /// A quantity at a price, of up to twelve decimals: a [`Decimal`], a whole number, or a float, of which it is the
+    /// [decimal it was written as](Decimal::of_float).
     #[must_use]
-    pub const fn new(quantity: f64, price: f64) -> Self {
+    pub fn new(quantity: impl Into<Decimal>, price: impl Into<Decimal>) -> Self {
         Self {
             id: None,
-            quantity,
-            price,
+            quantity: quantity.into(),
+            price: price.into(),
             fee: None,
             liquidity: Liquidity::Unknown,
             venue_time: None,
@@ -189,7 +188,7 @@ impl Fee {
     /// What it costs; negative for money that comes back.
     #[must_use]
     pub fn cost(self) -> Money {
-        if self.kind == FeeKind::Rebate && self.amount.amount() > 0.0 {
+        if self.kind == FeeKind::Rebate && self.amount.decimal().is_positive() {
             self.amount.negated()
         } else {
             self.amount

@@ -32,6 +32,7 @@
 mod book;
 mod clock;
 mod costs;
+mod decimal;
 mod desk;
 mod error;
 mod event;
@@ -59,6 +60,7 @@ pub use jiff;
 pub use crate::book::{OrderBook, SavedBook};
 pub use crate::clock::{Clock, ReplayClock};
 pub use crate::costs::{CostMetrics, Shortfall, ShortfallMetrics, ShortfallMoneyMetrics};
+pub use crate::decimal::Decimal;
 pub use crate::desk::{Desk, OrderState};
 pub use crate::error::Error;
 pub use crate::event::{Change, OrderEvent};

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use crate::clock::nanoseconds;
 use crate::costs::{Costs, add_cost};
 use crate::fill::stable_hash;
-use crate::saved_order::SavedOrder;
+use crate::saved_order::{Executed, SavedOrder};
 use crate::{Fill, Liquidity, Side, Unmeasured};
 
 /// The mids of symbols, as the market data brings them: what orders are measured against at their submission and their end, and
@@ -178,16 +178,23 @@ impl Mids {
     }
 
     /// Follows a fill to every horizon.
-    pub(crate) fn follow(&self, fill: &Fill, at: i64, order: &SavedOrder, costs: &Arc<Costs>) {
+    pub(crate) fn follow(
+        &self,
+        fill: &Fill,
+        executed: Executed,
+        at: i64,
+        order: &SavedOrder,
+        costs: &Arc<Costs>,
+    ) {
         self.with(&order.symbol, |line| {
             for (number, horizon) in self.0.horizons.iter().enumerate() {
                 let waiting = Waiting {
                     filled: at,
                     due: at.saturating_add(horizon.nanoseconds),
                     side: order.side,
-                    price: fill.price,
-                    worth: fill.quantity * order.multiplier,
-                    is_relative: order.prices.are_relative_to(fill.price),
+                    price: executed.price,
+                    worth: executed.quantity * order.multiplier,
+                    is_relative: order.prices.are_relative_to(executed.price),
                     liquidity: fill.liquidity,
                     costs: costs.clone(),
                 };

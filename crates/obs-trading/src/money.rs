@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Error;
+use crate::{Decimal, Error};
 
 /// The longest currency code, in bytes.
 const LONGEST: usize = 12;
@@ -128,40 +128,25 @@ impl<'de> Deserialize<'de> for Currency {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
-    /// In 10⁻¹² of the unit.
-    parts: i128,
+    amount: Decimal,
     currency: Currency,
 }
 
-/// What stands for a number that is no amount.
-const NO_AMOUNT: i128 = i128::MIN;
-
 impl Money {
     /// How many decimal places an amount has.
-    pub const DECIMALS: u32 = 12;
-
-    /// Parts of a unit.
-    const UNIT: i128 = 10_i128.pow(Self::DECIMALS);
+    pub const DECIMALS: u32 = Decimal::PLACES;
 
     /// The largest amount, in units of the currency, of either sign.
     pub const LARGEST: f64 = 1e26;
 
-    /// An amount of a currency, rounded to the twelfth decimal.
+    /// An amount of a currency: a [`Decimal`], a whole number, or a float, of which it is the
+    /// [decimal it was written as](Decimal::of_float).
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "checked to lie within 10^38"
-    )]
-    pub const fn new(amount: f64, currency: Currency) -> Self {
-        let parts = if amount.abs() <= Self::LARGEST {
-            // Whole units first: multiplied as floats, they would lose what lies behind the point.
-            let whole = amount as i128;
-            let rest = (amount - whole as f64) * Self::UNIT as f64;
-            whole * Self::UNIT + round(rest)
-        } else {
-            NO_AMOUNT
-        };
-        Self { parts, currency }
+    pub fn new(amount: impl Into<Decimal>, currency: Currency) -> Self {
+        Self {
+            amount: amount.into(),
+            currency,
+        }
     }
 
     /// Whole numbers of the currency's smaller unit, such as cents: `decimals` says how many digits lie behind the point.
@@ -175,30 +160,31 @@ impl Money {
     /// More than twelve decimals are no amount.
     #[must_use]
     pub const fn of_minor(amount: i64, decimals: u32, currency: Currency) -> Self {
-        let parts = if decimals <= Self::DECIMALS {
-            amount as i128 * 10_i128.pow(Self::DECIMALS - decimals)
-        } else {
-            NO_AMOUNT
-        };
-        Self { parts, currency }
+        Self {
+            amount: Decimal::of_minor(amount, decimals),
+            currency,
+        }
     }
 
     /// Nothing of a currency.
     #[must_use]
     pub const fn zero(currency: Currency) -> Self {
-        Self { parts: 0, currency }
+        Self {
+            amount: Decimal::ZERO,
+            currency,
+        }
     }
 
-    /// How much, in units of the currency; `NaN` for what is no amount.
+    /// How much, in units of the currency, as a float; `NaN` for what is no amount.
     #[must_use]
     pub const fn amount(self) -> f64 {
-        if self.is_amount() {
-            // Apart, so that neither loses digits: what was made of a float is that float again.
-            let (whole, rest) = (self.parts / Self::UNIT, self.parts % Self::UNIT);
-            whole as f64 + rest as f64 / Self::UNIT as f64
-        } else {
-            f64::NAN
-        }
+        self.amount.to_f64()
+    }
+
+    /// How much, in units of the currency, exactly.
+    #[must_use]
+    pub const fn decimal(self) -> Decimal {
+        self.amount
     }
 
     /// Of what.
@@ -210,28 +196,23 @@ impl Money {
     /// Whether it is an amount at all.
     #[must_use]
     pub const fn is_amount(self) -> bool {
-        self.parts != NO_AMOUNT
+        self.amount.is_number()
     }
 
     /// The sum; nothing where the currencies differ.
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
-        (self.currency == other.currency).then(|| {
-            let sum = self.parts.checked_add(other.parts);
-            let both = self.is_amount() && other.is_amount();
-            Self {
-                parts: sum.filter(|_| both).unwrap_or(NO_AMOUNT),
-                ..self
-            }
+        (self.currency == other.currency).then(|| Self {
+            amount: self.amount + other.amount,
+            ..self
         })
     }
 
     /// The same with the other sign.
     #[must_use]
     pub const fn negated(self) -> Self {
-        // The least number is no amount, and its own opposite.
         Self {
-            parts: self.parts.wrapping_neg(),
+            amount: self.amount.negated(),
             currency: self.currency,
         }
     }
@@ -261,66 +242,15 @@ impl Money {
     }
 }
 
-/// Halves away from zero; `f64::round` is no constant function yet.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "below one unit, 10^12 parts"
-)]
-const fn round(parts: f64) -> i128 {
-    (if parts < 0.0 {
-        parts - 0.5
-    } else {
-        parts + 0.5
-    }) as i128
-}
-
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.digits(), self.currency)
+        write!(f, "{} {}", self.amount, self.currency)
     }
 }
 
 impl fmt::Debug for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl Money {
-    /// The amount in decimal digits, as many as it needs.
-    fn digits(self) -> String {
-        if !self.is_amount() {
-            return "NaN".to_owned();
-        }
-        let sign = if self.parts < 0 { "-" } else { "" };
-        let unit = Self::UNIT.unsigned_abs();
-        let parts = self.parts.unsigned_abs();
-        let fraction = format!("{:012}", parts % unit);
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() { "" } else { "." };
-        format!("{sign}{}{point}{fraction}", parts / unit)
-    }
-
-    fn of_digits(digits: &str, currency: Currency) -> Option<Self> {
-        if digits == "NaN" {
-            return Some(Self {
-                parts: NO_AMOUNT,
-                currency,
-            });
-        }
-        let (sign, digits) = digits
-            .strip_prefix('-')
-            .map_or((1, digits), |rest| (-1, rest));
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !is_number(whole) || !is_number(fraction) || fraction.len() > 12 {
-            return None;
-        }
-        let parts = format!("{whole}{fraction:0<12}").parse::<i128>().ok()?;
-        Some(Self {
-            parts: sign * parts,
-            currency,
-        })
     }
 }
 
@@ -331,7 +261,9 @@ impl FromStr for Money {
     fn from_str(text: &str) -> Result<Self, Error> {
         let invalid = || Error::InvalidMoney { text: text.into() };
         let (digits, code) = text.split_once(' ').ok_or_else(invalid)?;
-        Self::of_digits(digits, code.parse()?).ok_or_else(invalid)
+        let currency = code.parse()?;
+        let amount = digits.parse::<Decimal>().map_err(|_| invalid())?;
+        Ok(Self::new(amount, currency))
     }
 }
 
@@ -340,7 +272,7 @@ impl FromStr for Money {
 impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Money", 2)?;
-        fields.serialize_field("amount", &self.digits())?;
+        fields.serialize_field("amount", &self.amount)?;
         fields.serialize_field("currency", &self.currency)?;
         fields.end()
     }
@@ -350,22 +282,11 @@ impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Fields {
-            amount: Amount,
+            amount: Decimal,
             currency: Currency,
         }
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Amount {
-            Digits(String),
-            Number(f64),
-        }
         let Fields { amount, currency } = Fields::deserialize(deserializer)?;
-        match amount {
-            Amount::Number(amount) => Ok(Self::new(amount, currency)),
-            Amount::Digits(digits) => Self::of_digits(&digits, currency).ok_or_else(|| {
-                serde::de::Error::custom(format!("`{digits}` is no amount of money"))
-            }),
-        }
+        Ok(Self { amount, currency })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Stamp;
 use crate::costs::{Costs, add_cost};
 use crate::executions::Execution;
-use crate::saved_order::{Amounts, is_positive};
+use crate::saved_order::{Amounts, Executed, is_positive};
 use crate::{
     Answer, Change, CorrectionKind, ExecutionId, Fee, FeeKind, Fill, IgnoredEvent, Money,
     OrderEvent, OrderOutcome, RejectReason, SavedOrder, Shortfall, Stage, Strategy, Ticket, Venue,
@@ -149,16 +149,17 @@ impl Order {
             self.venue.ignore(fault);
             return self.is_complete();
         }
+        let executed = Executed::from(&fill);
         let Some(id) = fill.id else {
-            self.state.unnamed.add(&fill);
-            self.execute(&fill, 0.0);
+            self.state.unnamed.add(&executed);
+            self.execute(&fill, executed, 0.0);
             return self.is_complete();
         };
         match self.state.executions.get(id) {
             None => {
                 self.state.executions.push(Execution::of(id, &fill));
-                let known = self.take_told(&fill);
-                self.execute(&fill, known);
+                let known = self.take_told(executed.quantity);
+                self.execute(&fill, executed, known);
             }
             Some(known) if id.revision() > known.id.revision() && !known.is_busted => {
                 self.replace_execution(id, Some(fill), CorrectionKind::Correction);
@@ -195,10 +196,13 @@ impl Order {
             } else {
                 average
             };
-            let fill = Fill::new(new, price);
-            self.state.told.add(&fill);
-            self.state.unnamed.add(&fill);
-            self.execute(&fill, 0.0);
+            let executed = Executed {
+                quantity: new,
+                price,
+            };
+            self.state.told.add(&executed);
+            self.state.unnamed.add(&executed);
+            self.execute(&Fill::new(new, price), executed, 0.0);
         }
         self.is_complete()
     }
@@ -425,8 +429,7 @@ impl Order {
     }
 
     fn fault(&self, fill: &Fill) -> Option<IgnoredEvent> {
-        let is_amount = is_positive(fill.quantity) && self.state.prices.allow(fill.price);
-        if !is_amount || fill.quantity > LARGEST || fill.price.abs() > LARGEST {
+        if !(fill.quantity.is_positive() && self.state.prices.allow_exact(fill.price)) {
             return Some(IgnoredEvent::InvalidFill);
         }
         let time = fill.venue_time?.as_nanosecond();
@@ -439,38 +442,38 @@ impl Order {
     }
 
     /// Counts a fill, of which a total told this much already.
-    fn execute(&mut self, fill: &Fill, told: f64) {
+    fn execute(&mut self, fill: &Fill, executed: Executed, told: f64) {
         let now = self.strategy.clock().stamp();
         self.state.stamps.acknowledged.get_or_insert(now);
-        self.state.filled += fill.quantity - told;
+        self.state.filled += executed.quantity - told;
         if told > 0.0 {
             self.state.add_up();
         } else {
-            self.state.notional += fill.quantity * fill.price;
+            self.state.notional += executed.quantity * executed.price;
         }
         if !std::mem::replace(&mut self.state.is_trade, true) {
             self.trade.increment(1);
         }
-        if told < fill.quantity {
+        if told < executed.quantity {
             let side = &self.venue.metrics().fills[self.state.side];
             side[fill.liquidity].increment(1);
         }
-        let share = 1.0 - told / fill.quantity;
+        let share = 1.0 - told / executed.quantity;
         if let Some(costs) = &self.costs {
             let executions = &costs.executions;
-            executions.notional[self.state.side].add(self.state.notional_of(fill) * share);
+            executions.notional[self.state.side].add(self.state.notional_of(&executed) * share);
             add_cost(
                 &executions.slippage[self.state.side],
-                self.state.slippage_of(fill) * share,
+                self.state.slippage_of(&executed) * share,
             );
             if let Some(mids) = self.venue.mids() {
-                mids.follow(fill, self.time_of(fill), &self.state, costs);
+                mids.follow(fill, executed, self.time_of(fill), &self.state, costs);
             }
         }
         if let Some(fee) = fill.fee {
             self.count_fee(fee, false);
         }
-        if self.state.is_overfilled() && told < fill.quantity {
+        if self.state.is_overfilled() && told < executed.quantity {
             self.venue.ignore(IgnoredEvent::Overfill);
         } else if self.is_closed() {
             self.venue.ignore(IgnoredEvent::LateFill);
@@ -483,12 +486,12 @@ impl Order {
     }
 
     /// Gives a total's share of the executions to the one that now has a name; returns how much.
-    fn take_told(&mut self, fill: &Fill) -> f64 {
+    fn take_told(&mut self, quantity: f64) -> f64 {
         let told = self.state.told;
         if told.quantity <= 0.0 {
             return 0.0;
         }
-        let taken = told.quantity.min(fill.quantity);
+        let taken = told.quantity.min(quantity);
         let notional = told.notional * (taken / told.quantity);
         self.state.told.take(taken, notional);
         self.state.unnamed.take(taken, notional);
@@ -522,7 +525,9 @@ impl Order {
     fn count_money(&mut self, fill: &Fill, is_taken_back: bool) {
         if let Some(costs) = &self.costs {
             let (side, executions) = (self.state.side, &costs.executions);
-            let (money, cost) = (self.state.notional_of(fill), self.state.slippage_of(fill));
+            let executed = Executed::from(fill);
+            let money = self.state.notional_of(&executed);
+            let cost = self.state.slippage_of(&executed);
             if is_taken_back {
                 executions.corrected[side].add(money);
                 add_cost(&executions.slippage[side], -cost);
@@ -679,7 +684,7 @@ impl Execution {
 }
 
 impl Amounts {
-    fn add(&mut self, fill: &Fill) {
+    pub(crate) fn add(&mut self, fill: &Executed) {
         self.quantity += fill.quantity;
         self.notional += fill.quantity * fill.price;
     }

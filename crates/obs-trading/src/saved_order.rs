@@ -77,6 +77,22 @@ pub struct SavedOrder {
     pub(crate) counted: Shortfall,
 }
 
+/// An execution as statistics are computed of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Executed {
+    pub(crate) quantity: f64,
+    pub(crate) price: f64,
+}
+
+impl From<&Fill> for Executed {
+    fn from(fill: &Fill) -> Self {
+        Self {
+            quantity: fill.quantity.to_f64(),
+            price: fill.price.to_f64(),
+        }
+    }
+}
+
 /// A quantity, and the sum of quantity times price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Amounts {
@@ -194,19 +210,18 @@ impl SavedOrder {
     pub(crate) fn add_up(&mut self) {
         let mut sum = self.unnamed;
         for fill in self.executions.fills() {
-            sum.quantity += fill.quantity;
-            sum.notional += fill.quantity * fill.price;
+            sum.add(&Executed::from(&fill));
         }
         (self.filled, self.notional) = (sum.quantity, sum.notional);
     }
 
     /// What an execution cost against the benchmark, in money; undefined without one.
-    pub(crate) fn slippage_of(&self, fill: &Fill) -> f64 {
+    pub(crate) fn slippage_of(&self, fill: &Executed) -> f64 {
         self.side.sign() * (fill.price - self.benchmark) * fill.quantity * self.multiplier
     }
 
     /// The money of an execution, without sign.
-    pub(crate) fn notional_of(&self, fill: &Fill) -> f64 {
+    pub(crate) fn notional_of(&self, fill: &Executed) -> f64 {
         (fill.quantity * fill.price).abs() * self.multiplier
     }
 

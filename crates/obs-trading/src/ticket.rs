@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, OrderType, Side};
+use crate::{Currency, Decimal, OrderType, Side};
 
 /// What an order asks for.
 ///
@@ -68,6 +68,16 @@ impl Prices {
             && match self {
                 Self::Positive => price > 0.0,
                 Self::NotNegative => price >= 0.0,
+                Self::Any => true,
+            }
+    }
+
+    /// Whether the price of a fill may be this.
+    pub(crate) const fn allow_exact(self, price: Decimal) -> bool {
+        price.is_number()
+            && match self {
+                Self::Positive => price.is_positive(),
+                Self::NotNegative => !price.is_negative(),
                 Self::Any => true,
             }
     }
