@@ -148,7 +148,7 @@ fn a_mark_that_is_no_number() {
     let conventions = daily(252.0, 0.0);
     let mut ledger = Ledger::new(conventions, usd(100.0)).unwrap();
     for (day, equity) in [(1, 110.0), (2, f64::NAN), (3, 99.0), (4, 104.0)] {
-        let marked = ledger.mark(noon(day), usd(equity));
+        let marked = ledger.mark_equity(noon(day), usd(equity));
         assert_eq!(
             matches!(marked, Err(Error::InvalidAmount { .. })),
             equity.is_nan()
@@ -324,7 +324,7 @@ fn assert_close(ours: f64, theirs: f64, case: &str) {
 fn marked(conventions: Conventions, equity: &[f64]) -> Ledger {
     let mut ledger = Ledger::new(conventions, usd(equity[0])).unwrap();
     for (day, equity) in equity.iter().enumerate().skip(1) {
-        ledger.mark(noon(day), usd(*equity)).unwrap();
+        ledger.mark_equity(noon(day), usd(*equity)).unwrap();
     }
     ledger.advance_to(noon(equity.len()));
     ledger
@@ -357,7 +357,7 @@ fn market_ledger(calendar: Calendar, bars: &[(Date, f64)]) -> Ledger {
             .timestamp()
     };
     for (day, close) in &bars[1..] {
-        ledger.mark(at_close(*day), usd(*close)).unwrap();
+        ledger.mark_equity(at_close(*day), usd(*close)).unwrap();
     }
     let last = bars.last().unwrap().0;
     ledger.advance_to(at_close(last.tomorrow().unwrap()));

@@ -94,7 +94,7 @@ fn an_account_exports_all_of_the_contract() {
     let (shown, mut account) = Shown::account();
     // Tuesday to Friday of one week, in New York.
     account
-        .mark(at("2024-06-04T20:00:00Z"), usd(1_010.0))
+        .mark_equity(at("2024-06-04T20:00:00Z"), usd(1_010.0))
         .unwrap();
     account
         .trade_closed(&trade("2024-06-05T15:00:00Z", 30.0))
@@ -106,16 +106,16 @@ fn an_account_exports_all_of_the_contract() {
         .trade_closed(&trade("2024-06-05T17:00:00Z", 5.0))
         .unwrap();
     account
-        .mark(at("2024-06-05T20:00:00Z"), usd(999.9))
+        .mark_equity(at("2024-06-05T20:00:00Z"), usd(999.9))
         .unwrap();
     account
         .trade_closed(&trade("2024-06-06T15:00:00Z", 40.0))
         .unwrap();
     account
-        .mark(at("2024-06-06T20:00:00Z"), usd(1_020.0))
+        .mark_equity(at("2024-06-06T20:00:00Z"), usd(1_020.0))
         .unwrap();
     account
-        .mark(at("2024-06-07T20:00:00Z"), usd(969.0))
+        .mark_equity(at("2024-06-07T20:00:00Z"), usd(969.0))
         .unwrap();
 
     assert_eq!(shown.gauge("portfolio_win_ratio"), 0.75);
@@ -217,9 +217,29 @@ fn a_strategy_exports_all_of_the_contract() {
     assert_eq!(gauge("trading_recovery_seconds"), 5.0 * 3_600.0);
     assert_eq!(gauge("trading_drawdown_age_seconds"), 3.0 * 3_600.0);
     assert!(matches!(
-        performance.mark(at("2024-06-04T00:00:00Z"), usd(0.0)),
+        performance.mark_open_pnl(at("2024-06-04T00:00:00Z"), usd(0.0)),
         Err(Error::NotMarked)
     ));
+}
+
+/// In two steps, the profit of the trade is realised while it is still part of the last open P/L.
+#[test]
+fn a_trade_and_the_mark_after_it_are_one_step() {
+    let mut performance =
+        StrategyLedger::new("main", "crossover", equities(), usd(1_000.0)).unwrap();
+    let close = at("2024-06-03T20:00:00Z");
+    performance.mark_open_pnl(close, usd(500.0)).unwrap();
+    let trade = trade("2024-06-03T20:00:00Z", 500.0).with_id("t-1");
+    let refused = performance.close_and_mark_open_pnl(&trade, usd(f64::NAN));
+    assert!(matches!(refused, Err(Error::InvalidAmount { .. })));
+    assert_eq!(performance.ledger().trades(Period::Total), 0);
+    performance
+        .close_and_mark_open_pnl(&trade, usd(0.0))
+        .unwrap();
+    assert_eq!(performance.ledger().equity(), 1_500.0);
+    let again = performance.close_and_mark_open_pnl(&trade, usd(500.0));
+    assert!(matches!(again, Err(Error::DuplicateTrade { .. })));
+    assert_eq!(performance.ledger().equity(), 1_500.0);
 }
 
 /// Each of these wrote over the other's gauges while neither label was there.
@@ -234,8 +254,8 @@ fn ledgers_of_one_account_or_one_strategy_keep_their_own_series() {
         )
     });
     let close = at("2024-06-04T20:00:00Z");
-    dollar.mark(close, usd(900.0)).unwrap();
-    euro.mark(close, euros(500.0)).unwrap();
+    dollar.mark_equity(close, usd(900.0)).unwrap();
+    euro.mark_equity(close, euros(500.0)).unwrap();
     for (currency, drawdown) in [("USD", -0.1), ("EUR", -0.5)] {
         let labels = [("account", "main"), ("currency", currency)];
         let shown = test.gauge("portfolio_drawdown_ratio", &labels).unwrap();
@@ -382,7 +402,7 @@ fn what_changes_on_a_day_that_does_not_count_belongs_to_the_next_that_does() {
     let sharpe_of = |marks: &[(&str, f64)], end: &str| {
         let mut ledger = Ledger::new(equities(), usd(100.0)).unwrap();
         for (moment, equity) in marks {
-            ledger.mark(at(moment), usd(*equity)).unwrap();
+            ledger.mark_equity(at(moment), usd(*equity)).unwrap();
         }
         ledger.advance_to(at(end));
         (ledger.returns(), ledger.sharpe_ratio().unwrap().to_bits())
@@ -418,14 +438,14 @@ fn what_is_refused_changes_nothing_and_is_counted() {
     let first = trade("2024-06-04T15:00:00Z", 10.0).with_id("x-1");
     account.trade_closed(&first).unwrap();
     account
-        .mark(at("2024-06-04T20:00:00Z"), usd(1_010.0))
+        .mark_equity(at("2024-06-04T20:00:00Z"), usd(1_010.0))
         .unwrap();
     let before = account.save();
 
     let close = at("2024-06-05T20:00:00Z");
     for amount in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX] {
         assert!(matches!(
-            account.mark(close, usd(amount)),
+            account.mark_equity(close, usd(amount)),
             Err(Error::InvalidAmount { .. })
         ));
         let trade = ClosedTrade::new(close, usd(amount));
@@ -445,7 +465,7 @@ fn what_is_refused_changes_nothing_and_is_counted() {
         "10 EUR does not belong in a ledger of USD; convert it at a rate with `Money::convert`"
     );
     assert!(matches!(
-        account.mark(close, euros.pnl),
+        account.mark_equity(close, euros.pnl),
         Err(Error::OtherCurrency { .. })
     ));
     assert!(matches!(
@@ -454,7 +474,7 @@ fn what_is_refused_changes_nothing_and_is_counted() {
     ));
     for late in ["2024-06-04T19:59:59Z", "2024-06-03T20:00:00Z"] {
         assert!(matches!(
-            account.mark(at(late), usd(1.0)),
+            account.mark_equity(at(late), usd(1.0)),
             Err(Error::LateMark { .. })
         ));
     }
@@ -496,7 +516,7 @@ fn what_is_refused_changes_nothing_and_is_counted() {
         .trade_closed(&trade("2024-06-06T15:00:00Z", 1.0))
         .unwrap();
     assert!(matches!(
-        account.mark(close, usd(1.0)),
+        account.mark_equity(close, usd(1.0)),
         Err(Error::LateMark { .. })
     ));
 }
@@ -540,7 +560,7 @@ fn an_event_from_the_future_is_refused_and_the_next_is_not() {
         .with_clock(&clock);
     let later = now + SignedDuration::from_secs(301);
     assert!(matches!(
-        ledger.mark(later, usd(1.0)),
+        ledger.mark_equity(later, usd(1.0)),
         Err(Error::FromFuture { .. })
     ));
     assert!(matches!(
@@ -550,7 +570,7 @@ fn an_event_from_the_future_is_refused_and_the_next_is_not() {
     ledger.advance_to("2099-01-01T00:00:00Z".parse().unwrap());
     assert_eq!(ledger.now(), None);
     ledger
-        .mark(now + SignedDuration::from_secs(300), usd(1_010.0))
+        .mark_equity(now + SignedDuration::from_secs(300), usd(1_010.0))
         .unwrap();
     ledger
         .trade_closed(&ClosedTrade::new(now, usd(1.0)).with_id("x"))
@@ -654,7 +674,7 @@ impl Event {
                 };
                 ledger.trade_closed(&trade)
             }
-            Self::Mark { at, equity } => ledger.mark(time(*at), usd(*equity)),
+            Self::Mark { at, equity } => ledger.mark_equity(time(*at), usd(*equity)),
             Self::Transfer { at, amount } => ledger.transfer(time(*at), usd(*amount)),
             Self::Advance { at } => {
                 ledger.advance_to(time(*at));
@@ -774,7 +794,7 @@ proptest! {
             let noon = at("2024-01-01T12:00:00Z") + SignedDuration::from_hours(24 * day);
             for ledger in [&mut still, &mut moved] {
                 let equity = ledger.equity() * (1.0 + change);
-                ledger.mark(noon, usd(equity)).unwrap();
+                ledger.mark_equity(noon, usd(equity)).unwrap();
             }
             let amount = moved.equity() * transfer;
             moved.transfer(noon + SignedDuration::from_hours(1), usd(amount)).unwrap();

@@ -98,7 +98,7 @@ obs_core::families! {
 ///
 /// let close: Timestamp = "2024-06-03T20:00:00Z".parse()?;
 /// account.trade_closed(&ClosedTrade::new(close, usd(250.0)).with_id("x-17"))?;
-/// account.mark(close, usd(100_310.0))?;
+/// account.mark_equity(close, usd(100_310.0))?;
 /// assert_eq!(account.ledger().equity(), 100_310.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -163,9 +163,19 @@ impl Account {
         self.exported(done)
     }
 
-    /// The account is worth this much; see [`Ledger::mark`].
-    pub fn mark(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
-        let done = self.ledger.mark(at, equity);
+    /// The account is worth this much; see [`Ledger::mark_equity`].
+    pub fn mark_equity(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
+        let done = self.ledger.mark_equity(at, equity);
+        self.exported(done)
+    }
+
+    /// A trade was closed, and the account is worth this much after it; see [`Ledger::close_and_mark_equity`].
+    pub fn close_and_mark_equity(
+        &mut self,
+        trade: &ClosedTrade<'_>,
+        equity: Money,
+    ) -> Result<(), Error> {
+        let done = self.ledger.close_and_mark_equity(trade, equity);
         self.exported(done)
     }
 

@@ -38,7 +38,7 @@ use crate::{Clock, Error};
 /// let mut ledger = Ledger::new(conventions, usd(10_000.0))?;
 /// let noon: Timestamp = "2024-06-03T12:00:00Z".parse()?;
 /// ledger.trade_closed(&ClosedTrade::new(noon, usd(150.0)))?;
-/// ledger.mark(noon, usd(10_150.0))?;
+/// ledger.mark_equity(noon, usd(10_150.0))?;
 /// assert_eq!(ledger.win_ratio(), Ok(1.0));
 /// assert_eq!(ledger.profit_factor(), Err(Undefined::NoLosses));
 /// assert_eq!(ledger.sharpe_ratio(), Err(Undefined::TooFewReturns)); // the first day is not over
@@ -206,8 +206,40 @@ impl Ledger {
     ///
     /// Said twice, it counts once. Fails when it is no number or in another currency, when it is older than the last mark or
     /// its day is over, and when the ledger is valued by its closed trades.
-    pub fn mark(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
-        self.check(equity)?;
+    pub fn mark_equity(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
+        self.check_mark(at, equity)?;
+        self.advance(at, self.conventions.calendar().day(at));
+        self.state.last_mark = Some(at);
+        self.observe(at, equity.amount());
+        Ok(())
+    }
+
+    /// A trade was closed, and the equity is this much after it: both, or, when either is refused, neither.
+    pub fn close_and_mark_equity(
+        &mut self,
+        trade: &ClosedTrade<'_>,
+        equity: Money,
+    ) -> Result<(), Error> {
+        self.check_mark(trade.at, equity)?;
+        self.trade_closed(trade)?;
+        self.mark_equity(trade.at, equity)
+    }
+
+    /// A trade was closed, and the positions that are left have made this much so far: both, or, when either is refused,
+    /// neither. Booked in two steps, a profit counts twice between them, as realised and as open.
+    pub fn close_and_mark_open_pnl(
+        &mut self,
+        trade: &ClosedTrade<'_>,
+        open_pnl: Money,
+    ) -> Result<(), Error> {
+        self.check_mark(trade.at, open_pnl)?;
+        self.trade_closed(trade)?;
+        self.mark_open_pnl(trade.at, open_pnl)
+    }
+
+    /// Whether a mark can be taken now.
+    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        self.check(money)?;
         if self.conventions.valuation() != Valuation::Marks {
             return Err(Error::NotMarked);
         }
@@ -220,18 +252,15 @@ impl Ledger {
                 now: self.state.now.unwrap_or(at),
             });
         }
-        self.advance(at, day);
-        self.state.last_mark = Some(at);
-        self.observe(at, equity.amount());
         Ok(())
     }
 
     /// Open positions are worth this much more than they cost, or less: the equity is starting equity + transfers + realised
-    /// P/L + this. For a strategy, which has no cash of its own. Fails as [`mark`](Self::mark) does.
+    /// P/L + this. For a strategy, which has no cash of its own. Fails as [`mark_equity`](Self::mark_equity) does.
     pub fn mark_open_pnl(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
         self.check(open_pnl)?;
         let equity = self.closed_trades_equity() + open_pnl.amount();
-        self.mark(at, Money::new(equity, open_pnl.currency()))
+        self.mark_equity(at, Money::new(equity, open_pnl.currency()))
     }
 
     /// Money was paid in, or, negative, taken out. It is neither profit nor loss: equity moves, and returns and drawdown are

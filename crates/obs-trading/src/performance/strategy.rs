@@ -53,7 +53,7 @@ obs_core::families! {
 /// A strategy's performance: each verb keeps its [`Ledger`] and every gauge of it.
 ///
 /// A strategy has no account of its own. Its equity is the capital that is allotted to it + its realised P/L and, when it is
-/// [marked](Self::mark), the P/L of its open positions; its returns and drawdown are those of that equity.
+/// [marked](Self::mark_open_pnl), the P/L of its open positions; its returns and drawdown are those of that equity.
 ///
 /// ```
 /// use jiff::{Timestamp, tz::TimeZone};
@@ -141,8 +141,22 @@ impl StrategyLedger {
     }
 
     /// The open positions have made this much so far; see [`Ledger::mark_open_pnl`].
-    pub fn mark(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
+    pub fn mark_open_pnl(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
         let done = self.ledger.mark_open_pnl(at, open_pnl);
+        self.exported(done)
+    }
+
+    /// A trade was closed, and the positions that are left have made this much so far; see
+    /// [`Ledger::close_and_mark_open_pnl`].
+    pub fn close_and_mark_open_pnl(
+        &mut self,
+        trade: &ClosedTrade<'_>,
+        open_pnl: Money,
+    ) -> Result<(), Error> {
+        let done = self.ledger.close_and_mark_open_pnl(trade, open_pnl);
+        if done.is_ok() {
+            self.money.trade_pnl.record(trade.pnl.amount());
+        }
         self.exported(done)
     }
 

@@ -62,9 +62,9 @@ impl Performance {
     pub fn mark(&mut self, date: Date, portfolio: &Portfolio) -> Result<(), Error> {
         let close = self.days.close(date);
         for (id, ledger) in &mut self.strategies {
-            ledger.mark(close, usd(portfolio.unrealized(*id)))?;
+            ledger.mark_open_pnl(close, usd(portfolio.unrealized(*id)))?;
         }
-        self.account.mark(close, usd(portfolio.equity()))
+        self.account.mark_equity(close, usd(portfolio.equity()))
     }
 }
 
