@@ -42,7 +42,8 @@ use crate::{
 /// assert!(book.is_empty());
 /// ```
 ///
-/// Memory is bounded. Orders that ended are forgotten, the oldest first, beyond [`REMEMBERED`](Self::REMEMBERED) executions of
+/// Memory is bounded. An order remembers its last [`REMEMBERED`](Self::REMEMBERED) executions; an earlier one that comes again, by
+/// the venue's time of it, is refused. An order whose venue gives no times remembers all. Orders that ended are forgotten, the oldest first, beyond [`REMEMBERED`](Self::REMEMBERED) executions of
 /// theirs; a replay of what was forgotten meets an unknown order, and doubles nothing. Events of unknown orders are kept for
 /// [a minute](Self::PATIENCE), 10,000 of them at most.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ const EARLY: usize = 10_000;
 impl<Id> OrderBook<Id> {
     /// As many executions of closed orders are remembered, unless [more](Self::remembering) are asked for: some 30 MB when all
     /// are in use.
-    pub const REMEMBERED: usize = 100_000;
+    pub const REMEMBERED: usize = crate::seen::REMEMBERED;
 
     /// So long the book keeps an event of an unknown order, and waits for the fills of an order that is said to be filled.
     pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -14,6 +14,7 @@ use crate::{ExecutionId, Fee, Fill, OrderOutcome, RejectReason};
 /// | the same execution again | unchanged | events `duplicate_fill`; of a closed order `replayed_fill` |
 /// | an execution after the end | quantities and money corrected, outcome unchanged | as `Filled`, and events `late_fill` |
 /// | an execution beyond the quantity | it counts | as `Filled`, and events `overfill` |
+/// | an execution that the order may have forgotten | unchanged, or kept as it was counted | events `forgotten_fill` |
 /// | `FilledTo` | what is new of the total is executed | as `Filled`; below what is known, events `stale_total` |
 /// | `Corrected`, or a higher revision | the execution counts as it is now | `trading_corrections_total`, money both ways |
 /// | `Busted` | the execution counts no longer; open or closed, it stays | `trading_corrections_total`, money the other way |

@@ -1,29 +1,21 @@
 //! What an order remembers of its executions.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
-use smallvec::SmallVec;
 
+use crate::seen::{Identity, Seen};
 use crate::{Decimal, ExecutionId, Fee, Fill};
 
 /// The executions of an order that have an identifier, in the order they came: to know them again, and to take them back.
-///
-/// The first lies in the order itself, for most have only one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Executions {
-    list: SmallVec<[Execution; 1]>,
-    /// Where each is in the list, once there are too many to look through.
-    #[serde(skip)]
-    index: HashMap<u64, usize, BuildHasherDefault<Hashed>>,
-}
+pub(crate) struct Executions(Seen<Execution>);
 
 /// An execution as it counts now.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Execution {
-    pub(crate) id: ExecutionId,
+    /// Which version of it this is.
+    pub(crate) revision: u32,
     pub(crate) quantity: Decimal,
     pub(crate) price: Decimal,
     pub(crate) fee: Option<Fee>,
@@ -35,7 +27,7 @@ impl Execution {
     /// One that counts.
     pub(crate) fn of(id: ExecutionId, fill: &Fill) -> Self {
         Self {
-            id,
+            revision: id.revision(),
             quantity: fill.quantity,
             price: fill.price,
             fee: fill.fee,
@@ -43,10 +35,10 @@ impl Execution {
         }
     }
 
-    /// One that does not, be it seen or not.
+    /// One that does not, whether it was seen or not.
     pub(crate) fn busted(id: ExecutionId) -> Self {
         Self {
-            id,
+            revision: id.revision(),
             quantity: Decimal::ZERO,
             price: Decimal::ZERO,
             fee: None,
@@ -64,94 +56,79 @@ impl Execution {
     }
 }
 
-/// Up to as many are looked through faster than a hash is looked up.
-const FEW: usize = 16;
-
 impl Executions {
+    /// Venue, account, order, symbol and side are fixed by the order: an identifier says it all.
     pub(crate) fn get(&self, id: ExecutionId) -> Option<&Execution> {
-        self.place(id).map(|at| &self.list[at])
+        self.0.get(Identity::of(id))
     }
 
     pub(crate) fn get_mut(&mut self, id: ExecutionId) -> Option<&mut Execution> {
-        self.place(id).map(|at| &mut self.list[at])
+        self.0.get_mut(Identity::of(id))
     }
 
-    /// Remembers one that is not known yet.
-    pub(crate) fn push(&mut self, execution: Execution) {
-        self.list.push(execution);
-        if self.list.len() > FEW {
-            let known = self.index.len();
-            let new = self.list.iter().enumerate().skip(known);
-            self.index
-                .extend(new.map(|(at, execution)| (execution.id.hash(), at)));
-        }
+    /// Remembers one that is not known yet, with the venue's time. Returns those that are forgotten for it.
+    pub(crate) fn push(
+        &mut self,
+        id: ExecutionId,
+        at: Option<Timestamp>,
+        execution: Execution,
+    ) -> Vec<Execution> {
+        self.0.insert(Identity::of(id), at, execution)
+    }
+
+    /// Whether one that is not known may be among those that were forgotten; one without a time is taken to be new.
+    pub(crate) fn is_forgotten(&self, at: Option<Timestamp>) -> bool {
+        self.0.is_forgotten(at)
+    }
+
+    pub(crate) const fn has_forgotten(&self) -> bool {
+        self.0.has_forgotten()
     }
 
     /// Those that count.
     pub(crate) fn fills(&self) -> impl Iterator<Item = Fill> {
-        self.list.iter().filter_map(Execution::fill)
+        self.0.values().filter_map(Execution::fill)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.list.len()
+        self.0.len()
     }
+}
 
-    fn place(&self, id: ExecutionId) -> Option<usize> {
-        if self.list.len() > FEW {
-            self.index.get(&id.hash()).copied()
-        } else {
-            self.list
-                .iter()
-                .position(|known| known.id.hash() == id.hash())
-        }
-    }
+/// As it is kept, or as it was until edition 2 of the order: a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Now(Box<Seen<Execution>>),
+    Before(Vec<Before>),
+}
+
+#[derive(Deserialize)]
+struct Before {
+    id: ExecutionId,
+    quantity: Decimal,
+    price: Decimal,
+    fee: Option<Fee>,
+    is_busted: bool,
 }
 
 impl<'de> Deserialize<'de> for Executions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let list = Vec::<Execution>::deserialize(deserializer)?;
+        let list = match Kept::deserialize(deserializer)? {
+            Kept::Now(seen) => return Ok(Self(*seen)),
+            Kept::Before(list) => list,
+        };
         let mut executions = Self::default();
-        for execution in list {
-            executions.push(execution);
+        for before in list {
+            let execution = Execution {
+                revision: before.id.revision(),
+                quantity: before.quantity,
+                price: before.price,
+                fee: before.fee,
+                is_busted: before.is_busted,
+            };
+            executions.push(before.id, None, execution);
         }
         Ok(executions)
-    }
-}
-
-/// Identifiers are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = crate::fill::stable_hash(bytes);
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_of_many_is_found_before_and_after_it_was_kept() {
-        let mut executions = Executions::default();
-        let id = |n: u64| ExecutionId::from(n);
-        for n in 0..100 {
-            assert_eq!(executions.get(id(n)), None, "{n}");
-            executions.push(Execution::of(id(n), &Fill::new(1.0, 1.0)));
-            assert!((0..=n).all(|n| executions.get(id(n)).is_some_and(|known| known.id == id(n))));
-        }
-        let json = serde_json::to_string(&executions).unwrap();
-        let read: Executions = serde_json::from_str(&json).unwrap();
-        assert_eq!(read, executions);
-        assert!((0..100).all(|n| read.get(id(n)).is_some()));
     }
 }

@@ -147,6 +147,9 @@ obs_core::label! {
         InvalidOrder = "invalid_order",
         /// *Look.* It is from the future, by more than clocks may differ; changed nothing.
         FromFuture = "from_future",
+        /// *Look.* An execution, or a bust of one, that may be among those which an order of more than 100,000 has forgotten;
+        /// changed nothing.
+        ForgottenFill = "forgotten_fill",
         /// A bust or correction that was seen before; changed nothing.
         DuplicateCorrection = "duplicate_correction",
     }

@@ -47,6 +47,7 @@ pub mod performance;
 mod reject;
 mod risk;
 mod saved_order;
+mod seen;
 mod state_file;
 mod strategy;
 mod ticket;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use obs_core::Counter;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
 use crate::costs::{Costs, add_cost};
 use crate::executions::Execution;
-use crate::saved_order::{Amounts, Executed, is_positive};
+use crate::saved_order::{Executed, is_positive};
 use crate::{
     Answer, Change, CorrectionKind, ExecutionId, Fee, FeeKind, Fill, IgnoredEvent, Money,
     OrderEvent, OrderOutcome, RejectReason, SavedOrder, Shortfall, Stage, Strategy, Ticket, Venue,
@@ -156,12 +157,16 @@ impl Order {
             return self.is_complete();
         };
         match self.state.executions.get(id) {
+            None if self.state.executions.is_forgotten(fill.venue_time) => {
+                self.venue.ignore(IgnoredEvent::ForgottenFill);
+            }
             None => {
-                self.state.executions.push(Execution::of(id, &fill));
+                let execution = Execution::of(id, &fill);
+                self.state.remember(id, fill.venue_time, execution);
                 let known = self.take_told(executed.quantity);
                 self.execute(&fill, executed, known);
             }
-            Some(known) if id.revision() > known.id.revision() && !known.is_busted => {
+            Some(known) if id.revision() > known.revision && !known.is_busted => {
                 self.replace_execution(id, Some(fill), CorrectionKind::Correction);
             }
             Some(_) => self.venue.ignore(if self.is_closed() {
@@ -221,7 +226,7 @@ impl Order {
                 self.venue.ignore(IgnoredEvent::DuplicateCorrection);
             }
             Some(known) => {
-                let revision = id.revision().max(known.id.revision());
+                let revision = id.revision().max(known.revision);
                 self.replace_execution(
                     id.revised(revision),
                     Some(fill),
@@ -240,8 +245,18 @@ impl Order {
         match self.state.executions.get(id) {
             Some(known) if known.is_busted => self.venue.ignore(IgnoredEvent::DuplicateCorrection),
             Some(_) => self.replace_execution(id, None, CorrectionKind::Bust),
-            None => self.state.executions.push(Execution::busted(id)),
+            None => self.bust_unknown(id),
         }
+    }
+
+    /// Its fill may follow, or is forgotten: then it stays counted.
+    fn bust_unknown(&mut self, id: ExecutionId) {
+        if self.state.executions.has_forgotten() {
+            self.venue.ignore(IgnoredEvent::ForgottenFill);
+        }
+        let now = self.strategy.clock().since_epoch();
+        let now = Timestamp::from_nanosecond(now.into()).ok();
+        self.state.remember(id, now, Execution::busted(id));
     }
 
     /// A fee that comes apart from its fill, or a second one of it.
@@ -680,18 +695,6 @@ impl SavedOrder {
 impl Execution {
     fn is(&self, fill: &Fill) -> bool {
         (self.quantity, self.price, self.fee) == (fill.quantity, fill.price, fill.fee)
-    }
-}
-
-impl Amounts {
-    pub(crate) fn add(&mut self, fill: &Executed) {
-        self.quantity += fill.quantity;
-        self.notional += fill.quantity * fill.price;
-    }
-
-    fn take(&mut self, quantity: f64, notional: f64) {
-        self.quantity -= quantity;
-        self.notional -= notional;
     }
 }
 

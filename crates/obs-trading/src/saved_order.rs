@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Stamp;
-use crate::executions::Executions;
+use crate::executions::{Execution, Executions};
 use crate::order::Stamps;
 use crate::{
-    Currency, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices, Shortfall, Side, Ticket,
+    Currency, ExecutionId, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices, Shortfall,
+    Side, Ticket,
 };
 
 /// An order as it can be kept across a restart, with every execution that was seen, so that what the broker replays counts
@@ -100,8 +102,20 @@ pub(crate) struct Amounts {
     pub(crate) notional: f64,
 }
 
-/// Since this one, executions are kept.
-const EDITION: u32 = 2;
+impl Amounts {
+    pub(crate) fn add(&mut self, fill: &Executed) {
+        self.quantity += fill.quantity;
+        self.notional += fill.quantity * fill.price;
+    }
+
+    pub(crate) fn take(&mut self, quantity: f64, notional: f64) {
+        self.quantity -= quantity;
+        self.notional -= notional;
+    }
+}
+
+/// Since 2, executions are kept; since 3, with the times up to which they were forgotten.
+const EDITION: u32 = 3;
 
 fn first_edition() -> u32 {
     1
@@ -185,15 +199,15 @@ impl SavedOrder {
 
     /// What one that is read, or made, is from here on: an order of this edition.
     pub(crate) fn current(mut self) -> Self {
-        if self.edition < EDITION {
+        if self.edition < 2 {
             // What was executed came without identifiers that were kept.
             self.unnamed = Amounts {
                 quantity: self.filled,
                 notional: self.notional,
             };
             self.is_trade = self.filled > 0.0;
-            self.edition = EDITION;
         }
+        self.edition = EDITION;
         self
     }
 
@@ -204,6 +218,20 @@ impl SavedOrder {
     /// Whether more was executed than ordered, but for what adding up fractions loses.
     pub(crate) fn is_overfilled(&self) -> bool {
         self.filled > self.quantity * (1.0 + 1e-9)
+    }
+
+    /// Remembers an execution. What is forgotten for it stays counted, without its identifier.
+    pub(crate) fn remember(
+        &mut self,
+        id: ExecutionId,
+        at: Option<Timestamp>,
+        execution: Execution,
+    ) {
+        for forgotten in self.executions.push(id, at, execution) {
+            if let Some(fill) = forgotten.fill() {
+                self.unnamed.add(&Executed::from(&fill));
+            }
+        }
     }
 
     /// Makes the sums anew after an execution was changed. Taking the old one away instead would leave what rounding lost.

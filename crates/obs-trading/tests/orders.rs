@@ -236,6 +236,38 @@ fn a_replay_of_more_than_is_remembered_doubles_nothing() {
     );
 }
 
+/// An order of 200,000 executions remembers half of them. What the venue replays of the others is refused by its time, and what it
+/// takes back of them is reported.
+#[test]
+fn a_replay_of_more_than_one_order_remembers_doubles_nothing() {
+    let mut desk = Desk::new();
+    let start = Timestamp::from_second(1_600_000_000).unwrap();
+    let count = 2 * OrderBook::<String>::REMEMBERED;
+    let fill = |n: usize| {
+        let at = start + SignedDuration::from_secs(i64::try_from(n).unwrap());
+        Fill::new(1.0, 100.0).with_id(n as u64).at(at)
+    };
+    let id = "o1".to_owned();
+    desk.submit_as("o1", &Desk::ticket(Side::Buy, 1e6, 100.0));
+    for n in 0..count {
+        desk.book.fill(&id, fill(n));
+    }
+    assert_eq!(desk.counter("trading_fills_total", &[]), count as u64);
+    let mut desk = desk.restart();
+    for n in 0..count {
+        desk.book.fill(&id, fill(n));
+    }
+    assert_eq!(desk.counter("trading_fills_total", &[]), 0);
+    let (known, forgotten) = (desk.events("duplicate_fill"), desk.events("forgotten_fill"));
+    assert_eq!(known + forgotten, count as u64);
+    assert!((99_000..=100_000).contains(&forgotten), "{forgotten}");
+    desk.book.bust(&id, 7);
+    assert_eq!(desk.events("forgotten_fill"), forgotten + 1);
+    desk.book.bust(&id, count as u64 - 1);
+    let order = desk.book.get(&id).expect("open");
+    assert_eq!(order.filled().to_bits(), (count as f64 - 1.0).to_bits());
+}
+
 #[test]
 fn one_execution_identifier_on_two_orders_is_two_executions() {
     let mut desk = Desk::new();

@@ -667,12 +667,8 @@ impl Event {
                 currency,
             } => {
                 let id = id.map(|id| id.to_string());
-                let trade = ClosedTrade {
-                    at: time(*at),
-                    pnl: Money::new(*pnl, *currency),
-                    id: id.as_deref(),
-                };
-                ledger.trade_closed(&trade)
+                let trade = ClosedTrade::new(time(*at), Money::new(*pnl, *currency));
+                ledger.trade_closed(&id.as_deref().map_or(trade, |id| trade.with_id(id)))
             }
             Self::Mark { at, equity } => ledger.mark_equity(time(*at), usd(*equity)),
             Self::Transfer { at, amount } => ledger.transfer(time(*at), usd(*amount)),

@@ -9,21 +9,31 @@ use jiff::{civil::date, tz::TimeZone};
 use obs_core::TestRecorder;
 use obs_trading::{
     Account, Basis, BusinessDays, Calendar, CashAccount, CashRule, ClosedTrade, Conventions,
-    Currency, DayTradeRule, DayTrades, Error, Fill, LedgerState, Limits, Money, OrderType,
-    PeriodsPerYear, ReplayClock, Risk, SavedCashAccount, SavedDayTrades, SavedLimits, SavedOrder,
-    Side, StateFile, Strategy, StrategyLedger, Ticket, Valuation, Venue, limit,
+    Currency, DayTradeRule, DayTrades, Error, ExecutionId, Fill, LedgerState, Limits, Money,
+    OrderBook, OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount,
+    SavedDayTrades, SavedLimits, SavedOrder, Side, StateFile, Strategy, StrategyLedger, Ticket,
+    Valuation, Venue, limit,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-fn fixture(name: &str) -> PathBuf {
+fn fixture(edition: &str, kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/first-edition")
-        .join(name)
+        .join("tests/fixtures")
+        .join(edition)
+        .join(format!("{kind}.state"))
+}
+
+fn load_of<T: Serialize + DeserializeOwned>(edition: &str, kind: &'static str) -> T {
+    let file = StateFile::new(fixture(edition, kind), kind, 1);
+    file.load().expect("it is read").expect("it is there")
 }
 
 fn load<T: Serialize + DeserializeOwned>(kind: &'static str) -> T {
-    let file = StateFile::new(fixture(&format!("{kind}.state")), kind, 1);
-    file.load().expect("it is read").expect("it is there")
+    load_of("first-edition", kind)
+}
+
+fn saved<T: Serialize + DeserializeOwned>(state: &T) -> T {
+    serde_json::from_str(&serde_json::to_string(state).unwrap()).unwrap()
 }
 
 fn conventions() -> Conventions {
@@ -95,6 +105,117 @@ fn the_risk_managers_state_of_the_first_edition_goes_on() {
     assert_eq!(cash.held("AAPL").to_bits(), 6.0_f64.to_bits());
 }
 
+#[test]
+fn a_book_of_the_second_edition_goes_on_with_every_execution() {
+    let book: SavedBook<String> = load_of("second-edition", "book");
+    let test = TestRecorder::new();
+    let clock = ReplayClock::new();
+    clock.advance_to(Duration::from_secs(1_700_000_000));
+    let (strategy, venue) = test.run(|| {
+        (
+            Strategy::with_clock("crossover", &clock),
+            Venue::with_clock("paper", &clock),
+        )
+    });
+    let mut book = OrderBook::restore(&venue, saved(&book), |_| strategy.clone());
+    // And once more, in the format of this edition.
+    let kept = saved(&book.save());
+    drop(std::mem::replace(&mut book, OrderBook::new(&venue)));
+    let mut book = OrderBook::restore(&venue, kept, |_| strategy.clone());
+    let id = |id: &str| id.to_owned();
+    let filled = |book: &OrderBook<String>, id: &str| book.get(&id.to_owned()).unwrap().filled();
+
+    // The broker replays all of it: nothing counts twice.
+    let first = ExecutionId::from("x1");
+    for revision in [1, 2] {
+        book.fill(
+            &id("v-1"),
+            Fill::new(4.0, 100.0).with_id(first.revised(revision)),
+        );
+    }
+    book.fill(&id("o-1"), Fill::new(1.0, 100.0).with_id("x9")); // it was busted before it came
+    book.fill(&id("o-2"), Fill::new(2.0, 100.5).with_id("y1"));
+    book.fill_to(&id("l-1"), 1.0, 99.0);
+    assert_eq!(
+        ["o-1", "o-2", "l-1"].map(|id| filled(&book, id).to_bits()),
+        [4.0_f64, 2.0, 1.0].map(f64::to_bits)
+    );
+    let events =
+        |event| test.counter_sum("trading_order_events_ignored_total", &[("event", event)]);
+    assert_eq!((events("duplicate_fill"), events("replayed_fill")), (3, 1));
+
+    // And goes on.
+    let report = book
+        .fill(&id("o-1"), Fill::new(6.0, 101.0).with_id("x2"))
+        .unwrap();
+    assert_eq!(report.average_price, Some(101.0));
+    assert_eq!(report.fees, Some(Money::new(0.4, Currency::USD)));
+    book.insert(
+        id("u-1"),
+        strategy.submit(
+            &venue,
+            &Ticket::new("SPX", Side::Buy, OrderType::Limit, 3.0, 100.0),
+        ),
+    );
+    assert_eq!(filled(&book, "u-1").to_bits(), 1.0_f64.to_bits());
+    book.close(&id("p-1"), obs_trading::OrderOutcome::Expired);
+    assert_eq!(book.len(), 1, "both legs ended, u-1 did not");
+}
+
+/// What was counted before an update is known after it, and after the next.
+#[test]
+fn a_trade_that_the_second_edition_counted_is_known_again() {
+    let usd = |amount| Money::new(amount, Currency::USD);
+    let mut state: LedgerState = load_of("second-edition", "account");
+    for _ in 0..2 {
+        let mut account = Account::restore("main", conventions(), saved(&state)).unwrap();
+        let at = account.ledger().now().unwrap();
+        for n in 0..300 {
+            let id = format!("x-{n}");
+            let again = ClosedTrade::new(at, usd(6.0)).with_id(&id);
+            let refused = account.trade_closed(&again);
+            assert!(matches!(refused, Err(Error::DuplicateTrade { .. })), "{id}");
+        }
+        let new = ClosedTrade::new(at, usd(6.0)).with_id("x-300");
+        if account.trade_closed(&new).is_ok() {
+            state = account.save();
+        }
+    }
+    let account = Account::restore("main", conventions(), state).unwrap();
+    assert_eq!(account.ledger().trades(obs_trading::Period::Total), 301);
+}
+
+/// What a ledger of the second edition remembers: it cannot do without `hashes`, which are made otherwise now.
+#[test]
+fn the_second_edition_refuses_what_this_one_remembers() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is read, and that is all")]
+    struct SecondEdition {
+        remembered: Remembered,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is read, and that is all")]
+    struct Remembered {
+        blocks: Vec<Block>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is read, and that is all")]
+    struct Block {
+        hashes: Vec<u64>,
+    }
+    let read = |state: &LedgerState| {
+        let json = serde_json::to_string(state).unwrap();
+        serde_json::from_str::<SecondEdition>(&json)
+    };
+    let text = fs::read_to_string(fixture("second-edition", "account")).unwrap();
+    let own = text.split_once('\n').unwrap().1;
+    assert!(serde_json::from_str::<SecondEdition>(own).is_ok());
+    let state: LedgerState = load_of("second-edition", "account");
+    let account = Account::restore("main", conventions(), state).unwrap();
+    let error = read(&account.save()).unwrap_err().to_string();
+    assert!(error.contains("missing field `hashes`"), "{error}");
+}
+
 /// An order as the first edition declared it.
 #[derive(Debug, Serialize, Deserialize)]
 struct FirstEdition {
@@ -129,8 +250,11 @@ fn the_first_edition_refuses_an_order_of_this_one_and_keeps_the_file() {
     );
     assert_eq!(fs::read(&path).unwrap(), written);
     // It is not blind: it reads its own.
-    let own =
-        StateFile::<BTreeMap<String, FirstEdition>>::new(fixture("orders.state"), "orders", 1);
+    let own = StateFile::<BTreeMap<String, FirstEdition>>::new(
+        fixture("first-edition", "orders"),
+        "orders",
+        1,
+    );
     assert_eq!(own.load().unwrap().map(|orders| orders.len()), Some(2));
 }
 
@@ -166,12 +290,12 @@ fn an_order_of_a_later_edition_is_refused_by_its_name() {
         &Ticket::new("SPX", Side::Buy, OrderType::Market, 1.0, 1.0),
     );
     let json = serde_json::to_string(&order.save()).unwrap();
-    let later = json.replace("\"edition\":2", "\"edition\":3");
+    let later = json.replace("\"edition\":3", "\"edition\":4");
     let error = serde_json::from_str::<SavedOrder>(&later)
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("edition 3 was written by a later version"),
+        error.contains("edition 4 was written by a later version"),
         "{error}"
     );
 }

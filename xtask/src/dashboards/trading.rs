@@ -25,7 +25,7 @@ pub(super) fn dashboard() -> Dashboard {
                 stat("Time to fill", "19 of 20 orders are filled within this time.")
                     .ask("histogram_quantile(0.95, sum by (le) (rate(trading_order_fill_duration_seconds_bucket{@}[$__range])))", ""),
                 stat("Events not accounted for", "What venues said that does not fit our orders: of unknown ones, beyond their quantity, at prices that cannot be. Above 0, our books and the venue's may differ.")
-                    .ask(r#"sum(increase(trading_order_events_ignored_total{@, event=~"unknown_order|invalid_fill|overfill|missing_fill|invalid_order|from_future"}[$__range]))"#, "")
+                    .ask(r#"sum(increase(trading_order_events_ignored_total{@, event=~"unknown_order|invalid_fill|overfill|missing_fill|invalid_order|from_future|forgotten_fill"}[$__range]))"#, "")
                     .above(1.0, 1.0)
                     .act("OrderEventsUnaccounted"),
             ]),

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Period;
 use super::drawdown::Drawdown;
 use super::periods::Periods;
-use super::recent::{FirstEdition, Met, Recent};
 use super::returns::Returns;
 use super::trades::{ClosedTrade, TradeResult, Trades};
 use super::{Basis, Conventions, Currency, Money, SMALLEST, Undefined, Valuation};
+use crate::seen::{Identity, Met, Seen};
 use crate::{Clock, Error};
 
 /// The performance of an account or a strategy, without metrics: [`Account`](super::Account) and
@@ -57,6 +57,12 @@ pub struct Ledger {
 /// How far an event's clock may be ahead of ours.
 const FUTURE: Duration = Duration::from_secs(300);
 
+/// The ring of 256 hashes that the first edition kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct FirstEdition {
+    hashes: Vec<u64>,
+}
+
 /// A ledger as it can be kept over a restart, for instance in a [`StateFile`](crate::StateFile). Made by [`Ledger::save`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LedgerState {
@@ -79,7 +85,7 @@ pub struct LedgerState {
     last_close: f64,
     /// Not called `recent`, which the first edition needs and cannot read as it is now: it refuses the file.
     #[serde(default)]
-    remembered: Recent,
+    remembered: Seen,
     /// What a state of the first edition remembers, until a ledger goes on from it.
     #[serde(default, rename = "recent", skip_serializing_if = "Option::is_none")]
     of_first_edition: Option<FirstEdition>,
@@ -110,7 +116,7 @@ impl Ledger {
             drawdown: Drawdown::new(amount),
             returns: Returns::default(),
             last_close: amount,
-            remembered: Recent::default(),
+            remembered: Seen::default(),
             of_first_edition: None,
         };
         Ok(Self::of(conventions, state))
@@ -125,7 +131,7 @@ impl Ledger {
         if saved.conventions == stated {
             let mut saved = saved;
             if let (Some(first), Some(now)) = (saved.of_first_edition.take(), saved.now) {
-                saved.remembered = Recent::of_first_edition(first, now);
+                saved.remembered = Seen::of_earlier_ledger(&first.hashes, now);
             }
             Ok(Self::of(conventions, saved))
         } else {
@@ -171,20 +177,11 @@ impl Ledger {
     pub fn trade_closed(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
         self.check(trade.pnl)?;
         self.check_time(trade.at)?;
-        if let Some(id) = trade.id {
-            match self.state.remembered.meet(id, trade.at) {
-                Met::New => {}
-                Met::Known => return Err(Error::DuplicateTrade { id: id.to_owned() }),
-                Met::TooOld => {
-                    let (id, at) = (id.to_owned(), trade.at);
-                    return Err(Error::ForgottenTrade { id, at });
-                }
-            }
-        }
+        self.check_new(trade)?;
         let day = self.conventions.calendar().day(trade.at);
         self.advance(trade.at, day);
-        if let Some(id) = trade.id {
-            self.state.remembered.insert(id, trade.at);
+        if let Some(identity) = trade.identity() {
+            self.state.remembered.insert(identity, trade.at, ());
         }
         let pnl = trade.pnl.amount();
         let before = self.closed_trades_equity();
@@ -349,6 +346,29 @@ impl Ledger {
             return Err(Error::FromFuture { at });
         }
         Ok(())
+    }
+
+    /// Refuses a trade that was counted, or may have been.
+    fn check_new(&self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
+        let (Some(id), Some(identity)) = (trade.id, trade.identity()) else {
+            return Ok(());
+        };
+        let remembered = &self.state.remembered;
+        let met = match remembered.meet(identity, trade.at) {
+            Met::New if remembered.has_earlier() => {
+                remembered.meet(Identity::of_earlier_ledger(id), trade.at)
+            }
+            met => met,
+        };
+        let id = || id.to_owned();
+        match met {
+            Met::New => Ok(()),
+            Met::Known => Err(Error::DuplicateTrade { id: id() }),
+            Met::TooOld => Err(Error::ForgottenTrade {
+                id: id(),
+                at: trade.at,
+            }),
+        }
     }
 
     fn observe(&mut self, at: Timestamp, equity: f64) {

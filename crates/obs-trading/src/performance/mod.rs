@@ -60,7 +60,6 @@ mod moments;
 mod periods;
 #[cfg(test)]
 mod random;
-mod recent;
 mod returns;
 mod strategy;
 mod sum;
@@ -80,7 +79,8 @@ pub use self::labels::{
     AccountName, BasisText, CalendarText, CurrencyCode, PeriodsPerYearText, Refusal, RiskFreeText,
 };
 pub use self::ledger::{Ledger, LedgerState};
-pub use self::recent::REMEMBERED_TRADES;
+/// How many trades with identifiers a ledger would know again, at least: more than a broker's stream replays of a day.
+pub const REMEMBERED_TRADES: usize = crate::seen::REMEMBERED;
 pub use self::strategy::{PerformanceMetrics, PerformanceMoneyMetrics, StrategyLedger};
 pub use self::trades::{ClosedTrade, TradeResult};
 pub use self::undefined::Undefined;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
 use super::{Money, Undefined};
+use crate::seen::{Identity, Scope};
 
 obs_core::label! {
     /// How a trade ended. One that broke even is neither.
@@ -26,13 +27,19 @@ pub struct ClosedTrade<'a> {
     /// What tells it from other trades. With it, the trade is refused when it comes again while it is among the last
     /// [`REMEMBERED_TRADES`](super::REMEMBERED_TRADES) of the ledger.
     pub id: Option<&'a str>,
+    scope: Scope,
 }
 
 impl<'a> ClosedTrade<'a> {
     /// A trade without an identifier: every time it is said, it counts.
     #[must_use]
     pub const fn new(at: Timestamp, pnl: Money) -> Self {
-        Self { at, pnl, id: None }
+        Self {
+            at,
+            pnl,
+            id: None,
+            scope: Scope::NONE,
+        }
     }
 
     /// The same with an identifier, such as that of the closing execution.
@@ -40,6 +47,43 @@ impl<'a> ClosedTrade<'a> {
     pub const fn with_id(mut self, id: &'a str) -> Self {
         self.id = Some(id);
         self
+    }
+
+    /// The same, saying where its identifier comes from: another venue may give the same to another trade.
+    ///
+    /// ```
+    /// use obs_trading::{ClosedTrade, Currency, Money, Side, jiff::Timestamp};
+    ///
+    /// let trade = ClosedTrade::new(Timestamp::now(), Money::new(250.0, Currency::USD))
+    ///     .with_id("4711")
+    ///     .at_venue("kraken")
+    ///     .in_symbol("BTC/USD")
+    ///     .on_side(Side::Sell);
+    /// assert_eq!(trade.id, Some("4711"));
+    /// ```
+    #[must_use]
+    pub fn at_venue(mut self, venue: &str) -> Self {
+        self.scope = self.scope.venue(venue);
+        self
+    }
+
+    /// The same, saying what was traded, where the venue's identifiers are unique within a symbol only.
+    #[must_use]
+    pub fn in_symbol(mut self, symbol: &str) -> Self {
+        self.scope = self.scope.symbol(symbol);
+        self
+    }
+
+    /// The same, saying whether its closing execution bought or sold, where both sides of a trade have one identifier.
+    #[must_use]
+    pub fn on_side(mut self, side: crate::Side) -> Self {
+        self.scope = self.scope.side(side);
+        self
+    }
+
+    /// The account is that of the ledger.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        self.id.map(|id| self.scope.identity(id))
     }
 }
 
