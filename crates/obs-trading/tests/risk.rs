@@ -8,8 +8,8 @@ use jiff::civil::{Date, date};
 use obs_core::TestRecorder;
 use obs_trading::{
     BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBands,
-    DayTradeRule, DayTrades, ExitPlan, Limits, PdtAction, RejectReason, Risk, RiskError, Side,
-    Trigger, limit,
+    Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Limits, Money, PdtAction, RejectReason,
+    Risk, RiskError, Side, Trigger, limit,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -456,19 +456,23 @@ fn events() -> impl Strategy<Value = Vec<(u32, Event)>> {
 }
 
 fn cash_account(risk: &Risk) -> CashAccount {
-    CashAccount::new(risk, CashRule::default(), calendar())
+    CashAccount::new(risk, Currency::USD, CashRule::default(), calendar())
+}
+
+fn usd(cents: i64) -> Money {
+    Money::of_minor(cents, 2, Currency::USD)
 }
 
 /// Books the event where it can be booked. Returns what it brings the account.
 fn book(account: &mut CashAccount, event: Event, day: Date) -> i64 {
     match event {
-        Event::Deposit(cents) => account.deposit(cents, day).map(|()| cents),
-        Event::Withdraw(cents) => account.withdraw(cents, day).map(|()| -cents),
+        Event::Deposit(cents) => account.deposit(usd(cents), day).map(|()| cents),
+        Event::Withdraw(cents) => account.withdraw(usd(cents), day).map(|()| -cents),
         Event::Buy(symbol, quantity, cents) => account
-            .buy(SYMBOLS[symbol], f64::from(quantity), cents, day)
+            .buy(SYMBOLS[symbol], f64::from(quantity), usd(cents), day)
             .map(|_| -cents),
         Event::Sell(symbol, quantity, cents) => account
-            .sell(SYMBOLS[symbol], f64::from(quantity), cents, day)
+            .sell(SYMBOLS[symbol], f64::from(quantity), usd(cents), day)
             .map(|_| cents),
     }
     .unwrap_or(0)
@@ -573,13 +577,16 @@ proptest! {
         for (days_later, event) in events {
             day = calendar().after(day, days_later);
             booked += book(&mut account, event, day);
-            let (settled, unsettled, owed) = (account.settled(day), account.unsettled(day), account.owed());
-            prop_assert!(settled >= 0 && unsettled >= 0 && owed >= 0);
-            prop_assert_eq!(settled + unsettled - owed, booked);
-            prop_assert!(owed == 0 || settled + unsettled == 0, "money pays what is owed first");
+            let money = [account.settled(day), account.unsettled(day), account.owed()];
+            let [settled, unsettled, owed] = money.map(Money::decimal);
+            let zero = Decimal::ZERO;
+            prop_assert!(settled >= zero && unsettled >= zero && owed >= zero);
+            prop_assert_eq!(settled + unsettled - owed, Decimal::of_minor(booked, 2));
+            prop_assert!(owed == zero || settled + unsettled == zero, "money pays what is owed first");
             // A week on, everything has settled.
             let later = calendar().after(day, 5);
-            prop_assert_eq!((account.settled(later), account.unsettled(later)), (settled + unsettled, 0));
+            prop_assert_eq!(account.settled(later).decimal(), settled + unsettled);
+            prop_assert_eq!(account.unsettled(later), usd(0));
         }
     }
 
@@ -591,7 +598,7 @@ proptest! {
         for (days_later, event) in events {
             day = calendar().after(day, days_later);
             let allowed = match event {
-                Event::Buy(_, _, cost) => account.check_buy(cost, day).is_ok(),
+                Event::Buy(_, _, cost) => account.check_buy(usd(cost), day).is_ok(),
                 Event::Sell(symbol, quantity, _) => {
                     account.check_sell(SYMBOLS[symbol], f64::from(quantity), day).is_ok()
                 }
@@ -601,7 +608,7 @@ proptest! {
                 book(&mut account, event, day);
             }
         }
-        prop_assert_eq!(account.owed(), 0);
+        prop_assert_eq!(account.owed(), usd(0));
         prop_assert_eq!(test.counter_sum("risk_compliance_events_total", &[("action", "violated")]), 0);
     }
 
@@ -615,7 +622,7 @@ proptest! {
             if let Event::Sell(symbol, quantity, cents) = event {
                 let (symbol, quantity) = (SYMBOLS[symbol], f64::from(quantity));
                 let check = account.check_sell(symbol, quantity, day);
-                if let Ok(broken) = account.sell(symbol, quantity, cents, day) {
+                if let Ok(broken) = account.sell(symbol, quantity, usd(cents), day) {
                     let own = |rule: &&ComplianceRule| **rule != ComplianceRule::UnsettledFunds;
                     let foretold = match check {
                         Err(RiskError::Compliance { rule, .. }) => Some(rule),
@@ -640,7 +647,7 @@ proptest! {
         for (i, (days_later, event)) in events.iter().enumerate() {
             day = calendar().after(day, *days_later);
             if i == cut {
-                parts = cash_account(&risk).restore(kept(&parts.save()));
+                parts = cash_account(&risk).restore(kept(&parts.save())).unwrap();
             }
             book(&mut whole, *event, day);
             book(&mut parts, *event, day);

@@ -100,8 +100,8 @@ fn the_risk_managers_state_of_the_first_edition_goes_on() {
     let trades = DayTrades::new(&risk, "main", DayTradeRule::default(), days());
     let trades = trades.restore(load::<SavedDayTrades>("day_trades"));
     assert_eq!(trades.day_trades(date(2023, 11, 15)), 1);
-    let cash = CashAccount::new(&risk, CashRule::default(), days());
-    let cash = cash.restore(load::<SavedCashAccount>("cash"));
+    let cash = CashAccount::new(&risk, Currency::USD, CashRule::default(), days());
+    let cash = cash.restore(load::<SavedCashAccount>("cash")).unwrap();
     assert_eq!(cash.held("AAPL").to_bits(), 6.0_f64.to_bits());
 }
 
@@ -160,6 +160,50 @@ fn a_book_of_the_second_edition_goes_on_with_every_execution() {
     assert_eq!(filled(&book, "u-1").to_bits(), 1.0_f64.to_bits());
     book.close(&id("p-1"), obs_trading::OrderOutcome::Expired);
     assert_eq!(book.len(), 1, "both legs ended, u-1 did not");
+}
+
+/// It was kept in whole cents, without its currency.
+#[test]
+fn a_cash_account_in_cents_goes_on_in_money() {
+    let usd = |cents| Money::of_minor(cents, 2, Currency::USD);
+    let account = |currency| {
+        let days = BusinessDays::weekdays();
+        CashAccount::new(&Risk::new(), currency, CashRule::default(), days)
+    };
+    let kept: SavedCashAccount = load_of("second-edition", "cash");
+    let mut cash = account(Currency::USD).restore(kept).unwrap();
+    assert_eq!((cash.owed(), cash.held("MSFT")), (usd(87_735), 20.0));
+    let tuesday = date(2023, 11, 14);
+    cash.deposit(usd(87_736), tuesday).unwrap();
+    assert_eq!((cash.owed(), cash.settled(tuesday)), (usd(0), usd(1)));
+
+    let kept = saved(&cash.save());
+    let error = account(Currency::EUR).restore(kept.clone()).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("0.01 USD"), "{text}");
+    let cash = account(Currency::USD).restore(kept).unwrap();
+    assert_eq!(cash.settled(tuesday), usd(1));
+}
+
+/// What it wrote are cents, and it reads no decimals as such.
+#[test]
+fn earlier_editions_refuse_a_cash_account_of_this_one() {
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "it is read, and that is all")]
+    struct InCents {
+        settled: i64,
+    }
+    let account = CashAccount::new(
+        &Risk::new(),
+        Currency::USD,
+        CashRule::default(),
+        BusinessDays::weekdays(),
+    );
+    let json = serde_json::to_string(&account.save()).unwrap();
+    assert!(serde_json::from_str::<InCents>(&json).is_err(), "{json}");
+    let own = fs::read_to_string(fixture("second-edition", "cash")).unwrap();
+    let own = own.split_once('\n').unwrap().1;
+    assert!(serde_json::from_str::<InCents>(own).is_ok());
 }
 
 /// What was counted before an update is known after it, and after the next.

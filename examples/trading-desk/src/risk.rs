@@ -8,7 +8,7 @@
 
 use jiff::civil::Date;
 use obs_core::Closed;
-use obs_trading::{CashAccount, CashRule, RejectReason, Risk, RiskError, limit};
+use obs_trading::{CashAccount, CashRule, Currency, Money, RejectReason, Risk, RiskError, limit};
 
 use crate::calendar::TradingDays;
 use crate::order::{Fill, Order, Side};
@@ -130,9 +130,9 @@ impl RiskCheck {
         };
         let mut account = days
             .business_days()
-            .map(|days| CashAccount::new(&risk, rule, days));
+            .map(|days| CashAccount::new(&risk, Currency::USD, rule, days));
         if let Some(account) = &mut account {
-            account.deposit(cents(cash), Date::MIN)?;
+            account.deposit(usd(cash), Date::MIN)?;
         }
         Ok(Self {
             limits,
@@ -173,10 +173,10 @@ impl RiskCheck {
         let value = quantity * fill.price;
         match order.side {
             Side::Buy => account
-                .buy(symbol, quantity, cents(value + fill.commission), on)
+                .buy(symbol, quantity, usd(value + fill.commission), on)
                 .map(drop),
             Side::Sell => account
-                .sell(symbol, quantity, cents(value - fill.commission), on)
+                .sell(symbol, quantity, usd(value - fill.commission), on)
                 .map(drop),
         }
     }
@@ -254,18 +254,15 @@ impl RiskCheck {
         let refuse = |_| Refusal {
             reason: RejectReason::Compliance,
             value: cost,
-            limit: account.settled(on) as f64 / 100.0,
+            limit: account.settled(on).amount(),
         };
-        account.check_buy(cents(cost), on).map(drop).map_err(refuse)
+        account.check_buy(usd(cost), on).map(drop).map_err(refuse)
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the cast saturates, at more money than there is"
-)]
-fn cents(usd: f64) -> i64 {
-    (usd * 100.0).round() as i64
+/// Rounded to the cent, as the broker books it.
+fn usd(amount: f64) -> Money {
+    Money::new((amount * 100.0).round() / 100.0, Currency::USD)
 }
 
 fn within(reason: RejectReason, value: f64, limit: f64) -> Result<(), Refusal> {

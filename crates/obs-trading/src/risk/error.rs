@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::civil::Date;
 
-use crate::{ComplianceRule, LimitHit, RejectReason};
+use crate::{ComplianceRule, Currency, LimitHit, Money, RejectReason};
 
 /// A trade that a check refuses, or input that no check can judge.
 #[derive(Clone, PartialEq, thiserror::Error)]
@@ -66,25 +66,35 @@ pub enum RiskError {
         /// Where the high band was to start.
         high: f64,
     },
-    /// An amount of cents that is negative or too large to add up.
+    /// An amount of money that is negative, no number, or too large to add up.
     #[error(
-        "{what} of {cents} cents cannot be booked; amounts are at least 0 and totals fit in 63 bits"
+        "{what} of {amount} cannot be booked; amounts are at least 0, and totals at most 10^26"
     )]
     Amount {
         /// What the amount is.
         what: &'static str,
         /// The amount.
-        cents: i64,
+        amount: Money,
+    },
+    /// Money in another currency than the account's.
+    #[error(
+        "{what} of {money} cannot be booked in an account in {account}; convert it, or keep an account for each currency"
+    )]
+    OtherCurrency {
+        /// What the money is.
+        what: &'static str,
+        /// The money.
+        money: Money,
+        /// The currency of the account.
+        account: Currency,
     },
     /// A withdrawal of more than the settled cash.
-    #[error(
-        "{asked} cents cannot be withdrawn: {settled} cents are settled; wait for the rest to settle"
-    )]
+    #[error("{asked} cannot be withdrawn: {settled} is settled; wait for the rest to settle")]
     NotSettled {
         /// What was asked for.
-        asked: i64,
+        asked: Money,
         /// What is there.
-        settled: i64,
+        settled: Money,
     },
     /// A sale of more than is held; a cash account cannot sell short.
     #[error(

@@ -4,7 +4,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::error::positive;
-use crate::{BusinessDays, ComplianceAction, ComplianceRule, Risk, RiskError};
+use crate::{
+    BusinessDays, ComplianceAction, ComplianceRule, Currency, Decimal, Money, Risk, RiskError,
+};
 
 /// The numbers of the rules. The default is that of US equities today, as [`CashAccount`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,21 +28,23 @@ impl Default for CashRule {
 
 /// A cash account: what has settled, what has not, and with what each position was paid.
 ///
-/// Money is in whole cents of the account's one currency, so that it adds up exactly.
+/// Money is exact, and of the account's one currency.
 ///
 /// ```
 /// use jiff::civil::date;
-/// use obs_trading::{BusinessDays, CashAccount, CashRule, Risk};
+/// use obs_trading::{BusinessDays, CashAccount, CashRule, Currency, Money, Risk};
 ///
-/// let mut account = CashAccount::new(&Risk::new(), CashRule::default(), BusinessDays::weekdays());
+/// let usd = |amount: i64| Money::new(amount, Currency::USD);
+/// let days = BusinessDays::weekdays();
+/// let mut account = CashAccount::new(&Risk::new(), Currency::USD, CashRule::default(), days);
 /// let (friday, monday) = (date(2026, 3, 6), date(2026, 3, 9));
 /// account.hold("XYZ", 100.0)?;
-/// account.sell("XYZ", 100.0, 1_000_000, friday)?;                     // 10,000.00, settled on Monday
-/// assert_eq!((account.settled(friday), account.unsettled(friday)), (0, 1_000_000));
+/// account.sell("XYZ", 100.0, usd(10_000), friday)?;                   // settled on Monday
+/// assert_eq!((account.settled(friday), account.unsettled(friday)), (usd(0), usd(10_000)));
 ///
-/// let funding = account.check_buy(1_000_000, friday)?;                 // allowed, with unsettled funds
+/// let funding = account.check_buy(usd(10_000), friday)?;               // allowed, with unsettled funds
 /// assert_eq!(funding.hold_until, Some(monday));
-/// account.buy("ABC", 50.0, 1_000_000, friday)?;                        // counted as warned
+/// account.buy("ABC", 50.0, usd(10_000), friday)?;                      // counted as warned
 /// assert!(account.check_sell("ABC", 50.0, friday).is_err());           // good faith: counted as blocked
 /// assert!(account.check_sell("ABC", 50.0, monday).is_ok());
 /// # Ok::<(), obs_trading::RiskError>(())
@@ -82,17 +86,21 @@ impl Default for CashRule {
 #[derive(Debug)]
 pub struct CashAccount {
     risk: Risk,
+    currency: Currency,
     rule: CashRule,
     calendar: BusinessDays,
     state: SavedCashAccount,
 }
 
 /// The state of [`CashAccount`] as it can be kept across a restart. Rule and calendar are not part of it: they are stated
-/// anew.
+/// anew. Files of before are read, in which amounts are whole cents of a currency that is not named.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedCashAccount {
+    #[serde(default)]
+    currency: Option<Currency>,
     last: Option<Date>,
-    settled: i64,
+    #[serde(with = "units")]
+    settled: Decimal,
     /// Proceeds on their way that no purchase has used, by the day they settle.
     pending: Vec<Pending>,
     /// What is held, the oldest purchase first. A lot that was sold before it was paid for stays until it is.
@@ -103,7 +111,8 @@ pub struct SavedCashAccount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Pending {
     settles: Date,
-    cents: i64,
+    #[serde(with = "units", alias = "cents")]
+    amount: Decimal,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,40 +121,50 @@ struct Lot {
     quantity: f64,
     /// When the last of the funds it was paid with settles.
     free_from: Option<Date>,
-    owed: i64,
+    #[serde(with = "units")]
+    owed: Decimal,
     due: Option<Date>,
 }
 
-/// How a purchase is paid, in cents.
+/// How a purchase is paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Funding {
     /// From settled cash.
-    pub settled: i64,
+    pub settled: Money,
     /// From proceeds that have not settled.
-    pub unsettled: i64,
+    pub unsettled: Money,
     /// Not yet.
-    pub owed: i64,
+    pub owed: Money,
     /// Before this day a sale of what is bought would break the good-faith rule; `None` where no unsettled funds are used.
     pub hold_until: Option<Date>,
 }
 
 impl CashAccount {
-    /// An account without cash or positions.
+    /// An account in a currency, without cash or positions.
     #[must_use]
-    pub fn new(risk: &Risk, rule: CashRule, calendar: BusinessDays) -> Self {
+    pub fn new(risk: &Risk, currency: Currency, rule: CashRule, calendar: BusinessDays) -> Self {
         Self {
             risk: risk.clone(),
+            currency,
             rule,
             calendar,
-            state: SavedCashAccount::default(),
+            state: SavedCashAccount {
+                currency: Some(currency),
+                ..SavedCashAccount::default()
+            },
         }
     }
 
-    /// Takes a kept state up again.
-    #[must_use]
-    pub fn restore(mut self, saved: SavedCashAccount) -> Self {
-        self.state = saved;
-        self
+    /// Takes a kept state up again. Fails where that is of an account in another currency.
+    pub fn restore(mut self, saved: SavedCashAccount) -> Result<Self, RiskError> {
+        let currency = saved.currency.unwrap_or(self.currency);
+        let settled = Money::new(saved.settled, currency);
+        self.check_currency("the kept cash", settled)?;
+        self.state = SavedCashAccount {
+            currency: Some(currency),
+            ..saved
+        };
+        Ok(self)
     }
 
     /// The state as it can be kept across a restart.
@@ -161,7 +180,7 @@ impl CashAccount {
             symbol: symbol.into(),
             quantity,
             free_from: None,
-            owed: 0,
+            owed: Decimal::ZERO,
             due: None,
         };
         self.state.lots.insert(0, lot);
@@ -169,27 +188,27 @@ impl CashAccount {
     }
 
     /// Cash that can be used at once was paid in.
-    pub fn deposit(&mut self, cents: i64, date: Date) -> Result<(), RiskError> {
-        self.check_income("the deposit", cents)?;
+    pub fn deposit(&mut self, money: Money, date: Date) -> Result<(), RiskError> {
+        let amount = self.check_income("the deposit", money)?;
         self.advance(date)?;
-        let (rest, _) = self.state.pay(cents, None);
+        let (rest, _) = self.state.pay(amount, None);
         self.state.settled += rest;
         Ok(())
     }
 
     /// Settled cash was taken out.
-    pub fn withdraw(&mut self, cents: i64, date: Date) -> Result<(), RiskError> {
-        amount("the withdrawal", cents)?;
+    pub fn withdraw(&mut self, money: Money, date: Date) -> Result<(), RiskError> {
+        let amount = self.amount("the withdrawal", money)?;
         self.check_order(date)?;
         let settled = self.settled(date);
-        if cents > settled {
+        if amount > settled.decimal() {
             return Err(RiskError::NotSettled {
-                asked: cents,
+                asked: money,
                 settled,
             });
         }
         self.advance(date)?;
-        self.state.settled -= cents;
+        self.state.settled -= amount;
         Ok(())
     }
 
@@ -198,11 +217,11 @@ impl CashAccount {
         &mut self,
         symbol: &str,
         quantity: f64,
-        cost: i64,
+        cost: Money,
         date: Date,
     ) -> Result<Funding, RiskError> {
         let quantity = positive("the quantity", quantity)?;
-        self.check_cost(cost)?;
+        let cost = self.check_cost(cost)?;
         self.check_trade_day(date)?;
         self.advance(date)?;
         let funding = self.state.take(cost, date);
@@ -211,7 +230,7 @@ impl CashAccount {
             quantity,
             free_from: funding.hold_until,
             owed: funding.owed,
-            due: (funding.owed > 0).then(|| self.settlement_of(date)),
+            due: funding.owed.is_positive().then(|| self.settlement_of(date)),
         };
         self.state.add(lot, date);
         if funding.settled < cost {
@@ -222,7 +241,7 @@ impl CashAccount {
             };
             self.risk.compliance(ComplianceRule::UnsettledFunds, action);
         }
-        Ok(funding)
+        Ok(funding.in_currency(self.currency))
     }
 
     /// Something was sold for these proceeds, fees taken off. Returns the rules that this broke, each once.
@@ -230,11 +249,11 @@ impl CashAccount {
         &mut self,
         symbol: &str,
         quantity: f64,
-        proceeds: i64,
+        proceeds: Money,
         date: Date,
     ) -> Result<Vec<ComplianceRule>, RiskError> {
         let quantity = positive("the quantity", quantity)?;
-        self.check_income("the proceeds", proceeds)?;
+        let proceeds = self.check_income("the proceeds", proceeds)?;
         self.check_trade_day(date)?;
         let held = self.state.held(symbol);
         if quantity > held * (1.0 + ROUNDING) {
@@ -267,15 +286,19 @@ impl CashAccount {
 
     /// How a purchase of this cost would be paid. Refuses what the account's cash, settled and not, does not cover; while it
     /// is frozen, what settled cash does not. A refusal is counted as `blocked`.
-    pub fn check_buy(&self, cost: i64, date: Date) -> Result<Funding, RiskError> {
-        amount("the cost", cost)?;
+    pub fn check_buy(&self, cost: Money, date: Date) -> Result<Funding, RiskError> {
+        let cost = self.amount("the cost", cost)?;
         let funding = self.state.fund(cost, date);
         let is_frozen = self.is_frozen(date);
-        if funding.owed == 0 && !(is_frozen && funding.unsettled > 0) {
-            return Ok(funding);
+        if funding.owed.is_zero() && !(is_frozen && funding.unsettled.is_positive()) {
+            return Ok(funding.in_currency(self.currency));
         }
         // Waiting helps where the money is on its way.
-        let until = (funding.owed == 0).then_some(funding.hold_until).flatten();
+        let until = funding
+            .owed
+            .is_zero()
+            .then_some(funding.hold_until)
+            .flatten();
         Err(self.block(ComplianceRule::UnsettledFunds, until))
     }
 
@@ -305,22 +328,23 @@ impl CashAccount {
         self.state.frozen_until.is_some_and(|until| date <= until)
     }
 
-    /// The cash that has settled by this day and is not used, in cents.
+    /// The cash that has settled by this day and is not used.
     #[must_use]
-    pub fn settled(&self, date: Date) -> i64 {
-        self.state.settled + self.state.pending_by(|settles| settles <= date)
+    pub fn settled(&self, date: Date) -> Money {
+        Money::new(self.state.available(date), self.currency)
     }
 
-    /// The proceeds that have not settled by this day and are not used, in cents.
+    /// The proceeds that have not settled by this day and are not used.
     #[must_use]
-    pub fn unsettled(&self, date: Date) -> i64 {
-        self.state.pending_by(|settles| settles > date)
+    pub fn unsettled(&self, date: Date) -> Money {
+        let unsettled = self.state.pending_by(|settles| settles > date);
+        Money::new(unsettled, self.currency)
     }
 
-    /// What purchases still cost that nothing has paid for, in cents.
+    /// What purchases still cost that nothing has paid for.
     #[must_use]
-    pub fn owed(&self) -> i64 {
-        self.state.lots.iter().map(|lot| lot.owed).sum()
+    pub fn owed(&self) -> Money {
+        Money::new(self.state.owed(), self.currency)
     }
 
     /// How much of a symbol is held.
@@ -354,22 +378,54 @@ impl CashAccount {
     }
 
     /// Whether the cash can take it: what is settled and pending adds up without overflow, always.
-    fn check_income(&self, what: &'static str, cents: i64) -> Result<(), RiskError> {
-        amount(what, cents)?;
+    fn check_income(&self, what: &'static str, money: Money) -> Result<Decimal, RiskError> {
         let cash = self.state.settled + self.state.pending_by(|_| true);
-        match cash.checked_add(cents) {
-            Some(_) => Ok(()),
-            None => Err(RiskError::Amount { what, cents }),
-        }
+        self.check_sum(what, money, cash)
     }
 
     /// The same for what is owed.
-    fn check_cost(&self, cents: i64) -> Result<(), RiskError> {
-        let what = "the cost";
-        amount(what, cents)?;
-        match self.owed().checked_add(cents) {
-            Some(_) => Ok(()),
-            None => Err(RiskError::Amount { what, cents }),
+    fn check_cost(&self, money: Money) -> Result<Decimal, RiskError> {
+        self.check_sum("the cost", money, self.state.owed())
+    }
+
+    fn check_sum(
+        &self,
+        what: &'static str,
+        money: Money,
+        to: Decimal,
+    ) -> Result<Decimal, RiskError> {
+        let amount = self.amount(what, money)?;
+        match to.checked_add(amount) {
+            Some(_) => Ok(amount),
+            None => Err(RiskError::Amount {
+                what,
+                amount: money,
+            }),
+        }
+    }
+
+    fn amount(&self, what: &'static str, money: Money) -> Result<Decimal, RiskError> {
+        self.check_currency(what, money)?;
+        let amount = money.decimal();
+        if amount.is_number() && !amount.is_negative() {
+            Ok(amount)
+        } else {
+            Err(RiskError::Amount {
+                what,
+                amount: money,
+            })
+        }
+    }
+
+    fn check_currency(&self, what: &'static str, money: Money) -> Result<(), RiskError> {
+        if money.currency() == self.currency {
+            Ok(())
+        } else {
+            Err(RiskError::OtherCurrency {
+                what,
+                money,
+                account: self.currency,
+            })
         }
     }
 
@@ -390,35 +446,44 @@ impl SavedCashAccount {
         self.pending.retain(|pending| pending.settles > date);
     }
 
-    fn pending_by(&self, counts: impl Fn(Date) -> bool) -> i64 {
+    /// The cash that is settled on this day.
+    fn available(&self, date: Date) -> Decimal {
+        self.settled + self.pending_by(|settles| settles <= date)
+    }
+
+    fn owed(&self) -> Decimal {
+        self.lots.iter().map(|lot| lot.owed).sum()
+    }
+
+    fn pending_by(&self, counts: impl Fn(Date) -> bool) -> Decimal {
         let counted = self
             .pending
             .iter()
             .filter(|pending| counts(pending.settles));
-        counted.map(|pending| pending.cents).sum()
+        counted.map(|pending| pending.amount).sum()
     }
 
     /// Events come in the order of their days, so pending proceeds stay in the order they settle.
-    fn receive(&mut self, cents: i64, settles: Date) {
+    fn receive(&mut self, amount: Decimal, settles: Date) {
         match self.pending.last_mut() {
-            Some(last) if last.settles == settles => last.cents += cents,
-            _ if cents > 0 => self.pending.push(Pending { settles, cents }),
+            Some(last) if last.settles == settles => last.amount += amount,
+            _ if amount.is_positive() => self.pending.push(Pending { settles, amount }),
             _ => {}
         }
     }
 
     /// How a cost would be paid on this day.
-    fn fund(&self, cost: i64, date: Date) -> Funding {
-        let available = self.settled + self.pending_by(|settles| settles <= date);
-        let mut funding = Funding {
-            settled: available.min(cost),
-            unsettled: 0,
-            owed: cost - available.min(cost),
+    fn fund(&self, cost: Decimal, date: Date) -> Paid {
+        let settled = self.available(date).min(cost);
+        let mut funding = Paid {
+            settled,
+            unsettled: Decimal::ZERO,
+            owed: cost - settled,
             hold_until: None,
         };
         for pending in self.pending.iter().filter(|pending| pending.settles > date) {
-            let used = pending.cents.min(funding.owed);
-            if used > 0 {
+            let used = pending.amount.min(funding.owed);
+            if used.is_positive() {
                 funding.unsettled += used;
                 funding.owed -= used;
                 funding.hold_until = Some(pending.settles);
@@ -428,16 +493,16 @@ impl SavedCashAccount {
     }
 
     /// Pays a cost; the day's proceeds are settled already.
-    fn take(&mut self, cost: i64, date: Date) -> Funding {
+    fn take(&mut self, cost: Decimal, date: Date) -> Paid {
         let funding = self.fund(cost, date);
         self.settled -= funding.settled;
         let mut rest = funding.unsettled;
         for pending in &mut self.pending {
-            let used = pending.cents.min(rest);
-            pending.cents -= used;
+            let used = pending.amount.min(rest);
+            pending.amount -= used;
             rest -= used;
         }
-        self.pending.retain(|pending| pending.cents > 0);
+        self.pending.retain(|pending| pending.amount.is_positive());
         funding
     }
 
@@ -486,10 +551,10 @@ impl SavedCashAccount {
         quantity: f64,
         date: Date,
     ) -> impl Iterator<Item = ComplianceRule> {
-        let free_riding = self.sold(symbol, quantity).any(|lot| lot.owed > 0);
+        let free_riding = self.sold(symbol, quantity).any(Lot::is_owed_for);
         let good_faith = self
             .sold(symbol, quantity)
-            .any(|lot| lot.owed == 0 && !lot.is_free(date));
+            .any(|lot| !lot.is_owed_for() && !lot.is_free(date));
         let rules = [
             free_riding.then_some(ComplianceRule::FreeRiding),
             good_faith.then_some(ComplianceRule::GoodFaith),
@@ -513,7 +578,7 @@ impl SavedCashAccount {
             if lot.quantity <= ROUNDING * quantity {
                 lot.quantity = 0.0;
             }
-            if taken > 0.0 && lot.owed > 0 {
+            if taken > 0.0 && lot.is_owed_for() {
                 // Sold unpaid: its own proceeds pay for it, and nothing is late about that any more.
                 lot.due = None;
             }
@@ -522,10 +587,10 @@ impl SavedCashAccount {
     }
 
     /// Pays for what was sold unpaid from its own proceeds. Returns what is left of them.
-    fn pay_own(&mut self, symbol: &str, cents: i64, settles: Date) -> i64 {
-        let mut rest = cents;
+    fn pay_own(&mut self, symbol: &str, amount: Decimal, settles: Date) -> Decimal {
+        let mut rest = amount;
         let own = self.lots.iter_mut().filter(|lot| *lot.symbol == *symbol);
-        for lot in own.filter(|lot| lot.owed > 0 && lot.due.is_none()) {
+        for lot in own.filter(|lot| lot.is_owed_for() && lot.due.is_none()) {
             rest = lot.pay(rest);
             lot.free_from = lot.free_from.max(Some(settles));
         }
@@ -535,10 +600,10 @@ impl SavedCashAccount {
 
     /// Pays what is owed, the oldest purchase first, with money that is there or settles on a day. Returns what is left, and
     /// whether a payment was due before its money settles.
-    fn pay(&mut self, cents: i64, settles: Option<Date>) -> (i64, bool) {
-        let (mut rest, mut is_late) = (cents, false);
-        for lot in self.lots.iter_mut().filter(|lot| lot.owed > 0) {
-            if rest == 0 {
+    fn pay(&mut self, amount: Decimal, settles: Option<Date>) -> (Decimal, bool) {
+        let (mut rest, mut is_late) = (amount, false);
+        for lot in self.lots.iter_mut().filter(|lot| lot.is_owed_for()) {
+            if rest.is_zero() {
                 break;
             }
             rest = lot.pay(rest);
@@ -552,7 +617,8 @@ impl SavedCashAccount {
     }
 
     fn drop_spent(&mut self) {
-        self.lots.retain(|lot| lot.quantity > 0.0 || lot.owed > 0);
+        self.lots
+            .retain(|lot| lot.quantity > 0.0 || lot.is_owed_for());
     }
 }
 
@@ -561,22 +627,69 @@ const ROUNDING: f64 = 1e-9;
 
 impl Lot {
     fn is_free(&self, date: Date) -> bool {
-        self.owed == 0 && self.free_from.is_none_or(|from| from <= date)
+        !self.is_owed_for() && self.free_from.is_none_or(|from| from <= date)
+    }
+
+    fn is_owed_for(&self) -> bool {
+        self.owed.is_positive()
     }
 
     /// Pays what is owed from this money and returns the rest of it.
-    fn pay(&mut self, cents: i64) -> i64 {
-        let paid = self.owed.min(cents);
+    fn pay(&mut self, amount: Decimal) -> Decimal {
+        let paid = self.owed.min(amount);
         self.owed -= paid;
-        cents - paid
+        amount - paid
     }
 }
 
-fn amount(what: &'static str, cents: i64) -> Result<(), RiskError> {
-    if cents >= 0 {
-        Ok(())
-    } else {
-        Err(RiskError::Amount { what, cents })
+/// How a cost is paid, in the account's currency.
+#[derive(Clone, Copy, Debug)]
+struct Paid {
+    settled: Decimal,
+    unsettled: Decimal,
+    owed: Decimal,
+    hold_until: Option<Date>,
+}
+
+impl Paid {
+    fn in_currency(self, currency: Currency) -> Funding {
+        let money = |amount: Decimal| Money::new(amount, currency);
+        Funding {
+            settled: money(self.settled),
+            unsettled: money(self.unsettled),
+            owed: money(self.owed),
+            hold_until: self.hold_until,
+        }
+    }
+}
+
+/// An amount in units of the currency, as decimal digits. Whole numbers are cents, as they were written before.
+mod units {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::Decimal;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Cents(i64),
+        Units(Decimal),
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        amount: &Decimal,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        amount.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Decimal, D::Error> {
+        Kept::deserialize(deserializer).map(|kept| match kept {
+            Kept::Cents(cents) => Decimal::of_minor(cents, 2),
+            Kept::Units(amount) => amount,
+        })
     }
 }
 
@@ -594,6 +707,10 @@ mod tests {
 
     use super::*;
 
+    fn cents(cents: i64) -> Money {
+        Money::of_minor(cents, 2, Currency::USD)
+    }
+
     struct Desk {
         test: TestRecorder,
         account: CashAccount,
@@ -602,7 +719,7 @@ mod tests {
     fn desk_with(rule: CashRule, holidays: &[Date]) -> Desk {
         let test = TestRecorder::new();
         let calendar = BusinessDays::weekdays().holidays(holidays.iter().copied());
-        let account = test.run(|| CashAccount::new(&Risk::new(), rule, calendar));
+        let account = test.run(|| CashAccount::new(&Risk::new(), Currency::USD, rule, calendar));
         Desk { test, account }
     }
 
@@ -628,12 +745,12 @@ mod tests {
     fn a_sale_settles_on_the_next_business_day() {
         let mut desk = desk_with(CashRule::default(), &[date(2026, 3, 9)]);
         desk.account.hold("XYZ", 10.0).unwrap();
-        desk.account.sell("XYZ", 10.0, 500, FRIDAY).unwrap();
+        desk.account.sell("XYZ", 10.0, cents(500), FRIDAY).unwrap();
         // A weekend and a holiday lie in between.
         let at = |day| (desk.account.settled(day), desk.account.unsettled(day));
-        assert_eq!(at(FRIDAY), (0, 500));
-        assert_eq!(at(date(2026, 3, 9)), (0, 500));
-        assert_eq!(at(date(2026, 3, 10)), (500, 0));
+        assert_eq!(at(FRIDAY), (cents(0), cents(500)));
+        assert_eq!(at(date(2026, 3, 9)), (cents(0), cents(500)));
+        assert_eq!(at(date(2026, 3, 10)), (cents(500), cents(0)));
     }
 
     #[test]
@@ -644,20 +761,28 @@ mod tests {
         };
         let mut account = desk_with(rule, &[]).account;
         account.hold("XYZ", 1.0).unwrap();
-        account.sell("XYZ", 1.0, 500, date(2024, 5, 24)).unwrap();
-        assert_eq!(account.settled(date(2024, 5, 27)), 0);
-        assert_eq!(account.settled(date(2024, 5, 28)), 500);
+        account
+            .sell("XYZ", 1.0, cents(500), date(2024, 5, 24))
+            .unwrap();
+        assert_eq!(account.settled(date(2024, 5, 27)), cents(0));
+        assert_eq!(account.settled(date(2024, 5, 28)), cents(500));
     }
 
     #[test]
     fn settled_cash_buys_and_sells_freely() {
         let mut desk = desk();
-        desk.account.deposit(1_000, MONDAY).unwrap();
-        let funding = desk.account.check_buy(1_000, MONDAY).unwrap();
-        assert_eq!(desk.account.buy("ABC", 10.0, 1_000, MONDAY), Ok(funding));
-        assert_eq!((funding.settled, funding.hold_until), (1_000, None));
+        desk.account.deposit(cents(1_000), MONDAY).unwrap();
+        let funding = desk.account.check_buy(cents(1_000), MONDAY).unwrap();
+        assert_eq!(
+            desk.account.buy("ABC", 10.0, cents(1_000), MONDAY),
+            Ok(funding)
+        );
+        assert_eq!((funding.settled, funding.hold_until), (cents(1_000), None));
         assert_eq!(desk.account.check_sell("ABC", 10.0, MONDAY), Ok(()));
-        assert_eq!(desk.account.sell("ABC", 10.0, 1_100, MONDAY), Ok(vec![]));
+        assert_eq!(
+            desk.account.sell("ABC", 10.0, cents(1_100), MONDAY),
+            Ok(vec![])
+        );
         assert_eq!(
             desk.test.counter_sum("risk_compliance_events_total", &[]),
             0
@@ -668,8 +793,12 @@ mod tests {
     fn what_unsettled_funds_bought_is_held_until_they_settle() {
         let mut desk = desk();
         desk.account.hold("XYZ", 100.0).unwrap();
-        desk.account.sell("XYZ", 100.0, 1_000_000, MONDAY).unwrap();
-        desk.account.buy("ABC", 10.0, 1_000_000, MONDAY).unwrap();
+        desk.account
+            .sell("XYZ", 100.0, cents(1_000_000), MONDAY)
+            .unwrap();
+        desk.account
+            .buy("ABC", 10.0, cents(1_000_000), MONDAY)
+            .unwrap();
         assert_eq!(desk.events("unsettled_funds", "warned"), 1);
         let refused = desk.account.check_sell("ABC", 10.0, MONDAY).unwrap_err();
         let until = Some(TUESDAY);
@@ -683,7 +812,7 @@ mod tests {
         assert_eq!(desk.events("good_faith", "blocked"), 1);
         assert_eq!(desk.account.check_sell("ABC", 10.0, TUESDAY), Ok(()));
         // Sold all the same.
-        let broken = desk.account.sell("ABC", 10.0, 1_050_000, MONDAY);
+        let broken = desk.account.sell("ABC", 10.0, cents(1_050_000), MONDAY);
         assert_eq!(broken, Ok(vec![GoodFaith]));
         assert_eq!(desk.events("good_faith", "violated"), 1);
         assert!(!desk.account.is_frozen(MONDAY));
@@ -694,8 +823,8 @@ mod tests {
         let mut account = desk().account;
         account.hold("ABC", 10.0).unwrap();
         account.hold("XYZ", 1.0).unwrap();
-        account.sell("XYZ", 1.0, 1_000, MONDAY).unwrap();
-        account.buy("ABC", 5.0, 1_000, MONDAY).unwrap();
+        account.sell("XYZ", 1.0, cents(1_000), MONDAY).unwrap();
+        account.buy("ABC", 5.0, cents(1_000), MONDAY).unwrap();
         assert_eq!(account.check_sell("ABC", 10.0, MONDAY), Ok(()));
         assert!(account.check_sell("ABC", 10.5, MONDAY).is_err());
     }
@@ -703,25 +832,25 @@ mod tests {
     #[test]
     fn selling_what_nobody_paid_for_is_free_riding_and_freezes() {
         let mut desk = desk();
-        desk.account.deposit(400, MONDAY).unwrap();
-        assert!(desk.account.check_buy(1_000, MONDAY).is_err());
+        desk.account.deposit(cents(400), MONDAY).unwrap();
+        assert!(desk.account.check_buy(cents(1_000), MONDAY).is_err());
         assert_eq!(desk.events("unsettled_funds", "blocked"), 1);
-        let funding = desk.account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
-        assert_eq!((funding.settled, funding.owed), (400, 600));
+        let funding = desk.account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
+        assert_eq!((funding.settled, funding.owed), (cents(400), cents(600)));
         assert!(desk.account.check_sell("ABC", 10.0, TUESDAY).is_err());
         assert_eq!(desk.events("free_riding", "blocked"), 1);
-        let broken = desk.account.sell("ABC", 10.0, 1_100, TUESDAY);
+        let broken = desk.account.sell("ABC", 10.0, cents(1_100), TUESDAY);
         assert_eq!(broken, Ok(vec![FreeRiding]));
         assert_eq!(desk.events("free_riding", "violated"), 1);
         assert_eq!(
             (desk.account.owed(), desk.account.unsettled(TUESDAY)),
-            (0, 500)
+            (cents(0), cents(500))
         );
         // 90 calendar days after the sale.
         assert!(desk.account.is_frozen(date(2026, 6, 1)));
         assert!(!desk.account.is_frozen(date(2026, 6, 2)));
         // Unsettled funds do not buy while frozen; settled ones do.
-        let refused = desk.account.check_buy(500, TUESDAY).unwrap_err();
+        let refused = desk.account.check_buy(cents(500), TUESDAY).unwrap_err();
         let until = Some(WEDNESDAY);
         assert_eq!(
             refused,
@@ -730,8 +859,8 @@ mod tests {
                 until
             }
         );
-        assert!(desk.account.check_buy(500, WEDNESDAY).is_ok());
-        desk.account.buy("ABC", 1.0, 500, TUESDAY).unwrap();
+        assert!(desk.account.check_buy(cents(500), WEDNESDAY).is_ok());
+        desk.account.buy("ABC", 1.0, cents(500), TUESDAY).unwrap();
         assert_eq!(desk.events("unsettled_funds", "violated"), 1);
         desk.account.freeze(None);
         assert!(!desk.account.is_frozen(WEDNESDAY));
@@ -740,77 +869,98 @@ mod tests {
     #[test]
     fn a_deposit_in_time_pays_for_the_purchase() {
         let mut account = desk().account;
-        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
-        account.deposit(1_500, TUESDAY).unwrap();
-        assert_eq!((account.owed(), account.settled(TUESDAY)), (0, 500));
-        assert_eq!(account.sell("ABC", 10.0, 900, TUESDAY), Ok(vec![]));
+        account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
+        account.deposit(cents(1_500), TUESDAY).unwrap();
+        assert_eq!(
+            (account.owed(), account.settled(TUESDAY)),
+            (cents(0), cents(500))
+        );
+        assert_eq!(account.sell("ABC", 10.0, cents(900), TUESDAY), Ok(vec![]));
     }
 
     #[test]
     fn a_loss_on_a_free_ride_stays_owed() {
         let mut account = desk().account;
-        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
-        assert_eq!(account.sell("ABC", 10.0, 900, MONDAY), Ok(vec![FreeRiding]));
-        assert_eq!((account.owed(), account.held("ABC")), (100, 0.0));
-        account.deposit(250, TUESDAY).unwrap();
-        assert_eq!((account.owed(), account.settled(TUESDAY)), (0, 150));
+        account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
+        assert_eq!(
+            account.sell("ABC", 10.0, cents(900), MONDAY),
+            Ok(vec![FreeRiding])
+        );
+        assert_eq!((account.owed(), account.held("ABC")), (cents(100), 0.0));
+        account.deposit(cents(250), TUESDAY).unwrap();
+        assert_eq!(
+            (account.owed(), account.settled(TUESDAY)),
+            (cents(0), cents(150))
+        );
     }
 
     #[test]
     fn paying_from_a_sale_that_settles_too_late_is_a_violation() {
         let mut desk = desk();
         desk.account.hold("XYZ", 10.0).unwrap();
-        desk.account.buy("ABC", 10.0, 1_000, MONDAY).unwrap(); // due on Tuesday
-        let broken = desk.account.sell("XYZ", 10.0, 1_200, TUESDAY); // settles on Wednesday
+        desk.account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap(); // due on Tuesday
+        let broken = desk.account.sell("XYZ", 10.0, cents(1_200), TUESDAY); // settles on Wednesday
         assert_eq!(broken, Ok(vec![UnsettledFunds]));
         assert_eq!(desk.events("unsettled_funds", "violated"), 1);
         assert_eq!(
             (desk.account.owed(), desk.account.unsettled(TUESDAY)),
-            (0, 200)
+            (cents(0), cents(200))
         );
         // And what was bought is held until then.
         assert!(desk.account.check_sell("ABC", 10.0, TUESDAY).is_err());
         // On the day of the purchase it would have been in time.
         let mut account = super::tests::desk().account;
         account.hold("XYZ", 10.0).unwrap();
-        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
-        assert_eq!(account.sell("XYZ", 10.0, 1_200, MONDAY), Ok(vec![]));
+        account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
+        assert_eq!(account.sell("XYZ", 10.0, cents(1_200), MONDAY), Ok(vec![]));
     }
 
     #[test]
     fn only_settled_cash_leaves_the_account() {
         let mut account = desk().account;
         account.hold("XYZ", 1.0).unwrap();
-        account.deposit(100, MONDAY).unwrap();
-        account.sell("XYZ", 1.0, 50, MONDAY).unwrap();
-        let text = account.withdraw(120, MONDAY).unwrap_err().to_string();
-        assert!(text.starts_with("120 cents cannot be withdrawn: 100 cents are settled"));
-        account.withdraw(120, TUESDAY).unwrap();
-        assert_eq!(account.settled(TUESDAY), 30);
+        account.deposit(cents(100), MONDAY).unwrap();
+        account.sell("XYZ", 1.0, cents(50), MONDAY).unwrap();
+        let text = account
+            .withdraw(cents(120), MONDAY)
+            .unwrap_err()
+            .to_string();
+        assert!(text.starts_with("1.2 USD cannot be withdrawn: 1 USD is settled"));
+        account.withdraw(cents(120), TUESDAY).unwrap();
+        assert_eq!(account.settled(TUESDAY), cents(30));
     }
 
     #[test]
     fn refuses_what_it_cannot_book() {
         let mut account = desk().account;
-        account.deposit(i64::MAX - 10, TUESDAY).unwrap();
+        let largest = Money::new(Decimal::LARGEST - Decimal::of_minor(10, 2), Currency::USD);
+        account.deposit(largest, TUESDAY).unwrap();
         account.hold("XYZ", 1.0).unwrap();
         let before = account.save();
-        assert!(account.deposit(-1, TUESDAY).is_err());
-        assert!(account.deposit(11, TUESDAY).is_err());
-        assert!(account.deposit(1, MONDAY).is_err());
-        assert!(account.buy("ABC", f64::NAN, 1, TUESDAY).is_err());
-        assert!(account.buy("ABC", 1.0, -1, TUESDAY).is_err());
-        assert!(account.buy("ABC", 1.0, 1, date(2026, 3, 7)).is_err());
-        assert!(account.sell("XYZ", 1.0, 11, TUESDAY).is_err());
+        assert!(account.deposit(cents(-1), TUESDAY).is_err());
+        assert!(account.deposit(cents(11), TUESDAY).is_err());
+        assert!(account.deposit(cents(1), MONDAY).is_err());
+        let euros = account.deposit(Money::new(1, Currency::EUR), TUESDAY);
+        let text = euros.unwrap_err().to_string();
+        assert!(
+            text.starts_with("the deposit of 1 EUR cannot be booked in an account in USD"),
+            "{text}"
+        );
+        let nothing = Money::new(f64::NAN, Currency::USD);
+        assert!(account.deposit(nothing, TUESDAY).is_err());
+        assert!(account.buy("ABC", f64::NAN, cents(1), TUESDAY).is_err());
+        assert!(account.buy("ABC", 1.0, cents(-1), TUESDAY).is_err());
+        assert!(account.buy("ABC", 1.0, cents(1), date(2026, 3, 7)).is_err());
+        assert!(account.sell("XYZ", 1.0, cents(11), TUESDAY).is_err());
         let text = account
-            .sell("XYZ", 2.0, 1, TUESDAY)
+            .sell("XYZ", 2.0, cents(1), TUESDAY)
             .unwrap_err()
             .to_string();
         assert!(
             text.starts_with("2 XYZ cannot be sold: 1 are held"),
             "{text}"
         );
-        assert!(account.check_buy(-1, TUESDAY).is_err());
+        assert!(account.check_buy(cents(-1), TUESDAY).is_err());
         assert!(account.check_sell("XYZ", 0.0, TUESDAY).is_err());
         assert_eq!(account.save(), before);
     }
@@ -818,12 +968,12 @@ mod tests {
     #[test]
     fn the_rest_of_a_free_ride_is_held_until_its_payment_settles() {
         let mut account = desk().account;
-        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
         assert_eq!(
-            account.sell("ABC", 9.0, 1_000, MONDAY),
+            account.sell("ABC", 9.0, cents(1_000), MONDAY),
             Ok(vec![FreeRiding])
         );
-        assert_eq!((account.owed(), account.held("ABC")), (0, 1.0));
+        assert_eq!((account.owed(), account.held("ABC")), (cents(0), 1.0));
         assert!(account.check_sell("ABC", 1.0, MONDAY).is_err());
         assert_eq!(account.check_sell("ABC", 1.0, TUESDAY), Ok(()));
     }
@@ -831,7 +981,7 @@ mod tests {
     #[test]
     fn what_was_held_before_is_sold_first() {
         let mut account = desk().account;
-        account.buy("ABC", 10.0, 1_000, MONDAY).unwrap();
+        account.buy("ABC", 10.0, cents(1_000), MONDAY).unwrap();
         account.hold("ABC", 5.0).unwrap();
         assert_eq!(account.check_sell("ABC", 5.0, MONDAY), Ok(()));
         assert!(account.check_sell("ABC", 6.0, MONDAY).is_err());
@@ -840,16 +990,16 @@ mod tests {
     #[test]
     fn lots_that_nothing_tells_apart_are_one() {
         let mut account = desk().account;
-        account.deposit(1_000, MONDAY).unwrap();
+        account.deposit(cents(1_000), MONDAY).unwrap();
         for _ in 0..100 {
-            account.buy("ABC", 1.0, 10, MONDAY).unwrap();
+            account.buy("ABC", 1.0, cents(10), MONDAY).unwrap();
         }
         assert_eq!((account.save().lots.len(), account.held("ABC")), (1, 100.0));
         // Bought with unsettled funds they are lots of their own, until the next day.
         let mut day = MONDAY;
         for _ in 0..50 {
-            account.sell("ABC", 1.0, 10, day).unwrap();
-            account.buy("ABC", 1.0, 10, day).unwrap();
+            account.sell("ABC", 1.0, cents(10), day).unwrap();
+            account.buy("ABC", 1.0, cents(10), day).unwrap();
             day = BusinessDays::weekdays().after(day, 1);
         }
         assert_eq!((account.save().lots.len(), account.held("ABC")), (2, 100.0));
