@@ -43,7 +43,7 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
     assert!(libraries.contains_key("obs-trading"), "{libraries:?}");
     for (library, uses) in &libraries {
         let allowed: &[&str] = match library.as_str() {
-            "obs-macros" | "obs-exposition" => &[],
+            "obs-macros" | "obs-exposition" | "obs-calendar" => &[],
             "obs-core" => &["obs-macros"],
             "obs-exporter" => &[
                 "obs-core",
@@ -53,6 +53,7 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
             ],
             "obs-verify" => &["obs-core", "obs-exposition"],
             "obstool" => &["obs-core", "obs-exposition", "obs-verify"],
+            "obs-trading" | "obs-providers" => &["obs-core", "obs-calendar"],
             _ => &["obs-core"],
         };
         let is_ours = |used: &&String| used.starts_with("obs-") || used.contains("prometheus");
