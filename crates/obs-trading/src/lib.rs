@@ -38,6 +38,7 @@ mod error;
 mod event;
 mod executions;
 mod fill;
+mod fund;
 mod groups;
 mod labels;
 mod mids;

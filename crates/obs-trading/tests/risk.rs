@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, date};
+use jiff::tz::TimeZone;
 use obs_core::TestRecorder;
 use obs_trading::{
-    BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBands,
-    Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Limits, Money, PdtAction, RejectReason,
-    Risk, RiskError, Side, Trigger, limit,
+    Basis, BusinessDays, Calendar, CashAccount, CashRule, ComplianceAction, ComplianceRule,
+    ConfidenceBands, Conventions, Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Ledger,
+    Limits, Money, PdtAction, PeriodsPerYear, RejectReason, Risk, RiskError, Side, Trigger,
+    Valuation, limit,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -305,6 +307,57 @@ fn paying_in_and_out_is_neither_gain_nor_loss() {
     );
     assert!(desk.limits.mark(MONDAY, 20.0).is_err());
     assert_eq!(desk.shown("daily_loss"), -1.0);
+}
+
+/// What was lost stays lost, and no more is: a withdrawal is no loss, a deposit no pardon.
+#[test]
+fn money_that_comes_and_goes_leaves_the_losses_what_they_are() {
+    let (test, risk) = desk();
+    let shown = |name| {
+        let labels = [("account", "main"), ("limit", name)];
+        (test.gauge("risk_limit_used", &labels).unwrap() * 1e4).round() / 1e4
+    };
+    let guarded = |daily_loss, drawdown| {
+        let limits = Limits::new(&risk, "main");
+        limits
+            .daily_loss(daily_loss)
+            .unwrap()
+            .drawdown(drawdown)
+            .unwrap()
+    };
+    // Peak 100k, equity 80k, and 70k are withdrawn: as money, two thirds of the peak are gone.
+    let mut limits = guarded(0.3, 0.25);
+    limits.mark(MONDAY, 100_000.0).unwrap();
+    limits.mark(MONDAY, 80_000.0).unwrap();
+    limits.cash_flow(-70_000.0).unwrap();
+    assert_eq!((shown("daily_loss"), shown("drawdown")), (0.2, 0.2));
+    assert_eq!(limits.mark(MONDAY, 10_000.0), Ok(()));
+    assert!(limits.mark(MONDAY, 7_000.0).is_err());
+
+    // 76k below a peak of 100k, and 300k are paid in.
+    let mut limits = guarded(0.3, 0.2);
+    limits.mark(MONDAY, 100_000.0).unwrap();
+    limits.mark(MONDAY, 76_000.0).unwrap_err();
+    limits.cash_flow(300_000.0).unwrap();
+    assert_eq!(shown("drawdown"), 0.24);
+    assert!(limits.mark(MONDAY, 376_000.0).is_err());
+
+    // Everything is withdrawn and paid in again: the losses wait.
+    limits.cash_flow(-376_000.0).unwrap();
+    assert_eq!(shown("drawdown"), 0.24);
+    limits.mark(TUESDAY, 0.0).unwrap_err();
+    limits.cash_flow(50_000.0).unwrap();
+    assert_eq!((shown("daily_loss"), shown("drawdown")), (0.0, 0.24));
+    let error = limits.cash_flow(-50_001.0).unwrap_err();
+    assert!(matches!(error, RiskError::NotThere { .. }), "{error}");
+
+    // Everything is lost: new money begins a new peak, and trades tomorrow.
+    limits.mark(TUESDAY, -10.0).unwrap_err();
+    limits.cash_flow(1_010.0).unwrap();
+    assert_eq!(shown("drawdown"), 0.0);
+    assert!(limits.mark(TUESDAY, 1_000.0).is_err());
+    assert_eq!(limits.mark(date(2026, 3, 4), 990.0), Ok(()));
+    assert_eq!(shown("daily_loss"), 0.01);
 }
 
 #[test]
@@ -654,6 +707,41 @@ proptest! {
         }
         prop_assert_eq!(parts.save(), whole.save());
         prop_assert_eq!(counters(&parts_test), counters(&whole_test));
+    }
+
+    /// What a limit calls lost is what the ledger calls drawdown, whatever money comes and goes.
+    #[test]
+    fn limits_and_ledger_agree_about_the_drawdown(
+        start in 1_000.0..1e6f64,
+        steps in proptest::collection::vec((-0.6..0.5f64, prop_oneof![3 => Just(0.0), 1 => -0.999..3.0f64]), 1..80),
+    ) {
+        let (_, risk) = desk();
+        let mut limits = Limits::new(&risk, "main").drawdown(0.5).unwrap();
+        let conventions = Conventions::new(
+            Basis::PeriodReturns, Valuation::Marks, PeriodsPerYear::EVERY_DAY, Calendar::every_day(TimeZone::UTC),
+        );
+        let usd = |amount| Money::new(amount, Currency::USD);
+        let mut ledger = Ledger::new(conventions, usd(start)).unwrap();
+        let (mut equity, mut day) = (usd(start).amount(), MONDAY);
+        limits.mark(day, equity).unwrap();
+        for (change, flow) in steps {
+            day = day.tomorrow().unwrap();
+            let noon = day.at(12, 0, 0, 0).to_zoned_datetime(TimeZone::UTC).unwrap().timestamp();
+            equity = usd(equity * (1.0 + change)).amount();
+            ledger.mark_equity(noon, usd(equity)).unwrap();
+            let _ = limits.mark(day, equity);
+            let amount = usd(equity * flow).amount();
+            ledger.transfer(noon, usd(amount)).unwrap();
+            limits.cash_flow(amount).unwrap();
+            equity += amount;
+            // Money has twelve decimals, which are too few for shares of less.
+            if equity < 0.01 {
+                break;
+            }
+            let lost = -ledger.drawdown_ratio();
+            let left = limits.headroom(limit::DRAWDOWN).unwrap();
+            prop_assert!((left - (1.0 - lost / 0.5)).abs() < 1e-9, "{left} of {lost}");
+        }
     }
 
     #[test]

@@ -96,6 +96,16 @@ pub enum RiskError {
         /// What is there.
         settled: Money,
     },
+    /// A withdrawal of more than the account is worth.
+    #[error(
+        "{asked} cannot be taken out of an equity of {equity}; mark the account first, or correct the amount"
+    )]
+    NotThere {
+        /// What was to be taken out.
+        asked: f64,
+        /// The equity at the last mark.
+        equity: f64,
+    },
     /// A sale of more than is held; a cash account cannot sell short.
     #[error(
         "{asked} {symbol} cannot be sold: {held} are held; tell `hold` what the account held before"

@@ -7,6 +7,7 @@ use obs_core::{Counter, Gauge};
 use serde::{Deserialize, Serialize};
 
 use super::error::positive;
+use crate::fund::{Flowed, Fund};
 use crate::{RejectReason, Risk, RiskError, RiskMetrics};
 
 /// The known limits, by their names.
@@ -118,14 +119,15 @@ impl LimitGauges {
     }
 }
 
-/// The account's equity as far as the loss limits need it.
+/// The account's equity as far as the loss limits need it. Starts and peak are values of a unit of the fund.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Marks {
     day: Date,
-    /// The equity the day started with.
+    /// What the day started with.
     start: f64,
     peak: f64,
-    last: f64,
+    #[serde(flatten)]
+    fund: Fund,
     /// The other day that was under way last, with its start: a clock that was set right brings it again.
     #[serde(default)]
     other: Option<(Date, f64)>,
@@ -250,15 +252,26 @@ impl Limits {
     /// An equity that is not finite leaves the losses undefined, and so refused, until the next mark. So does a day that
     /// started, or a peak that stands, at 0 or below.
     pub fn mark(&mut self, day: Date, equity: f64) -> Result<(), LimitHit> {
-        if equity.is_finite() {
-            self.marks = Some(Marks::next(self.marks, day, equity));
-        }
-        self.set_losses(equity);
+        let value = if equity.is_finite() {
+            self.marks
+                .insert(Marks::next(self.marks, day, equity))
+                .fund
+                .value()
+        } else {
+            f64::NAN
+        };
+        self.set_losses(value);
         self.verdict_of_losses()
     }
 
-    /// Says that money was paid in, or taken out where negative: it is neither gain nor loss, so the day's start and the
-    /// peak move with it.
+    /// Money was paid in, or, negative, taken out. It is neither gain nor loss: what is lost stays the same share of the day's start and
+    /// of the peak, as in [`Ledger::transfer`](crate::Ledger::transfer). Say it when the money is there: what was lost is judged by
+    /// the last mark before.
+    ///
+    /// After everything was withdrawn the losses stay what they were, and go on with the next deposit. After everything was lost, a
+    /// deposit begins a new peak; the day's loss stays undefined, and so refused, until the next day.
+    ///
+    /// Fails when it is not finite, and when more is taken out than there is. Before the first mark it changes nothing.
     pub fn cash_flow(&mut self, amount: f64) -> Result<(), RiskError> {
         if !amount.is_finite() {
             return Err(RiskError::NotFinite {
@@ -267,14 +280,17 @@ impl Limits {
             });
         }
         if let Some(marks) = &mut self.marks {
-            marks.start += amount;
-            marks.peak += amount;
-            marks.last += amount;
-            if let Some((_, start)) = &mut marks.other {
-                *start += amount;
+            let after = marks.fund.after(amount);
+            let after = after.map_err(|_| RiskError::NotThere {
+                asked: -amount,
+                equity: marks.fund.equity(),
+            })?;
+            if marks.fund.flow_to(after) == Flowed::BeganAnew {
+                marks.peak = marks.fund.value();
+                (marks.start, marks.other) = (0.0, None);
             }
-            let equity = marks.last;
-            self.set_losses(equity);
+            let value = marks.fund.value();
+            self.set_losses(value);
         }
         Ok(())
     }
@@ -339,9 +355,10 @@ impl Limits {
         }
     }
 
-    fn set_losses(&mut self, equity: f64) {
+    /// The losses at this value of a unit.
+    fn set_losses(&mut self, value: f64) {
         let (day, peak) = match self.marks {
-            Some(marks) => (loss(marks.start, equity), loss(marks.peak, equity)),
+            Some(marks) => (loss(marks.start, value), loss(marks.peak, value)),
             None => (f64::NAN, f64::NAN),
         };
         for (name, used) in [(limit::DAILY_LOSS, day), (limit::DRAWDOWN, peak)] {
@@ -402,20 +419,22 @@ impl Marks {
                 day,
                 start: equity,
                 peak: equity,
-                last: equity,
+                fund: Fund::new(equity),
                 other: None,
             };
         };
+        let mut fund = before.fund;
+        fund.mark(equity);
         let marked = Self {
-            peak: before.peak.max(equity),
-            last: equity,
+            peak: before.peak.max(fund.value()),
+            fund,
             ..before
         };
         if day == before.day {
             return marked;
         }
         let start = if day > before.day {
-            before.last
+            before.fund.value()
         } else {
             before.start
         };
