@@ -16,6 +16,9 @@ use tempfile::TempDir;
 /// How long Prometheus may take to start and to scrape twice.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What has a place of its own in this test.
+const INSTALLS_OBSTOOL: &str = "cargo install --git https://git.example.com/your-org/obs obstool";
+
 /// A fenced block, and the paragraph in front of it.
 #[derive(Debug, Default)]
 struct Fence {
@@ -146,6 +149,10 @@ impl Reader {
         let script: String = script
             .lines()
             .map(|line| {
+                if line == INSTALLS_OBSTOOL {
+                    self.install_obstool();
+                    return String::new();
+                }
                 match line.strip_prefix("cargo add --git https://git.example.com/your-org/obs ") {
                     Some(name) => format!("cargo add --path {}/{name}\n", crates.display()),
                     None => format!("{line}\n"),
@@ -160,14 +167,31 @@ impl Reader {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script}\n{errors}");
+        let said = [output.stdout.as_slice(), &output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(output.status.success(), "{script}\n{said}");
         self.here = fs::read_to_string(place).unwrap().trim_end().into();
         let lock = self.here.join("Cargo.lock");
         if self.here.join("Cargo.toml").exists() && !lock.exists() {
             fs::copy(tools::workspace().join("Cargo.lock"), lock).unwrap();
         }
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Builds it as it is built here for other tests, instead of once more and optimized.
+    fn install_obstool(&self) {
+        let workspace = tools::workspace();
+        let mut cargo = Command::new("cargo");
+        let cargo = cargo.args(["build", "--quiet", "--locked", "--package", "obstool"]);
+        let target = workspace.join("target");
+        let status = cargo
+            .current_dir(&workspace)
+            .env("CARGO_TARGET_DIR", &target)
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let program = self.programs.path().join("obstool");
+        symlink(target.join("debug/obstool"), program).unwrap();
     }
 
     fn start_service(&mut self) -> String {

@@ -22,6 +22,8 @@ obs_core::families! {
         calls: By<Outcome, Counter> = "desk_calls_total" { objective: objective!(99.9 % good over 30 d) },
         /// Requests for quotes.
         quotes: Each<Venues, By<Answer, Counter>> = "desk_quotes_total" { objective: objective!(99.5 % good over 28 d) },
+        /// Probes of a counterparty that seldom answers.
+        probes: By<Outcome, Counter> = "desk_probes_total" { objective: objective!(60 % good over 7 d) },
         /// Time to a fill.
         fill: Histogram = "desk_fill_seconds" { buckets: &[0.1, 0.25, 1.0], objective: objective!(99.9 % under 0.25) },
         /// Time to a quote, which only markets that are open owe.
@@ -81,8 +83,8 @@ fn alerts_fire_on_an_outage_and_are_silent_on_one_failure_an_hour() {
         put(
             "tests.yml",
             tests
-                .replace("0+3x400", "0+0x400")
-                .replace("0+7x400", "0+10x400"),
+                .replace("0+199x400", "0+0x400")
+                .replace("0+1x400", "0+200x400"),
         );
         let (passed, said) = promtool(&["test", "rules", "tests.yml"], folder.path());
         assert!(!passed, "{said}");

@@ -35,7 +35,7 @@ pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
 pub use crate::pushgateway::Pushgateway;
 pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample, python_says};
-pub use crate::quoter::Quoter;
+pub use crate::quoter::{Quoter, foreign_xtask};
 pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
 pub use crate::stack::{Manner, Stack};

@@ -1,7 +1,8 @@
 //! A service of another team, from a workspace of its own: `tests/foreign`.
 
 use std::fs::File;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -24,7 +25,7 @@ impl Quoter {
         let folder = tempfile::tempdir().map_err(Error::system("make a folder"))?;
         let said =
             File::create(folder.path().join("stderr")).map_err(Error::system("make a file"))?;
-        let mut service = Command::new(tools::workspace().join("target/foreign/debug/vega-quoter"));
+        let mut service = Command::new(target().join("debug/vega-quoter"));
         service
             .args(arguments)
             .env("OBS_LISTEN", "127.0.0.1:0")
@@ -71,19 +72,28 @@ impl Quoter {
     }
 }
 
-/// Builds the foreign workspace, the first time, by the versions that it has locked.
+/// A task of the foreign team's own `xtask`, as its alias runs it: `foreign_xtask(&["verify-metrics"])`.
+pub fn foreign_xtask(arguments: &[&str]) -> Result<Output, Error> {
+    let mut cargo = cargo();
+    cargo
+        .args(["xtask"])
+        .args(arguments)
+        .env("CARGO_TARGET_DIR", target());
+    cargo.output().map_err(Error::system("run cargo"))
+}
+
+/// Builds the service, the first time, by the versions that its workspace has locked.
 fn build() -> Result<(), Error> {
     static BUILT: Mutex<bool> = Mutex::new(false);
     let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     if *built {
         return Ok(());
     }
-    let workspace = tools::workspace();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = cargo();
     let status = cargo
-        .args(["build", "--quiet", "--locked", "--target-dir"])
-        .arg(workspace.join("target/foreign"))
-        .current_dir(workspace.join("tests/foreign"))
+        .args(["build", "--quiet", "--locked", "--package", "vega-quoter"])
+        .arg("--target-dir")
+        .arg(target())
         .status()
         .map_err(Error::system("run cargo"))?;
     if status.success() {
@@ -94,4 +104,15 @@ fn build() -> Result<(), Error> {
         program: "cargo build in tests/foreign".to_owned(),
         status,
     })
+}
+
+/// In the foreign workspace.
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(tools::workspace().join("tests/foreign"));
+    cargo
+}
+
+fn target() -> PathBuf {
+    tools::workspace().join("target/foreign")
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use obs_core::{Catalogue, Good, Kind, Unit, Values};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::Error;
 use crate::figure::Figure;
+use crate::{Error, grouped};
 
 /// The newest form of `/catalog.json` that is understood.
 pub const NEWEST_SCHEMA: u32 = 2;
@@ -211,6 +211,43 @@ impl Catalog {
         self.places.get(name).copied()
     }
 
+    /// This catalogue, and of another one the families that this one does not have: what a program declares itself, and what its
+    /// running service says of the libraries in it.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut joined = self.clone();
+        for family in &other.families {
+            if self.family(&family.name).is_some() {
+                continue;
+            }
+            joined.families.push(Arc::clone(family));
+            let is_new = joined.groups.iter().all(|group| group.id != family.group);
+            let mut groups = other.groups.iter();
+            if let (true, Some(group)) = (is_new, groups.find(|group| group.id == family.group)) {
+                joined.groups.push(group.clone());
+            }
+        }
+        joined.groups.sort_by_key(|group| group.rank);
+        joined.index();
+        joined
+    }
+
+    /// Whether a family of this package is in it.
+    fn declares(&self, package: &str) -> bool {
+        self.families.iter().any(|family| family.package == package)
+    }
+
+    /// The same without the families of packages that another catalogue declares nothing of.
+    #[must_use]
+    pub fn of_packages_in(&self, other: &Self) -> Self {
+        let mut kept = self.clone();
+        kept.families
+            .retain(|family| other.declares(&family.package));
+        kept.places.clear();
+        kept.index();
+        kept
+    }
+
     fn index(&mut self) {
         // The first of a name counts, as in a catalogue that is searched.
         for (place, family) in self.families.iter().enumerate() {
@@ -224,17 +261,7 @@ impl From<&Catalogue> for Catalog {
     fn from(catalogue: &Catalogue) -> Self {
         let families = catalogue.families().map(Family::from).map(Arc::new);
         let mut catalog: Self = families.collect();
-        for family in catalogue.families() {
-            let Some(named) = family.group() else {
-                continue;
-            };
-            let id = id_of(named.title);
-            if let Some(group) = catalog.groups.iter_mut().find(|group| group.id == id) {
-                named.title.clone_into(&mut group.title);
-                group.rank = named.rank;
-            }
-        }
-        catalog.groups.sort_by_key(|group| group.rank);
+        catalog.groups = grouped::groups(catalogue.families());
         catalog
     }
 }
@@ -308,7 +335,7 @@ impl From<&'static obs_core::Family> for Family {
         Self {
             name: family.name().to_owned(),
             package: family.package().to_owned(),
-            group: id_of(family.group().map_or(family.package(), |group| group.title)),
+            group: grouped::id_of(family),
             kind: family.kind(),
             unit: Some(family.measured_in()),
             help: family.help(),
@@ -379,16 +406,6 @@ impl Label {
     pub fn is_open(&self) -> bool {
         self.values.is_none()
     }
-}
-
-/// A title as one word, by which families and links name the group: `Data providers` is `data-providers`.
-fn id_of(title: &str) -> String {
-    let words = title.split(|character: char| !character.is_alphanumeric());
-    let words: Vec<_> = words
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-        .collect();
-    words.join("-")
 }
 
 const KINDS: [Kind; 4] = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use obs_core::{Beyond, How};
 use serde::{Deserialize, Serialize};
 
 /// One thing to show first of a group.
@@ -141,6 +142,118 @@ impl Alarm {
             "below" => value < than,
             "at_most" => value <= than,
             _ => false,
+        }
+    }
+}
+
+/// A figure of a group of this rank, as its service serves it.
+pub(crate) fn declared(figure: &obs_core::Figure, rank: u16) -> Figure {
+    Figure {
+        title: figure.title.to_owned(),
+        rank: figure.rank.unwrap_or(rank),
+        shows: Shows::from(figure.shows),
+        facts: named(figure.facts),
+        trend: figure.trend.map(Reading::from),
+        worse: figure.worse.map(|worse| worse.as_str().to_owned()),
+        alarms: figure.alarms.iter().map(Alarm::from).collect(),
+        zoomed: figure.is_zoomed,
+    }
+}
+
+fn named(readings: &[(&'static str, obs_core::Reading)]) -> Vec<Named> {
+    let named = |&(name, reading): &(&'static str, obs_core::Reading)| Named {
+        name: name.to_owned(),
+        value: Reading::from(reading),
+    };
+    readings.iter().map(named).collect()
+}
+
+impl From<obs_core::Shows> for Shows {
+    fn from(shows: obs_core::Shows) -> Self {
+        use obs_core::Shows as Declared;
+        match shows {
+            Declared::Value(value) => Self::Value {
+                value: value.into(),
+            },
+            Declared::Ratio(value, of) => Self::Ratio {
+                value: value.into(),
+                of: of.into(),
+            },
+            Declared::Quantiles(family, levels) => Self::Quantiles {
+                family: family.name().to_owned(),
+                levels: levels.to_vec(),
+            },
+            Declared::Bar(value, limit) => Self::Bar {
+                value: value.into(),
+                limit: limit.into(),
+            },
+            Declared::Table { by, columns } => Self::Table {
+                by: by.to_owned(),
+                columns: named(columns),
+            },
+            Declared::Log { of, label } => Self::Log {
+                family: of.name().to_owned(),
+                label: label.to_owned(),
+            },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<obs_core::Reading> for Reading {
+    fn from(reading: obs_core::Reading) -> Self {
+        let words = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let families = reading.families().map(|family| family.name().to_owned());
+        let plain = Self {
+            families: families.collect(),
+            labels: reading.with.iter().map(words).collect(),
+            signed: reading.is_signed,
+            ..Self::default()
+        };
+        let read = |read: &str| Self {
+            read: read.to_owned(),
+            ..plain
+        };
+        match reading.how {
+            How::Sum => read("sum"),
+            How::Least => read("least"),
+            How::Most => read("most"),
+            How::Rate => read("rate"),
+            How::Series => read("series"),
+            How::Quantile(level) => Self {
+                level: Some(level),
+                ..read("quantile")
+            },
+            How::WhereLeast(label) => Self {
+                label: Some(label.to_owned()),
+                ..read("where_least")
+            },
+            How::WhereMost(label) => Self {
+                label: Some(label.to_owned()),
+                ..read("where_most")
+            },
+            How::Constant(number) => Self {
+                number: Some(number),
+                ..read("constant")
+            },
+            _ => read("unknown"),
+        }
+    }
+}
+
+impl From<&obs_core::Alarm> for Alarm {
+    fn from(alarm: &obs_core::Alarm) -> Self {
+        let (is, than) = match alarm.is {
+            Beyond::Above(bound) => ("above", Some(bound)),
+            Beyond::AtLeast(bound) => ("at_least", Some(bound)),
+            Beyond::Below(bound) => ("below", Some(bound)),
+            Beyond::AtMost(bound) => ("at_most", Some(bound)),
+            _ => ("unknown", None),
+        };
+        Self {
+            value: Reading::from(alarm.reading),
+            is: is.to_owned(),
+            than,
         }
     }
 }

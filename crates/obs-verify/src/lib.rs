@@ -38,6 +38,7 @@ pub mod exposition;
 pub mod figure;
 mod finding;
 pub mod generated;
+mod grouped;
 pub mod lint;
 pub mod live;
 pub mod mentioned;

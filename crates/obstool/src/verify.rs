@@ -138,30 +138,29 @@ impl Verify {
         } else {
             Expect::SoFar
         };
-        let seen;
         let mut what = vec!["scrape"];
-        let catalog = if let Some(catalog) = given.or(service.catalog.as_ref()) {
+        let known = known(given, service.catalog.as_ref());
+        if let Some(catalog) = &known {
             what.insert(0, "catalogue");
             findings.extend(declared::check(catalog));
             findings.extend(live::check(catalog, scraped, expect));
-            catalog
         } else {
             findings.extend(alone::check(scraped));
-            seen = alone::catalog(scraped);
-            &seen
-        };
+        }
         if let (Some(given), Some(served)) = (given, &service.catalog) {
             what.insert(0, "code");
-            findings.extend(compare::changes(served, given));
+            findings.extend(compare::changes(&served.of_packages_in(given), given));
         }
         if let Some(served) = &service.catalog {
             findings.extend(served.warnings.iter().map(told));
         }
-        findings.extend(self.asked(catalog, Some(scraped), files)?);
+        let seen = || alone::catalog(scraped);
+        let asked_for = known.clone().unwrap_or_else(seen);
+        findings.extend(self.asked(&asked_for, Some(scraped), files)?);
         what.extend(files.what());
         let report =
             Report::new(joined(&what), findings).scraped(&service.url, &scraped.exposition);
-        Ok(match given.or(service.catalog.as_ref()) {
+        Ok(match &known {
             Some(catalog) => report.declared(catalog),
             None => report,
         })
@@ -282,6 +281,14 @@ impl Files {
 
     fn what(&self) -> impl Iterator<Item = &'static str> + use<> {
         self.kinds.clone().into_iter()
+    }
+}
+
+/// What is known of a service's metrics: what its code or a file declares, and of the libraries in it what it says itself.
+fn known(given: Option<&Catalog>, served: Option<&Catalog>) -> Option<Catalog> {
+    match (given, served) {
+        (Some(given), Some(served)) => Some(given.and(served)),
+        (given, served) => given.or(served).cloned(),
     }
 }
 

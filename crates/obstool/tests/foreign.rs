@@ -1,13 +1,14 @@
-//! Services that have never heard of this workspace: what Python's client library serves, and Prometheus itself; and a Prometheus
-//! that is asked what a team's files ask.
+//! Services that have never heard of this workspace: what Python's client library serves, and Prometheus itself; another team's
+//! service with an `xtask` of its own; and a Prometheus that is asked what a team's files ask.
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{obstool, quoter, write};
-use obs_tests::{Process, grafana_says, tools};
+use common::{Said, obstool, quoter, write};
+use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, tools};
 
 const PYTHON: &str = "
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -64,11 +65,10 @@ fn a_service_of_pythons_client_library_is_judged_sensibly() {
     );
 }
 
-/// A Prometheus that scrapes the quoter every second, and where it is.
-fn prometheus(folder: &std::path::Path) -> (Process, String) {
+/// A Prometheus that scrapes a service every second, and where it is.
+fn prometheus(folder: &std::path::Path, address: &str) -> (Process, String) {
     let config = format!(
-        "global: {{ scrape_interval: 1s }}\nscrape_configs: [{{ job_name: quoter, static_configs: [{{ targets: ['{}'] }}] }}]\n",
-        quoter().0
+        "global: {{ scrape_interval: 1s }}\nscrape_configs: [{{ job_name: quoter, static_configs: [{{ targets: ['{address}'] }}] }}]\n"
     );
     let config = write(folder, "prometheus.yml", &config);
     let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -101,56 +101,173 @@ fn wait_for(prometheus: &str, query: &str) {
     }
 }
 
+/// What `cargo xtask` in the other team's workspace says.
+fn xtask(arguments: &[&str]) -> Said {
+    Said::from(foreign_xtask(arguments).unwrap())
+}
+
+/// The files of a folder, by name.
+fn files(folder: &std::path::Path) -> BTreeMap<String, String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(&path).unwrap())
+    };
+    entries.map(file).collect()
+}
+
+#[test]
+fn another_teams_xtask_verifies_and_watches_its_service() {
+    let service = Quoter::start(&[]).unwrap();
+    let offline = xtask(&["verify-metrics"]);
+    assert_eq!(offline.status, 0, "{}{}", offline.out, offline.err);
+    let live = xtask(&["verify-metrics", service.url()]);
+    assert_eq!(live.status, 0, "{}{}", live.out, live.err);
+    assert!(
+        live.out
+            .contains("code, catalogue and scrape agree: 0 errors"),
+        "{}",
+        live.out
+    );
+    let top = xtask(&["top", "--once", service.url()]);
+    assert_eq!(top.status, 0, "{}{}", top.out, top.err);
+    assert!(top.out.contains("vega_quotes_total{"), "{}", top.out);
+
+    // The code has nothing of what this one records besides.
+    let wrong = Quoter::start(&["wrong"]).unwrap();
+    let said = xtask(&["verify-metrics", wrong.url()]);
+    assert_eq!(said.status, 1, "{}{}", said.out, said.err);
+    assert!(
+        said.out
+            .contains("error[differs]: vega_queue_depth: is gone"),
+        "{}",
+        said.out
+    );
+}
+
+#[test]
+fn what_is_generated_from_code_is_what_is_generated_from_the_service() {
+    let service = Quoter::start(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path).display().to_string();
+    let generated = |from: &[&str], out: &str| {
+        for (what, out) in [
+            ("dashboards", at(out)),
+            ("rules", at(&format!("{out}/rules.yml"))),
+        ] {
+            let arguments = [&["gen", what], from, &["--out", &out, "--job", "quoter"]].concat();
+            let said = xtask(&arguments);
+            assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+        }
+        files(&folder.path().join(out))
+    };
+    let of_code = generated(&[], "code");
+    let of_service = generated(&[service.url()], "service");
+    // Without a catalogue the service knows its families by name only, in that order, and the code in that of its declarations.
+    let sorted = |text: &String| {
+        let mut lines: Vec<_> = text
+            .lines()
+            .map(|line| line.trim_end_matches(','))
+            .collect();
+        lines.retain(|line| !line.contains("\"id\":"));
+        lines.sort_unstable();
+        lines.join("\n")
+    };
+    assert_eq!(
+        of_code.keys().collect::<Vec<_>>(),
+        of_service.keys().collect::<Vec<_>>()
+    );
+    for (name, text) in &of_code {
+        assert_eq!(sorted(text), sorted(&of_service[name]), "{name}");
+    }
+    assert!(of_code["quoting.json"].contains("\"Tick to quote\""));
+    assert!(of_code["rules.yml"].contains("VegaQuoteReactionSecondsBurnFast"));
+
+    // Both are sound by the same rules as what people write.
+    let boards: Vec<_> = of_code
+        .keys()
+        .filter(|name| !name.ends_with(".yml"))
+        .collect();
+    let boards: Vec<_> = boards
+        .iter()
+        .map(|name| at(&format!("code/{name}")))
+        .collect();
+    let boards = boards.iter().map(String::as_str);
+    let rules = at("code/rules.yml");
+    let arguments = ["verify-metrics", "--rules", &rules, "--dashboards"];
+    let said = xtask(&arguments.into_iter().chain(boards).collect::<Vec<_>>());
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    let mut promtool = Command::new(tools::promtool().unwrap());
+    let tested = promtool.args(["test", "rules", &at("code/rules.test.yml")]);
+    let tested = Said::from(tested.output().unwrap());
+    assert_eq!(tested.status, 0, "{}{}", tested.out, tested.err);
+    // Only the code has what is written for its readers.
+    let docs = xtask(&["gen", "docs"]);
+    assert!(
+        docs.out
+            .contains("This paragraph is for readers of the source only."),
+        "{}",
+        docs.out
+    );
+}
+
+/// What a service's dashboards are called, and what is in them, once a Prometheus has answered all of their queries.
+fn answered(service: &str, prometheus: &str, folder: &std::path::Path) -> Vec<(String, String)> {
+    let out = folder.join("boards");
+    let said = obstool(&[
+        "gen",
+        "dashboards",
+        service,
+        "--out",
+        &out.display().to_string(),
+    ]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let rules = folder.join("rules.yml").display().to_string();
+    assert_eq!(
+        obstool(&["gen", "rules", service, "--out", &rules]).status,
+        0
+    );
+    let paths: Vec<_> = files(&out)
+        .into_keys()
+        .map(|name| out.join(name).display().to_string())
+        .collect();
+    let asked = [
+        "verify",
+        service,
+        "--prometheus",
+        prometheus,
+        "--dashboards",
+    ];
+    let asked = asked.into_iter().chain(paths.iter().map(String::as_str));
+    let said = obstool(&asked.collect::<Vec<_>>());
+    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    files(&out)
+        .into_iter()
+        .map(|(name, text)| (name.trim_end_matches(".json").to_owned(), text))
+        .collect()
+}
+
 #[test]
 fn every_query_of_what_is_generated_is_answered_by_a_prometheus() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_process, prometheus) = prometheus(folder.path());
-    let boards = folder.path().join("boards");
-    let rules = folder.path().join("rules.yml").display().to_string();
+    let (folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let address = &quoter().0;
-    let out = boards.display().to_string();
-    assert_eq!(
-        obstool(&["gen", "dashboards", address, "--out", &out]).status,
-        0
-    );
-    assert_eq!(
-        obstool(&["gen", "rules", address, "--out", &rules]).status,
-        0
-    );
+    let (_process, asked) = prometheus(folder.path(), address);
+    let service = Quoter::start(&[]).unwrap();
+    let vega = service.url().trim_start_matches("http://");
+    let (_other, of_vega) = prometheus(other_folder.path(), vega);
     // A rate takes two scrapes.
-    wait_for(&prometheus, "count_over_time(quoter_connected[1m]) > 2");
-
-    let mut drawn = Vec::new();
-    let mut asked = vec![
-        "verify".to_owned(),
-        address.clone(),
-        "--prometheus".to_owned(),
-        prometheus.clone(),
-        "--dashboards".to_owned(),
-    ];
-    for entry in std::fs::read_dir(&boards).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        drawn.push((name, std::fs::read_to_string(&path).unwrap()));
-        asked.push(path.display().to_string());
-    }
-    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
-    let said = obstool(&asked);
-    assert_eq!(said.status, 0, "{}{}", said.out, said.err);
+    wait_for(&asked, "count_over_time(quoter_connected[1m]) > 2");
+    wait_for(&of_vega, "count_over_time(vega_quoting_active[1m]) > 2");
+    let mut drawn = answered(address, &asked, folder.path());
+    drawn.extend(answered(vega, &of_vega, other_folder.path()));
     // What Prometheus itself does not take is found, and what returns nothing.
     let wrong = write(
         folder.path(),
         "wrong.yml",
         "groups: [{ name: g, rules: [{ record: 'a:b', expr: 'quoter_connected == 7' }] }]",
     );
-    let said = obstool(&[
-        "verify",
-        address,
-        "--prometheus",
-        &prometheus,
-        "--rules",
-        &wrong,
-    ]);
+    let said = obstool(&["verify", address, "--prometheus", &asked, "--rules", &wrong]);
     assert!(
         said.status == 1 && said.out.contains("error[empty]"),
         "{}",
@@ -167,7 +284,7 @@ fn every_query_of_what_is_generated_is_answered_by_a_prometheus() {
 #[test]
 fn prometheus_itself_and_what_it_hands_on_are_judged_sensibly() {
     let folder = tempfile::tempdir().unwrap();
-    let (_process, prometheus) = prometheus(folder.path());
+    let (_process, prometheus) = prometheus(folder.path(), &quoter().0);
     wait_for(&prometheus, "quoter_connected");
     let said = obstool(&["verify", &prometheus]);
     assert_eq!(said.status, 0, "{}{}", said.out, said.err);

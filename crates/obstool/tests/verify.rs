@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use common::{obstool, of_quoter, quoter, said, served, write};
+use obs_core::Catalogue;
 use obs_tests::Quoter;
+use obs_verify::promql::Vocabulary;
+use obs_verify::{Catalog, Family, dashboard, drawn};
 
 #[test]
 fn a_service_is_found_from_whatever_was_given_and_agrees_with_itself() {
@@ -377,6 +380,7 @@ fn a_teams_own_xtask_is_five_lines() {
     let offline = said(xtask().args(["verify-metrics", "--rules", &rules]));
     assert_eq!(offline.status, 0, "{}{}", offline.out, offline.err);
     let live = said(xtask().args(["verify-metrics", &quoter().0]));
+    assert_eq!(live.status, 0, "{}{}", live.out, live.err);
     assert!(
         live.out.contains("code, catalogue and scrape"),
         "{}{}",
@@ -396,6 +400,39 @@ fn a_teams_own_xtask_is_five_lines() {
         top.out,
         top.err
     );
+}
+
+#[test]
+fn a_catalogue_from_code_is_the_one_that_is_served() {
+    let own = obs_exporter::catalogue().unwrap();
+    let code = Catalogue::join([own, common::metrics::catalogue()]).unwrap();
+    let code = Catalog::from(&code);
+    let served = Catalog::read("catalog.json", &of_quoter("/catalog.json")).unwrap();
+    assert_eq!(code.groups, served.groups);
+    assert!(code.groups.iter().any(|group| group.figures.len() > 2));
+    // A service does not say what only readers of its source need.
+    let plain = |family: &Family| Family {
+        doc: None,
+        scope: None,
+        declared_at: None,
+        ..family.clone()
+    };
+    let plain = |catalog: &Catalog| {
+        let families = catalog.families.iter();
+        families.map(|family| plain(family)).collect::<Vec<_>>()
+    };
+    assert_eq!(plain(&code), plain(&served));
+    let scope = dashboard::Scope {
+        from: "app_info".to_owned(),
+        ..dashboard::Scope::default()
+    };
+    let boards = |catalog: &Catalog| {
+        let vocabulary = Vocabulary::new(catalog);
+        let drawn = drawn::dashboards(catalog, &scope);
+        let json = |board| dashboard::json(board, catalog, &vocabulary);
+        drawn.iter().map(json).collect::<Vec<_>>()
+    };
+    assert_eq!(boards(&code), boards(&served));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub fn tests(catalog: &Catalog, style: &Style, file: &str, by: &str) -> String {
 /// What a test has happen.
 #[derive(Clone, Copy)]
 enum Load {
-    /// Ten events every ten seconds, of which three fail.
+    /// Two hundred events every ten seconds, of which all but one fail: more than any objective allows.
     Outage,
     /// One event a minute, and one failure an hour.
     Trickle,
@@ -42,7 +42,7 @@ impl Load {
     /// The values of a counter.
     fn values(self, [all, failed]: Counts) -> String {
         match self {
-            Self::Outage => format!("0+{}x400", 10 * all + 3 * failed),
+            Self::Outage => format!("0+{}x400", 200 * all + 199 * failed),
             Self::Trickle => {
                 // An hour's failure is at its half.
                 let value = |minute: i32| all * minute + failed * ((minute + 30) / 60);
@@ -112,10 +112,10 @@ impl Kept<'_> {
         labels.extend(Some(self.style.labels.clone()).filter(|labels| !labels.is_empty()));
         let _ = write!(
             text,
-            "        exp_alerts:\n          - exp_labels: {{ {} }}\n            exp_annotations:\n              summary: \"test spends the error budget of {} {} times faster than it may\"\n              description: \"{}: 30% failed within {}.\"\n",
+            "        exp_alerts:\n          - exp_labels: {{ {} }}\n            exp_annotations:\n              summary: \"test spends the error budget of {} {} times faster than it may\"\n              description: \"{}: 99.5% failed within {}.\"\n",
             labels.join(", "),
             self.name(),
-            burn.times,
+            self.times(burn),
             self.promise(),
             burn.long,
         );

@@ -1,6 +1,9 @@
 //! The metrics of a quoter: what a team would have in a crate of its own.
 
-use obs_core::{By, Catalogue, Counter, Each, Gauge, Histogram, Outcome, Summary, Unit, objective};
+use obs_core::{
+    Alarm, By, Catalogue, Counter, Each, Figure, Gauge, Histogram, Outcome, Reading, Summary, Unit,
+    Worse, objective,
+};
 
 obs_core::label! {
     /// A market.
@@ -11,7 +14,15 @@ obs_core::label! {
     pub open Currency as "currency" up to 5
 }
 obs_core::families! {
-    group "Quoting";
+    group "Quoting" {
+        // What is shown first, on the live page, in the terminal and on the dashboard.
+        Figure::rate("Quotes", QuoterMetrics::quotes)
+            .facts(&[("failed", Reading::sum(QuoterMetrics::quotes).with(&[("outcome", "error")]))]),
+        Figure::value("Being sent", Reading::sum(QuoterMetrics::sending))
+            .worse(Worse::Up)
+            .alarms(&[Alarm::above(Reading::sum(QuoterMetrics::sending), 100.0)]),
+        Figure::quantiles("Reaction", QuoterMetrics::reaction),
+    }
 
     /// What a quoter does on one venue.
     pub struct QuoterMetrics(venue: Venue) {

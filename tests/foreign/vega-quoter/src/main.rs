@@ -2,14 +2,12 @@
 //!
 //! It hands no catalogue to the exporter. `vega-quoter wrong` is the same program with mistakes that should be reported.
 
-mod quoting;
 mod wrong;
 
 use std::time::Duration;
 
 use obs_exporter::{Config, Exporter, ExporterError};
-
-use crate::quoting::Quoter;
+use vega_quoter::Quoter;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), ExporterError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use obs_core::{
     Alarm, By, Counter, Each, Figure, Gauge, Group, Histogram, Late, Reading, Summary, TimeCounter,
-    Unit, Worse,
+    Unit, Worse, objective,
 };
 
 obs_core::label! {
@@ -28,11 +28,11 @@ obs_core::label! {
     /// What became of a quote.
     pub enum Fate as "fate" {
         /// It is in the book.
-        Accepted = "accepted",
+        Accepted = "accepted" is good,
         /// The venue refused it.
         Rejected = "rejected",
         /// It was taken back before anybody traded on it.
-        Pulled = "pulled",
+        Pulled = "pulled" is good,
     }
 }
 
@@ -77,11 +77,15 @@ obs_core::families! {
     /// What the quoter does on one venue.
     pub struct QuoteMetrics(venue: Venue) {
         /// Quotes handed to the venue, by side and by what became of them.
-        pub quotes: By<Side, By<Fate, Counter>> = "vega_quotes_total",
+        pub quotes: By<Side, By<Fate, Counter>> = "vega_quotes_total" { objective: objective!(80 % good over 7 d) },
         /// Time from the tick to the quote that answers it.
         ///
         /// This paragraph is for readers of the source only.
-        pub reaction: Histogram = "vega_quote_reaction_seconds" { buckets: &[0.00002, 0.0001, 0.001, 0.01], exemplars: true },
+        pub reaction: Histogram = "vega_quote_reaction_seconds" {
+            buckets: &[0.00002, 0.0001, 0.001, 0.01],
+            exemplars: true,
+            objective: objective!(99 % under 0.001 over 30 d while vega_quoting_active),
+        },
         /// Width of the quotes, by side.
         pub width: Late<Side, Histogram> = "vega_quote_width_bps" { buckets: &[-5.0, 1.0, 5.0, 25.0], range: -100.0..=1000.0 },
         /// Lots per quote.
