@@ -29,16 +29,30 @@ struct Watched {
 
 /// The same response, whose call ends with its body. Its URL shows what it may.
 pub(crate) fn watch(response: Response, call: Call, limit: Option<u64>, shown: Shown) -> Response {
+    rebuilt(response, shown, |inner| {
+        reqwest::Body::wrap(Watched {
+            inner,
+            call: Some(call),
+            limit,
+            left: limit.unwrap_or(0),
+        })
+    })
+}
+
+/// The same response, whose URL shows what it may.
+pub(crate) fn shown(response: Response, shown: Shown) -> Response {
+    rebuilt(response, shown, |body| body)
+}
+
+fn rebuilt(
+    response: Response,
+    shown: Shown,
+    wrap: impl FnOnce(reqwest::Body) -> reqwest::Body,
+) -> Response {
     let mut url = response.url().clone();
     shown.redact(&mut url);
     let (parts, body) = http::Response::from(response).into_parts();
-    let watched = reqwest::Body::wrap(Watched {
-        inner: body,
-        call: Some(call),
-        limit,
-        left: limit.unwrap_or(0),
-    });
-    let mut rebuilt = http::Response::new(watched);
+    let mut rebuilt = http::Response::new(wrap(body));
     *rebuilt.status_mut() = parts.status;
     *rebuilt.version_mut() = parts.version;
     *rebuilt.headers_mut() = parts.headers;
@@ -89,7 +103,7 @@ impl Body for Watched {
             (Some(Ok(frame)), call) if !frame.is_trailers() && !this.inner.is_end_stream() => {
                 this.call = call;
             }
-            (Some(Err(error)), Some(call)) => call.end(Some(of_body(&**error))),
+            (Some(Err(error)), Some(call)) => call.error(of_body(&**error)),
             (Some(Ok(_)) | None, Some(call)) => call.body_ended(),
             (_, None) => {}
         }

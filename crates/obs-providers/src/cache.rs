@@ -1,13 +1,15 @@
 //! A cache in front of a provider: what it had, how old that was, and how long loading took.
 
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use obs_core::{Outcome, Timed, Timer};
 
+use crate::CacheResult;
 use crate::dataset::{Dataset, age};
-use crate::{CacheResult, ProviderMetrics};
+use crate::flights::{Flight, Flights};
 
 /// A value and when it was loaded, as a store keeps them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +24,7 @@ pub struct Entry<V> {
 /// Where entries are kept. Implemented for [`moka`](https://docs.rs/moka)'s asynchronous cache under the feature `moka`,
 /// and by [`RedisStore`](crate::RedisStore) under the feature `redis`.
 pub trait Store<K: ?Sized, V> {
-    /// What may go wrong. It counts in `provider_cache_errors_total`, and nobody else hears of it.
+    /// What may go wrong. It counts in `provider_cache_errors_total`, and is not handed on.
     type Error;
 
     /// The entry of a key, if it has one.
@@ -45,6 +47,24 @@ pub struct Served<V> {
     pub age: Duration,
     /// What the cache had.
     pub result: CacheResult,
+}
+
+impl<V> Served<V> {
+    fn of(entry: Entry<V>, now: Timestamp, result: CacheResult) -> Self {
+        Self {
+            age: age(entry.loaded_at, now),
+            value: entry.value,
+            result,
+        }
+    }
+}
+
+/// What a store has of a key.
+enum Found<V> {
+    Fresh(Served<V>),
+    /// With its age as the dataset counts it.
+    Stale(Entry<V>, Duration),
+    Nothing,
 }
 
 /// A cache of a dataset, over a store of the user's choice.
@@ -74,13 +94,18 @@ pub struct Served<V> {
 /// entry is fresh for was kept by a clock that is wrong or has been set back since: nobody knows how old it is, and it counts
 /// as none.
 ///
-/// A dataset with a market ages in open hours. Two calls that miss at the same time both load.
+/// A dataset with a market ages in open hours.
+///
+/// Of calls that ask for one key at the same time one loads, and the others wait for that: they are served what it brought, as a
+/// `hit`. If it fails they serve what is stale where they may, or load by themselves; if it is dropped, the next one loads. That holds
+/// within this cache and its clones, not across processes that share a store.
 #[derive(Clone, Debug)]
 pub struct Cache<S> {
     dataset: Dataset,
     store: S,
     fresh_for: Duration,
     serve_stale_for: Duration,
+    flights: Arc<Flights>,
 }
 
 impl<S> Cache<S> {
@@ -92,11 +117,11 @@ impl<S> Cache<S> {
             store,
             fresh_for,
             serve_stale_for: Duration::ZERO,
+            flights: Arc::default(),
         }
     }
 
-    /// For how long an entry that is no longer fresh may be served where no newer one can be loaded; not at all unless
-    /// told.
+    /// For how long an entry that is no longer fresh may be served where no newer one can be loaded; by default not at all.
     #[must_use]
     pub fn serve_stale_for(mut self, time: Duration) -> Self {
         self.serve_stale_for = time;
@@ -110,7 +135,7 @@ impl<S> Cache<S> {
     }
 
     /// The value of a key, from the store or by `load`, which is polled only where it is needed.
-    pub async fn get<K: ?Sized, V, E>(
+    pub async fn get<K: Hash + ?Sized, V, E>(
         &self,
         key: &K,
         load: impl Future<Output = Result<V, E>>,
@@ -118,34 +143,93 @@ impl<S> Cache<S> {
     where
         S: Store<K, V>,
     {
-        let lookup = self.dataset.lookup();
+        let mut found = self.find(key).await;
+        if let Found::Fresh(served) = found {
+            return Ok(self.hit(served));
+        }
+        let flight = self.flights.board(key).await;
+        if flight.has_waited() {
+            // Somebody else has loaded meanwhile.
+            found = self.find(key).await;
+            if let Found::Fresh(served) = found {
+                return Ok(self.hit(served));
+            }
+        }
+        self.load(key, load, found, flight).await
+    }
+
+    fn hit<V>(&self, served: Served<V>) -> Served<V> {
+        self.dataset.lookup().hit(served.age);
+        served
+    }
+
+    /// What the store has of a key.
+    async fn find<K: ?Sized, V>(&self, key: &K) -> Found<V>
+    where
+        S: Store<K, V>,
+    {
         let kept = self.kept(key).await;
         let now = Timestamp::now();
         let known = |entry: &Entry<V>| age(now, entry.loaded_at) <= self.fresh_for;
         let Some(entry) = kept.filter(known) else {
-            let loaded = lookup.miss().of(load).await?;
-            return Ok(self.keep(key, loaded, CacheResult::Miss).await);
+            return Found::Nothing;
         };
         let aged = self.dataset.ages_by(entry.loaded_at, now);
-        let served = |result| Served {
-            age: age(entry.loaded_at, now),
-            value: entry.value,
-            result,
-        };
-        if aged <= self.fresh_for {
-            let served = served(CacheResult::Hit);
-            lookup.hit(served.age);
-            return Ok(served);
+        if aged > self.fresh_for {
+            return Found::Stale(entry, aged);
         }
-        match lookup.stale().of(load).await {
-            Ok(loaded) => Ok(self.keep(key, loaded, CacheResult::Stale).await),
-            Err(_) if aged <= self.fresh_for.saturating_add(self.serve_stale_for) => {
-                let served = served(CacheResult::Stale);
-                self.dataset.served(served.age);
-                Ok(served)
+        Found::Fresh(Served::of(entry, now, CacheResult::Hit))
+    }
+
+    async fn load<K: ?Sized, V, E>(
+        &self,
+        key: &K,
+        load: impl Future<Output = Result<V, E>>,
+        found: Found<V>,
+        flight: Flight,
+    ) -> Result<Served<V>, E>
+    where
+        S: Store<K, V>,
+    {
+        let lookup = self.dataset.lookup();
+        let (entry, result) = match found {
+            Found::Stale(entry, aged) => {
+                let may_serve = aged <= self.fresh_for.saturating_add(self.serve_stale_for);
+                (Some(entry).filter(|_| may_serve), CacheResult::Stale)
             }
-            Err(error) => Err(error),
+            _ => (None, CacheResult::Miss),
+        };
+        if let Some(entry) = entry {
+            if flight.has_failed() {
+                // What failed for another a moment ago is not tried by all who waited for it.
+                lookup.count(CacheResult::Stale);
+                return Ok(self.serve_stale(entry));
+            }
+            return match lookup.stale().of(load).await {
+                Ok(loaded) => Ok(self.keep(key, loaded, result).await),
+                Err(_) => {
+                    flight.fail();
+                    Ok(self.serve_stale(entry))
+                }
+            };
         }
+        let loading = match result {
+            CacheResult::Stale => lookup.stale(),
+            _ => lookup.miss(),
+        };
+        match loading.of(load).await {
+            Ok(loaded) => Ok(self.keep(key, loaded, result).await),
+            Err(error) => {
+                flight.fail();
+                Err(error)
+            }
+        }
+    }
+
+    fn serve_stale<V>(&self, entry: Entry<V>) -> Served<V> {
+        let served = Served::of(entry, Timestamp::now(), CacheResult::Stale);
+        self.dataset.served(served.age);
+        served
     }
 
     async fn kept<K: ?Sized, V>(&self, key: &K) -> Option<Entry<V>>
@@ -176,7 +260,7 @@ impl<S> Cache<S> {
     }
 
     fn failed(&self) {
-        self.dataset.provider().cache_errors.increment(1);
+        self.dataset.caches().cache_errors.increment(1);
     }
 }
 
@@ -223,7 +307,7 @@ impl Lookup {
     }
 
     fn count(&self, result: CacheResult) {
-        self.0.provider().cache[result].increment(1);
+        self.0.caches().cache[result].increment(1);
     }
 }
 
@@ -238,17 +322,17 @@ pub struct Load {
 
 /// Where the time of a load goes, kept by the load itself so that it can be handed about.
 #[derive(Debug)]
-struct LoadTime(Arc<ProviderMetrics>);
+struct LoadTime(Dataset);
 
 impl Timed for LoadTime {
     fn ended(&self, outcome: Outcome, elapsed: Duration) {
-        self.0.cache_load.ended(outcome, elapsed);
+        self.0.caches().cache_load.ended(outcome, elapsed);
     }
 }
 
 impl Load {
     fn start(dataset: Dataset) -> Self {
-        let timer = Timer::new(LoadTime(Arc::clone(dataset.provider())), Outcome::Cancelled);
+        let timer = Timer::new(LoadTime(dataset.clone()), Outcome::Cancelled);
         Self { dataset, timer }
     }
 

@@ -1,42 +1,44 @@
-//! One call, from its start to the end of its body. What the middleware and the layer share.
+//! One call, from its start to its end, whatever carries it. What the middleware and the layers stand on.
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use obs_core::InFlight;
-use reqwest::Response;
 
 use crate::ErrorType;
-use crate::body;
-use crate::failure::examine;
 use crate::provider::{Endpoint, Inner};
+use crate::rate_limit::{Headers, Refusal};
 
-tokio::task_local! {
-    /// What the attempts of the call around have come to.
-    static ATTEMPTS: Attempts;
-    /// Takes a call over from its body, so that it ends with what the body turns out to be.
-    static DECODING: RefCell<Option<Call>>;
-}
-
-/// The attempts of a call, where they are measured apart.
-#[derive(Clone, Copy, Debug, Default)]
-struct Made {
-    count: u32,
-    /// What went wrong with the last.
-    error: Option<ErrorType>,
-}
-
-type Attempts = Cell<Made>;
-
-/// A call under way. It records when it ends: told how by [`end`](Self::end), or dropped.
+/// A call under way, made by any client; begun by [`Provider::call`](crate::Provider::call).
+///
+/// It counts once, when it ends: by [`ok`](Self::ok), [`error`](Self::error), [`rate_limited`](Self::rate_limited) or
+/// [`result`](Self::result). Dropped without, it was `cancelled`, or `panicked` where a panic drops it. No type of HTTP is part of
+/// it, so it goes around a client of any version, an SDK's own, or no HTTP at all; it may be held over an `.await`.
+///
+/// ```
+/// # struct Sdk;
+/// # #[derive(Debug)] enum SdkError { Timeout, Http(u16) }
+/// # impl Sdk { fn bars(&self) -> Result<Vec<f64>, SdkError> { Ok(vec![187.2]) } }
+/// # let sdk = Sdk;
+/// use obs_providers::{ErrorType, Provider, ProviderKind};
+///
+/// let provider = Provider::new("alpaca", ProviderKind::MarketData);
+///
+/// let call = provider.call("bars");
+/// let bars = call.result(sdk.bars(), |error| match error {
+///     SdkError::Timeout => ErrorType::Timeout,
+///     SdkError::Http(status) => ErrorType::of_code(*status).unwrap_or(ErrorType::Unknown),
+/// });
+/// # assert_eq!(bars.unwrap(), [187.2]);
+/// ```
 #[derive(Debug)]
-pub(crate) struct Call {
+#[must_use = "a call that is dropped at once counts as cancelled"]
+pub struct Call {
     provider: Arc<Inner>,
     endpoint: Arc<Endpoint>,
     started: Instant,
     head: Option<Head>,
-    /// Whether somebody has begun to read the body.
+    /// Whether the body matters: somebody has begun to read it, or the call goes on to its end by itself.
     reading: bool,
     /// Whether attempts are measured apart, and have already told of limits and failures.
     attempted: bool,
@@ -46,7 +48,7 @@ pub(crate) struct Call {
 }
 
 /// What was known when the headers had come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Head {
     error: Option<ErrorType>,
     after: Duration,
@@ -55,52 +57,120 @@ struct Head {
 impl Call {
     pub(crate) fn start(provider: Arc<Inner>, endpoint: Arc<Endpoint>) -> Self {
         Self {
-            in_flight: Some(provider.metrics.in_flight.in_flight()),
+            in_flight: Some(provider.calls().in_flight.in_flight()),
             provider,
             endpoint,
             started: Instant::now(),
             head: None,
-            reading: false,
+            reading: true,
             attempted: false,
             was_panicking: std::thread::panicking(),
         }
     }
 
-    /// Waits for the response, and goes on into its body.
-    pub(crate) async fn run<E: 'static>(
-        mut self,
-        send: impl Future<Output = Result<Response, E>>,
-    ) -> Result<Response, E> {
-        let send = async {
-            let result = send.await;
-            (result, ATTEMPTS.with(Cell::get))
-        };
-        let (result, attempts) = ATTEMPTS.scope(Attempts::default(), send).await;
-        self.attempted = attempts.count > 0;
-        match result {
-            Ok(response) => Ok(self.answered(response)),
-            Err(mut error) => {
-                let kind = match examine(&mut error, self.provider.shown) {
-                    // What retries may hide what went wrong, but not from the attempt itself.
-                    ErrorType::Middleware => attempts.error.unwrap_or(ErrorType::Middleware),
-                    known => known,
-                };
-                self.end(Some(kind));
-                Err(error)
-            }
+    /// The headers of the response have come, or whatever else begins an answer: the time so far is recorded.
+    pub fn headers(&mut self) {
+        if self.head.is_none() {
+            self.set_head(None);
         }
     }
 
-    fn answered(mut self, response: Response) -> Response {
-        let after = self.started.elapsed();
-        self.endpoint.metrics.headers.record(after);
-        let error = self.provider.error_of(&response);
-        if !self.attempted {
-            self.provider.read_limits(&response, error);
+    /// The status of the response has come, as the bare number: what it says went wrong is what the call counts as, however it
+    /// ends.
+    pub fn status(&mut self, status: u16) {
+        let error = self.provider.error_of_code(status);
+        match &mut self.head {
+            Some(head) => head.error = error,
+            None => self.set_head(error),
         }
-        self.head = Some(Head { error, after });
-        let (limit, shown) = (self.provider.max_body, self.provider.shown);
-        body::watch(response, self, limit, shown)
+    }
+
+    /// Takes what the headers of the response say of limits; after [`status`](Self::status), which tells a refusal. `get` gives the
+    /// text of the header of that name, in lower case, whatever version of `http` it comes from.
+    ///
+    /// ```
+    /// # let provider = obs_providers::Provider::new("alpaca", obs_providers::ProviderKind::MarketData);
+    /// # let response = http::Response::builder().status(429).header("retry-after", "3").body(()).unwrap();
+    /// let mut call = provider.call("bars");
+    /// call.status(response.status().as_u16());
+    /// call.limits(|name| response.headers().get(name)?.to_str().ok());
+    /// call.ok();  // It was refused, and counts as that.
+    /// assert!(provider.retry_after().is_some());
+    /// ```
+    pub fn limits<'a>(&self, get: impl Fn(&str) -> Option<&'a str>) {
+        let refusal = self.refusal();
+        self.read_limits(&get, refusal);
+    }
+
+    /// Ends the call: there is an answer, and it is no error unless its [`status`](Self::status) was one.
+    pub fn ok(mut self) {
+        self.record(None);
+    }
+
+    /// Ends the call by what went wrong.
+    pub fn error(mut self, what: ErrorType) {
+        self.record(Some(what));
+    }
+
+    /// Ends the call: the provider refused because too much was asked of it, wherever that stood, and how long it wants to be left
+    /// alone.
+    pub fn rate_limited(mut self, retry_after: Option<Duration>) {
+        let (provider, under) = (&self.provider, &self.endpoint.under);
+        provider
+            .limits
+            .refused(provider, under, retry_after, None, false);
+        self.head = self.head.map(|head| Head {
+            error: Some(ErrorType::RateLimited),
+            ..head
+        });
+        self.record(Some(ErrorType::RateLimited));
+    }
+
+    /// Ends the call as the result is, and hands it on; `what` says what an error means.
+    ///
+    /// # Errors
+    ///
+    /// That of the result.
+    pub fn result<T, E>(
+        self,
+        result: Result<T, E>,
+        what: impl FnOnce(&E) -> ErrorType,
+    ) -> Result<T, E> {
+        match &result {
+            Ok(_) => self.ok(),
+            Err(error) => self.error(what(error)),
+        }
+        result
+    }
+
+    /// Waits for the result of the call, and ends it as that is. A future that is dropped before was cancelled.
+    ///
+    /// # Errors
+    ///
+    /// That of the future.
+    pub async fn of<T, E>(
+        self,
+        call: impl Future<Output = Result<T, E>>,
+        what: impl FnOnce(&E) -> ErrorType,
+    ) -> Result<T, E> {
+        let result = call.await;
+        self.result(result, what)
+    }
+
+    /// The provider, for what carries the call.
+    pub(crate) fn provider(&self) -> &Arc<Inner> {
+        &self.provider
+    }
+
+    /// Attempts are measured apart.
+    pub(crate) fn has_attempts(&mut self, attempted: bool) {
+        self.attempted = attempted;
+    }
+
+    /// The headers have come, with what their status says went wrong; whether anybody reads the body is to be seen.
+    pub(crate) fn answered(&mut self, error: Option<ErrorType>) {
+        self.set_head(error);
+        self.reading = false;
     }
 
     /// Somebody reads the body.
@@ -108,29 +178,42 @@ impl Call {
         self.reading = true;
     }
 
-    /// The body has come to its end. Where it is being decoded the call goes on until that is done.
-    pub(crate) fn body_ended(self) {
-        let mut call = Some(self);
-        let _ = DECODING.try_with(|waiting| *waiting.borrow_mut() = call.take());
-        if let Some(call) = call {
-            call.end(None);
-        }
+    /// Ends the call by what was found in its body; what the status said goes before it.
+    pub(crate) fn judged(mut self, error: Option<ErrorType>) {
+        self.record(error);
     }
 
-    /// Ends the call: well, or by a fault.
-    pub(crate) fn end(mut self, fault: Option<ErrorType>) {
-        self.record(fault);
+    pub(crate) fn refusal(&self) -> Refusal {
+        let error = self.head.and_then(|head| head.error);
+        self.provider.refusal(error, None)
+    }
+
+    pub(crate) fn read_limits(&self, headers: Headers<'_, '_>, refusal: Refusal) {
+        let (provider, under) = (&self.provider, &self.endpoint.under);
+        provider.limits.read(provider, under, headers, refusal);
+    }
+
+    pub(crate) fn under(&self) -> &[usize] {
+        &self.endpoint.under
+    }
+
+    pub(crate) fn is_attempted(&self) -> bool {
+        self.attempted
+    }
+
+    fn set_head(&mut self, error: Option<ErrorType>) {
+        let after = self.started.elapsed();
+        self.endpoint.metrics.headers.record(after);
+        self.head = Some(Head { error, after });
     }
 
     fn record(&mut self, fault: Option<ErrorType>) {
         let now = Instant::now();
-        let of_status = self.head.as_ref().and_then(|head| head.error);
-        let error = of_status.or(fault);
-        let metrics = &self.provider.metrics;
+        let error = self.head.and_then(|head| head.error).or(fault);
         self.endpoint.metrics.duration.record(self.duration(now));
         self.endpoint.requests[ErrorType::outcome(error)].increment(1);
         if let Some(error) = error {
-            metrics.errors[error].increment(1);
+            self.provider.calls().errors[error].increment(1);
         }
         if let Some(answered) = ErrorType::answered(error)
             && (answered || self.speaks_of_failure())
@@ -143,7 +226,7 @@ impl Call {
 
     /// Attempts that failed have said so themselves; what goes wrong after the head only the call sees.
     fn speaks_of_failure(&self) -> bool {
-        let good_head = self.head.as_ref().is_some_and(|head| head.error.is_none());
+        let good_head = self.head.is_some_and(|head| head.error.is_none());
         !self.attempted || good_head
     }
 
@@ -170,99 +253,4 @@ impl Drop for Call {
         };
         self.record(fault);
     }
-}
-
-/// Runs one attempt of the call around, or of none.
-pub(crate) async fn attempt<E: 'static>(
-    provider: &Arc<Inner>,
-    send: impl Future<Output = Result<Response, E>>,
-) -> Result<Response, E> {
-    let earlier = made().count;
-    if earlier > 0 {
-        provider.metrics.retries.increment(1);
-    }
-    let attempt = Attempt::start(provider);
-    let mut result = send.await;
-    let error = match &mut result {
-        Ok(response) => {
-            let error = provider.error_of(response);
-            provider.read_limits(response, error);
-            error
-        }
-        Err(error) => Some(examine(error, provider.shown)),
-    };
-    attempt.end(error);
-    let count = earlier + 1;
-    // An attempt without a call around has nobody to tell.
-    let _ = ATTEMPTS.try_with(|attempts| attempts.set(Made { count, error }));
-    result
-}
-
-/// Makes an attempt ready to run. A panic in that is one of the attempt.
-pub(crate) fn prepared<T>(provider: &Inner, prepare: impl FnOnce() -> T) -> T {
-    let mut attempt = Attempt::start(provider);
-    let ready = prepare();
-    attempt.ended = true;
-    ready
-}
-
-fn made() -> Made {
-    ATTEMPTS.try_with(Cell::get).unwrap_or_default()
-}
-
-struct Attempt<'a> {
-    provider: &'a Inner,
-    was_panicking: bool,
-    ended: bool,
-}
-
-impl<'a> Attempt<'a> {
-    fn start(provider: &'a Inner) -> Self {
-        Self {
-            provider,
-            was_panicking: std::thread::panicking(),
-            ended: false,
-        }
-    }
-
-    fn end(mut self, error: Option<ErrorType>) {
-        self.record(error);
-    }
-
-    fn record(&mut self, error: Option<ErrorType>) {
-        self.ended = true;
-        let outcome = ErrorType::outcome(error);
-        self.provider.metrics.attempts[outcome].increment(1);
-        // That the provider answered well is for the call to say, when the body has come too.
-        if ErrorType::answered(error) == Some(false) {
-            self.provider.availability.heard(false, Instant::now());
-        }
-    }
-}
-
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            let panicked = std::thread::panicking() && !self.was_panicking;
-            let error = if panicked {
-                ErrorType::Panic
-            } else {
-                ErrorType::Cancelled
-            };
-            self.record(Some(error));
-        }
-    }
-}
-
-/// Runs what reads and decodes a body. The call ends with it: well, or by a body that is not what it should be.
-pub(crate) async fn decoding<T, E>(read: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let read = async {
-        let result = read.await;
-        (result, DECODING.with(RefCell::take))
-    };
-    let (result, call) = DECODING.scope(RefCell::new(None), read).await;
-    if let Some(call) = call {
-        call.end(result.is_err().then_some(ErrorType::Decode));
-    }
-    result
 }

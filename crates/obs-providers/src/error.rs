@@ -22,6 +22,11 @@ pub enum ProviderError {
         "{0} cannot be 0: a provider that has done nothing would be taken for both up and down"
     )]
     Threshold(&'static str),
+    /// A provider cannot have so many limits.
+    #[error(
+        "{0} limits are declared, and a provider has series for {1}; leave out those that are never near"
+    )]
+    Limits(usize, usize),
     /// A body is larger than the provider may send. It comes wrapped in the error of whoever reads the body.
     #[error(
         "the body is larger than {limit} bytes; raise `max_body` if the provider is to send more"

@@ -141,7 +141,13 @@ fn of_reqwest(error: &reqwest::Error) -> ErrorType {
         // Another middleware has made an error of it.
         of_status
     } else if error.is_timeout() {
-        ErrorType::Timeout
+        if error.is_connect() {
+            ErrorType::ConnectTimeout
+        } else if error.is_body() || error.is_decode() {
+            ErrorType::ReadTimeout
+        } else {
+            ErrorType::Timeout
+        }
     } else if error.is_dns() {
         ErrorType::Dns
     } else if error.is_connect() {
@@ -166,7 +172,7 @@ pub(crate) fn of_body(error: &(dyn StdError + 'static)) -> ErrorType {
     for cause in causes(error) {
         if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
             if error.is_timeout() {
-                return ErrorType::Timeout;
+                return ErrorType::ReadTimeout;
             }
         } else if let Some(ProviderError::BodyTooLarge { .. }) = cause.downcast_ref() {
             return ErrorType::TooLarge;

@@ -14,6 +14,10 @@ obs_core::label! {
         MarketData = "market_data",
         /// Trades in options.
         OptionsFlow = "options_flow",
+        /// Orders and accounts: the broker's or the exchange's own interface.
+        Broker = "broker",
+        /// What changes seldom: instruments, calendars, corporate actions, filings, fundamentals.
+        Reference = "reference",
     }
 }
 
@@ -41,8 +45,12 @@ obs_core::label! {
 obs_core::label! {
     /// What went wrong with a call.
     pub enum ErrorType as "error_type" {
-        /// The client's timeout ran out: while connecting, waiting for headers, or reading the body.
+        /// The client's timeout ran out while it waited for the head of the response.
         Timeout = "timeout",
+        /// The client's timeout ran out while it connected.
+        ConnectTimeout = "connect_timeout",
+        /// The client's timeout ran out while the body was read.
+        ReadTimeout = "read_timeout",
         /// The host has no address.
         Dns = "dns",
         /// No connection could be made.
@@ -53,6 +61,14 @@ obs_core::label! {
         Transport = "transport",
         /// Status 429, or another that the provider is known to mean by it.
         RateLimited = "rate_limited",
+        /// Status 401 or 407: the key is missing, wrong, expired or revoked.
+        Unauthorized = "unauthorized",
+        /// Status 403: the key is known and may not do this, or a firewall refuses the caller.
+        Forbidden = "forbidden",
+        /// Status 404 or 410.
+        NotFound = "not_found",
+        /// Status 451: refused for legal reasons, usually because of the country the call comes from.
+        Legal = "legal",
         /// Any other 4xx.
         ClientError = "client_error",
         /// A 5xx.
@@ -73,7 +89,14 @@ obs_core::label! {
         Request = "request",
         /// Another middleware or service on the way failed.
         Middleware = "middleware",
+        /// The client does not say what went wrong.
+        Unknown = "unknown",
     }
+}
+
+obs_core::label! {
+    /// One of the limits of a provider, by the name the program gives it; `default` for that of the usual headers.
+    pub open LimitName as "limit" up to 40
 }
 
 obs_core::label! {
@@ -105,10 +128,21 @@ impl ErrorType {
     /// What the status says went wrong, if anything.
     #[must_use]
     pub fn of_status(status: http::StatusCode) -> Option<Self> {
-        match status.as_u16() {
-            429 => Some(Self::RateLimited),
+        Self::of_code(status.as_u16())
+    }
+
+    /// The same for the bare number, whatever version of `http` the client's status belongs to. 999 is no status of HTTP; providers
+    /// that send it mean 429. Any other number from 600 on is a `server_error`.
+    #[must_use]
+    pub const fn of_code(status: u16) -> Option<Self> {
+        match status {
+            429 | 999 => Some(Self::RateLimited),
+            401 | 407 => Some(Self::Unauthorized),
+            403 => Some(Self::Forbidden),
+            404 | 410 => Some(Self::NotFound),
+            451 => Some(Self::Legal),
             400..=499 => Some(Self::ClientError),
-            500..=599 => Some(Self::ServerError),
+            500.. => Some(Self::ServerError),
             _ => None,
         }
     }
@@ -128,9 +162,13 @@ impl ErrorType {
     /// What an ended call says of the provider's availability: whether it answered, or nothing either way.
     pub(crate) fn answered(error: Option<Self>) -> Option<bool> {
         match error {
-            None | Some(Self::RateLimited | Self::ClientError) => Some(true),
+            None | Some(Self::RateLimited | Self::ClientError | Self::NotFound) => Some(true),
+            // The host is there, and yet nothing can be had from it.
+            Some(Self::Unauthorized | Self::Forbidden | Self::Legal) => Some(false),
             Some(
                 Self::Timeout
+                | Self::ConnectTimeout
+                | Self::ReadTimeout
                 | Self::Dns
                 | Self::Connect
                 | Self::Tls
@@ -145,7 +183,8 @@ impl ErrorType {
                 | Self::Cancelled
                 | Self::Panic
                 | Self::Request
-                | Self::Middleware,
+                | Self::Middleware
+                | Self::Unknown,
             ) => None,
         }
     }
@@ -163,12 +202,38 @@ mod tests {
         };
         assert_eq!(of(200), (None, CallOutcome::Ok));
         assert_eq!(of(304), (None, CallOutcome::Ok));
-        assert_eq!(of(404), (Some(ErrorType::ClientError), CallOutcome::Error));
+        assert_eq!(of(400), (Some(ErrorType::ClientError), CallOutcome::Error));
+        assert_eq!(of(401), (Some(ErrorType::Unauthorized), CallOutcome::Error));
+        assert_eq!(of(403), (Some(ErrorType::Forbidden), CallOutcome::Error));
+        assert_eq!(of(404), (Some(ErrorType::NotFound), CallOutcome::Error));
+        assert_eq!(of(451), (Some(ErrorType::Legal), CallOutcome::Error));
         assert_eq!(
             of(429),
             (Some(ErrorType::RateLimited), CallOutcome::RateLimited)
         );
         assert_eq!(of(503), (Some(ErrorType::ServerError), CallOutcome::Error));
-        assert_eq!(of(999), (None, CallOutcome::Ok));
+        // A limit by a number that HTTP does not know.
+        assert_eq!(
+            of(999),
+            (Some(ErrorType::RateLimited), CallOutcome::RateLimited)
+        );
+        assert_eq!(of(700), (Some(ErrorType::ServerError), CallOutcome::Error));
+    }
+
+    #[test]
+    fn who_may_have_nothing_has_a_provider_that_is_down() {
+        for (error, answered) in [
+            (None, Some(true)),
+            (Some(ErrorType::NotFound), Some(true)),
+            (Some(ErrorType::RateLimited), Some(true)),
+            (Some(ErrorType::Unauthorized), Some(false)),
+            (Some(ErrorType::Forbidden), Some(false)),
+            (Some(ErrorType::Legal), Some(false)),
+            (Some(ErrorType::ConnectTimeout), Some(false)),
+            (Some(ErrorType::ReadTimeout), Some(false)),
+            (Some(ErrorType::Unknown), None),
+        ] {
+            assert_eq!(ErrorType::answered(error), answered, "{error:?}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use reqwest::{Request, Response};
 use tower::{Layer, Service};
 
-use crate::call::{Call, attempt, prepared};
+use crate::call::Call;
+use crate::carried::{attempt, prepared};
 use crate::provider::{Endpoint, Inner};
 use crate::{ErrorType, Provider, UNMATCHED};
 
@@ -17,7 +18,7 @@ use crate::{ErrorType, Provider, UNMATCHED};
 #[derive(Clone)]
 pub struct ProviderLayer {
     provider: Arc<Inner>,
-    /// Unless told, the route table.
+    /// The route table where there is none.
     endpoint_by: Option<Arc<EndpointBy>>,
 }
 
@@ -41,6 +42,7 @@ impl Provider {
     /// ```
     #[must_use]
     pub fn layer(&self) -> ProviderLayer {
+        self.0.prepare_calls();
         ProviderLayer {
             provider: Arc::clone(&self.0),
             endpoint_by: None,
@@ -52,6 +54,7 @@ impl Provider {
     /// attempts off from their calls: none counts as a retry then, and limits count twice.
     #[must_use]
     pub fn attempt_layer(&self) -> AttemptLayer {
+        self.0.attempts();
         AttemptLayer(Arc::clone(&self.0))
     }
 }
@@ -79,7 +82,7 @@ impl ProviderLayer {
         let named = self.endpoint_by.as_ref().map(|name| {
             catch_unwind(AssertUnwindSafe(|| name(request))).unwrap_or_else(|panic| {
                 let endpoint = self.provider.endpoint(UNMATCHED);
-                Call::start(Arc::clone(&self.provider), endpoint).end(Some(ErrorType::Panic));
+                Call::start(Arc::clone(&self.provider), endpoint).error(ErrorType::Panic);
                 resume_unwind(panic)
             })
         });
@@ -154,7 +157,7 @@ where
     fn call(&mut self, request: Request) -> Self::Future {
         let endpoint = self.layer.endpoint_of(&request);
         let call = Call::start(Arc::clone(&self.layer.provider), endpoint);
-        Box::pin(call.run(self.inner.call(request)))
+        Box::pin(call.run(self.inner.call(request), false))
     }
 }
 
@@ -174,7 +177,8 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let provider = Arc::clone(&self.provider);
+        let endpoint = provider.endpoint_of_path(request.url().path());
         let send = prepared(&provider, || self.inner.call(request));
-        Box::pin(async move { attempt(&provider, send).await })
+        Box::pin(async move { attempt(&provider, &endpoint.under, send).await })
     }
 }

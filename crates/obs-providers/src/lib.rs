@@ -118,17 +118,22 @@ mod body;
 mod cache;
 mod calendar;
 mod call;
+mod call_layer;
+mod carried;
 mod dataset;
 mod decode;
 mod error;
 mod failure;
+mod flights;
 mod labels;
 mod layer;
+mod lazy;
 mod market;
 mod metrics;
 mod middleware;
 #[cfg(feature = "moka")]
 mod moka_store;
+mod moment;
 pub mod names;
 mod probe;
 mod provider;
@@ -136,6 +141,7 @@ mod rate_limit;
 #[cfg(feature = "redis")]
 mod redis_store;
 mod routes;
+mod wait;
 
 use obs_core::Catalogue;
 
@@ -150,21 +156,25 @@ pub use reqwest_middleware;
 
 pub use crate::cache::{Cache, Entry, Load, Lookup, Served, Store};
 pub use crate::calendar::{Session, TradingCalendar};
+pub use crate::call::Call;
+pub use crate::call_layer::{CallLayer, CallService};
 pub use crate::dataset::Dataset;
 pub use crate::decode::Decode;
 pub use crate::error::ProviderError;
 pub use crate::labels::{
-    CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, MarketVenue, ProviderKind,
-    ProviderName, UNMATCHED,
+    CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, LimitName, MarketVenue,
+    ProviderKind, ProviderName, UNMATCHED,
 };
 pub use crate::layer::{AttemptLayer, AttemptService, ProviderLayer, ProviderService};
 pub use crate::market::Market;
 pub use crate::metrics::{
-    DatasetMetrics, DatasetSessionMetrics, EndpointMetrics, MarketMetrics, ProviderMetrics,
-    RequestMetrics,
+    AttemptMetrics, CacheMetrics, CallMetrics, DatasetMetrics, DatasetSessionMetrics,
+    EndpointMetrics, LimitMetrics, MarketMetrics, ProbeMetrics, ProviderMetrics, RequestMetrics,
 };
-pub use crate::middleware::{AttemptMiddleware, Endpoint, ProviderMiddleware};
+pub use crate::middleware::{AttemptMiddleware, Endpoint, ProviderMiddleware, Stream};
+pub use crate::moment::Moment;
 pub use crate::provider::{Provider, ProviderBuilder};
+pub use crate::rate_limit::RateLimit;
 #[cfg(feature = "redis")]
 pub use crate::redis_store::RedisStore;
 
@@ -173,6 +183,11 @@ pub use crate::redis_store::RedisStore;
 pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
         ProviderMetrics::FAMILIES,
+        CallMetrics::FAMILIES,
+        AttemptMetrics::FAMILIES,
+        ProbeMetrics::FAMILIES,
+        CacheMetrics::FAMILIES,
+        LimitMetrics::FAMILIES,
         RequestMetrics::FAMILIES,
         EndpointMetrics::FAMILIES,
         DatasetMetrics::FAMILIES,

@@ -5,8 +5,8 @@ use obs_core::{
 };
 
 use crate::{
-    CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, MarketVenue, ProviderKind,
-    ProviderName,
+    CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, LimitName, MarketVenue,
+    ProviderKind, ProviderName,
 };
 
 /// Seconds of a call over a network: 100 µs for the machine next door, a minute for the slowest of reports.
@@ -32,7 +32,7 @@ const PROVIDERS: Group = Group::new("Data providers")
     .trend(Reading::rate(RequestMetrics::requests))
     .facts(&[
         ("requests", Reading::rate(RequestMetrics::requests)),
-        ("errors", Reading::sum(ProviderMetrics::errors)),
+        ("errors", Reading::sum(CallMetrics::errors)),
     ])
     .worse(Worse::Down)
     .alarms(&[Alarm::below(Reading::least(ProviderMetrics::up), 1.0)])]);
@@ -42,34 +42,81 @@ obs_core::families! {
 
     /// One provider.
     pub struct ProviderMetrics(provider: ProviderName) {
+        /// Whether the provider is taken to be available; undefined where that was last known before its session ended.
+        pub up: Gauge = "provider_up" { unit: Unit::Switch },
+        /// Time for which the provider was not available; where its sessions are known, session time.
+        pub unavailable: TimeCounter = "provider_unavailable_seconds_total",
+        /// When a call, a probe or a feed last said whether the provider is available; undefined until one did.
+        pub last_heard: Gauge = "provider_last_heard_timestamp_seconds",
+    }
+}
+
+obs_core::families! {
+    group PROVIDERS;
+
+    /// The calls to one provider.
+    pub struct CallMetrics(provider: ProviderName) {
         /// Calls that did not succeed, by what went wrong. Each counts once.
         pub errors: By<ErrorType, Counter> = "provider_errors_total",
         /// Calls that have begun and not ended.
         pub in_flight: Gauge = "provider_requests_in_flight",
-        /// Attempts of calls, by how they ended; moved only where attempts are measured apart from calls.
-        ///
-        /// An attempt ends with the head of its response.
-        pub attempts: By<CallOutcome, Counter> = "provider_attempts_total",
-        /// Attempts of a call after its first; moved only where attempts are measured apart from calls.
-        pub retries: Counter = "provider_retries_total",
         /// Responses by which the provider refused because too much was asked of it.
         pub rate_limit_hits: Counter = "provider_rate_limit_hits_total",
-        /// Calls the provider still allows in its present window, as it last said; undefined until it says so.
+        /// Calls the provider still allows in its present window, as it last said; undefined until it says so, and once that window
+        /// has ended.
         pub rate_limit_remaining: Gauge = "provider_rate_limit_remaining",
         /// When the provider allows calls again, as it last said; undefined until it says so.
         pub rate_limit_reset: Gauge = "provider_rate_limit_reset_timestamp_seconds",
-        /// Whether the provider is taken to be available.
-        pub up: Gauge = "provider_up" { unit: Unit::Switch },
-        /// Time for which the provider was not available.
-        pub unavailable: TimeCounter = "provider_unavailable_seconds_total",
+    }
+}
+
+obs_core::families! {
+    group PROVIDERS;
+
+    /// The attempts of calls to one provider, where they are measured apart from calls.
+    pub struct AttemptMetrics(provider: ProviderName) {
+        /// Attempts of calls, by how they ended; there only where attempts are measured apart from calls.
+        ///
+        /// An attempt ends with the head of its response.
+        pub attempts: By<CallOutcome, Counter> = "provider_attempts_total",
+        /// Attempts of a call after its first; there only where attempts are measured apart from calls.
+        pub retries: Counter = "provider_retries_total",
+    }
+}
+
+obs_core::families! {
+    group PROVIDERS;
+
+    /// The probes of one provider.
+    pub struct ProbeMetrics(provider: ProviderName) {
         /// Active probes, by how they ended.
         pub probes: By<Outcome, Counter> = "provider_probes_total",
+    }
+}
+
+obs_core::families! {
+    group PROVIDERS;
+
+    /// The caches of one provider's data.
+    pub struct CacheMetrics(provider: ProviderName) {
         /// Lookups in a cache of the provider's data, by what it had.
         pub cache: By<CacheResult, Counter> = "provider_cache_requests_total",
         /// Times a cache could not be read or written. The lookup is a miss, and the data is loaded.
         pub cache_errors: Counter = "provider_cache_errors_total",
         /// Time it took to load what a cache did not have, or not fresh.
         pub cache_load: By<Outcome, Histogram> = "provider_cache_load_duration_seconds" { buckets: CALL_BUCKETS },
+    }
+}
+
+obs_core::families! {
+    group PROVIDERS;
+
+    /// One of a provider's limits.
+    pub struct LimitMetrics(provider: ProviderName, limit: LimitName) {
+        /// What of the limit is used in its present window, in the provider's own unit; undefined once that window has ended.
+        pub used: Gauge = "provider_rate_limit_used" { budget: 120 },
+        /// What the limit allows in a window, in the provider's own unit.
+        pub allowed: Gauge = "provider_rate_limit_allowed" { budget: 120 },
     }
 }
 
@@ -110,12 +157,14 @@ obs_core::families! {
 obs_core::families! {
     group PROVIDERS;
 
-    /// One dataset of a provider that changes only while its market is open.
+    /// One dataset of a provider that is to be updated within a time.
     pub struct DatasetSessionMetrics(provider: ProviderName, dataset: DatasetName) {
-        /// Time for which the market was open since the data was last updated; undefined until it was.
+        /// Time for which the market was open since the data was last updated, or since the dataset was made where it never was.
         ///
         /// It stands still at night, at weekends and on holidays, so that an alert on it does too.
         pub session_age: Gauge = "provider_data_session_age_seconds" { budget: 300 },
+        /// Age in open hours beyond which the program itself calls the data stale.
+        pub expected: Gauge = "provider_data_expected_seconds" { budget: 300 },
     }
 }
 

@@ -40,7 +40,7 @@ impl Provider {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let timer = self.metrics().probes.start();
+            let timer = self.0.probes().probes.start();
             let answered = matches!(tokio::time::timeout(every, probe()).await, Ok(Ok(_)));
             timer.finish(if answered {
                 Outcome::Ok

@@ -73,6 +73,7 @@ impl App {
         let market = MarketData::new(&provider.url(), &TradingDays::of(&days), redis).await?;
         let mut background = JoinSet::new();
         background.spawn(market.pages().watch());
+        background.spawn(market.probe(&provider.url()));
         let sentiment = SentimentFeed::new(&provider.url())?;
         let service = Arc::new(Service::new(desk, store, market, sentiment));
         let api = Server::start(&config.listen, "--listen", api::router(service.clone())).await?;

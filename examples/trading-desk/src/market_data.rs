@@ -27,6 +27,9 @@ const RETRIES: u32 = 3;
 /// A page is fresh until the market has been open for so long since it was loaded: there may be a new bar then.
 const FRESH_FOR: Duration = Duration::from_hours(1);
 
+/// How often the provider is asked whether it is there.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+
 /// The client: fetches bars from their provider. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MarketData {
@@ -116,6 +119,17 @@ impl MarketData {
     #[must_use]
     pub fn pages(&self) -> &Pages {
         &self.kept
+    }
+
+    /// Asks the provider every so often whether it is there, for ever.
+    pub fn probe(&self, base: &str) -> impl Future<Output = ()> + Send + 'static {
+        let (provider, time) = (self.provider().clone(), format!("{base}/v1/time"));
+        async move {
+            // A client of its own: through the measured one each probe would count as a call, too.
+            let client = reqwest::Client::new();
+            let probe = || async { client.get(&time).send().await?.error_for_status() };
+            provider.probe_every(PROBE_EVERY, probe).await;
+        }
     }
 
     /// The provider under measurement.

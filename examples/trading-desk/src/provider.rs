@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `GET /v1/symbols` | the symbols, and how many bars each has |
 //! | `GET /v1/bars/{symbol}?from=1999-01-01&to=1999-01-31` | a page of bars, and the date of the bar behind it |
+//! | `GET /v1/time` | what time it is by the provider's clock, in milliseconds since 1970 |
 //! | `GET /v1/sentiment/{provider}?at=1999-01-29` | what the provider makes of each symbol at that day's close |
 //!
 //! What the sentiment is made of, [`stand_in`](crate::stand_in) tells. What goes wrong goes wrong by count, so that every
@@ -15,7 +16,7 @@
 //! | provider | fault |
 //! |---|---|
 //! | `bars` | every 97th page is refused with 503 and `Retry-After: 0`, every 151st takes 50 ms |
-//! | `twitter` | 60 requests a window, told in `X-RateLimit-Remaining`; the one beyond gets 429 |
+//! | `twitter` | 60 requests a window, told in `X-RateLimit-Limit` and `X-RateLimit-Remaining`; the one beyond gets 429 |
 //! | `reddit` | every 83rd answer breaks off in the middle |
 //! | `news` | four requests in a row, of every hundred, get 503 |
 
@@ -119,6 +120,7 @@ impl Vendors {
             .route("/v1/symbols", get(symbols))
             .route("/v1/bars/{symbol}", get(bars))
             .route("/v1/sentiment/{provider}", get(sentiment))
+            .route("/v1/time", get(time))
             .with_state(self.clone())
     }
 
@@ -163,6 +165,10 @@ async fn symbols(State(vendors): Shared) -> Json<Vec<Listing>> {
         })
     };
     Json(vendors.series.iter().filter_map(listing).collect())
+}
+
+async fn time() -> Json<i64> {
+    Json(jiff::Timestamp::now().as_millisecond())
 }
 
 #[derive(Debug, Deserialize)]
@@ -230,10 +236,13 @@ async fn sentiment(
 /// The answer with what is left of the quota, or a refusal, with which a new window begins.
 fn within_quota(turn: u64, answer: impl IntoResponse) -> Response {
     let used = (turn - 1) % (QUOTA + 1) + 1;
-    let left = [(
-        "x-ratelimit-remaining",
-        QUOTA.saturating_sub(used).to_string(),
-    )];
+    let left = [
+        ("x-ratelimit-limit", QUOTA.to_string()),
+        (
+            "x-ratelimit-remaining",
+            QUOTA.saturating_sub(used).to_string(),
+        ),
+    ];
     if used > QUOTA {
         let refusal = (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "0")]);
         (left, refusal).into_response()

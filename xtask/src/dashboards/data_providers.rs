@@ -39,7 +39,8 @@ pub(super) fn dashboard() -> Dashboard {
                 table("Uptime", "The share of the last day, the time lost within the time shown, and what the probes say.")
                     .ask("avg by (provider) (provider:provider_up:avg_over_time1d{@})", "last day")
                     .ask("sum by (provider) (increase(provider_unavailable_seconds_total{@}[$__range]))", "time lost")
-                    .ask(r#"sum by (provider) (increase(provider_probes_total{@, outcome="error"}[$__range]))"#, "probes failed"),
+                    .ask(r#"sum by (provider) (increase(provider_probes_total{@, outcome="error"}[$__range]))"#, "probes failed")
+                    .ask("time() - max by (provider) (provider_last_heard_timestamp_seconds{@})", "last heard"),
             ]),
             row("Calls", [
                 lines("Calls by provider", "Calls a second.")
@@ -65,6 +66,10 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("min by (provider) (provider_rate_limit_remaining{@})", "{{provider}}")
                     .below(50.0, 10.0)
                     .act("ProviderRateLimitNear"),
+                lines("Used of what is allowed", "The share of each limit that is used in its present window.")
+                    .ask("max by (provider, limit) (provider_rate_limit_used{@} / provider_rate_limit_allowed{@})", "{{provider}} {{limit}}")
+                    .above(0.8, 0.9)
+                    .act("ProviderRateLimitNear"),
                 lines("Refused", "Calls a second that were refused because they were too many.")
                     .ask("sum by (provider) (rate(provider_rate_limit_hits_total{@}[$__rate_interval]))", "{{provider}}"),
                 lines("Until the limit is renewed", "Time until each provider allows calls again, as it last said.")
@@ -78,7 +83,7 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Since the last update", "By the clock, and by the time markets were open.")
                     .ask("time() - max by (provider, dataset) (provider_data_updated_timestamp_seconds{@})", "{{provider}} {{dataset}}")
                     .ask("max by (provider, dataset) (provider_data_session_age_seconds{@})", "{{provider}} {{dataset}}, market open")
-                    .above(300.0, 900.0)
+                    .ask("max by (provider, dataset) (provider_data_expected_seconds{@})", "{{provider}} {{dataset}}, expected within")
                     .act("ProviderDataStale"),
                 lines("Loading and cache errors", "19 of 20 loads of what a cache did not have end within this time.")
                     .ask("histogram_quantile(0.95, sum by (provider, le) (rate(provider_cache_load_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}}"),

@@ -202,6 +202,7 @@ fn known_response(path: &str, target: &str) -> Vec<u8> {
         "/limited-wait" => response("429 Too Many Requests", "retry-after: 30\r\n", b"no"),
         "/teapot" => response("418 I'm a teapot", "", b"no"),
         "/forbidden" => response("403 Forbidden", "", target.as_bytes()),
+        "/busy" => response("503 Service Unavailable", "retry-after: 0.5e2\r\n", b"no"),
         "/failing" => response("503 Service Unavailable", "", b"no"),
         "/long" => b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n[1, 2], and much more".to_vec(),
         "/bad-json" => response("200 OK", "", b"{\"price\": "),

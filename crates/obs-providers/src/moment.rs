@@ -1,0 +1,103 @@
+//! A moment by both clocks: the one on the wall, which may be set, and the monotonic one, by which time passes.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use jiff::Timestamp;
+
+/// Where the process' monotonic time begins. A second before the first look, so that no moment is 0.
+static ORIGIN: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(1)).unwrap_or(now)
+});
+
+/// A moment as both clocks of the machine show it. Taken once a socket is read and handed to every message that came with it.
+///
+/// Lags are measured by the clock on the wall, which may be set at any time; silences by the monotonic one, which may not.
+///
+/// ```
+/// use std::time::Duration;
+/// use obs_providers::Moment;
+///
+/// let received = Moment::now();
+/// // A replay brings its own clocks.
+/// let replayed = Moment::at("2026-11-25T15:00:00.25Z".parse()?, Duration::from_secs(12));
+/// assert!(received.timestamp() > replayed.timestamp());
+/// # Ok::<(), obs_providers::jiff::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds since 1970.
+    pub(crate) wall: i64,
+    /// Nanoseconds since some moment before the first.
+    pub(crate) monotonic: u64,
+}
+
+impl Moment {
+    /// Reads both clocks, the monotonic one last.
+    #[must_use]
+    pub fn now() -> Self {
+        let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
+        };
+        Self {
+            wall,
+            monotonic: monotonic(Instant::now()),
+        }
+    }
+
+    /// A moment by other clocks, such as those of a replay: the time of day, and a monotonic time since any moment that stays
+    /// the same. Years before 1678 and after 2261 are those.
+    #[must_use]
+    pub fn at(wall: Timestamp, monotonic: Duration) -> Self {
+        Self {
+            wall: nanoseconds(wall),
+            monotonic: u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The time of day.
+    #[must_use]
+    pub fn timestamp(self) -> Timestamp {
+        timestamp(self.wall)
+    }
+}
+
+/// The monotonic time of the process, in nanoseconds.
+pub(crate) fn monotonic(at: Instant) -> u64 {
+    let since = at.saturating_duration_since(*ORIGIN);
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since 1970; the ends of what 64 bits hold for what lies beyond.
+pub(crate) fn nanoseconds(at: Timestamp) -> i64 {
+    let nanoseconds = at.as_nanosecond();
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// The reverse, exact: every number of 64 bits lies within the years of a `Timestamp`.
+pub(crate) fn timestamp(nanoseconds: i64) -> Timestamp {
+    Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_clocks_go_on() {
+        let (first, second) = (Moment::now(), Moment::now());
+        assert!(first.monotonic > 0 && second.monotonic >= first.monotonic);
+        assert!(first.wall > 1_700_000_000_000_000_000);
+    }
+
+    #[test]
+    fn every_number_is_a_time() {
+        for at in [i64::MIN, -1, 0, 1_795_618_800_500_000_000, i64::MAX] {
+            assert_eq!(nanoseconds(timestamp(at)), at);
+        }
+        assert_eq!(nanoseconds(Timestamp::MAX), i64::MAX);
+        assert_eq!(nanoseconds(Timestamp::MIN), i64::MIN);
+    }
+}
