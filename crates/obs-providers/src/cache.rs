@@ -205,13 +205,11 @@ impl<S> Cache<S> {
                 lookup.count(CacheResult::Stale);
                 return Ok(self.serve_stale(entry));
             }
-            return match lookup.stale().of(load).await {
-                Ok(loaded) => Ok(self.keep(key, loaded, result).await),
-                Err(_) => {
-                    flight.fail();
-                    Ok(self.serve_stale(entry))
-                }
-            };
+            if let Ok(loaded) = lookup.stale().of(load).await {
+                return Ok(self.keep(key, loaded, result).await);
+            }
+            flight.fail();
+            return Ok(self.serve_stale(entry));
         }
         let loading = match result {
             CacheResult::Stale => lookup.stale(),

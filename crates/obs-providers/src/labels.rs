@@ -163,10 +163,12 @@ impl ErrorType {
     pub(crate) fn answered(error: Option<Self>) -> Option<bool> {
         match error {
             None | Some(Self::RateLimited | Self::ClientError | Self::NotFound) => Some(true),
-            // The host is there, and yet nothing can be had from it.
-            Some(Self::Unauthorized | Self::Forbidden | Self::Legal) => Some(false),
             Some(
-                Self::Timeout
+                // The host is there, and yet nothing can be had from it.
+                Self::Unauthorized
+                | Self::Forbidden
+                | Self::Legal
+                | Self::Timeout
                 | Self::ConnectTimeout
                 | Self::ReadTimeout
                 | Self::Dns

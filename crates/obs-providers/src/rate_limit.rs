@@ -308,7 +308,7 @@ impl RateLimits {
             .map(|at| (&self.limits[*at], self.said(*at, headers)));
         let said: Vec<_> = said.collect();
         for (limit, said) in &said {
-            if self.show(limit, inner, *said, now) {
+            if limit.show(inner, *said, now) {
                 self.fading.store(true, Ordering::Relaxed);
             }
         }
@@ -426,7 +426,7 @@ impl RateLimits {
             allowed,
             ..Said::default()
         };
-        if self.show(limit, inner, said, Instant::now()) {
+        if limit.show(inner, said, Instant::now()) {
             self.fading.store(true, Ordering::Relaxed);
         }
     }
@@ -452,21 +452,6 @@ impl RateLimits {
         }
         said.allowed = said.allowed.or(declared.allows);
         said
-    }
-
-    /// Shows what was said of a limit; whether that has to be taken back later.
-    fn show(&self, limit: &Limit, inner: &Inner, said: Said, now: Instant) -> bool {
-        let Some(used) = said.spent() else {
-            return false;
-        };
-        let metrics = limit.metrics(inner);
-        metrics.used.set(used);
-        if let Some(allowed) = said.allowed {
-            metrics.allowed.set(allowed);
-        }
-        let window = said.reset.or(limit.declared.window).unwrap_or(PRESUMED);
-        lock(&limit.state).shown_until = now.checked_add(window);
-        true
     }
 
     fn show_remaining(
@@ -513,6 +498,21 @@ impl Limit {
             metrics: OnceLock::new(),
             state: Mutex::default(),
         }
+    }
+
+    /// Shows what was said of a limit; whether that has to be taken back later.
+    fn show(&self, inner: &Inner, said: Said, now: Instant) -> bool {
+        let Some(used) = said.spent() else {
+            return false;
+        };
+        let metrics = self.metrics(inner);
+        metrics.used.set(used);
+        if let Some(allowed) = said.allowed {
+            metrics.allowed.set(allowed);
+        }
+        let window = said.reset.or(self.declared.window).unwrap_or(PRESUMED);
+        lock(&self.state).shown_until = now.checked_add(window);
+        true
     }
 
     fn metrics(&self, inner: &Inner) -> &LimitMetrics {

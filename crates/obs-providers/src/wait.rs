@@ -37,8 +37,9 @@ fn seconds_since_1970(number: f64) -> f64 {
 
 fn until(timestamp: f64, now: Timestamp) -> Option<Duration> {
     let wait = timestamp - now.as_duration().as_secs_f64();
-    let reasonable = wait >= 0.0 && wait <= LONGEST;
-    reasonable.then(|| Duration::try_from_secs_f64(wait).ok())?
+    (0.0..=LONGEST)
+        .contains(&wait)
+        .then(|| Duration::try_from_secs_f64(wait).ok())?
 }
 
 /// A date in one of the three forms of RFC 9110, 5.6.7: that of today, and the two obsolete ones, of RFC 850 and of C's `asctime`.

@@ -211,7 +211,7 @@ async fn a_limit_inside_a_200_is_a_limit() {
     };
     let parse = move |body: bytes::Bytes| -> Result<(), reqwest_middleware::Error> {
         if body.ends_with(b"-1003}") {
-            limits.rate_limited(Some(Duration::from_secs(60)));
+            limits.rate_limited(Some(Duration::from_mins(1)));
         }
         Err(reqwest_middleware::Error::middleware(
             std::io::Error::other("refused"),
@@ -261,7 +261,7 @@ async fn a_stream_is_a_call_that_ends_when_it_opens() {
 async fn a_herd_is_one_load() {
     let (test, provider) = provider();
     let store = moka::future::Cache::<String, obs_providers::Entry<u64>>::new(100);
-    let cache = Cache::new(provider.dataset("quotes"), store, Duration::from_secs(60));
+    let cache = Cache::new(provider.dataset("quotes"), store, Duration::from_mins(1));
     let loads = Arc::new(AtomicU32::new(0));
     let go = Arc::new(tokio::sync::Semaphore::new(0));
     let ask = |key: &'static str| {
