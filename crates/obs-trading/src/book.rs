@@ -73,8 +73,8 @@ enum Known<Id> {
     Order(Kept<Id>),
     /// Another identifier of that order.
     Alias(Id),
-    /// The parent of these.
-    Legs(Vec<Id>),
+    /// The parent of several.
+    Legs(Legs<Id>),
     /// Nothing yet, but it was spoken of.
     Early(Vec<(u64, Early<Id>)>),
 }
@@ -90,6 +90,28 @@ struct Kept<Id> {
     ended: Option<u64>,
     /// The venue says that it is filled, and what is missing may follow: the number of the wait for it.
     awaits_fills: Option<u64>,
+}
+
+/// The legs of a parent that is no order itself.
+#[derive(Debug)]
+struct Legs<Id> {
+    ids: Vec<Id>,
+    aliases: SmallVec<[Id; 1]>,
+    /// Other identifiers that a desk keeps elsewhere.
+    away: SmallVec<[Id; 1]>,
+    /// What was said of the parent lately, for legs that join it later: the venue may be faster than we are.
+    heard: Vec<(Stamp, u64, OrderEvent)>,
+}
+
+impl<Id> Default for Legs<Id> {
+    fn default() -> Self {
+        Self {
+            ids: Vec::new(),
+            aliases: SmallVec::new(),
+            away: SmallVec::new(),
+            heard: Vec::new(),
+        }
+    }
 }
 
 /// What was said of an order before it was known.
@@ -124,6 +146,9 @@ pub(crate) struct SavedEntry<Id> {
 
 /// At most as many events of unknown orders are kept.
 const EARLY: usize = 10_000;
+
+/// At most as many events of a parent are kept for legs that join it later.
+const HEARD: usize = 16;
 
 impl<Id> OrderBook<Id> {
     /// As many executions of closed orders are remembered, unless [more](Self::remembering) are asked for: some 30 MB when all
@@ -173,15 +198,13 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// An identifier that an open order has keeps that; the new one is counted as abandoned, and the event as ignored. That of an
     /// order that ended becomes the new one's.
     pub fn insert(&mut self, id: Id, order: Order) -> Option<OrderReport> {
-        self.put(id, order, None)
+        self.put(id, order, None, Vec::new())
     }
 
     /// The same for one leg of several under a parent's identifier: what the venue says of the parent, but executions and fees, it
-    /// says of each leg.
+    /// says of each leg, also of one that joins up to [a minute](Self::PATIENCE) later.
     pub fn insert_leg(&mut self, parent: &Id, id: Id, order: Order) -> Option<OrderReport> {
-        let at_once = self.put(id.clone(), order, Some(parent.clone()));
-        let early = self.join(parent, id);
-        self.apply_early(parent, early).or(at_once)
+        self.put_leg(parent, id, order, Vec::new())
     }
 
     /// The order has another identifier too, such as the one the venue gave it. Either may be given first. What was said under the
@@ -332,18 +355,20 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             parent: kept.parent.clone(),
             awaits_fills: kept.awaits_fills.is_some(),
         };
-        let early = self.known.iter().filter_map(|(id, known)| match known {
-            Known::Early(events) => Some(events.iter().map(move |event| (event, id))),
-            _ => None,
+        let early = self.known.iter().flat_map(|(id, known)| {
+            let events = match known {
+                Known::Early(events) => events.clone(),
+                Known::Legs(legs) => legs.to_keep(),
+                _ => Vec::new(),
+            };
+            let with_id = |(number, event)| (number, id.clone(), event);
+            events.into_iter().map(with_id)
         });
-        let mut early: Vec<_> = early.flatten().collect();
-        early.sort_by_key(|((number, _), _)| *number);
+        let mut early: Vec<_> = early.collect();
+        early.sort_by_key(|(number, ..)| *number);
         SavedBook {
             orders: orders.into_iter().map(entry).collect(),
-            early: early
-                .into_iter()
-                .map(|((number, event), id)| (*number, id.clone(), event.clone()))
-                .collect(),
+            early,
         }
     }
 
@@ -407,8 +432,9 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
                 None
             }
             Some(Known::Legs(legs)) => {
-                let legs = legs.clone();
-                legs.iter()
+                let ids = legs.ids.clone();
+                self.hear(id, event);
+                ids.iter()
                     .fold(None, |last, leg| self.take(leg, event).or(last))
             }
             Some(Known::Early(_)) | None => {
@@ -437,7 +463,36 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         })
     }
 
-    pub(crate) fn put(&mut self, id: Id, order: Order, parent: Option<Id>) -> Option<OrderReport> {
+    /// Keeps a leg, and applies what was said of it and its parent before, in the order in which that was said.
+    pub(crate) fn put_leg(
+        &mut self,
+        parent: &Id,
+        id: Id,
+        order: Order,
+        mut before: Vec<(u64, Early<Id>)>,
+    ) -> Option<OrderReport> {
+        self.expire();
+        let parent = self.own_of(parent);
+        self.make_parent(&parent);
+        if let Some(Known::Legs(legs)) = self.known.get(&parent) {
+            let now = self.venue.clock().stamp();
+            let heard = legs.heard.iter();
+            let heard = heard.filter(|(since, ..)| now.since(*since) < Self::PATIENCE);
+            before.extend(heard.map(|(_, number, event)| (*number, Early::Event(*event))));
+        }
+        let report = self.put(id.clone(), order, Some(parent.clone()), before);
+        self.join(&parent, id);
+        report
+    }
+
+    /// Keeps an order, and applies what was said of it before, to which more is added.
+    pub(crate) fn put(
+        &mut self,
+        id: Id,
+        order: Order,
+        parent: Option<Id>,
+        before: Vec<(u64, Early<Id>)>,
+    ) -> Option<OrderReport> {
         self.expire();
         let id = match self.known.get(&id) {
             Some(Known::Alias(own)) => own.clone(),
@@ -460,7 +515,11 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             return None;
         }
         self.open += 1;
-        let early = self.known.insert(id.clone(), Known::Order(kept));
+        let mut early = before;
+        if let Some(Known::Early(own)) = self.known.insert(id.clone(), Known::Order(kept)) {
+            early.extend(own);
+        }
+        early.sort_by_key(|(number, _)| *number);
         self.apply_early(&id, early)
     }
 
@@ -479,8 +538,9 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 
     pub(crate) fn put_saved(&mut self, entry: SavedEntry<Id>, strategy: &Strategy) {
         let order = entry.order.resume(strategy, &self.venue);
-        self.put(entry.id.clone(), order, entry.parent.clone());
+        self.put(entry.id.clone(), order, entry.parent.clone(), Vec::new());
         if let Some(parent) = entry.parent {
+            self.make_parent(&parent);
             self.join(&parent, entry.id.clone());
         }
         for alias in entry.aliases {
@@ -502,31 +562,86 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         match self.known.get_mut(own) {
             Some(Known::Order(kept)) if kept.aliases.contains(&other) => {}
             Some(Known::Order(kept)) => kept.aliases.push(other.clone()),
-            Some(Known::Legs(_)) => {}
+            Some(Known::Legs(legs)) if legs.aliases.contains(&other) => {}
+            Some(Known::Legs(legs)) => legs.aliases.push(other.clone()),
             _ => self.keep(own, Early::Alias(other.clone())),
         }
         self.known.insert(other, Known::Alias(own.clone()));
     }
 
-    /// Makes an order a leg of a parent; gives what the parent's identifier was. A parent that is an order itself, as that of a
-    /// bracket is, stays what it is.
-    fn join(&mut self, parent: &Id, leg: Id) -> Option<Known<Id>> {
-        match self.known.get_mut(parent) {
-            Some(Known::Legs(legs)) => {
-                legs.push(leg);
-                return None;
-            }
-            Some(Known::Order(_) | Known::Alias(_)) => return None,
-            Some(Known::Early(_)) | None => {}
+    /// Makes an identifier that of a parent, with what was said of it before. One that is an order itself, as the parent of a bracket
+    /// is, stays what it is.
+    fn make_parent(&mut self, id: &Id) {
+        if !matches!(self.known.get(id), Some(Known::Early(_)) | None) {
+            return;
         }
-        self.known.insert(parent.clone(), Known::Legs(vec![leg]))
+        let legs = Known::Legs(Legs::default());
+        let Some(Known::Early(events)) = self.known.insert(id.clone(), legs) else {
+            return;
+        };
+        for (number, event) in events {
+            self.keep_of_parent(id, number, event);
+        }
+    }
+
+    /// Keeps what was said of a parent for the legs that join it.
+    fn keep_of_parent(&mut self, id: &Id, number: u64, event: Early<Id>) {
+        match event {
+            Early::Event(event) if event.is_of_one_leg() => {
+                self.venue.ignore(IgnoredEvent::UnknownOrder);
+            }
+            Early::Event(event) => {
+                let now = self.venue.clock().stamp();
+                if let Some(Known::Legs(legs)) = self.known.get_mut(id) {
+                    legs.hear(now, number, event, Self::PATIENCE);
+                }
+            }
+            Early::Alias(other) => self.name(id, other),
+            Early::Away(other) => self.note_away(id, other),
+        }
+    }
+
+    fn hear(&mut self, parent: &Id, event: OrderEvent) {
+        let number = self.next();
+        self.keep_of_parent(parent, number, Early::Event(event));
+    }
+
+    /// Makes an order a leg of a parent.
+    fn join(&mut self, parent: &Id, leg: Id) {
+        let is_leg = match self.known.get(&leg) {
+            Some(Known::Order(kept)) => kept.parent.as_ref() == Some(parent),
+            _ => false,
+        };
+        if let Some(Known::Legs(legs)) = self.known.get_mut(parent)
+            && is_leg
+            && !legs.ids.contains(&leg)
+        {
+            legs.ids.push(leg);
+        }
+        self.forget_parent(parent);
+    }
+
+    /// Forgets a parent without legs, under all its identifiers.
+    fn forget_parent(&mut self, parent: &Id) {
+        if !matches!(self.known.get(parent), Some(Known::Legs(legs)) if legs.ids.is_empty()) {
+            return;
+        }
+        if let Some(Known::Legs(legs)) = self.known.remove(parent) {
+            self.free(parent, legs.aliases, legs.away);
+        }
+    }
+
+    /// Frees the other identifiers of an order, or parent, that is forgotten.
+    fn free(&mut self, id: &Id, aliases: SmallVec<[Id; 1]>, away: SmallVec<[Id; 1]>) {
+        for alias in &aliases {
+            self.forget_alias(alias, id);
+        }
+        let freed = away.into_iter().map(|other| (other, id.clone()));
+        self.freed.extend(freed);
     }
 
     /// Applies to an order what was said of it before it was known.
-    fn apply_early(&mut self, id: &Id, was: Option<Known<Id>>) -> Option<OrderReport> {
-        let Some(Known::Early(events)) = was else {
-            return None;
-        };
+    fn apply_early(&mut self, id: &Id, events: Vec<(u64, Early<Id>)>) -> Option<OrderReport> {
         if !self.is_order(id) {
             self.keep_all(id, events);
             return None;
@@ -552,11 +667,17 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// Keeps what is said of an unknown order.
     pub(crate) fn keep(&mut self, id: &Id, event: Early<Id>) {
         let number = self.next();
+        if let Some(Known::Legs(_)) = self.known.get(id) {
+            return self.keep_of_parent(id, number, event);
+        }
         self.keep_all(id, vec![(number, event)]);
     }
 
     /// Keeps what was said of an unknown order, with all else that was, in the order in which it came.
     fn keep_all(&mut self, id: &Id, early: Vec<(u64, Early<Id>)>) {
+        if early.is_empty() {
+            return;
+        }
         for (number, _) in &early {
             self.wait(id, *number);
         }
@@ -644,18 +765,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             return;
         };
         self.remembered -= kept.weight();
-        for alias in &kept.aliases {
-            self.forget_alias(alias, id);
-        }
-        let freed = kept.away.into_iter().map(|other| (other, id.clone()));
-        self.freed.extend(freed);
-        if let Some(parent) = &kept.parent
-            && let Some(Known::Legs(legs)) = self.known.get_mut(parent)
-        {
-            legs.retain(|leg| leg != id);
-            if legs.is_empty() {
-                self.known.remove(parent);
+        self.free(id, kept.aliases, kept.away);
+        if let Some(parent) = &kept.parent {
+            if let Some(Known::Legs(legs)) = self.known.get_mut(parent) {
+                legs.ids.retain(|leg| leg != id);
             }
+            self.forget_parent(parent);
         }
     }
 
@@ -684,9 +799,9 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         }
     }
 
-    /// Whether anything is known of an order under this identifier of its own.
+    /// Whether an order, or the parent of some, is known under this identifier of its own.
     pub(crate) fn has(&self, id: &Id) -> bool {
-        matches!(self.known.get(id), Some(Known::Order(_)))
+        self.is_order(id)
     }
 
     /// Whether events of an unknown order are kept under this identifier.
@@ -712,7 +827,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         id: &Id,
         events: Vec<(u64, Early<Id>)>,
     ) -> Option<OrderReport> {
-        self.apply_early(id, Some(Known::Early(events)))
+        self.apply_early(id, events)
     }
 
     /// Notes that a desk keeps another identifier of an order elsewhere, to be freed with it.
@@ -720,6 +835,8 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         match self.known.get_mut(id) {
             Some(Known::Order(kept)) if kept.away.contains(&other) => {}
             Some(Known::Order(kept)) => kept.away.push(other),
+            Some(Known::Legs(legs)) if legs.away.contains(&other) => {}
+            Some(Known::Legs(legs)) => legs.away.push(other),
             _ => self.keep(id, Early::Away(other)),
         }
     }
@@ -777,6 +894,30 @@ impl Oldest {
             unacknowledged: self.unacknowledged.min(other.unacknowledged),
             open: self.open.min(other.open),
         }
+    }
+}
+
+impl<Id: Clone> Legs<Id> {
+    fn hear(&mut self, now: Stamp, number: u64, event: OrderEvent, patience: Duration) {
+        self.heard
+            .retain(|(since, ..)| now.since(*since) < patience);
+        if self.heard.len() == HEARD {
+            self.heard.remove(0);
+        }
+        self.heard.push((now, number, event));
+    }
+
+    /// What is kept over a restart, but for the legs, which know their parent.
+    fn to_keep(&self) -> Vec<(u64, Early<Id>)> {
+        let names = self.aliases.iter().cloned().map(Early::Alias);
+        let away = self.away.iter().cloned().map(Early::Away);
+        let heard = self.heard.iter();
+        let heard = heard.map(|(_, number, event)| (*number, Early::Event(*event)));
+        names
+            .chain(away)
+            .map(|name| (0, name))
+            .chain(heard)
+            .collect()
     }
 }
 

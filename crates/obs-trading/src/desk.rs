@@ -179,8 +179,15 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             group: home.group,
         };
         lock(&self.group(&id).homes).insert(id.clone(), own.clone());
+        let early = lock(&self.group(&id).book).take_early(&id);
+        for (_, event) in &early {
+            // It moves with what it is another identifier of.
+            if let Early::Away(other) = event {
+                lock(&self.group(other).homes).insert(other.clone(), own.clone());
+            }
+        }
         let report = self.at(home.group, |book| {
-            let report = book.insert_leg(&home.id, id.clone(), order);
+            let report = book.put_leg(&home.id, id.clone(), order, early);
             book.note_away(&id, id.clone());
             report
         });
@@ -295,7 +302,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             (true, true)
                 if self
                     .state_at(&far)
-                    .is_some_and(|state| state.ended.is_none()) =>
+                    .is_none_or(|state| state.ended.is_none()) =>
             {
                 self.0.venue.ignore(IgnoredEvent::DuplicateOrder);
                 return None;
@@ -304,7 +311,13 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         };
         lock(&self.group(&other).homes).insert(other.clone(), home.clone());
         self.at(home.group, |book| book.note_away(&home.id, other.clone()));
-        self.move_early(&other, &home)
+        let now = self.home_of(&home.id);
+        if now.group != home.group {
+            // Another thread made it a leg in between.
+            lock(&self.group(&other).homes).insert(other.clone(), now.clone());
+            self.move_early(&home.id, &now);
+        }
+        self.move_early(&other, &now)
     }
 }
 

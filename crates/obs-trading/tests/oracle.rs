@@ -1,6 +1,6 @@
 //! Random streams of events against an oracle that keeps them all and makes everything anew from them after each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use obs_core::TestRecorder;
@@ -17,13 +17,24 @@ const BENCHMARK: f64 = 100.0;
 /// A quarter.
 const FEE: f64 = 0.25;
 
-/// An order has two identifiers: its number, and that plus this.
+/// An order has three identifiers: its number; that plus this, once it is told; and that plus [`NEW`], once it is replaced.
 const OTHER: u64 = 100;
+const NEW: u64 = 200;
+
+/// As many orders, of which the last two are legs of a parent.
+const ORDERS: u64 = 6;
+const PARENT: u64 = 50;
+const LEGS: [u64; 2] = [4, 5];
+
+/// As many words about a parent are kept for the leg that joins it later.
+const HEARD: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Submit(u64),
     Alias(u64),
+    /// By an order for this quantity in all, under the next identifier.
+    Replace(u64, u32),
     Said(u64, Said),
     Restart,
 }
@@ -43,6 +54,10 @@ enum Said {
         price: u32,
     },
     Busted(u64),
+    Total {
+        cumulative: u32,
+        average: u32,
+    },
     Amended(u32),
     CancelAsked,
     CancelRefused,
@@ -51,7 +66,7 @@ enum Said {
     Rejected,
 }
 
-fn said() -> impl Drawn<Value = Said> {
+fn said(has_totals: bool) -> impl Drawn<Value = Said> {
     let outcome = prop_oneof![
         Just(OrderOutcome::Filled),
         Just(OrderOutcome::Cancelled),
@@ -64,6 +79,7 @@ fn said() -> impl Drawn<Value = Said> {
         8 => (execution.clone(), 0..3_u32, amounts.clone()).prop_map(|(execution, revision, (quantity, price))| Said::Filled { execution, revision, quantity, price }),
         2 => (execution.clone(), amounts).prop_map(|(execution, (quantity, price))| Said::Corrected { execution, quantity, price }),
         2 => execution.prop_map(Said::Busted),
+        6 => (1..24_u32, 95..106_u32).prop_map(move |(cumulative, average)| if has_totals { Said::Total { cumulative, average } } else { Said::Acknowledged }),
         1 => (1..30_u32).prop_map(Said::Amended),
         1 => Just(Said::CancelAsked),
         1 => Just(Said::CancelRefused),
@@ -73,16 +89,23 @@ fn said() -> impl Drawn<Value = Said> {
     ]
 }
 
-fn step() -> impl Drawn<Value = Step> {
-    let number = 0..4_u64;
-    let id = (0..4_u64, any::<bool>())
-        .prop_map(|(number, other)| if other { number + OTHER } else { number });
-    prop_oneof![
-        2 => number.clone().prop_map(Step::Submit),
-        2 => number.prop_map(Step::Alias),
-        20 => (id, said()).prop_map(|(id, said)| Step::Said(id, said)),
+/// A stream of events, with totals among them or without.
+fn steps(has_totals: bool) -> impl Drawn<Value = Vec<Step>> {
+    let number = 0..ORDERS;
+    let named = prop_oneof![8 => 0..ORDERS, 1 => Just(PARENT)];
+    let id = (
+        named.clone(),
+        prop_oneof![2 => Just(0), 1 => Just(OTHER), 1 => Just(NEW)],
+    );
+    let id = id.prop_map(|(number, other)| number + other);
+    let step = prop_oneof![
+        3 => number.clone().prop_map(Step::Submit),
+        2 => named.prop_map(Step::Alias),
+        1 => (number, 1..30_u32).prop_map(|(number, quantity)| Step::Replace(number, quantity)),
+        25 => (id, said(has_totals)).prop_map(|(id, said)| Step::Said(id, said)),
         1 => Just(Step::Restart),
-    ]
+    ];
+    proptest::collection::vec(step, 0..100)
 }
 
 impl Said {
@@ -101,6 +124,13 @@ impl Said {
                 price,
             } => OrderEvent::Corrected(fill(execution, 0, quantity, price)),
             Self::Busted(execution) => OrderEvent::Busted(execution.into()),
+            Self::Total {
+                cumulative,
+                average,
+            } => OrderEvent::FilledTo {
+                cumulative: f64::from(cumulative),
+                average: f64::from(average),
+            },
             Self::Amended(quantity) => OrderEvent::Amended(Change::to_total(f64::from(quantity))),
             Self::CancelAsked => OrderEvent::CancelAsked,
             Self::CancelRefused => OrderEvent::CancelRefused,
@@ -132,9 +162,12 @@ fn side(number: u64) -> Side {
 #[derive(Default)]
 struct Oracle {
     orders: BTreeMap<u64, Vec<Said>>,
-    aliased: BTreeMap<u64, bool>,
+    /// Identifiers that are known to be an order's, or the parent's.
+    aliased: BTreeSet<u64>,
     /// Said under an identifier nobody could place yet.
     early: BTreeMap<u64, Vec<(usize, Said)>>,
+    /// Said of the parent, for legs that join it.
+    heard: Vec<(usize, Said)>,
     count: usize,
 }
 
@@ -143,6 +176,8 @@ struct Oracle {
 struct Truth {
     /// By execution: the revision, and the quantity and price if it counts.
     executions: BTreeMap<u64, (u32, Option<(u32, u32)>)>,
+    /// What totals told and no execution has a name for: quantity, and money.
+    told: (u32, f64),
     quantity: u32,
     ended: Option<OrderOutcome>,
     is_said_filled: bool,
@@ -150,37 +185,101 @@ struct Truth {
     reopened: u64,
 }
 
+fn is_of_one_leg(said: Said) -> bool {
+    matches!(
+        said,
+        Said::Filled { .. } | Said::Corrected { .. } | Said::Busted(_) | Said::Total { .. }
+    )
+}
+
 impl Oracle {
     fn step(&mut self, step: Step) {
         self.count += 1;
         match step {
-            // What was said before comes in the order in which it was said, under whichever identifier.
-            Step::Submit(number) => {
-                let mut early = self.early.remove(&number).unwrap_or_default();
-                if self.aliased.contains_key(&number) {
-                    early.extend(self.early.remove(&(number + OTHER)).unwrap_or_default());
-                }
-                early.sort_by_key(|(count, _)| *count);
-                self.orders
-                    .insert(number, early.into_iter().map(|(_, said)| said).collect());
+            Step::Submit(number) => self.submit(number),
+            Step::Alias(number) => self.alias(number, number + OTHER),
+            Step::Replace(number, quantity) => {
+                self.say(number, Said::Amended(quantity));
+                self.alias(number, number + NEW);
             }
-            Step::Alias(number) => {
-                self.aliased.insert(number, true);
-                if let Some(order) = self.orders.get_mut(&number) {
-                    let early = self.early.remove(&(number + OTHER)).unwrap_or_default();
-                    order.extend(early.into_iter().map(|(_, said)| said));
-                }
-            }
-            Step::Said(id, said) => {
-                let number = id % OTHER;
-                let reaches = id == number || self.aliased.contains_key(&number);
-                match self.orders.get_mut(&number) {
-                    Some(order) if reaches => order.push(said),
-                    _ => self.early.entry(id).or_default().push((self.count, said)),
-                }
-            }
+            Step::Said(id, said) => self.say(id, said),
             Step::Restart => {}
         }
+    }
+
+    /// What was said before comes in the order in which it was said, under whichever identifier, of the leg or its parent.
+    fn submit(&mut self, number: u64) {
+        let mut early = self.take_early(number);
+        if LEGS.contains(&number) {
+            if !self.has_legs() {
+                for (count, said) in self.take_early(PARENT) {
+                    self.hear(count, said);
+                }
+            }
+            early.extend(self.heard.clone());
+        }
+        early.sort_by_key(|(count, _)| *count);
+        let said = early.into_iter().map(|(_, said)| said).collect();
+        self.orders.insert(number, said);
+    }
+
+    fn alias(&mut self, number: u64, other: u64) {
+        if !self.aliased.insert(other) {
+            return;
+        }
+        for (count, said) in self.early.remove(&other).unwrap_or_default() {
+            if self.orders.contains_key(&number) || number == PARENT && self.has_legs() {
+                self.say(number, said);
+            } else {
+                self.early.entry(number).or_default().push((count, said));
+            }
+        }
+    }
+
+    fn say(&mut self, id: u64, said: Said) {
+        let number = id % OTHER;
+        let is_placed = id == number || self.aliased.contains(&id);
+        if is_placed && number == PARENT && self.has_legs() {
+            self.hear(self.count, said);
+            let legs = self.orders.iter_mut();
+            let legs = legs.filter(|(number, _)| LEGS.contains(number));
+            if !is_of_one_leg(said) {
+                legs.for_each(|(_, leg)| leg.push(said));
+            }
+        } else if is_placed && let Some(order) = self.orders.get_mut(&number) {
+            order.push(said);
+        } else {
+            self.early.entry(id).or_default().push((self.count, said));
+        }
+    }
+
+    fn hear(&mut self, count: usize, said: Said) {
+        if is_of_one_leg(said) {
+            return;
+        }
+        if self.heard.len() == HEARD {
+            self.heard.remove(0);
+        }
+        self.heard.push((count, said));
+    }
+
+    fn has_legs(&self) -> bool {
+        LEGS.iter().any(|leg| self.orders.contains_key(leg))
+    }
+
+    /// In the order in which it was said.
+    fn take_early(&mut self, number: u64) -> Vec<(usize, Said)> {
+        let ids = [number, number + OTHER, number + NEW];
+        let ids = ids
+            .into_iter()
+            .filter(|id| *id == number || self.aliased.contains(id));
+        let ids: Vec<_> = ids.collect();
+        let early = ids
+            .iter()
+            .flat_map(|id| self.early.remove(id).unwrap_or_default());
+        let mut early: Vec<_> = early.collect();
+        early.sort_by_key(|(count, _)| *count);
+        early
     }
 
     fn truth(&self, number: u64) -> Option<Truth> {
@@ -198,7 +297,42 @@ impl Oracle {
 
 impl Truth {
     fn filled(&self) -> u32 {
-        self.counting().map(|(quantity, _)| quantity).sum()
+        let named: u32 = self.counting().map(|(quantity, _)| quantity).sum();
+        named + self.told.0
+    }
+
+    fn notional(&self) -> f64 {
+        let named: u32 = self
+            .counting()
+            .map(|(quantity, price)| quantity * price)
+            .sum();
+        f64::from(named) + self.told.1
+    }
+
+    /// Counts what is new of a total, at the price that makes the average right.
+    fn total(&mut self, cumulative: u32, average: u32) {
+        let Some(new) = cumulative.checked_sub(self.filled()).filter(|new| *new > 0) else {
+            return;
+        };
+        let rest = f64::from(cumulative * average) - self.notional();
+        // An average that would make the rest's price impossible is taken as that price.
+        let rest = if rest > 0.0 {
+            rest
+        } else {
+            f64::from(new * average)
+        };
+        self.told = (self.told.0 + new, self.told.1 + rest);
+    }
+
+    /// An execution that is new has been told by a total, where there was one.
+    fn name(&mut self, execution: u64, revision: u32, amounts: (u32, u32)) {
+        let (quantity, money) = self.told;
+        let taken = quantity.min(amounts.0);
+        if taken > 0 {
+            let share = f64::from(taken) / f64::from(quantity);
+            self.told = (quantity - taken, money - money * share);
+        }
+        self.executions.insert(execution, (revision, Some(amounts)));
     }
 
     fn counting(&self) -> impl Iterator<Item = (u32, u32)> {
@@ -223,28 +357,26 @@ impl Truth {
                 revision,
                 quantity,
                 price,
-            } => {
-                let known = self
-                    .executions
-                    .entry(execution)
-                    .or_insert((revision, Some((quantity, price))));
-                if known.1.is_some() && revision > known.0 {
+            } => match self.executions.get_mut(&execution) {
+                None => self.name(execution, revision, (quantity, price)),
+                Some(known) if known.1.is_some() && revision > known.0 => {
                     *known = (revision, Some((quantity, price)));
                 }
-            }
+                Some(_) => {}
+            },
             Said::Corrected {
                 execution,
                 quantity,
                 price,
-            } => {
-                let known = self
-                    .executions
-                    .entry(execution)
-                    .or_insert((0, Some((quantity, price))));
-                if known.1.is_some() {
-                    known.1 = Some((quantity, price));
-                }
-            }
+            } => match self.executions.get_mut(&execution) {
+                None => self.name(execution, 0, (quantity, price)),
+                Some(known) if known.1.is_some() => known.1 = Some((quantity, price)),
+                Some(_) => {}
+            },
+            Said::Total {
+                cumulative,
+                average,
+            } => self.total(cumulative, average),
             Said::Busted(execution) => {
                 self.executions.entry(execution).or_insert((0, None)).1 = None;
             }
@@ -262,7 +394,7 @@ impl Truth {
         }
         let may_complete = matches!(
             said,
-            Said::Filled { .. } | Said::Corrected { .. } | Said::Amended(_)
+            Said::Filled { .. } | Said::Corrected { .. } | Said::Total { .. } | Said::Amended(_)
         );
         if was_open
             && self.ended.is_none()
@@ -279,9 +411,13 @@ trait Orders: Sized {
     fn new(venue: &Venue) -> Self;
     fn submit(&mut self, id: u64, strategy: &Strategy, venue: &Venue, ticket: &Ticket<'_>);
     fn alias(&mut self, id: u64, other: u64);
+    fn replace(&mut self, id: u64, new: u64, change: Change);
     fn on(&mut self, id: u64, event: OrderEvent);
     fn open(&self) -> usize;
     fn state(&self, id: u64) -> Option<(f64, Option<OrderOutcome>)>;
+    /// Where it can be asked for.
+    fn average(&self, id: u64) -> Option<f64>;
+    fn known(&self) -> usize;
     fn save(&self) -> SavedBook<u64>;
     fn restore(venue: &Venue, saved: SavedBook<u64>, strategy: &Strategy) -> Self;
 }
@@ -292,7 +428,25 @@ impl Orders for OrderBook<u64> {
     }
 
     fn submit(&mut self, id: u64, strategy: &Strategy, venue: &Venue, ticket: &Ticket<'_>) {
-        self.insert(id, strategy.submit(venue, ticket));
+        let order = strategy.submit(venue, ticket);
+        if LEGS.contains(&id) {
+            self.insert_leg(&PARENT, id, order);
+        } else {
+            self.insert(id, order);
+        }
+    }
+
+    fn replace(&mut self, id: u64, new: u64, change: Change) {
+        self.replace(&id, new, change);
+    }
+
+    fn average(&self, id: u64) -> Option<f64> {
+        let order = self.get(&id)?;
+        order.report(OrderOutcome::Cancelled).average_price
+    }
+
+    fn known(&self) -> usize {
+        self.known()
     }
 
     fn alias(&mut self, id: u64, other: u64) {
@@ -326,7 +480,23 @@ impl Orders for Desk<u64> {
     }
 
     fn submit(&mut self, id: u64, strategy: &Strategy, _: &Venue, ticket: &Ticket<'_>) {
-        Desk::submit(self, id, strategy, ticket);
+        if LEGS.contains(&id) {
+            self.submit_leg(&PARENT, id, strategy, ticket);
+        } else {
+            Desk::submit(self, id, strategy, ticket);
+        }
+    }
+
+    fn replace(&mut self, id: u64, new: u64, change: Change) {
+        Desk::replace(self, &id, new, change);
+    }
+
+    fn average(&self, _: u64) -> Option<f64> {
+        None
+    }
+
+    fn known(&self) -> usize {
+        Desk::known(self)
     }
 
     fn alias(&mut self, id: u64, other: u64) {
@@ -432,6 +602,10 @@ fn run<O: Orders>(steps: &[Step]) -> Result<(), TestCaseError> {
                     .submit(number, &life.strategy, &life.venue, &ticket);
             }
             Step::Alias(number) => life.orders.alias(number, number + OTHER),
+            Step::Replace(number, quantity) => {
+                let change = Change::to_total(f64::from(quantity));
+                life.orders.replace(number, number + NEW, change);
+            }
             Step::Said(id, said) => life.orders.on(id, said.event()),
             Step::Restart => {
                 life.add_to(&mut before);
@@ -458,10 +632,24 @@ fn run<O: Orders>(steps: &[Step]) -> Result<(), TestCaseError> {
                 number,
                 step
             );
-            if oracle.aliased.contains_key(number) {
-                prop_assert_eq!(life.orders.state(*number + OTHER), state);
+            for other in [number + OTHER, number + NEW] {
+                if oracle.aliased.contains(&other) {
+                    prop_assert_eq!(life.orders.state(other), state);
+                }
+            }
+            if let Some(average) = life.orders.average(*number) {
+                let notional = average * f64::from(truth.filled());
+                let difference = (notional - truth.notional()).abs();
+                prop_assert!(
+                    difference < 1e-9 * notional,
+                    "{} of order {}",
+                    average,
+                    number
+                );
             }
         }
+        // Each order and the parent under three identifiers, twice where a desk keeps them elsewhere.
+        prop_assert!(life.orders.known() <= 2 * 3 * (ORDERS as usize + 1));
         prop_assert_eq!(life.orders.open(), open);
         prop_assert_eq!(
             life.test
@@ -478,6 +666,11 @@ fn run<O: Orders>(steps: &[Step]) -> Result<(), TestCaseError> {
             in_life,
             life.sum("trading_orders_closed_total", &[]) + open as u64
         );
+    }
+    // What a total told is counted at the total's price, and not again at its execution's.
+    let has_totals = |step: &Step| matches!(step, Step::Said(_, Said::Total { .. }));
+    if steps.iter().any(has_totals) {
+        return Ok(());
     }
     money_is_exact(&life, &oracle, before)
 }
@@ -515,12 +708,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_book_is_what_the_oracle_makes_of_all_events(steps in proptest::collection::vec(step(), 0..80)) {
+    fn a_book_is_what_the_oracle_makes_of_all_events(steps in steps(false)) {
         run::<OrderBook<u64>>(&steps)?;
     }
 
     #[test]
-    fn a_desk_is_what_the_oracle_makes_of_all_events(steps in proptest::collection::vec(step(), 0..80)) {
+    fn a_desk_is_what_the_oracle_makes_of_all_events(steps in steps(false)) {
+        run::<Desk<u64>>(&steps)?;
+    }
+
+    #[test]
+    fn a_book_is_what_the_oracle_makes_of_totals_among_executions(steps in steps(true)) {
+        run::<OrderBook<u64>>(&steps)?;
+    }
+
+    #[test]
+    fn a_desk_is_what_the_oracle_makes_of_totals_among_executions(steps in steps(true)) {
         run::<Desk<u64>>(&steps)?;
     }
 
@@ -625,6 +828,51 @@ fn a_desk_forgets_the_identifiers_of_what_it_forgets() {
         "{}",
         desk.known()
     );
+}
+
+/// A venue that names parents by identifiers of its own, over and over.
+#[test]
+fn the_other_identifiers_of_a_parent_are_forgotten_with_its_legs() {
+    fn run<O: Orders>(forgets: usize) {
+        let mut life = Life::<O>::new();
+        let ticket = Ticket::new("SPX", Side::Buy, OrderType::Limit, 1.0, BENCHMARK);
+        let mut most = 0;
+        for _ in 0..forgets {
+            life.orders.alias(PARENT, PARENT + OTHER);
+            for leg in LEGS {
+                life.orders
+                    .submit(leg, &life.strategy, &life.venue, &ticket);
+            }
+            life.orders
+                .on(PARENT + OTHER, OrderEvent::Ended(OrderOutcome::Cancelled));
+            assert_eq!(life.orders.open(), 0);
+            most = life.orders.known().max(most);
+        }
+        assert!(most <= 10, "{most}");
+    }
+    run::<OrderBook<u64>>(50);
+    run::<Desk<u64>>(50);
+}
+
+/// Twelve times what is kept, in all of their forms.
+#[test]
+fn what_is_said_of_unknown_orders_is_bounded() {
+    let Life {
+        test, mut orders, ..
+    } = Life::<OrderBook<u64>>::new();
+    for number in 0..120_000_u64 {
+        match number % 3 {
+            0 => drop(orders.fill(&number, Fill::new(1.0, 100.0).with_id(number))),
+            1 => drop(orders.alias(&number, number + 1_000_000)),
+            _ => orders.bust(&number, number),
+        }
+    }
+    assert!(orders.known() <= 15_000, "{}", orders.known());
+    let unknown = test.counter_sum(
+        "trading_order_events_ignored_total",
+        &[("event", "unknown_order")],
+    );
+    assert!((70_000..=80_000).contains(&unknown), "{unknown}");
 }
 
 #[test]
