@@ -137,20 +137,26 @@ impl Decimal {
     /// float again, unless it has more than six places and is above 9,007.
     #[must_use]
     pub const fn to_f64(self) -> f64 {
-        const EXACT: u128 = 1 << 53;
         const MILLION: i128 = 1_000_000;
-        if !self.is_number() {
-            return f64::NAN;
-        }
-        if self.parts.unsigned_abs() < EXACT {
-            return self.parts as f64 / Self::UNIT as f64;
+        if !self.is_number() || is_float(self.parts) {
+            // A quotient of two exact floats is the nearest float.
+            return self.near_f64();
         }
         let millionths = self.parts / MILLION;
-        if millionths * MILLION == self.parts && millionths.unsigned_abs() < EXACT {
+        if millionths * MILLION == self.parts && is_float(millionths) {
             return millionths as f64 / MILLION as f64;
         }
         let (whole, rest) = (self.parts / Self::UNIT, self.parts % Self::UNIT);
         whole as f64 + rest as f64 / Self::UNIT as f64
+    }
+
+    /// The nearest float, or one beside it, in a few nanoseconds; `NaN` for no number.
+    pub(crate) const fn near_f64(self) -> f64 {
+        if self.is_number() {
+            self.parts as f64 / Self::UNIT as f64
+        } else {
+            f64::NAN
+        }
     }
 
     /// Whether it is a number at all.
@@ -266,6 +272,11 @@ const fn round(number: f64) -> i64 {
     }) as i64
 }
 
+/// Whether a float holds all digits of a number.
+const fn is_float(number: i128) -> bool {
+    number == 0 || 128 - number.unsigned_abs().leading_zeros() - number.trailing_zeros() <= 53
+}
+
 /// Halves up, of numbers without sign.
 const fn rounded_quotient(number: u128, over: u128) -> u128 {
     let (quotient, rest) = (number / over, number % over);
@@ -363,6 +374,13 @@ impl SubAssign for Decimal {
 impl Sum for Decimal {
     fn sum<I: Iterator<Item = Self>>(numbers: I) -> Self {
         numbers.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// For gauges and histograms.
+impl obs_core::metrics::IntoF64 for Decimal {
+    fn into_f64(self) -> f64 {
+        self.to_f64()
     }
 }
 

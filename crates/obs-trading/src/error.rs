@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::RiskError;
-use crate::{Currency, Money};
+use crate::{Currency, Decimal, Money, PnlComponent};
 
 /// What can go wrong: what happened, to what, and what to do.
 ///
@@ -82,6 +82,51 @@ pub enum Error {
         money: Money,
         /// What the ledger holds.
         ledger: Currency,
+    },
+    /// A symbol that no instrument was declared for.
+    #[error("`{symbol}` is no instrument of this book; declare it with `with_instrument`")]
+    UnknownInstrument {
+        /// The symbol.
+        symbol: String,
+    },
+    /// A key of a position that is no longer held, or of another book.
+    #[error("the key is of a position that is gone; ask for it again with `key`")]
+    UnknownPosition,
+    /// An event of a position that cannot be booked.
+    #[error(
+        "{what} of {symbol} cannot be {number}; the position is unchanged, find where the number comes from"
+    )]
+    InvalidPositionEvent {
+        /// What the number was to be.
+        what: &'static str,
+        /// Of what.
+        symbol: String,
+        /// The number.
+        number: Decimal,
+    },
+    /// An execution that is too old to be changed.
+    #[error(
+        "the execution is older than the last {remembered} events of {symbol}, and cannot be taken back; reconcile and adopt the broker's position"
+    )]
+    ForgottenExecution {
+        /// The symbol.
+        symbol: String,
+        /// How many events of a position are remembered.
+        remembered: usize,
+    },
+    /// A flow of money that is no flow.
+    #[error(
+        "{component} comes from no flow; trading P/L comes from fills and marks, the residual from the stated value"
+    )]
+    NoFlow {
+        /// The component.
+        component: PnlComponent,
+    },
+    /// An entry that is not there to be reversed.
+    #[error("there is no adopted entry {entry} to reverse; it was reversed before, or is too old")]
+    UnknownEntry {
+        /// Its identifier.
+        entry: u64,
     },
     /// A trade that was counted before.
     #[error("trade `{id}` was counted before; nothing is to be done")]

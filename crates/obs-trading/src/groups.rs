@@ -3,7 +3,9 @@
 use obs_core::{Alarm, Figure, Group, Reading, Worse};
 
 use crate::performance::{PortfolioMetrics, PortfolioMoneyMetrics};
-use crate::{RiskMetrics, StrategyMetrics, VenueMetrics};
+use crate::{
+    PortfolioBookMetrics, ReconciliationMetrics, RiskMetrics, StrategyMetrics, VenueMetrics,
+};
 
 /// Somebody responsible for a desk asks for its money first, then for its risk, then for its orders.
 const MONEY: u16 = Group::LIBRARY;
@@ -100,6 +102,33 @@ pub(crate) const PERFORMANCE: Group =
                 .worse(Worse::Down)
                 .rank(MONEY),
         ]);
+
+const GROSS: &[(&str, &str)] = &[("kind", "gross")];
+const NET: &[(&str, &str)] = &[("kind", "net")];
+
+/// What is held, what made its profit and loss, and whether the broker agrees.
+pub(crate) const POSITIONS: Group = Group::new("Positions").rank(Group::LIBRARY + 35).figures(&[
+    Figure::value(
+        "Exposure",
+        Reading::sum(PortfolioBookMetrics::exposure).with(GROSS),
+    )
+    .facts(&[
+        (
+            "net",
+            Reading::sum(PortfolioBookMetrics::exposure)
+                .with(NET)
+                .signed(),
+        ),
+        ("leverage", Reading::most(PortfolioBookMetrics::leverage)),
+    ])
+    .rank(HEADROOM),
+    Figure::value(
+        "Open breaks",
+        Reading::sum(ReconciliationMetrics::open_breaks),
+    )
+    .worse(Worse::Up)
+    .rank(HEADROOM),
+]);
 
 /// What a desk risks.
 pub(crate) const RISK: Group =

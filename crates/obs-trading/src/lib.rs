@@ -45,6 +45,7 @@ mod mids;
 mod money;
 mod order;
 pub mod performance;
+mod positions;
 mod reject;
 mod risk;
 mod saved_order;
@@ -79,6 +80,13 @@ pub use crate::performance::{
     Account, Basis, Calendar, ClosedTrade, Conventions, Deviation, Ledger, LedgerState, Period,
     PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
 };
+pub use crate::positions::{
+    Booked, Break, BreakKind, ClosedPart, Ended, ExposureKind, Flow, Instrument, LotMethod,
+    OpenOrder, PnlComponent, PortfolioBookMetrics, PositionGauges, PositionKey, PositionMetrics,
+    PositionMoneyMetrics, Positions, Reconciled, ReconciledMoney, ReconciledPart,
+    ReconciliationMetrics, ReconciliationMoneyMetrics, SavedPositions, SettledState, Statement,
+    StrategyBookMetrics, Tolerances, TradesOf,
+};
 pub use crate::reject::{RejectCodes, RejectReason};
 pub use crate::risk::{
     BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand,
@@ -106,6 +114,12 @@ pub fn catalogue() -> Catalogue {
         performance::PortfolioMetrics::FAMILIES,
         performance::PortfolioMoneyMetrics::FAMILIES,
         performance::PortfolioStatisticsInfo::FAMILIES,
+        PositionMetrics::FAMILIES,
+        PositionMoneyMetrics::FAMILIES,
+        PortfolioBookMetrics::FAMILIES,
+        StrategyBookMetrics::FAMILIES,
+        ReconciliationMetrics::FAMILIES,
+        ReconciliationMoneyMetrics::FAMILIES,
         RiskMetrics::FAMILIES,
     ])
 }

@@ -44,10 +44,6 @@ impl Identity {
     }
 }
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "positions state accounts and orders too")
-)]
 impl Scope {
     /// That of the owner.
     pub(crate) const NONE: Self = Self(0);

@@ -68,6 +68,7 @@ mod undefined;
 
 use obs_core::Gauge;
 
+pub(crate) use self::sum::Sum;
 pub(crate) use crate::money::{Currency, Money};
 
 pub use self::account::{

@@ -1,0 +1,202 @@
+//! What comes out of positions.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{ExposureKind, PnlComponent, PositionKey, Positions, money};
+use crate::performance::Period;
+use crate::{Currency, Decimal, Error, Money};
+
+/// What comes out.
+impl Positions {
+    /// Whose positions these are.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.state.account
+    }
+
+    /// The base currency.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        self.state.money.base
+    }
+
+    /// The time of the latest event.
+    #[must_use]
+    pub const fn now(&self) -> Timestamp {
+        self.state.now
+    }
+
+    /// Units held; short is negative.
+    pub fn quantity(&self, key: PositionKey) -> Result<Decimal, Error> {
+        Ok(self.position(key)?.quantity())
+    }
+
+    /// What the units cost, before fees; negative for a short position.
+    pub fn cost(&self, key: PositionKey) -> Result<Money, Error> {
+        let position = self.position(key)?;
+        Ok(money(position, position.holding.cost()))
+    }
+
+    /// What the units are worth at the last mark; negative for a short position. What was never marked is worth what it cost.
+    pub fn market_value(&self, key: PositionKey) -> Result<Money, Error> {
+        let position = self.position(key)?;
+        Ok(money(position, position.value()))
+    }
+
+    /// Market value less cost.
+    pub fn open_pnl(&self, key: PositionKey) -> Result<Money, Error> {
+        let position = self.position(key)?;
+        Ok(money(position, position.open_pnl()))
+    }
+
+    /// What closing made so far, before fees.
+    pub fn realized_pnl(&self, key: PositionKey) -> Result<Money, Error> {
+        let position = self.position(key)?;
+        Ok(money(position, position.holding.realized()))
+    }
+
+    /// The strategy and the symbol of a position.
+    pub fn name(&self, key: PositionKey) -> Result<(&str, &str), Error> {
+        let position = self.position(key)?;
+        let owner = &self.state.money.owners[position.owner];
+        Ok((&owner.name, &position.symbol))
+    }
+
+    /// All positions that are not flat.
+    pub fn iter(&self) -> impl Iterator<Item = PositionKey> {
+        let positions = self.state.positions.iter().enumerate();
+        let held = positions.filter(|(_, position)| !position.quantity().is_zero());
+        held.map(|(index, _)| self.key_of(index))
+    }
+
+    /// The last mark of a symbol.
+    #[must_use]
+    pub fn last_mark(&self, symbol: &str) -> Option<Decimal> {
+        let of_symbol = self.by_symbol.get(symbol)?;
+        of_symbol
+            .iter()
+            .find_map(|index| self.state.positions[*index].mark)
+    }
+
+    /// Cash of a currency, by what was traded and paid.
+    #[must_use]
+    pub fn cash_in(&self, currency: Currency) -> Money {
+        let pocket = self.state.money.find(currency);
+        let cash = pocket.map_or(Decimal::ZERO, |pocket| {
+            self.state.money.pockets[pocket].cash
+        });
+        Money::new(cash, currency)
+    }
+
+    /// What the account is worth by its own events: cash and positions, in the base currency. Nothing while a rate is missing or too
+    /// old.
+    #[must_use]
+    pub fn value(&self) -> Option<Money> {
+        let money = &self.state.money;
+        let is_whole = money.is_whole(self.state.now);
+        is_whole.then(|| Money::new(money.whole.value(), money.base))
+    }
+
+    /// Cash and positions at their marks, in the base currency: added up anew from what is held. It is [`value`](Self::value), which comes
+    /// from the parts of the bridge instead.
+    #[must_use]
+    pub fn marked_value(&self) -> Option<Money> {
+        let money = &self.state.money;
+        let mut worth: Vec<Decimal> = money.pockets.iter().map(|pocket| pocket.cash).collect();
+        for position in &self.state.positions {
+            worth[position.pocket] += position.worth();
+        }
+        let mut sum = Decimal::ZERO;
+        for (pocket, worth) in worth.into_iter().enumerate() {
+            sum += money.convert(self.state.now, pocket, worth)?;
+        }
+        Some(Money::new(sum, money.base))
+    }
+
+    /// What a component made since the beginning, in the base currency; see [`made_in`](Self::made_in).
+    #[must_use]
+    pub fn made(&self, component: PnlComponent) -> Option<Money> {
+        self.made_in(component, self.state.money.base, Period::Total)
+    }
+
+    /// What a component made in the period under way: in the base currency that of the whole account, in another that of what is held
+    /// in it. Nothing for a residual of which no value was stated, and while a rate is missing or too old.
+    #[must_use]
+    pub fn made_in(
+        &self,
+        component: PnlComponent,
+        currency: Currency,
+        period: Period,
+    ) -> Option<Money> {
+        let money = &self.state.money;
+        let bridge = if currency == money.base {
+            let is_whole = money.is_whole(self.state.now);
+            is_whole.then_some(&money.whole)?
+        } else {
+            &money.pockets[money.find(currency)?].own
+        };
+        let made = bridge.made(component, period)?;
+        Some(Money::new(made, currency))
+    }
+
+    /// What a component made for a strategy since the beginning, in the base currency; `unallocated` for what belongs to none. All
+    /// strategies add up to the account.
+    #[must_use]
+    pub fn made_by(&self, strategy: &str, component: PnlComponent) -> Option<Money> {
+        let money = &self.state.money;
+        let owner = money.owners.iter().find(|of| *of.name == *strategy)?;
+        let made = if component == PnlComponent::Residual && &*owner.name == "unallocated" {
+            money.whole.made(component, Period::Total)?
+        } else {
+            owner.in_base.of(component)
+        };
+        money
+            .is_whole(self.state.now)
+            .then(|| Money::new(made, money.base))
+    }
+
+    /// Open P/L of a strategy's positions, in the base currency; nothing while a rate is missing or too old.
+    #[must_use]
+    pub fn open_pnl_of(&self, strategy: &str) -> Option<Money> {
+        let of_strategy = self.keys.get(strategy).into_iter();
+        let mut sum = Decimal::ZERO;
+        for index in of_strategy.flat_map(HashMap::values) {
+            let position = &self.state.positions[*index];
+            let money = &self.state.money;
+            sum += money.convert(self.state.now, position.pocket, position.open_pnl())?;
+        }
+        Some(Money::new(sum, self.state.money.base))
+    }
+
+    /// How many events had no rate when they came.
+    #[must_use]
+    pub const fn unconverted(&self) -> u64 {
+        self.state.money.unconverted
+    }
+
+    /// The strategies that have a part in the account, `unallocated` first.
+    pub fn strategies(&self) -> impl Iterator<Item = &str> {
+        self.state.money.owners.iter().map(|owner| &*owner.name)
+    }
+
+    /// Gross, net, long and short value of all positions in the base currency; nothing while a rate is missing or too old.
+    #[must_use]
+    pub fn exposure(&self, kind: ExposureKind) -> Option<Money> {
+        let mut sides = [Decimal::ZERO; 2];
+        for (pocket, of) in self.state.exposure.iter().enumerate() {
+            for (sum, amount) in sides.iter_mut().zip(of) {
+                *sum += self.state.money.convert(self.state.now, pocket, *amount)?;
+            }
+        }
+        let [long, short] = sides;
+        let amount = match kind {
+            ExposureKind::Gross => long - short,
+            ExposureKind::Net => long + short,
+            ExposureKind::Long => long,
+            ExposureKind::Short => short,
+        };
+        Some(Money::new(amount, self.state.money.base))
+    }
+}
