@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use metrics::Recorder;
 use obs_exporter::{Config, Exporter, RecorderKind, Server};
-use obs_tests::{Process, Pushgateway, ask, scrape, tools};
+use obs_tests::tools::{self, Generation};
+use obs_tests::{Process, Pushgateway, ask, scrape};
 use obs_trading::{
     Decision, Fill, OrderOutcome, OrderType, RejectReason, ReplayClock, Side, Signal, Strategy,
     Ticket, Venue,
@@ -40,7 +41,7 @@ async fn prometheus_answers_alike_for_both_recorders() {
         serve(RecorderKind::Obs).await,
         serve(RecorderKind::Stock).await,
     );
-    let prometheus = Prometheus::of(&[("ours", &ours), ("stock", &stock)], None);
+    let prometheus = Prometheus::of(&[("ours", &ours), ("stock", &stock)]);
     tokio::task::spawn_blocking(move || {
         let url = prometheus.url;
         until_scraped(&url, 2);
@@ -64,10 +65,7 @@ async fn prometheus_stores_native_histograms_of_the_stock_recorder() {
         ..stock_config()
     };
     let server = serve_with(config).await;
-    let prometheus = Prometheus::of(
-        &[("stock", &server)],
-        Some("--enable-feature=native-histograms"),
-    );
+    let prometheus = Prometheus::with_native_histograms(&[("stock", &server)]);
     tokio::task::spawn_blocking(move || {
         let url = prometheus.url;
         until_scraped(&url, 1);
@@ -186,7 +184,24 @@ struct Prometheus {
 
 impl Prometheus {
     /// One that scrapes these servers every second, each as a job.
-    fn of(servers: &[(&str, &Server)], argument: Option<&str>) -> Self {
+    fn of(servers: &[(&str, &Server)]) -> Self {
+        Self::configured(servers, "", None)
+    }
+
+    /// The same, storing native histograms.
+    fn with_native_histograms(servers: &[(&str, &Server)]) -> Self {
+        match Generation::chosen() {
+            Generation::Debian => {
+                let flag = "--enable-feature=native-histograms";
+                Self::configured(servers, "", Some(flag))
+            }
+            Generation::Current => {
+                Self::configured(servers, ", scrape_native_histograms: true", None)
+            }
+        }
+    }
+
+    fn configured(servers: &[(&str, &Server)], setting: &str, argument: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
         let job = |(name, server): &(&str, &Server)| {
@@ -198,7 +213,9 @@ impl Prometheus {
         let jobs: String = servers.iter().map(job).collect();
         fs::write(
             &config,
-            format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{jobs}"),
+            format!(
+                "global: {{scrape_interval: 1s, scrape_timeout: 1s{setting}}}\nscrape_configs:\n{jobs}"
+            ),
         )
         .unwrap();
         let listen = TcpListener::bind("127.0.0.1:0")

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
-use obs_tests::{Agent, Desk, Keeper, Process, Scraper, Storage, ask, scrape, tools};
+use obs_tests::tools::{self, Generation};
+use obs_tests::{Agent, Desk, Keeper, Process, Scraper, Storage, ask, scrape};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -285,6 +286,11 @@ fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
         ),
         ("storage:8428".to_owned(), storage.clone()),
         ("127.0.0.1:8428".to_owned(), storage.clone()),
+        // The guide has what the current generation calls it.
+        (
+            Generation::Current.agent_mode().to_owned(),
+            Generation::chosen().agent_mode().to_owned(),
+        ),
         ("=15s".to_owned(), "=1s".to_owned()),
         ("interval: 15s".to_owned(), "interval: 1s".to_owned()),
         ("timeout: 10s".to_owned(), "timeout: 1s".to_owned()),

@@ -7,7 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Error, Process, scrape, stack, tools};
+use crate::tools::{self, Generation};
+use crate::{Error, Process, scrape, stack};
 
 /// The list of desks, beside the agents' own files.
 const LIST: &str = "targets/desks.yml";
@@ -144,7 +145,7 @@ fn vmagent(address: &str, storage: &str, config: &str, unsent: &str) -> Result<C
 fn prometheus(address: &str, config: &str, unsent: &str) -> Result<Command, Error> {
     let mut command = Command::new(tools::prometheus()?);
     command.args([
-        "--enable-feature=agent".to_owned(),
+        Generation::chosen().agent_mode().to_owned(),
         format!("--web.listen-address={address}"),
         format!("--config.file={config}"),
         format!("--storage.agent.path={unsent}"),

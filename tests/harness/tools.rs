@@ -4,8 +4,12 @@
 //! `target/test-tools`, without being installed. The rest, which brings libraries and folders of its own, is installed where it is
 //! missing and the user has the right to. Packages of Python and npm have folders of their own under `target/test-tools`, too;
 //! `cargo clean` removes them all.
+//!
+//! Prometheus, Alertmanager and `VictoriaMetrics` come in two [generations](Generation): Debian's, and today's, which are built with
+//! Go where that is installed. One run of a test asks servers of one generation.
 
 mod debian;
+mod go;
 mod packages;
 
 use std::path::{Path, PathBuf};
@@ -45,7 +49,10 @@ const NEEDS: [Need; 18] = [
         pushgateway().is_ok()
     }),
     Need::unpacked("victoria-metrics", "victoria-metrics", |_| {
-        victoria_metrics().is_ok() && vmagent().is_ok() && vmalert().is_ok()
+        let programs = ["victoria-metrics", "vmagent", "vmalert"];
+        programs
+            .iter()
+            .all(|program| debian("victoria-metrics", program).is_ok())
     }),
     Need::unpacked("libfaketime", "libfaketime", |_| faketime().is_ok()),
     Need::installed("redis-server", "redis-server"),
@@ -65,10 +72,10 @@ const NEEDS: [Need; 18] = [
 ];
 
 const PROMETHEUS: Need = Need::unpacked("prometheus", "prometheus", |_| {
-    promtool().is_ok() && prometheus().is_ok()
+    debian("prometheus", "promtool").is_ok() && debian("prometheus", "prometheus").is_ok()
 });
 const ALERTMANAGER: Need = Need::unpacked("alertmanager", "prometheus-alertmanager", |_| {
-    alertmanager().is_ok() && amtool().is_ok()
+    debian_alertmanager().is_ok() && debian("prometheus-alertmanager", "amtool").is_ok()
 });
 const PYTHON: Need = Need {
     version: " (3.11 or later, with its module venv)",
@@ -118,6 +125,44 @@ impl Need {
     }
 }
 
+/// Which releases of the servers the tests ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// Debian's, of early 2023.
+    Debian,
+    /// Those that `tests/servers` pins.
+    Current,
+}
+
+impl Generation {
+    /// The variable that chooses one: `debian`, which is what its absence means, or `current`. Its name does not begin with `OBS_`,
+    /// because services refuse variables of ours that they do not know.
+    pub const VARIABLE: &str = "TEST_SERVERS";
+
+    /// The one this process asks.
+    ///
+    /// # Panics
+    ///
+    /// If the variable says anything else: a test would pass without having asked what it was to ask.
+    #[must_use]
+    pub fn chosen() -> Self {
+        match std::env::var(Self::VARIABLE).as_deref() {
+            Err(_) | Ok("" | "debian") => Self::Debian,
+            Ok("current") => Self::Current,
+            Ok(other) => panic!("{} is {other}; set debian or current", Self::VARIABLE),
+        }
+    }
+
+    /// What makes an agent of Prometheus.
+    #[must_use]
+    pub const fn agent_mode(self) -> &'static str {
+        match self {
+            Self::Debian => "--enable-feature=agent",
+            Self::Current => "--agent",
+        }
+    }
+}
+
 /// Where the Alertmanager of Debian's package looks for its templates, even when it is only unpacked.
 const ALERTMANAGER_TEMPLATES: &str = "/usr/share/prometheus/alertmanager";
 
@@ -138,12 +183,20 @@ pub fn prometheus() -> Result<PathBuf, Error> {
     program("prometheus", "prometheus")
 }
 
-/// The Alertmanager, which Debian calls `prometheus-alertmanager`.
+/// The Alertmanager.
 pub fn alertmanager() -> Result<PathBuf, Error> {
-    let debian = program("prometheus-alertmanager", "prometheus-alertmanager");
-    match debian {
-        Ok(debian) if Path::new(ALERTMANAGER_TEMPLATES).is_dir() => Ok(debian),
-        _ => program("prometheus-alertmanager", "alertmanager"),
+    match Generation::chosen() {
+        Generation::Debian => debian_alertmanager(),
+        Generation::Current => program("prometheus-alertmanager", "alertmanager"),
+    }
+}
+
+/// Debian's, which is called `prometheus-alertmanager`.
+fn debian_alertmanager() -> Result<PathBuf, Error> {
+    let installed = debian("prometheus-alertmanager", "prometheus-alertmanager");
+    match installed {
+        Ok(installed) if Path::new(ALERTMANAGER_TEMPLATES).is_dir() => Ok(installed),
+        _ => debian("prometheus-alertmanager", "alertmanager"),
     }
 }
 
@@ -212,8 +265,18 @@ pub fn grafana() -> Option<PathBuf> {
     candidates.find(|program| program.is_file())
 }
 
-/// A program of a Debian package: the one that was unpacked, or else the one on the `PATH`.
+/// A server's program, of the generation that is asked.
 fn program(package: &str, program: &'static str) -> Result<PathBuf, Error> {
+    match go::Server::of_package(package) {
+        Some(server) if Generation::chosen() == Generation::Current => {
+            server.program(program).ok_or(Error::Missing { program })
+        }
+        _ => debian(package, program),
+    }
+}
+
+/// A program of a Debian package: the one that was unpacked, or else the one on the `PATH`.
+fn debian(package: &str, program: &'static str) -> Result<PathBuf, Error> {
     let unpacked = test_tools().join(package).join("usr/bin").join(program);
     if unpacked.is_file() {
         return Ok(unpacked);
@@ -250,6 +313,12 @@ pub fn install() -> Result<(), Error> {
         reasons.extend(packages::install_npm().err());
     }
     outcome(&NEEDS, &reasons)
+}
+
+/// Builds the current generation of the servers, as far as it is not there yet. Fails with why it cannot be had: Go is missing, or
+/// does not get at their modules.
+pub fn install_current() -> Result<(), String> {
+    go::SERVERS.iter().try_for_each(go::Server::install)
 }
 
 /// The same for what a [`Stack`](crate::Stack) needs.
@@ -388,6 +457,8 @@ mod tests {
     const EVERYWHERE: [&str; 7] = ["cp", "df", "mkdir", "sha256sum", "stty", "tar", "timeout"];
     /// What set-up itself is done with, and what has built it.
     const BEFORE: [&str; 3] = ["apt-get", "dpkg-deb", "rustc"];
+    /// What less is tested without.
+    const OPTIONAL: [&str; 1] = ["go"];
 
     #[test]
     fn whatever_the_tests_start_is_set_up_for_them() {
@@ -397,7 +468,8 @@ mod tests {
         }
         let is_known = |name: &str| {
             let set_up = NEEDS.iter().any(|need| need.program == name);
-            set_up || EVERYWHERE.contains(&name) || BEFORE.contains(&name)
+            let others = [&EVERYWHERE[..], &BEFORE, &OPTIONAL].concat();
+            set_up || others.contains(&name)
         };
         let unknown: Vec<_> = started.iter().filter(|name| !is_known(name)).collect();
         assert!(unknown.is_empty(), "add a row to NEEDS for {unknown:?}");

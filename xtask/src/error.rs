@@ -53,6 +53,11 @@ pub(crate) enum Error {
     /// Two declarations of one name.
     #[error(transparent)]
     Catalogue(#[from] obs_core::CatalogueError),
+    /// The current servers cannot be built.
+    #[error(
+        "cannot build the current releases of the servers: {0}; install Go, or unset TEST_SERVERS"
+    )]
+    Servers(String),
     /// A program from outside, or the desk, did not do what it was started for.
     #[error(transparent)]
     Harness(#[from] obs_tests::Error),

@@ -3,15 +3,20 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+
+use obs_tests::tools::{self, Generation};
 
 use crate::error::Error;
 use crate::shell;
 
-/// Install what the tests need under target/, and run them all
+/// Install what the tests need, and run them all
 ///
-/// The last line is the total. Arguments go to `cargo test`: `cargo xtask test --package obs-core` runs the tests of one
-/// crate.
+/// Tests that ask Prometheus, Alertmanager or VictoriaMetrics run twice: with Debian's releases, and with the current ones, which are
+/// built with Go where it is installed. The last line is the total, and says if only the former were asked. Arguments go to
+/// `cargo test`: `cargo xtask test --package obs-core` runs the tests of one crate, with Debian's releases, or with the current ones
+/// if TEST_SERVERS is set to `current`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// Arguments of `cargo test`; all of the workspace unless given.
@@ -22,28 +27,88 @@ pub(crate) struct Test {
 impl Test {
     pub(crate) fn run(&self) -> Result<bool, Error> {
         obs_tests::tools::install()?;
-        let mut tests = shell::cargo(["test", "--no-fail-fast"]);
-        if self.arguments.is_empty() {
-            tests.arg("--workspace");
+        if !self.arguments.is_empty() {
+            if Generation::chosen() == Generation::Current {
+                tools::install_current().map_err(Error::Servers)?;
+            }
+            let (passed, total) =
+                run(shell::cargo(["test", "--no-fail-fast"]).args(&self.arguments))?;
+            total.keep()?;
+            println!("{total}");
+            return Ok(passed);
         }
-        tests.args(&self.arguments).stdout(Stdio::piped());
-        eprintln!("{}", shell::shown(&tests));
-
-        let mut running = tests.spawn().map_err(shell::not_run(&tests))?;
-        let not_run = || shell::not_run(&tests);
-        let total = match running.stdout.take() {
-            Some(output) => Total::of(output, &mut io::stdout().lock()).map_err(not_run())?,
-            None => Total::default(),
-        };
-        let status = running.wait().map_err(not_run())?;
-        if !status.success() && total.failed == 0 {
-            // What does not compile, or dies of a signal, has no line of its own in the total.
-            eprintln!("error: `{}` failed ({status})", shell::shown(&tests));
+        let mut workspace = shell::cargo(["test", "--no-fail-fast", "--workspace"]);
+        let (mut passed, mut total) = run(workspace.env(Generation::VARIABLE, "debian"))?;
+        match tools::install_current() {
+            Ok(()) => {
+                let (current_passed, current) = run(&mut with_current_servers())?;
+                passed &= current_passed;
+                total += current;
+            }
+            Err(reason) => {
+                eprintln!("only Debian's releases of the servers were asked: {reason}");
+                total.is_without_current = true;
+            }
         }
         total.keep()?;
         println!("{total}");
-        Ok(status.success())
+        Ok(passed)
     }
+}
+
+/// Where tests are that ask a server of which there are two generations.
+const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
+
+/// Which targets they are. A test holds the list to the sources.
+const ASK_SERVERS: [&str; 15] = [
+    "attacks",
+    "backends",
+    "deploy",
+    "desk",
+    "exposition",
+    "faults",
+    "fleet",
+    "foreign",
+    "getting_started",
+    "kubernetes",
+    "objectives",
+    "pipeline",
+    "push",
+    "docs",
+    "stack",
+];
+
+/// Those tests, with the current generation.
+fn with_current_servers() -> Command {
+    let mut tests = shell::cargo(["test", "--no-fail-fast", "--bin", "xtask"]);
+    tests.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    tests.args(ASK_SERVERS.iter().flat_map(|name| ["--test", name]));
+    tests.env(Generation::VARIABLE, "current");
+    tests
+}
+
+/// Runs tests, and counts them.
+fn run(tests: &mut Command) -> Result<(bool, Total), Error> {
+    tests.stdout(Stdio::piped());
+    let generation = tests
+        .get_envs()
+        .find(|(name, _)| *name == Generation::VARIABLE);
+    let generation = generation
+        .and_then(|(_, value)| value?.to_str())
+        .unwrap_or_default();
+    eprintln!("{} with servers of {generation}", shell::shown(tests));
+    let mut running = tests.spawn().map_err(shell::not_run(tests))?;
+    let not_run = || shell::not_run(tests);
+    let total = match running.stdout.take() {
+        Some(output) => Total::of(output, &mut io::stdout().lock()).map_err(not_run())?,
+        None => Total::default(),
+    };
+    let status = running.wait().map_err(not_run())?;
+    if !status.success() && total.failed == 0 {
+        // What does not compile, or dies of a signal, has no line of its own in the total.
+        eprintln!("error: `{}` failed ({status})", shell::shown(tests));
+    }
+    Ok((status.success(), total))
 }
 
 /// How all the tests of a run went.
@@ -52,6 +117,17 @@ struct Total {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// Whether the current generation of the servers could not be had.
+    is_without_current: bool,
+}
+
+impl AddAssign for Total {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.is_without_current |= other.is_without_current;
+    }
 }
 
 impl Total {
@@ -108,6 +184,9 @@ impl fmt::Display for Total {
         if self.skipped > 0 {
             write!(f, ", {} skipped", self.skipped)?;
         }
+        if self.is_without_current {
+            write!(f, "; with Debian's releases of the servers only")?;
+        }
         Ok(())
     }
 }
@@ -137,5 +216,56 @@ no line feed";
             &mut io::sink(),
         );
         assert_eq!(total.unwrap().to_string(), "1 passed, 0 failed");
+    }
+
+    /// What the harness has of servers, and programs that come with them.
+    const SERVERS: [&str; 12] = [
+        "check_metrics",
+        "Agent::",
+        "Stack::",
+        "Storage::",
+        "alertmanager()",
+        "amtool()",
+        "prometheus()",
+        "promtool()",
+        "victoria_metrics()",
+        "vmagent()",
+        "vmalert()",
+        "promtool\"",
+    ];
+
+    #[test]
+    fn what_asks_a_server_runs_with_both_generations() {
+        let mut asking = Vec::new();
+        for folder in ["tests", "crates/obstool/tests", "xtask/tests"] {
+            let folder = tools::workspace().join(folder);
+            for entry in folder.read_dir().unwrap().flatten() {
+                let path = entry.path();
+                let sources = if path.is_dir() {
+                    path.join("main.rs")
+                } else {
+                    path.clone()
+                };
+                let is_target = !["harness", "soak", "fuzz", "foreign"]
+                    .iter()
+                    .any(|not| path.ends_with(not));
+                let Ok(source) = fs::read_to_string(&sources) else {
+                    continue;
+                };
+                if is_target
+                    && sources.extension().is_some_and(|end| end == "rs")
+                    && SERVERS.iter().any(|server| source.contains(server))
+                {
+                    asking.push(path.file_stem().unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        asking.sort();
+        let missing: Vec<_> = asking
+            .iter()
+            .filter(|name| !ASK_SERVERS.contains(&name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "add {missing:?} to ASK_SERVERS");
+        assert!(asking.len() > 8, "{asking:?}");
     }
 }

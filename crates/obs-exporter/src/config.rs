@@ -82,8 +82,8 @@ pub struct Config {
     /// run time. Counts under further names are added up in `other_total`, and the rest of these is not kept; see
     /// [`undeclared_families`](obs_recorder::Builder::undeclared_families).
     pub undeclared_families: usize,
-    /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does with
-    /// `--enable-feature=native-histograms`. Everybody else is shown the declared buckets, as ever. Needs the stock recorder and the
+    /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does if it is
+    /// [configured to](crate#native-histograms). All others are shown the declared buckets. Needs the stock recorder and the
     /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
     pub native_histograms: bool,
     /// The commit that `app_info` shows when the program was built without knowing it.

@@ -67,9 +67,10 @@
 //!
 //! Both text formats have classic buckets only. With `OBS_RECORDER=stock`, `OBS_NATIVE_HISTOGRAMS=true` and the feature
 //! `native-histograms`, a client that asks for protobuf gets declared histograms with native buckets next to the classic ones: bounds
-//! at most 10 % apart, and up to 160 buckets. Prometheus asks for it with `--enable-feature=native-histograms` (from 2.40), and stores
-//! only the native ones, unless `scrape_classic_histograms` is set. Recording to a histogram then takes a lock, a scrape in protobuf is
-//! made from the text, and has no exemplars or creation times. The recorder of this workspace has no native histograms: their buckets
+//! at most 10 % apart, and up to 160 buckets. Prometheus asks for it from 3.9 on with `scrape_native_histograms: true` in the scrape
+//! config, before that with `--enable-feature=native-histograms`. It stores only the native ones, unless
+//! `always_scrape_classic_histograms` is set there (`scrape_classic_histograms` before 3.0). Recording to a histogram then takes a
+//! lock, a scrape in protobuf is made from the text, and has no exemplars or creation times. The recorder of this workspace has no native histograms: their buckets
 //! are created and merged by what is recorded, whereas its cells are laid out when a series begins, which is why recording there takes
 //! no lock and allocates nothing.
 //!
