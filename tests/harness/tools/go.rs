@@ -81,9 +81,8 @@ impl Server {
         );
         // Beside its place, and then moved there whole: another process may be looking.
         let beside = tempfile::tempdir_in(kept).map_err(cannot)?;
-        let mut build = Command::new("go");
-        build
-            .args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w"])
+        let mut go = Command::new("go");
+        go.args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w"])
             .args(["-tags", self.tags])
             .arg("-o")
             .arg(beside.path())
@@ -94,7 +93,7 @@ impl Server {
             .env("GOTOOLCHAIN", "local")
             .env("GOWORK", "off")
             .env_remove("GOFLAGS");
-        run(&mut build)?;
+        run(&mut go)?;
         match fs::rename(beside.path(), &built) {
             Err(_) if built.is_dir() => Ok(()),
             renamed => renamed.map_err(cannot),
