@@ -627,13 +627,13 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             return;
         }
         if let Some(Known::Legs(legs)) = self.known.remove(parent) {
-            self.free(parent, legs.aliases, legs.away);
+            self.free(parent, &legs.aliases, legs.away);
         }
     }
 
     /// Frees the other identifiers of an order, or parent, that is forgotten.
-    fn free(&mut self, id: &Id, aliases: SmallVec<[Id; 1]>, away: SmallVec<[Id; 1]>) {
-        for alias in &aliases {
+    fn free(&mut self, id: &Id, aliases: &[Id], away: SmallVec<[Id; 1]>) {
+        for alias in aliases {
             self.forget_alias(alias, id);
         }
         let freed = away.into_iter().map(|other| (other, id.clone()));
@@ -765,7 +765,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             return;
         };
         self.remembered -= kept.weight();
-        self.free(id, kept.aliases, kept.away);
+        self.free(id, &kept.aliases, kept.away);
         if let Some(parent) = &kept.parent {
             if let Some(Known::Legs(legs)) = self.known.get_mut(parent) {
                 legs.ids.retain(|leg| leg != id);

@@ -16,8 +16,8 @@ use crate::{ExecutionId, Fee, Fill, OrderOutcome, RejectReason};
 /// | an execution beyond the quantity | it counts | as `Filled`, and events `overfill` |
 /// | an execution that the order may have forgotten | unchanged, or kept as it was counted | events `forgotten_fill` |
 /// | `FilledTo` | what is new of the total is executed | as `Filled`; below what is known, events `stale_total` |
-/// | `Corrected`, or a higher revision | the execution counts as it is now | `trading_corrections_total`, money both ways |
-/// | `Busted` | the execution counts no longer; open or closed, it stays | `trading_corrections_total`, money the other way |
+/// | `Corrected`, or a higher revision | the execution counts as it is now | `trading_corrections_total`, money both ways; its markouts are taken back and measured anew |
+/// | `Busted` | the execution counts no longer; open or closed, it stays | `trading_corrections_total`, money the other way; so are its markouts, and those that wait are unmeasured (`taken_back`) |
 /// | `Reopened` | a closed order is open again | `trading_orders_reopened_total` |
 /// | `Charged` | a fee that comes apart from its fill | `trading_fees_total` |
 /// | `Amended` | another quantity or price; at or below what is executed, it closes as filled | `trading_order_replaces_total` accepted |

@@ -255,5 +255,7 @@ obs_core::label! {
         Closed = "closed",
         /// Too many fills were waiting.
         Dropped = "dropped",
+        /// The execution was taken back, or corrected, before its time came or long after.
+        TakenBack = "taken_back",
     }
 }

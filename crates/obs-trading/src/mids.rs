@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::clock::nanoseconds;
+use crate::clock::{Stamp, nanoseconds};
 use crate::costs::{Costs, add_cost};
 use crate::fill::stable_hash;
 use crate::saved_order::{Executed, SavedOrder};
-use crate::{Fill, Liquidity, Side, Unmeasured};
+use crate::{ExecutionId, Fill, Liquidity, Side, Unmeasured};
 
 /// The mids of symbols, as the market data brings them: what orders are measured against at their submission and their end, and
 /// at each horizon after each fill (markouts).
@@ -19,6 +19,10 @@ use crate::{Fill, Liquidity, Side, Unmeasured};
 /// when a later mid arrives, or when [`advance_to`](Self::advance_to) says that none will: no timer waits for a fill, and a replay
 /// gives what live gave. Where there is no such mid, where it is older than allowed, or where the market closed in between
 /// ([`closed`](Self::closed)), the fill is counted in `trading_markouts_unmeasured_total`.
+///
+/// An execution that is taken back takes its markouts along: in money, what was measured adds to the other direction; what waits is
+/// counted as unmeasured (`taken_back`), and so is what was measured too long ago, beyond 8,000 markouts a group, or before a restart.
+/// A corrected one is followed anew, from the time of the execution. The histogram shows shape, and keeps its observations.
 ///
 /// Only fills of orders that [state a currency](crate::Ticket::in_currency) are followed. Memory is bounded: 64 mids and 10,000
 /// fills a horizon are kept for each symbol, and 10,000 symbols. Clones share everything; there is a lock for each of 16 groups of symbols.
@@ -50,7 +54,14 @@ struct Inner {
     horizons: Vec<Ahead>,
     /// In nanoseconds.
     oldest: i64,
-    groups: [Mutex<HashMap<Arc<str>, Line>>; GROUPS],
+    groups: [Mutex<Group>; GROUPS],
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    lines: HashMap<Arc<str>, Line>,
+    /// What became of the last markouts, for executions that are taken back; the oldest first.
+    settled: VecDeque<Settled>,
 }
 
 /// A horizon, and the word it is exported as.
@@ -68,6 +79,9 @@ const REMEMBERED: usize = 64;
 /// As many fills wait at a horizon, for each symbol.
 const WAITING: usize = 10_000;
 
+/// Of as many markouts it is remembered in each group what became of them.
+const SETTLED: usize = 8_000;
+
 /// As many symbols are known in each group.
 const SYMBOLS: usize = 10_000 / GROUPS;
 
@@ -82,8 +96,38 @@ struct Line {
     waiting: Vec<VecDeque<Waiting>>,
 }
 
+/// An execution with an identifier: that, and when its order was sent, which tells orders apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Followed {
+    pub(crate) execution: ExecutionId,
+    pub(crate) submitted: Stamp,
+}
+
+impl Followed {
+    /// Also under another revision.
+    fn is(self, other: Option<Self>) -> bool {
+        other.is_some_and(|other| {
+            self.execution.hash() == other.execution.hash() && self.submitted == other.submitted
+        })
+    }
+}
+
+/// A markout that is over.
+#[derive(Debug)]
+struct Settled {
+    followed: Followed,
+    filled: i64,
+    horizon: usize,
+    liquidity: Liquidity,
+    /// What was lost; undefined where it could not be measured.
+    loss: f64,
+    costs: Arc<Costs>,
+}
+
 #[derive(Debug)]
 struct Waiting {
+    /// Nothing for a fill without an identifier, which cannot be taken back.
+    followed: Option<Followed>,
     filled: i64,
     due: i64,
     side: Side,
@@ -116,11 +160,11 @@ impl Mids {
     /// later counts. A mid that is not a finite number says that there is none.
     pub fn record(&self, symbol: &str, at: Timestamp, mid: f64) {
         let at = since_epoch(at);
-        self.with(symbol, |line| {
+        self.with(symbol, |line, settled| {
             if line.now().is_some_and(|now| at < now) {
                 return;
             }
-            self.settle(line, at, false);
+            self.settle(line, settled, at, false);
             match line.recent.back_mut() {
                 Some(last) if last.0 == at => last.1 = mid,
                 _ => {
@@ -135,7 +179,7 @@ impl Mids {
 
     /// The market of a symbol closed: no mid from before says anything of the time after, and fills are not followed beyond.
     pub fn closed(&self, symbol: &str, at: Timestamp) {
-        self.with(symbol, |line| {
+        self.with(symbol, |line, _| {
             if line.closes.len() == REMEMBERED {
                 line.closes.pop_front();
             }
@@ -150,8 +194,9 @@ impl Mids {
     pub fn advance_to(&self, now: Timestamp) {
         let now = since_epoch(now);
         for group in &self.0.groups {
-            for line in lock(group).values_mut() {
-                self.settle(line, now, true);
+            let Group { lines, settled } = &mut *lock(group);
+            for line in lines.values_mut() {
+                self.settle(line, settled, now, true);
             }
         }
     }
@@ -160,15 +205,16 @@ impl Mids {
     #[must_use]
     pub fn last(&self, symbol: &str) -> f64 {
         let group = lock(self.group(symbol));
-        let last = group.get(symbol).and_then(|line| line.recent.back());
+        let last = group.lines.get(symbol).and_then(|line| line.recent.back());
         last.map_or(f64::NAN, |(_, mid)| *mid)
     }
 
     /// How many fills wait for a horizon.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let lines = |group: &Mutex<HashMap<Arc<str>, Line>>| -> usize {
+        let lines = |group: &Mutex<Group>| -> usize {
             lock(group)
+                .lines
                 .values()
                 .flat_map(|line| &line.waiting)
                 .map(VecDeque::len)
@@ -177,7 +223,7 @@ impl Mids {
         self.0.groups.iter().map(lines).sum()
     }
 
-    /// Follows a fill to every horizon.
+    /// Follows a fill to every horizon, from the time at which it happened.
     pub(crate) fn follow(
         &self,
         fill: &Fill,
@@ -186,9 +232,11 @@ impl Mids {
         order: &SavedOrder,
         costs: &Arc<Costs>,
     ) {
-        self.with(&order.symbol, |line| {
+        let followed = fill.id.map(|id| order.followed(id));
+        self.with(&order.symbol, |line, settled| {
             for (number, horizon) in self.0.horizons.iter().enumerate() {
                 let waiting = Waiting {
+                    followed,
                     filled: at,
                     due: at.saturating_add(horizon.nanoseconds),
                     side: order.side,
@@ -200,7 +248,7 @@ impl Mids {
                 };
                 // A mid of that very time may still come.
                 if line.now().is_some_and(|now| waiting.due < now) {
-                    self.measure(line, &waiting, &horizon.word);
+                    self.measure(line, settled, number, waiting);
                     continue;
                 }
                 let queue = &mut line.waiting[number];
@@ -215,42 +263,98 @@ impl Mids {
         });
     }
 
+    /// Takes the markouts of an execution back, at every horizon. Returns when it happened, where that is still known.
+    pub(crate) fn take_back(
+        &self,
+        id: ExecutionId,
+        order: &SavedOrder,
+        costs: &Arc<Costs>,
+    ) -> Option<i64> {
+        let followed = order.followed(id);
+        let mut filled = None;
+        self.with(&order.symbol, |line, settled| {
+            for (number, horizon) in self.0.horizons.iter().enumerate() {
+                let queue = &mut line.waiting[number];
+                let waits = queue.iter().position(|other| followed.is(other.followed));
+                if let Some(waiting) = waits.and_then(|place| queue.remove(place)) {
+                    waiting.is_unmeasured(Unmeasured::TakenBack, &horizon.word);
+                    filled = Some(waiting.filled);
+                    continue;
+                }
+                let is_it =
+                    |other: &Settled| other.horizon == number && followed.is(Some(other.followed));
+                let place = settled.iter().rposition(is_it);
+                if let Some(was) = place.and_then(|place| settled.remove(place)) {
+                    filled = Some(was.take_back(&horizon.word));
+                } else {
+                    let unmeasured = costs.shortfall.unmeasured.of(&horizon.word);
+                    unmeasured[Unmeasured::TakenBack].increment(1);
+                }
+            }
+        });
+        filled
+    }
+
     /// Settles what is due before this time; and at it, where no other mid will come.
-    fn settle(&self, line: &mut Line, now: i64, is_final: bool) {
-        for (number, horizon) in self.0.horizons.iter().enumerate() {
+    fn settle(&self, line: &mut Line, settled: &mut VecDeque<Settled>, now: i64, is_final: bool) {
+        for number in 0..self.0.horizons.len() {
             let is_due = |due: i64| due < now || is_final && due == now;
             let is_due = |first: Option<&Waiting>| first.is_some_and(|first| is_due(first.due));
             while is_due(line.waiting[number].front())
                 && let Some(waiting) = line.waiting[number].pop_front()
             {
-                self.measure(line, &waiting, &horizon.word);
+                self.measure(line, settled, number, waiting);
             }
         }
     }
 
-    fn measure(&self, line: &Line, waiting: &Waiting, horizon: &str) {
-        match line.mid_for(waiting, self.0.oldest) {
-            Ok(mid) => waiting.is_measured(mid, horizon),
-            Err(reason) => waiting.is_unmeasured(reason, horizon),
+    fn measure(
+        &self,
+        line: &Line,
+        settled: &mut VecDeque<Settled>,
+        horizon: usize,
+        waiting: Waiting,
+    ) {
+        let word = &self.0.horizons[horizon].word;
+        let loss = match line.mid_for(&waiting, self.0.oldest) {
+            Ok(mid) => waiting.is_measured(mid, word),
+            Err(reason) => {
+                waiting.is_unmeasured(reason, word);
+                f64::NAN
+            }
+        };
+        let Some(followed) = waiting.followed else {
+            return;
+        };
+        if settled.len() == SETTLED {
+            settled.pop_front();
         }
+        settled.push_back(Settled {
+            followed,
+            filled: waiting.filled,
+            horizon,
+            liquidity: waiting.liquidity,
+            loss,
+            costs: waiting.costs,
+        });
     }
 
-    fn with(&self, symbol: &str, act: impl FnOnce(&mut Line)) {
-        let mut group = lock(self.group(symbol));
-        if let Some(line) = group.get_mut(symbol) {
-            return act(line);
+    fn with(&self, symbol: &str, act: impl FnOnce(&mut Line, &mut VecDeque<Settled>)) {
+        let Group { lines, settled } = &mut *lock(self.group(symbol));
+        if let Some(line) = lines.get_mut(symbol) {
+            return act(line, settled);
         }
-        if group.len() < SYMBOLS {
-            let line = group.entry(symbol.into()).or_insert_with(|| Line {
+        if lines.len() < SYMBOLS {
+            let line = lines.entry(symbol.into()).or_insert_with(|| Line {
                 recent: VecDeque::new(),
                 closes: VecDeque::new(),
                 waiting: self.0.horizons.iter().map(|_| VecDeque::new()).collect(),
             });
-            act(line);
+            act(line, settled);
         }
     }
 
-    fn group(&self, symbol: &str) -> &Mutex<HashMap<Arc<str>, Line>> {
+    fn group(&self, symbol: &str) -> &Mutex<Group> {
         let hash = stable_hash(symbol.as_bytes()) % GROUPS as u64;
         &self.0.groups[usize::try_from(hash).unwrap_or_default()]
     }
@@ -280,7 +384,8 @@ impl Line {
 
 impl Waiting {
     /// Favourable is positive in basis points; in money, what was lost is adverse.
-    fn is_measured(&self, mid: f64, horizon: &str) {
+    /// Returns what was lost.
+    fn is_measured(&self, mid: f64, horizon: &str) -> f64 {
         let gained = self.side.sign() * (mid - self.price);
         if self.is_relative {
             let bps = gained / self.price * 10_000.0;
@@ -289,11 +394,24 @@ impl Waiting {
                 .record(bps);
         }
         let money = self.costs.money.markout[self.liquidity].of(horizon);
-        add_cost(money, -gained * self.worth);
+        let loss = -gained * self.worth;
+        add_cost(money, loss);
+        loss
     }
 
     fn is_unmeasured(&self, reason: Unmeasured, horizon: &str) {
         self.costs.shortfall.unmeasured.of(horizon)[reason].increment(1);
+    }
+}
+
+impl Settled {
+    /// Returns when the fill happened.
+    fn take_back(self, horizon: &str) -> i64 {
+        if !self.loss.is_nan() {
+            let money = self.costs.money.markout[self.liquidity].of(horizon);
+            add_cost(money, -self.loss);
+        }
+        self.filled
     }
 }
 

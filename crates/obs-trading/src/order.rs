@@ -474,6 +474,15 @@ impl Order {
             side[fill.liquidity].increment(1);
         }
         let share = 1.0 - told / executed.quantity;
+        if share > 0.0 {
+            // What a total told is followed already.
+            let quantity = executed.quantity - told;
+            let new = Executed {
+                quantity,
+                ..executed
+            };
+            self.follow(fill, new, self.time_of(fill));
+        }
         if let Some(costs) = &self.costs {
             let executions = &costs.executions;
             executions.notional[self.state.side].add(self.state.notional_of(&executed) * share);
@@ -481,17 +490,16 @@ impl Order {
                 &executions.slippage[self.state.side],
                 self.state.slippage_of(&executed) * share,
             );
-            if let Some(mids) = self.venue.mids() {
-                mids.follow(fill, executed, self.time_of(fill), &self.state, costs);
-            }
         }
         if let Some(fee) = fill.fee {
             self.count_fee(fee, false);
         }
-        if self.state.is_overfilled() && told < executed.quantity {
-            self.venue.ignore(IgnoredEvent::Overfill);
-        } else if self.is_closed() {
-            self.venue.ignore(IgnoredEvent::LateFill);
+        if told < executed.quantity {
+            if self.state.is_overfilled() {
+                self.venue.ignore(IgnoredEvent::Overfill);
+            } else if self.is_closed() {
+                self.venue.ignore(IgnoredEvent::LateFill);
+            }
         }
         if self.is_closed() {
             self.count_shortfall();
@@ -523,17 +531,36 @@ impl Order {
             .as_ref()
             .map_or(Execution::busted(id), |fill| Execution::of(id, fill));
         self.venue.metrics().corrections[kind].increment(1);
+        let mut at = None;
         if let Some(before) = before {
             self.count_money(&before, true);
+            at = self.take_markouts_back(id);
         }
         if let Some(fill) = &fill {
             self.count_money(fill, false);
+            let at = fill.venue_time.map(|_| self.time_of(fill)).or(at);
+            if let Some(at) = at {
+                self.follow(fill, Executed::from(fill), at);
+            }
         }
         self.state.add_up();
         if self.state.is_overfilled() {
             self.venue.ignore(IgnoredEvent::Overfill);
         }
         self.count_shortfall();
+    }
+
+    /// Follows a fill that happened at this time, where there are mids.
+    fn follow(&self, fill: &Fill, executed: Executed, at: i64) {
+        if let (Some(mids), Some(costs)) = (self.venue.mids(), &self.costs) {
+            mids.follow(fill, executed, at, &self.state, costs);
+        }
+    }
+
+    /// Returns when the execution happened, where that is still known.
+    fn take_markouts_back(&self, id: ExecutionId) -> Option<i64> {
+        let (mids, costs) = (self.venue.mids()?, self.costs.as_ref()?);
+        mids.take_back(id, &self.state, costs)
     }
 
     /// The money of a fill; taken back, it goes the other way.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::clock::Stamp;
 use crate::executions::{Execution, Executions};
+use crate::mids::Followed;
 use crate::order::Stamps;
 use crate::{
     Currency, ExecutionId, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices, Shortfall,
@@ -308,6 +309,14 @@ impl SavedOrder {
             self.benchmark * self.quantity * self.multiplier
         } else {
             f64::NAN
+        }
+    }
+
+    /// One of its executions, as its markouts are followed.
+    pub(crate) fn followed(&self, execution: ExecutionId) -> Followed {
+        Followed {
+            execution,
+            submitted: self.submitted(),
         }
     }
 

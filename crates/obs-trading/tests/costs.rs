@@ -335,3 +335,99 @@ fn markouts_that_wait_are_bounded_and_mids_out_of_order_are_left_out() {
     );
     order.close(OrderOutcome::Cancelled);
 }
+
+/// A buy of 1 at 100 that waits, or was measured, and is taken back.
+#[test]
+fn a_bust_takes_its_markout_back() {
+    let (test, strategy, venue, mids) = desk();
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let ticket =
+        Ticket::new("ES", Side::Buy, OrderType::Limit, 10.0, 100.0).in_currency(Currency::USD);
+    let mut order = strategy.submit(&venue, &ticket);
+    mids.record("ES", at(1_000), 100.0);
+    for id in ["measured", "stays", "waits"] {
+        let time = if id == "waits" { 1_002 } else { 1_000 };
+        let fill = Fill::new(1.0, 100.0).with_id(id).at(at(time));
+        order.fill(fill);
+    }
+    // At 1,001 it is 103: both fills of 1,000 gained 3.
+    mids.record("ES", at(1_001), 103.0);
+    mids.record("ES", at(1_002), 90.0);
+    let money = |direction| {
+        test.counter_sum("trading_markout_total", &[("direction", direction)]) as f64 / 1e6
+    };
+    let taken_back = || {
+        test.counter_sum(
+            "trading_markouts_unmeasured_total",
+            &[("reason", "taken_back")],
+        )
+    };
+    assert_eq!(
+        (money("favourable").to_bits(), money("adverse").to_bits()),
+        (6.0_f64.to_bits(), 0.0_f64.to_bits())
+    );
+    order.bust("measured".into());
+    order.bust("waits".into());
+    assert_eq!(money("adverse").to_bits(), 3.0_f64.to_bits());
+    assert_eq!((mids.waiting(), taken_back()), (0, 1));
+    // Once.
+    order.bust("measured".into());
+    mids.advance_to(at(1_010));
+    assert_eq!(
+        (money("favourable").to_bits(), money("adverse").to_bits()),
+        (6.0_f64.to_bits(), 3.0_f64.to_bits()),
+        "nothing was lowered, and the net is that of the execution that stays"
+    );
+    order.close(OrderOutcome::Cancelled);
+}
+
+#[test]
+fn a_corrected_execution_is_measured_anew_from_its_own_time() {
+    let (test, strategy, venue, mids) = desk();
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let ticket =
+        Ticket::new("ES", Side::Sell, OrderType::Limit, 10.0, 100.0).in_currency(Currency::USD);
+    let mut order = strategy.submit(&venue, &ticket);
+    mids.record("ES", at(1_000), 100.0);
+    order.fill(Fill::new(2.0, 100.0).with_id("x1").at(at(1_000)));
+    mids.record("ES", at(1_001), 97.0);
+    mids.record("ES", at(1_060), 50.0);
+    // It was at 99, and 3 of them: against 97, 6 were gained, not 6 of 100 for 2.
+    order.correct(Fill::new(3.0, 99.0).with_id("x1"));
+    let net = |direction| {
+        test.counter_sum("trading_markout_total", &[("direction", direction)]) as f64 / 1e6
+    };
+    assert_eq!(
+        (net("favourable").to_bits(), net("adverse").to_bits()),
+        (12.0_f64.to_bits(), 6.0_f64.to_bits())
+    );
+    assert_eq!(
+        test.counter_sum("trading_markouts_unmeasured_total", &[]),
+        0
+    );
+    order.close(OrderOutcome::Cancelled);
+}
+
+/// A total and the execution that it told are one fill.
+#[test]
+fn an_execution_that_a_total_told_is_followed_once() {
+    let (test, strategy, venue, mids) = desk();
+    let at = |seconds| Timestamp::from_second(seconds).unwrap();
+    let ticket =
+        Ticket::new("ES", Side::Buy, OrderType::Limit, 10.0, 100.0).in_currency(Currency::USD);
+    let mut order = strategy.submit(&venue, &ticket);
+    mids.record("ES", at(1_000), 100.0);
+    order.fill_to(4.0, 100.0);
+    order.fill(Fill::new(6.0, 100.0).with_id("x1"));
+    assert_eq!(mids.waiting(), 2);
+    mids.record("ES", at(1_001), 101.0);
+    mids.advance_to(at(1_001));
+    let favourable = [("direction", "favourable")];
+    let gained = test.counter_sum("trading_markout_total", &favourable) as f64 / 1e6;
+    assert_eq!(
+        gained.to_bits(),
+        6.0_f64.to_bits(),
+        "4 that were told, and 2"
+    );
+    order.close(OrderOutcome::Cancelled);
+}
