@@ -31,8 +31,7 @@ const QUESTIONS: [&str; 10] = [
     "sum(trading_trades_total)",
     r#"foreign_events_total{path=~"(?s).*\"quoted\".*"}"#,
     "foreign_size_bytes_bucket",
-    // When a series began is told by one format only.
-    "count by (__name__) ({__name__=~\"trading_.*\", __name__!~\".*_created\"})",
+    "count by (__name__) ({__name__=~\"trading_.*\"})",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +101,70 @@ async fn prometheus_stores_native_histograms_of_the_stock_recorder() {
     .await
     .unwrap();
     server.shutdown().await;
+}
+
+/// Prometheus asks for `OpenMetrics`, and stores every line that it reads: it is not to have more of them than the classic format.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_as_installed_stores_the_series_of_the_text_format() {
+    let server = serve(RecorderKind::Obs).await;
+    let prometheus = Prometheus::of(&[("ours", &server)]);
+    tokio::task::spawn_blocking(move || {
+        let url = prometheus.url;
+        until_scraped(&url, 1);
+        let text = scrape(&format!("http://{}/metrics", server.local_addr())).unwrap();
+        let exposition = obs_exposition::parse(&text).unwrap();
+        let samples: usize = exposition
+            .families
+            .iter()
+            .map(|family| family.samples.len())
+            .sum();
+        // What a scrape says of itself is not of the service.
+        let question = r#"count({job="ours", __name__!~"up|scrape_.*"})"#;
+        let stored = ask(&url, question).unwrap()[0]["value"][1].clone();
+        assert_eq!(stored, samples.to_string());
+    })
+    .await
+    .unwrap();
+}
+
+/// A counter that is born at 1 after the first scrape has increased by 1, for a Prometheus that reads when series began.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_increase_is_seen_where_start_timestamps_are_read() {
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        created: true,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (recorder, exporter) = builder.build().unwrap();
+    let server = exporter.serve().await.unwrap();
+    let (setting, seen) = match Generation::chosen() {
+        // It knows no start timestamps in text: the first value is where the series begins, and the rest is a series.
+        Generation::Debian => (None, ("0", 1)),
+        Generation::Current => {
+            let flag = "--enable-feature=created-timestamp-zero-ingestion";
+            (Some(flag), ("1", 0))
+        }
+    };
+    let prometheus = Prometheus::configured(&[("ours", &server)], "", setting);
+    tokio::task::spawn_blocking(move || {
+        let url = prometheus.url;
+        until_scraped(&url, 1);
+        metrics::with_local_recorder(&recorder, || {
+            metrics::counter!("late_events_total").increment(1);
+        });
+        let first = |question: &str| Some(ask(&url, question).ok()?.first()?["value"][1].clone());
+        let awaited = || first("count_over_time(late_events_total[1m]) >= 3").is_some();
+        assert!((0..300).any(|_| awaited() || pause()), "it was not scraped");
+        // The end of the range is the last sample, so that nothing is extrapolated.
+        let increase =
+            "last_over_time(late_events_total[1m]) - min_over_time(late_events_total[1m])";
+        assert_eq!(first(increase).unwrap(), seen.0);
+        let created = ask(&url, r#"{__name__=~"late_events_created"}"#).unwrap();
+        assert_eq!(created.len(), seen.1);
+    })
+    .await
+    .unwrap();
 }
 
 #[test]

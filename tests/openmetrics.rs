@@ -42,7 +42,7 @@ thread_local!(static TRACE: Cell<Option<TraceId>> = const { Cell::new(None) });
 
 fn sample() -> (Engine, Sample) {
     let catalogue = Catalogue::of(&[Sample::FAMILIES]);
-    let builder = Engine::builder().catalogue(catalogue);
+    let builder = Engine::builder().catalogue(catalogue).created(true);
     let engine = builder
         .global_label("service", "te\\st \"one\"\n")
         .build()

@@ -49,7 +49,8 @@ impl Backend {
                 let mut builder = Engine::builder()
                     .catalogue(catalogue.clone())
                     .quantile_window(config.quantile_window)
-                    .undeclared_families(config.undeclared_families);
+                    .undeclared_families(config.undeclared_families)
+                    .created(config.created);
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
                 }
@@ -140,6 +141,13 @@ fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
             setting: "OBS_IDLE_TIMEOUT_SECONDS",
             recorder: RecorderKind::Obs,
             reason: "the stock one would lose what is recorded on a handle that is kept",
+        });
+    }
+    if config.created {
+        return Err(ExporterError::OtherRecorder {
+            setting: "OBS_CREATED",
+            recorder: RecorderKind::Obs,
+            reason: "the stock one does not keep when a series began",
         });
     }
     Ok(())

@@ -34,6 +34,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_RECORDER` | [`recorder`](Self::recorder) | `obs` |
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
 /// | `OBS_UNDECLARED_FAMILIES` | [`undeclared_families`](Self::undeclared_families) | 1000 |
+/// | `OBS_CREATED` | [`created`](Self::created) | `off` |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `false` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
@@ -82,6 +83,10 @@ pub struct Config {
     /// run time. Counts under further names are added up in `other_total`, and the rest of these is not kept; see
     /// [`undeclared_families`](obs_recorder::Builder::undeclared_families).
     pub undeclared_families: usize,
+    /// Whether OpenMetrics tells when each counter, histogram and summary began, in a `…_created` line. Only a Prometheus with
+    /// `--enable-feature=created-timestamp-zero-ingestion` reads them as start timestamps; any other stores them as series. The
+    /// stock recorder has none.
+    pub created: bool,
     /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does if it is
     /// [configured to](crate#native-histograms). All others are shown the declared buckets. Needs the stock recorder and the
     /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
@@ -194,6 +199,7 @@ impl Default for Config {
             recorder: RecorderKind::default(),
             recorder_slots: None,
             undeclared_families: UNDECLARED_FAMILIES,
+            created: false,
             native_histograms: false,
             git_commit: None,
             bearer_token: None,
@@ -373,6 +379,7 @@ mod tests {
             ("OBS_RECORDER", "stock"),
             ("OBS_RECORDER_SLOTS", "4"),
             ("OBS_UNDECLARED_FAMILIES", "50"),
+            ("OBS_CREATED", "on"),
             ("OBS_NATIVE_HISTOGRAMS", "true"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
@@ -406,6 +413,7 @@ mod tests {
             recorder: RecorderKind::Stock,
             recorder_slots: Some(4),
             undeclared_families: 50,
+            created: true,
             native_histograms: true,
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),

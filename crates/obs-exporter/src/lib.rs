@@ -40,9 +40,9 @@
 //! # `OpenMetrics`
 //!
 //! A client that asks for it in `Accept`, as Prometheus does, is served `OpenMetrics` text: the same series under the same names, with
-//! units, the time each series began (`_created`) and exemplars. What that format cannot express has the type `unknown` there: a counter
-//! whose name does not end in `_total`, and the series of a histogram with bounds below 0, which may not have a sum. The stock recorder
-//! answers in the classic format.
+//! units, exemplars, and, with `OBS_CREATED=on`, the time each series began (`_created`). What that format cannot express has the type
+//! `unknown` there: a counter whose name does not end in `_total`, and the series of a histogram with bounds below 0, which may not
+//! have a sum. The stock recorder answers in the classic format.
 //!
 //! ## Exemplars
 //!

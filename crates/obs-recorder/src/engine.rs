@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) quantile_window: Duration,
     /// After how long without recording series go whose families do not say.
     pub(crate) idle: Option<Duration>,
+    /// Whether `OpenMetrics` says when series began.
+    pub(crate) created: bool,
 }
 
 /// How a family is watched.
@@ -81,6 +83,7 @@ pub struct Builder {
     quantile_window: Duration,
     undeclared_families: usize,
     idle: Option<Duration>,
+    created: bool,
     slots: Option<usize>,
 }
 
@@ -125,6 +128,15 @@ impl Builder {
         self
     }
 
+    /// Whether `OpenMetrics` has a `…_created` line for each counter, histogram and summary: when it began. Not unless set.
+    ///
+    /// A Prometheus that reads start timestamps from them (`--enable-feature=created-timestamp-zero-ingestion`) sees the first
+    /// increase of a series that begins above 0. Any other stores them as series, about a fifth more.
+    pub fn created(mut self, created: bool) -> Self {
+        self.created = created;
+        self
+    }
+
     /// How many threads may have cells of their own, so that recording on one never waits for another; up to 1024. Threads
     /// beyond them share cells by atomic additions.
     ///
@@ -166,6 +178,7 @@ impl Builder {
                 globals: self.globals,
                 quantile_window: self.quantile_window,
                 idle: self.idle,
+                created: self.created,
             },
             store: Store::new(slots),
             counters: Registry::new(),
@@ -190,6 +203,7 @@ impl Engine {
             quantile_window: Duration::from_mins(1),
             undeclared_families: UNDECLARED_FAMILIES,
             idle: None,
+            created: false,
             slots: None,
         }
     }
@@ -214,7 +228,8 @@ impl Engine {
         let kinds = families.iter().map(|family| (family.name(), family.kind()));
         let kinds: HashMap<&str, Kind> = kinds.collect();
         let help = lock(&self.0.help).clone();
-        let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now());
+        let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now())
+            .with_created(self.0.settings.created);
         for family in &families {
             let name = family.name();
             if is_part(name, &kinds, format) {

@@ -41,7 +41,7 @@ pub(crate) enum Part {
     Bucket,
     Sum,
     Count,
-    /// When the series began; in `OpenMetrics` only.
+    /// When the series began; in `OpenMetrics` only, and only if the settings say so.
     Created,
 }
 
@@ -77,6 +77,8 @@ pub(crate) struct Lines<'a> {
     globals: &'a str,
     highest: usize,
     now: Instant,
+    /// Whether it says when series began.
+    created: bool,
     /// Of the family: for each part what its lines begin with.
     starts: Vec<Start>,
     /// Of the family: its bounds or quantiles as labels, with what follows them: `,le="1"} `.
@@ -126,6 +128,7 @@ impl<'a> Lines<'a> {
             globals,
             highest,
             now,
+            created: false,
             starts: Vec::new(),
             extras: Vec::new(),
             split: false,
@@ -133,6 +136,12 @@ impl<'a> Lines<'a> {
             buckets: Vec::new(),
             sum: 0.0,
         }
+    }
+
+    /// The same, and whether it says when series began, where the format has a word for it.
+    pub(crate) fn with_created(mut self, created: bool) -> Self {
+        self.created = created;
+        self
     }
 
     /// How much is written.
@@ -209,7 +218,8 @@ impl<'a> Lines<'a> {
             if unknown { "unknown" } else { kind.as_str() },
             heading,
         );
-        let written = |part: &usize| parts[*part] != Part::Created || (open && !unknown);
+        let has_created = self.created && open && !unknown;
+        let written = |part: &usize| parts[*part] != Part::Created || has_created;
         vec![(0..parts.len()).filter(written).collect()]
     }
 

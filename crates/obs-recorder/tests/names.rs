@@ -143,7 +143,7 @@ fn samples_that_are_no_finite_numbers_are_dropped_and_counted() {
 /// Of samples below 0, `OpenMetrics` allows neither the sum nor the quantiles.
 #[test]
 fn samples_below_zero_keep_their_series_and_lose_their_kind() {
-    let engine = Engine::builder().build().unwrap();
+    let engine = Engine::builder().created(true).build().unwrap();
     let record = |value: f64| {
         metrics::with_local_recorder(&engine, || {
             metrics::histogram!("words", "of" => "a").record(value);

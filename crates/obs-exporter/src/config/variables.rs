@@ -45,7 +45,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 31] = [
+pub(super) static VARIABLES: [Variable; 32] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -95,6 +95,11 @@ pub(super) static VARIABLES: [Variable; 31] = [
         name: "OBS_UNDECLARED_FAMILIES",
         accepts: FAMILIES_TEXT,
         set: |config, text| number(text, &FAMILIES).map(|most| config.undeclared_families = most),
+    },
+    Variable {
+        name: "OBS_CREATED",
+        accepts: "`on` or `off`",
+        set: |config, text| switch(text).map(|created| config.created = created),
     },
     Variable {
         name: "OBS_NATIVE_HISTOGRAMS",
