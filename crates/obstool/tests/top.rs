@@ -1,5 +1,6 @@
 //! `obstool top` as its users see it: in a terminal, beside a desk that comes and goes, and in a pipe.
 
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -96,6 +97,31 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
         .unwrap();
     let rate = wait(&terminal, &["http_requests_total", "/s"]);
     assert!(!rate.contains('−'), "{rate}");
+    // Its trend has a gap, and a mark where the other began.
+    wait(&terminal, &["http_requests_total", " ┊"]);
+
+    // The screen stands still, and goes on.
+    terminal.type_keys("p").unwrap();
+    wait(&terminal, &["trading-desk", "‖ paused"]);
+    terminal.type_keys("p").unwrap();
+    wait(&terminal, &["trading-desk", "● up"]);
+
+    // Over all groups, by rate; and one series over the whole screen, with the time of day.
+    terminal.type_keys("ssss").unwrap();
+    wait(&terminal, &["▾ All", "metrics"]);
+    wait(&terminal, &["sorted: rate, over all groups"]);
+    terminal.type_keys("s/uptime\r").unwrap();
+    wait(&terminal, &["sorted: change, over all groups"]);
+    terminal.type_keys("gj\r").unwrap();
+    wait(&terminal, &["app_uptime_seconds"]);
+    wait(&terminal, &["min ", "max ", "now "]);
+    let axis = |screen: &Screen| {
+        lines(screen)
+            .into_iter()
+            .find(|line| line.matches(':').count() == 6)
+    };
+    terminal.wait_for("times below the chart", axis).unwrap();
+    terminal.type_keys("x\x1b").unwrap();
 
     terminal.type_keys("q").unwrap();
     wait(&terminal, &["ended with 0"]);
@@ -188,6 +214,69 @@ fn a_pipe_to_nobody_is_an_error_that_says_so() {
 }
 
 #[test]
+fn thirty_and_eighty_columns_keep_the_names() {
+    let quoter = Quoter::start(&[]).unwrap();
+    let script = format!("{OBSTOOL} top {} --interval 200ms", quoter.url());
+    let narrow = Terminal::run(&script, 40, 30).unwrap();
+    wait(&narrow, &["vega_hedges_total", "/s"]);
+    let usual = Terminal::run(&script, 40, 80).unwrap();
+    wait(&usual, &["vega_model_busy_seconds_total", "%"]);
+    quoter.stop().unwrap();
+}
+
+/// Serves one exposition to everybody until the test ends.
+fn serves(text: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let request: Vec<_> = lines
+                .map_while(Result::ok)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let is_found = request
+                .first()
+                .is_some_and(|line| line.contains(" /metrics "));
+            let (status, text) = if is_found {
+                ("200 OK", text)
+            } else {
+                ("404 Not Found", "")
+            };
+            let length = text.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            // Who has asked may have gone.
+            let _ = stream.write_all((head + text).as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn quoted_names_and_lines_that_end_as_on_windows_are_read() {
+    let address = serves(
+        "# HELP \"température.intérieure\" Of the room.\r\n# TYPE \"température.intérieure\" gauge\r\n\
+         {\"température.intérieure\",\"étage.numéro\"=\"1\"} 21.5\r\n\
+         {\"température.intérieure\",\"étage.numéro\"=\"2\"} 19.5\r\n\
+         # TYPE doors_open gauge\r\ndoors_open 3\r\n",
+    );
+    let output = piped(&[&address, "--interval", "200ms"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{table}");
+    for (name, value) in [
+        ("  température.intérieure{étage.numéro=\"1\"} ", " 21.5"),
+        ("  température.intérieure{étage.numéro=\"2\"} ", " 19.5"),
+        ("  doors_open ", " 3"),
+    ] {
+        let line = table.lines().find(|line| line.starts_with(name));
+        assert!(line.is_some_and(|line| line.ends_with(value)), "{table}");
+    }
+}
+
+#[test]
 fn a_service_of_another_team_is_shown_by_its_own_groups_and_figures() {
     let quoter = Quoter::start(&[]).unwrap();
     let script = format!("{OBSTOOL} top {} --interval 200ms", quoter.url());
@@ -195,6 +284,9 @@ fn a_service_of_another_team_is_shown_by_its_own_groups_and_figures() {
     wait(&terminal, &["vega-quoter", "test", "● up"]);
     wait(&terminal, &["Tick to quote"]);
     wait(&terminal, &["Rejected share"]);
+    // A table by its first row, and a log by its last line.
+    wait(&terminal, &["Venues", "Fates"]);
+    wait(&terminal, &["/s", " ago"]);
     // Its groups come before what it runs on and the metrics about metrics.
     wait(&terminal, &["vega_quotes_total"]);
     let groups = ["Quoting", "Hedging"];

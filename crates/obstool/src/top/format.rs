@@ -66,15 +66,6 @@ pub(super) fn rate(value: f64, unit: &str) -> String {
     }
 }
 
-/// The same in a column, where spans of time have one unit too.
-pub(super) fn brief(value: f64, unit: &str) -> String {
-    if unit == "seconds" && value.is_finite() && value != 0.0 {
-        let (step, sign) = fit(&TIMES, value);
-        return join(&digits(value / step), sign);
-    }
-    number(value, unit)
-}
-
 /// A value with its unit, which is a word of the catalogue.
 pub(super) fn number(value: f64, unit: &str) -> String {
     if !value.is_finite() {
@@ -84,7 +75,7 @@ pub(super) fn number(value: f64, unit: &str) -> String {
         "timestamp" => return moment(value),
         "0 or 1" if (value - 1.0).abs() < f64::EPSILON => return "yes".to_owned(),
         "0 or 1" if value == 0.0 => return "no".to_owned(),
-        "seconds" if value.abs() >= 60.0 => return span(value),
+        "seconds" if value.abs() >= 59.95 => return span(value),
         "seconds" if value == 0.0 => &TIMES[3..4],
         "seconds" => &TIMES,
         "bytes" => &SIZES,
@@ -114,13 +105,15 @@ pub(super) fn span(seconds: f64) -> String {
     }
     let mut rest = seconds.abs().round();
     let mut parts = Vec::new();
+    let mut units = 0;
     for (size, name) in &TIMES[..4] {
         let count = (rest / size).floor();
         rest -= count * size;
-        if count > 0.0 || !parts.is_empty() {
+        if count > 0.0 {
             parts.push(format!("{count} {name}"));
         }
-        if parts.len() == 2 {
+        units += usize::from(units > 0 || count > 0.0);
+        if units == 2 {
             break;
         }
     }
@@ -129,6 +122,17 @@ pub(super) fn span(seconds: f64) -> String {
         return "0 s".to_owned();
     }
     sign.to_owned() + &parts.join(" ")
+}
+
+/// A time of day where this program runs.
+pub(super) fn clock(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "whole seconds are meant")]
+    let moment = Timestamp::from_second(seconds as i64);
+    let zoned = moment.map(|moment| moment.to_zoned_datetime(TimeZone::system()));
+    zoned.map_or_else(
+        |_| UNDEFINED.to_owned(),
+        |zoned| zoned.strftime("%H:%M:%S").to_string(),
+    )
 }
 
 /// A time of day, of today, or the date of any other, where this program runs.
@@ -244,11 +248,20 @@ mod tests {
     }
 
     #[test]
-    fn spans_in_columns_have_one_unit() {
-        assert_eq!(brief(90.0, "seconds"), "1.50 min");
-        assert_eq!(brief(0.0, "seconds"), "0 s");
-        assert_eq!(brief(f64::NAN, "seconds"), "–");
-        assert_eq!(brief(-200_000.0, "seconds"), "−2.31 d");
+    fn spans_have_one_form_wherever_they_are() {
+        for (seconds, text) in [
+            (0.0, "0 s"),
+            (59.96, "1 min"),
+            (90.0, "1 min 30 s"),
+            (120.0, "2 min"),
+            (-200_000.0, "−2 d 7 h"),
+        ] {
+            assert_eq!(number(seconds, "seconds"), text);
+            if seconds.abs() >= 60.0 {
+                assert_eq!(span(seconds), text);
+            }
+        }
+        assert_eq!(number(f64::NAN, "seconds"), "–");
     }
 
     #[test]

@@ -33,12 +33,18 @@ pub(super) struct History {
     raw: Vec<f64>,
     /// What each of them had counted before it was last set back.
     offsets: Vec<f64>,
+    /// From when until when nothing was seen.
+    gaps: VecDeque<(f64, f64)>,
+    /// Since when nothing is seen.
+    unseen_since: Option<f64>,
 }
 
 struct Snapshot {
     /// In seconds, of a clock that does not jump.
     at: f64,
     layout: Arc<Layout>,
+    /// Whether it is the first of another process.
+    is_restart: bool,
     /// What only rises goes on rising here when its process starts anew.
     values: Vec<f64>,
 }
@@ -50,14 +56,24 @@ impl History {
             Some(known) if known.is_like(&layout) => Arc::clone(known),
             _ => layout,
         };
-        self.offsets = self.carried(&layout, &raw);
+        let is_restart = self.has_restarted(&layout, &raw);
+        self.offsets = self.carried(&layout, &raw, is_restart);
+        if let Some(since) = self.unseen_since.take() {
+            self.gaps.push_back((since, at));
+        }
         let values = raw
             .iter()
             .zip(&self.offsets)
             .map(|(raw, offset)| raw + offset);
         let values = values.collect();
         self.raw = raw;
-        self.snapshots.push_back(Snapshot { at, layout, values });
+        self.snapshots.push_back(Snapshot {
+            at,
+            layout,
+            is_restart,
+            values,
+        });
+        self.gaps.retain(|(_, end)| *end >= at - SPAN);
         while self
             .snapshots
             .front()
@@ -68,6 +84,11 @@ impl History {
         if self.snapshots.len() * self.raw.len() > MOST_NUMBERS {
             self.thin();
         }
+    }
+
+    /// Takes that there was nothing at a time.
+    pub(super) fn missed(&mut self, at: f64) {
+        self.unseen_since.get_or_insert(at);
     }
 
     pub(super) fn layout(&self) -> Option<&Arc<Layout>> {
@@ -84,23 +105,70 @@ impl History {
         self.snapshots.back().map(|snapshot| snapshot.at)
     }
 
-    /// The snapshots that stand for so many moments at equal distances up to the latest; none where there was no scrape yet.
-    pub(super) fn moments(&self, count: usize) -> Vec<Option<usize>> {
-        let (Some(first), Some(last)) = (self.snapshots.front(), self.snapshots.back()) else {
-            return vec![None; count];
+    /// How many seconds before the latest a snapshot was taken.
+    pub(super) fn age(&self, index: usize) -> f64 {
+        let at = self.snapshots.get(index).map(|snapshot| snapshot.at);
+        let latest = self.latest_at();
+        at.zip(latest).map_or(f64::NAN, |(at, latest)| latest - at)
+    }
+
+    /// So many moments at equal distances up to the latest, by the model's clock; nothing before the first scrape.
+    pub(super) fn times(&self, count: usize) -> Vec<f64> {
+        let Some(last) = self.snapshots.back() else {
+            return vec![f64::NAN; count];
         };
         // Whole seconds, counted from 0: a moment stays the same from one scrape to the next.
-        let step = ((last.at - first.at).min(TREND_SPAN) / count as f64)
-            .ceil()
-            .max(1.0);
+        let step = self.step(count);
         let newest = (last.at / step).ceil();
-        let older = (1..count).rev().map(|back| {
-            let at = (newest - back as f64) * step;
+        let older = (1..count).rev().map(|back| (newest - back as f64) * step);
+        older.chain((count > 0).then_some(last.at)).collect()
+    }
+
+    /// The snapshots that stand for as many moments; none where there was no scrape yet, or nothing was seen.
+    pub(super) fn moments(&self, count: usize) -> Vec<Option<usize>> {
+        let step = self.step(count);
+        let moment = |(place, at): (usize, f64)| {
+            if place + 1 == count {
+                return self.snapshots.len().checked_sub(1);
+            }
+            if self.is_gap(at, step) {
+                return None;
+            }
             let index = self.snapshots.partition_point(|snapshot| snapshot.at <= at);
             index.checked_sub(1)
-        });
-        let latest = (count > 0).then_some(Some(self.snapshots.len() - 1));
-        older.chain(latest).collect()
+        };
+        self.times(count)
+            .into_iter()
+            .enumerate()
+            .map(moment)
+            .collect()
+    }
+
+    /// Whether another process began since the moment before, for as many moments.
+    pub(super) fn restarts(&self, count: usize) -> Vec<bool> {
+        let step = self.step(count);
+        let began = |at: f64| {
+            let mut all = self.snapshots.iter().filter(|snapshot| snapshot.is_restart);
+            all.any(|snapshot| snapshot.at <= at && snapshot.at > at - step)
+        };
+        self.times(count).into_iter().map(began).collect()
+    }
+
+    /// The seconds between two of so many moments.
+    fn step(&self, count: usize) -> f64 {
+        let (first, last) = (self.snapshots.front(), self.snapshots.back());
+        let span = first
+            .zip(last)
+            .map_or(0.0, |(first, last)| last.at - first.at);
+        (span.min(TREND_SPAN) / count as f64).ceil().max(1.0)
+    }
+
+    /// Whether nothing was seen at a moment, or for the better part of the time since the one before.
+    fn is_gap(&self, at: f64, step: f64) -> bool {
+        self.gaps.iter().any(|(from, to)| {
+            let is_within = *from > at - step && *to <= at;
+            (*from..*to).contains(&at) || is_within && to - from >= step / 2.0
+        })
     }
 
     /// The latest number of a series, as it came: a counter's total, a gauge's value, a histogram's count.
@@ -219,12 +287,11 @@ impl History {
     }
 
     /// What everything that only rises had counted before it was last set back, if these are the latest numbers.
-    fn carried(&self, layout: &Arc<Layout>, raw: &[f64]) -> Vec<f64> {
+    fn carried(&self, layout: &Arc<Layout>, raw: &[f64], has_restarted: bool) -> Vec<f64> {
         let mut offsets = vec![0.0; raw.len()];
         let Some(last) = self.layout() else {
             return offsets;
         };
-        let has_restarted = self.has_restarted(layout, raw);
         for (at, family) in layout.families.iter().enumerate() {
             for (place, series) in family.series.iter().enumerate() {
                 let before = if Arc::ptr_eq(last, layout) {
@@ -249,6 +316,7 @@ impl History {
         offsets
     }
 
+    /// Whether another process answers, as far as it says when it began.
     fn has_restarted(&self, layout: &Layout, raw: &[f64]) -> bool {
         let of = |layout: &Layout, numbers: &[f64], name| {
             let family = layout.place(name).map(|place| &layout.families[place]);
@@ -414,6 +482,37 @@ mod tests {
         // Then set back, with one up to 1 and four above 2, of which all that is known is that.
         assert_eq!(history.quantiles(2, of, [0.99]), [2.0]);
         assert_eq!(history.now(family, 0), 5.0);
+    }
+
+    #[test]
+    fn an_outage_is_a_gap_and_a_restart_a_mark() {
+        let process = |uptime: f64| {
+            let text = format!("# TYPE app_uptime_seconds gauge\napp_uptime_seconds {uptime}\n");
+            Layout::of(&obs_exposition::parse(&text).unwrap())
+        };
+        let mut history = History::default();
+        let mut add = |at: f64, uptime: f64| {
+            let (layout, values) = process(uptime);
+            history.add(at, Arc::new(layout), values);
+        };
+        add(0.0, 100.0);
+        add(1.0, 101.0);
+        add(2.0, 102.0);
+        for at in [3.0, 4.0] {
+            history.missed(at);
+        }
+        let (layout, values) = process(0.5);
+        history.add(5.0, Arc::new(layout), values);
+        assert_eq!(
+            history.moments(6),
+            [Some(0), Some(1), Some(2), None, None, Some(3)]
+        );
+        let restarts = [false, false, false, false, false, true];
+        assert_eq!(history.restarts(6), restarts);
+        // Where a point is three seconds, both are in it.
+        assert_eq!(history.restarts(2), [false, true]);
+        assert_eq!(history.times(3), [2.0, 4.0, 5.0]);
+        assert_eq!(history.moments(3), [Some(2), None, Some(3)]);
     }
 
     #[test]

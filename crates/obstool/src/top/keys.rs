@@ -12,7 +12,7 @@ pub(super) const KEYS: [(&str, &str); 11] = [
     ("Enter Space", "open or close a group or a family"),
     ("Enter", "on a series: a chart of it, and back"),
     ("p", "pause, and go on"),
-    ("s", "sort: as declared, name, value, change"),
+    ("s", "sort: as declared, by name, by value, …"),
     ("/", "filter by words in names, helps and labels"),
     ("Esc", "clear the filter, or else quit"),
     ("?", "this help"),

@@ -37,6 +37,10 @@ pub(super) enum Sort {
     Value,
     /// What changed most in the last minute first, relative to what it was.
     Change,
+    /// All groups in one: the highest rates first, then what is not counted, each unit by itself.
+    AllByRate,
+    /// All groups in one: what changed most first.
+    AllByChange,
 }
 
 impl Sort {
@@ -45,7 +49,9 @@ impl Sort {
             Self::Declared => Self::Name,
             Self::Name => Self::Value,
             Self::Value => Self::Change,
-            Self::Change => Self::Declared,
+            Self::Change => Self::AllByRate,
+            Self::AllByRate => Self::AllByChange,
+            Self::AllByChange => Self::Declared,
         }
     }
 
@@ -55,7 +61,14 @@ impl Sort {
             Self::Name => "name",
             Self::Value => "value",
             Self::Change => "change",
+            Self::AllByRate => "rate, over all groups",
+            Self::AllByChange => "change, over all groups",
         }
+    }
+
+    /// Whether it puts families of different groups beside each other.
+    fn is_of_all(self) -> bool {
+        matches!(self, Self::AllByRate | Self::AllByChange)
     }
 }
 
@@ -117,6 +130,27 @@ pub(super) struct Cell {
     pub(super) shown: Shown,
     /// Undefined where there is nothing to draw.
     pub(super) trend: Vec<f64>,
+    /// Where in it another process began.
+    pub(super) restarts: Vec<bool>,
+}
+
+impl Cell {
+    /// The least and the greatest of its trend; undefined where it has nothing.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        let finite = || self.trend.iter().copied().filter(|value| value.is_finite());
+        (
+            finite().fold(f64::NAN, f64::min),
+            finite().fold(f64::NAN, f64::max),
+        )
+    }
+
+    /// One value of its trend as people read it.
+    pub(super) fn told(&self, value: f64) -> String {
+        match self.shown {
+            Shown::Rate { .. } => format::rate(value, &self.unit),
+            _ => format::number(value, &self.unit),
+        }
+    }
 }
 
 /// Since when there has been nothing to show, and why.
@@ -176,6 +210,7 @@ impl Model {
     /// Takes what was scraped.
     pub(super) fn scraped(&mut self, at: f64, scraped: Scraped) {
         if self.is_paused {
+            self.history.missed(at);
             return;
         }
         let is_first = self.history.len() == 0;
@@ -206,6 +241,7 @@ impl Model {
     pub(super) fn failed(&mut self, at: f64, failure: &Error) {
         let since = self.fault.as_ref().map_or(at, |fault| fault.since);
         let (what, why) = failure.told();
+        self.history.missed(at);
         self.fault = Some(Fault { since, what, why });
     }
 
@@ -404,7 +440,11 @@ impl Model {
             let Some(series) = matching(family, &words) else {
                 continue;
             };
-            let (place, group) = self.group_of(&family.name);
+            let (place, group) = if self.sort.is_of_all() {
+                (0, everything())
+            } else {
+                self.group_of(&family.name)
+            };
             let group = members
                 .entry((place, group.id.clone()))
                 .or_insert((group, Vec::new()));
@@ -541,15 +581,13 @@ impl Model {
         match self.sort {
             Sort::Declared => families.sort_by_key(|(family, _)| declared(*family)),
             Sort::Name => families.sort_by(|(a, _), (b, _)| name(*a).cmp(name(*b))),
-            Sort::Value | Sort::Change => {
+            Sort::Value | Sort::Change | Sort::AllByRate | Sort::AllByChange => {
                 families.sort_by_cached_key(|(family, series)| {
-                    self.weight(
-                        self.sort,
-                        Together {
-                            family: *family,
-                            series,
-                        },
-                    )
+                    let of = Together {
+                        family: *family,
+                        series,
+                    };
+                    (self.kind_of_number(*family), self.weight(self.sort, of))
                 });
             }
         }
@@ -564,7 +602,7 @@ impl Model {
         match sort {
             Sort::Declared => {}
             Sort::Name => series.sort_by_cached_key(|series| self.labels(family, *series)),
-            Sort::Value | Sort::Change => {
+            Sort::Value | Sort::Change | Sort::AllByRate | Sort::AllByChange => {
                 series.sort_by_cached_key(|one| {
                     self.weight(
                         sort,
@@ -578,10 +616,32 @@ impl Model {
         }
     }
 
+    /// What can be compared: over all groups, counts a second are not with bytes. Within a group it is left to who looks.
+    fn kind_of_number(&self, family: usize) -> (bool, String) {
+        match (self.sort, self.family(family)) {
+            (Sort::AllByRate, Some(measured)) => {
+                let unit = self.unit(measured);
+                let is_counted = measured.kind == Kind::Counter && unit == "count";
+                (!is_counted, format!("{} {unit}", measured.kind))
+            }
+            _ => (false, String::new()),
+        }
+    }
+
+    /// The unit that the catalogue has for a family, or else the one that its name tells.
+    fn unit(&self, family: &Measured) -> &'static str {
+        let declared = self.catalog.family(&family.name);
+        let unit = declared.and_then(|family| family.unit);
+        unit.map_or_else(
+            || format::unit_of_name(&family.name, family.kind),
+            obs_core::Unit::as_str,
+        )
+    }
+
     fn weight(&self, sort: Sort, of: Together<'_>) -> Descending {
         let latest = self.history.len().saturating_sub(1);
         let now = self.main(of, latest);
-        if sort != Sort::Change {
+        if !matches!(sort, Sort::Change | Sort::AllByChange) {
             return Descending(now);
         }
         // The very first scrape has neither rates nor quantiles.
@@ -623,14 +683,8 @@ impl Model {
     fn calculated(&self, of: Together<'_>, points: usize) -> Option<Cell> {
         let family = self.family(of.family)?;
         let latest = self.history.len().checked_sub(1)?;
-        let unit = self
-            .catalog
-            .family(&family.name)
-            .and_then(|family| family.unit)
-            .map(obs_core::Unit::as_str);
-        let unit = unit
-            .unwrap_or_else(|| format::unit_of_name(&family.name, family.kind))
-            .to_owned();
+        let unit = self.unit(family).to_owned();
+        let restarts = self.history.restarts(points);
         let trend = |value: &dyn Fn(usize) -> f64| {
             let moments = self.history.moments(points).into_iter();
             moments.map(|index| index.map_or(f64::NAN, value)).collect()
@@ -670,6 +724,7 @@ impl Model {
                     unit,
                     shown,
                     trend: trend(&|index| self.history.rate(index, of)),
+                    restarts,
                 });
             }
             (_, [one]) => (
@@ -684,7 +739,21 @@ impl Model {
                 (Shown::Range(low, high), vec![f64::NAN; points])
             }
         };
-        Some(Cell { unit, shown, trend })
+        Some(Cell {
+            unit,
+            shown,
+            trend,
+            restarts,
+        })
+    }
+}
+
+/// The one group of everything.
+fn everything() -> Group {
+    Group {
+        id: "all".to_owned(),
+        title: "All".to_owned(),
+        ..Group::default()
     }
 }
 
@@ -950,6 +1019,38 @@ pub(super) mod tests {
             r#"  "a""#,
             "the others go on as before"
         );
+    }
+
+    #[test]
+    fn all_groups_are_put_in_one_order_by_rate_and_by_change() {
+        let mut model = three_venues();
+        model.sort = Sort::Change;
+        model.next_sort();
+        assert_eq!(told(&model)[..2], ["All 5 8", "trading_orders_total 3"]);
+        let more = "# TYPE more_total counter\nmore_total{service=\"desk\"} ";
+        let at = |second: f64, more_count: f64| {
+            let orders = [("a", 2.0 * second), ("b", 9.0), ("c", 4.0)];
+            desk(second, &orders) + more + &format!("{more_count}\n")
+        };
+        model.scraped(2.0, scraped(&at(2.0, 0.0)));
+        model.scraped(3.0, scraped(&at(3.0, 900.0)));
+        let rows = told(&model);
+        assert_eq!(
+            rows[..3],
+            ["All 6 9", "more_total 1", "trading_orders_total 3"],
+            "{rows:?}"
+        );
+        model.next_sort();
+        assert_eq!(model.sort, Sort::AllByChange);
+        // It has tripled, and stands in another group otherwise.
+        assert_eq!(
+            told(&model)[1],
+            "app_uptime_seconds 1",
+            "{:?}",
+            told(&model)
+        );
+        model.next_sort();
+        assert_eq!(told(&model)[0], "Trading 3 5");
     }
 
     #[test]

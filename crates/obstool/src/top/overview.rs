@@ -1,5 +1,7 @@
 //! The first figures: whether all is well, as the service's catalogue says, or else from what any process has.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use obs_exposition::Kind;
 use obs_verify::Catalog;
 use obs_verify::figure::{Figure, Named, Reading, Shows};
@@ -16,6 +18,8 @@ pub(super) struct Tile {
     pub(super) note: String,
     pub(super) tone: Tone,
     pub(super) trend: Vec<f64>,
+    /// Where in it another process began.
+    pub(super) restarts: Vec<bool>,
 }
 
 /// Whether a figure is one to look at.
@@ -46,10 +50,14 @@ pub(super) fn tiles(history: &History, catalog: &Catalog, most: usize, points: u
     if figures.is_empty() {
         figures.extend(PROCESS.map(|(title, read, family)| of_process(title, read, family)));
     }
-    let moments = history.moments(points);
-    let tiles = figures
-        .iter()
-        .filter_map(|figure| look.tile(figure, &moments));
+    let (moments, restarts) = (history.moments(points), history.restarts(points));
+    let tiles = figures.iter().filter_map(|figure| {
+        let tile = look.tile(figure, &moments)?;
+        Some(Tile {
+            restarts: restarts.clone(),
+            ..tile
+        })
+    });
     tiles.take(most).collect()
 }
 
@@ -111,6 +119,7 @@ impl Look<'_> {
                 .iter()
                 .map(|index| index.map_or(f64::NAN, |index| self.value(follows, index)))
                 .collect(),
+            restarts: Vec::new(),
         })
     }
 
@@ -154,8 +163,69 @@ impl Look<'_> {
                 let title = format!("{title} {}", name(highest));
                 Some((title, text(&reading(highest)), reading(highest), note))
             }
+            Shows::Table { by, columns } => {
+                let (name, reading) = columns.first().map(|named| (&named.name, &named.value))?;
+                let (row, of, rows) = self.first_row(by, reading, latest)?;
+                let note = format!("{name} · {rows} in all");
+                Some((title, format!("{row} {}", text(&of)), of, note))
+            }
+            Shows::Log { family, label } => {
+                let counter = Reading {
+                    read: "rate".to_owned(),
+                    families: vec![family.clone()],
+                    ..Reading::default()
+                };
+                self.first(&counter)?;
+                let (what, when) = match self.last_event(family, label, latest) {
+                    Some((what, age)) => (what, format!("{} ago", format::span(age))),
+                    None => ("none".to_owned(), "of late".to_owned()),
+                };
+                Some((title, what, counter, when))
+            }
             _ => None,
         }
+    }
+
+    /// The row of a table whose first column is greatest, which is all that a tile has room for: its name, what is read of it, and
+    /// how many rows there are.
+    fn first_row(
+        &self,
+        by: &str,
+        column: &Reading,
+        latest: usize,
+    ) -> Option<(String, Reading, usize)> {
+        let (family, series) = self.series(column.families.first()?, &column.labels)?;
+        let layout = self.history.layout()?;
+        let of = |series: &usize| {
+            let labels = &layout.families[family].series[*series].labels;
+            labels.iter().find(|(key, _)| key == by)
+        };
+        let rows: BTreeSet<&String> = series.iter().filter_map(of).map(|(_, row)| row).collect();
+        let read = |row: &str| {
+            let mut reading = column.clone();
+            reading.labels.insert(by.to_owned(), row.to_owned());
+            reading
+        };
+        let value = |row: &&&String| self.value(&read(row), latest);
+        let greatest = rows.iter().max_by(|a, b| value(a).total_cmp(&value(b)))?;
+        Some(((*greatest).clone(), read(greatest), rows.len()))
+    }
+
+    /// What a log last had: the value of its label, and how many seconds ago. None within what is remembered.
+    fn last_event(&self, family: &str, label: &str, latest: usize) -> Option<(String, f64)> {
+        let (family, series) = self.series(family, &BTreeMap::new())?;
+        let layout = self.history.layout()?;
+        let rose = |index: usize, series: usize| {
+            let value = |index| self.history.value(index, family, series);
+            let before = value(index - 1);
+            value(index) > if before.is_nan() { 0.0 } else { before }
+        };
+        (1..=latest).rev().find_map(|index| {
+            let series = series.iter().copied().find(|one| rose(index, *one))?;
+            let labels = &layout.families[family].series[series].labels;
+            let (_, what) = labels.iter().find(|(key, _)| key == label)?;
+            Some((what.clone(), self.history.age(index)))
+        })
     }
 
     fn fact(&self, fact: &Named, latest: usize) -> String {
@@ -204,11 +274,7 @@ impl Look<'_> {
     }
 
     /// A family, and those of its series that have these labels, if any.
-    fn series(
-        &self,
-        name: &str,
-        labels: &std::collections::BTreeMap<String, String>,
-    ) -> Option<(usize, Vec<usize>)> {
+    fn series(&self, name: &str, labels: &BTreeMap<String, String>) -> Option<(usize, Vec<usize>)> {
         let layout = self.history.layout()?;
         let family = layout.place(name)?;
         let is_wanted = |of: &[(String, String)]| {

@@ -3,6 +3,8 @@
 //! Colours are the terminal's own sixteen on its own background, and never alone in saying something: bold, dim and signs say
 //! it too. Blue and yellow are left out, which one half of all terminals show too dark, and the other too light.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -83,7 +85,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &mut Model, theme: Theme, now: 
     draw_header(frame, header, model, theme, now);
     draw_banner(frame, banner, model, theme, now);
     if let Some(row) = model.charted() {
-        draw_chart(frame, tiles.union(list), model, &row, theme);
+        draw_chart(frame, tiles.union(list), model, &row, theme, now);
     } else if model.layout().is_some() {
         draw_tiles(frame, tiles, model, theme);
         draw_list(frame, list, model, theme);
@@ -120,6 +122,7 @@ fn draw_header(frame: &mut Frame<'_>, area: Rect, model: &Model, theme: Theme, n
     let settings: Vec<&str> = [version, environment, mode].into_iter().flatten().collect();
     about.push(Span::styled(format!("  {}", settings.join(" · ")), DIM));
     let state = match (&model.fault, model.layout()) {
+        _ if model.is_paused => Span::styled("‖ paused", Style::new().bold()),
         (Some(fault), _) => Span::styled(format!("✗ {}", fault.what), theme.bad()),
         (None, Some(_)) => Span::styled("● up", theme.good().bold()),
         (None, None) => Span::styled("… connecting", DIM),
@@ -164,9 +167,6 @@ fn facts(model: &Model, now: f64) -> String {
             format::number(model.took, "seconds")
         ));
     }
-    if model.is_paused {
-        facts.push("paused".to_owned());
-    }
     if !model.catalog.warnings.is_empty() {
         let warnings = model.catalog.warnings.len();
         facts.push(format!("{warnings} warnings, see `obstool verify`"));
@@ -204,65 +204,100 @@ fn draw_nothing(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 }
 
 /// One series over time, with its axes.
-fn draw_chart(frame: &mut Frame<'_>, area: Rect, model: &mut Model, row: &Row, theme: Theme) {
+fn draw_chart(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &mut Model,
+    row: &Row,
+    theme: Theme,
+    now: f64,
+) {
     // Braille has two points across for each character.
-    let points = usize::from(area.width.saturating_sub(12)) * 2;
+    let points = usize::from(area.width.saturating_sub(12)).max(1) * 2;
     let (Some(cell), Row::Series { family, series }) = (model.cell(row, points), row) else {
         return;
     };
-    let data: Vec<(f64, f64)> = cell
-        .trend
-        .iter()
-        .enumerate()
-        .filter(|(_, value)| value.is_finite())
-        .map(|(at, value)| (at as f64, *value))
-        .collect();
-    let values = || data.iter().map(|(_, value)| *value);
-    let (least, most) = (
-        values().fold(f64::INFINITY, f64::min),
-        values().fold(f64::NEG_INFINITY, f64::max),
-    );
-    let told = |value: f64| match cell.shown {
-        Shown::Rate { .. } => format::rate(value, &cell.unit),
-        _ => format::number(value, &cell.unit),
-    };
+    let times = model.history.times(points);
+    let (least, most) = cell.ends();
     // What does not move is a line in the middle.
     let room = if most > least {
         (most - least) * 0.05
     } else {
         most.abs().max(1.0)
     };
-    let name = model
-        .family(*family)
-        .map_or("", |family| &family.name)
-        .to_owned();
+    let (low, high) = if least.is_nan() {
+        (0.0, 1.0)
+    } else {
+        (least - room, most + room)
+    };
+    let name = model.family(*family).map_or("", |family| &family.name);
     let labels = told_labels(&model.labels(*family, *series));
-    let title = format!(
-        " {name}  {labels}  min {}  max {} ",
-        told(least),
-        told(most)
-    );
-    let span = cell.trend.len().max(1) as f64;
-    let dataset = Dataset::default()
-        .marker(Marker::Braille)
-        .graph_type(GraphType::Line)
-        .style(theme.trend())
-        .data(&data);
-    let chart = Chart::new(vec![dataset])
-        .block(Block::bordered().title(title))
-        .x_axis(
-            Axis::default()
-                .bounds([0.0, span])
-                .style(DIM)
-                .labels(["before", "now"]),
+    let title = format!(" {name}  {labels} ");
+    let latest = cell.trend.last().copied().unwrap_or(f64::NAN);
+    let ends = [("min", least), ("max", most), ("now", latest)];
+    let ends = ends.map(|(word, value)| format!("{word} {}", cell.told(value)));
+    let runs = runs(&times, &cell.trend);
+    let marks = marks(&times, &cell.restarts, low, high);
+    let line = |data| {
+        Dataset::default()
+            .marker(Marker::Braille)
+            .graph_type(GraphType::Line)
+            .data(data)
+    };
+    let of_runs = runs.iter().map(|run| line(run).style(theme.trend()));
+    let of_marks = marks.iter().map(|mark| line(mark).style(DIM));
+    // What came before the first scrape is nobody's.
+    let first = times
+        .iter()
+        .zip(&cell.trend)
+        .find(|(_, value)| value.is_finite());
+    let to = times[points - 1];
+    let from = first.map_or(times[0], |(time, _)| *time).min(to - 1.0);
+    let at = |time: f64| format::clock(wall_clock() - (now - time));
+    let chart = Chart::new(of_marks.chain(of_runs).collect())
+        .block(
+            Block::bordered()
+                .title(title)
+                .title_bottom(format!(" {} ", ends.join("  "))),
         )
+        .x_axis(Axis::default().bounds([from, to]).style(DIM).labels([
+            at(from),
+            at(f64::midpoint(from, to)),
+            at(to),
+        ]))
         .y_axis(
             Axis::default()
-                .bounds([least - room, most + room])
+                .bounds([low, high])
                 .style(DIM)
-                .labels([told(least), told(most)]),
+                .labels([cell.told(least), cell.told(most)]),
         );
     frame.render_widget(chart, area);
+}
+
+/// Points that follow one another without a gap.
+fn runs(times: &[f64], trend: &[f64]) -> Vec<Vec<(f64, f64)>> {
+    let mut runs = vec![Vec::new()];
+    for (time, value) in times.iter().zip(trend) {
+        match runs.last_mut() {
+            Some(run) if value.is_finite() => run.push((*time, *value)),
+            Some(run) if !run.is_empty() => runs.push(Vec::new()),
+            _ => {}
+        }
+    }
+    runs
+}
+
+/// An upright line wherever another process began.
+fn marks(times: &[f64], restarts: &[bool], low: f64, high: f64) -> Vec<Vec<(f64, f64)>> {
+    let at = times.iter().zip(restarts).filter(|(_, began)| **began);
+    at.map(|(time, _)| vec![(*time, low), (*time, high)])
+        .collect()
+}
+
+/// Seconds since 1970.
+fn wall_clock() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(f64::NAN, |since| since.as_secs_f64())
 }
 
 fn draw_tiles(frame: &mut Frame<'_>, area: Rect, model: &mut Model, theme: Theme) {
@@ -300,8 +335,9 @@ fn draw_tile(frame: &mut Frame<'_>, area: Rect, tile: &Tile, theme: Theme) {
     }
     frame.render_widget(fit(figures, figure.width), figure);
     let points = usize::from(trend.width).min(tile.trend.len());
-    let points = &tile.trend[tile.trend.len() - points..];
-    frame.render_widget(Line::styled(sparkline(points), theme.trend()), trend);
+    let from = tile.trend.len() - points;
+    let line = sparkline(&tile.trend[from..], &tile.restarts[from..]);
+    frame.render_widget(Line::styled(line, theme.trend()), trend);
 }
 
 /// The tiles' figures in one line.
@@ -371,19 +407,52 @@ struct Columns {
 impl Columns {
     fn of(width: u16) -> Self {
         let is_wide = width >= WIDE;
-        let trend = match width {
-            0..80 => 8,
-            80..WIDE => 12,
-            WIDE..140 => 20,
+        // Names come first: without them numbers say nothing.
+        let (values, trend) = match width {
+            0..50 => (13, 0),
+            50..80 => (20, 8),
+            80..WIDE => (20, 12),
+            WIDE..140 => (46, 20),
             // Names and values take so much; the rest is the past's.
-            _ => (width - 108).min(MOST_POINTS),
+            _ => (46, (width - 108).min(MOST_POINTS)),
         };
         Self {
-            values: if is_wide { 46 } else { 20 },
+            values,
             trend,
             is_wide,
         }
     }
+}
+
+impl Columns {
+    /// Whether there is room for a name and a number, and for nothing else.
+    fn is_narrow(self) -> bool {
+        self.trend == 0
+    }
+}
+
+/// A name of which the middle is left out where it does not fit: the beginning says whose it is, and the end what.
+fn shortened(mut spans: Vec<Span<'static>>, width: u16) -> Vec<Span<'static>> {
+    let Some(name) = spans.first_mut() else {
+        return spans;
+    };
+    let (indent, text) = name
+        .content
+        .split_at(name.content.len() - name.content.trim_start().len());
+    // One column each is enough for what the indent says.
+    let indent = &indent[..indent.len().min(1)];
+    let letters: Vec<char> = text.chars().collect();
+    let room = usize::from(width).saturating_sub(indent.len());
+    if letters.len() > room && room > 1 {
+        let (begin, end) = ((room - 1) / 2, (room - 1).div_ceil(2));
+        let cut = letters[..begin].iter().chain(&['…']);
+        let cut = cut.chain(&letters[letters.len() - end..]);
+        name.content = format!("{indent}{}", cut.collect::<String>()).into();
+        spans.truncate(1);
+    } else {
+        name.content = format!("{indent}{text}").into();
+    }
+    spans
 }
 
 fn draw_row(
@@ -398,18 +467,32 @@ fn draw_row(
         frame.render_widget(fit(name_of(row, model, theme), area.width), area);
         return;
     };
+    let shown = Line::from(values_of(&cell, columns));
+    let width = if columns.is_narrow() {
+        u16::try_from(shown.width()).unwrap_or(columns.values)
+    } else {
+        columns.values
+    };
     let [name, _, values, _, trend] = Layout::horizontal([
         Constraint::Fill(1),
         Constraint::Length(1),
-        Constraint::Length(columns.values),
-        Constraint::Length(2),
+        Constraint::Length(width),
+        Constraint::Length(if columns.trend > 0 { 2 } else { 0 }),
         Constraint::Length(columns.trend),
     ])
     .areas(area);
-    frame.render_widget(fit(name_of(row, model, theme), name.width), name);
-    let shown = Line::from(values_of(&cell, columns));
+    let spans = name_of(row, model, theme);
+    let spans = if columns.is_narrow() {
+        shortened(spans, name.width)
+    } else {
+        spans
+    };
+    frame.render_widget(fit(spans, name.width), name);
     frame.render_widget(shown.right_aligned(), values);
-    frame.render_widget(Line::styled(sparkline(&cell.trend), theme.trend()), trend);
+    frame.render_widget(
+        Line::styled(sparkline(&cell.trend, &cell.restarts), theme.trend()),
+        trend,
+    );
 }
 
 /// What stands at the beginning of a line.
@@ -490,9 +573,12 @@ fn told_labels(labels: &Labels) -> String {
 
 /// What stands in the column of values.
 fn values_of(cell: &Cell, columns: Columns) -> Vec<Span<'static>> {
-    let number = |value| format::brief(value, &cell.unit);
+    let number = |value| format::number(value, &cell.unit);
     let is_wide = columns.is_wide;
     match &cell.shown {
+        Shown::Rate { rate, .. } if columns.is_narrow() => {
+            vec![Span::raw(format::rate(*rate, &cell.unit))]
+        }
         Shown::Rate { total, rate } => {
             let total = Span::styled(format!("{} in all", number(*total)), DIM);
             let rate = Span::raw(format!("{:>11}", format::rate(*rate, &cell.unit)));
@@ -519,24 +605,45 @@ fn values_of(cell: &Cell, columns: Columns) -> Vec<Span<'static>> {
         }
         Shown::Quantiles(quantiles) => {
             let main = quantiles.len() / 2;
-            let shown = quantiles
-                .iter()
-                .enumerate()
-                .filter(|(at, _)| is_wide && *at < 3 || *at == main);
-            let spans = shown.flat_map(|(_, (level, value))| {
+            if columns.is_narrow() {
+                let value = quantiles.get(main).map_or(f64::NAN, |(_, value)| *value);
+                return vec![Span::raw(number(value))];
+            }
+            let told = |(level, value): &(f64, f64)| {
                 let name = format!("  p{} ", (level * 1e6).round() / 1e4);
                 // So wide that it stays in its place.
                 [
                     Span::styled(name, DIM),
                     Span::raw(format!("{:>9}", number(*value))),
                 ]
-            });
-            spans.collect()
+            };
+            let three: Vec<_> = quantiles.iter().take(3).flat_map(told).collect();
+            let width: usize = three.iter().map(Span::width).sum();
+            if is_wide && width <= usize::from(columns.values) {
+                three
+            } else {
+                quantiles.get(main).into_iter().flat_map(told).collect()
+            }
         }
     }
 }
 
-fn draw_footer(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+/// Between what the trend of the selected line is drawn.
+fn ends(model: &mut Model, columns: Columns) -> Option<String> {
+    let row = model.rows.get(model.selected)?.clone();
+    let cell = model.cell(&row, usize::from(columns.trend))?;
+    let (least, most) = cell.ends();
+    let (least, most) = (!least.is_nan()).then(|| (cell.told(least), cell.told(most)))?;
+    Some(if least == most {
+        format!("steady at {least} · ")
+    } else {
+        format!("min {least}, max {most} · ")
+    })
+}
+
+fn draw_footer(frame: &mut Frame<'_>, area: Rect, model: &mut Model) {
+    let ends = ends(model, Columns::of(area.width)).unwrap_or_default();
+    let model = &*model;
     let (shown, of) = model.found();
     let (keys, told) = if model.is_typing {
         (
@@ -546,7 +653,7 @@ fn draw_footer(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     } else if model.filter.is_empty() {
         (
             "q quit  ↑↓ move  Enter open  s sort  / filter  ? help".to_owned(),
-            format!("sorted: {}", model.sort.word()),
+            format!("{ends}sorted: {}", model.sort.word()),
         )
     } else {
         (
@@ -625,8 +732,11 @@ fn fit(mut spans: Vec<Span<'static>>, width: u16) -> Line<'static> {
     Line::from(spans)
 }
 
+/// A point at which another process began.
+const RESTART: char = '┊';
+
 /// Eight heights between the least and the most, or from 0 where it is not far below. What is undefined is left empty.
-fn sparkline(points: &[f64]) -> String {
+fn sparkline(points: &[f64], restarts: &[bool]) -> String {
     const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let finite = || points.iter().copied().filter(|point| point.is_finite());
     let (least, most) = (
@@ -650,7 +760,8 @@ fn sparkline(points: &[f64]) -> String {
             HEIGHTS[place.min(7)]
         }
     };
-    points.iter().map(|point| height(*point)).collect()
+    let sign = |(point, restart): (&f64, &bool)| if *restart { RESTART } else { height(*point) };
+    points.iter().zip(restarts).map(sign).collect()
 }
 
 #[cfg(test)]
@@ -764,6 +875,69 @@ mod tests {
         assert!(find(&lines, "fill_seconds").contains("p95     95 ms"));
         assert!(!find(&lines, "fill_seconds").contains("p50"));
         assert!(lines[14].starts_with("q quit"));
+    }
+
+    #[test]
+    fn thirty_columns_keep_the_names() {
+        let lines = lines(&drawn(&mut filled(), (30, 24), COLOURS));
+        for (name, value) in [
+            ("▸ trading_orders_total", "12/s"),
+            ("trading_fill_seconds", "95 ms"),
+            ("app_uptime_seconds", "7 s"),
+        ] {
+            let line = find(&lines, name);
+            assert!(line.ends_with(value), "{line}");
+        }
+        let eighty = super::tests::lines(&drawn(&mut filled(), (80, 24), COLOURS));
+        for name in [
+            "trading_orders_total",
+            "trading_fill_seconds",
+            "app_uptime_seconds",
+        ] {
+            find(&eighty, name);
+        }
+    }
+
+    #[test]
+    fn of_a_name_that_does_not_fit_the_middle_is_left_out() {
+        let cut = |text: &str, width| {
+            Line::from(shortened(vec![Span::raw(text.to_owned())], width)).to_string()
+        };
+        assert_eq!(
+            cut("    http_request_duration_seconds", 18),
+            " http_req…_seconds"
+        );
+        assert_eq!(cut("    up", 18), " up");
+        assert_eq!(cut("  ▸ température_intérieure", 12), " ▸ tem…ieure");
+    }
+
+    #[test]
+    fn a_gap_and_a_restart_are_in_the_trend_and_the_chart() {
+        let at = |uptime: f64| desk(uptime, &[("a", uptime * 2.0)]);
+        let mut model = model(&[at(10.0), at(11.0), at(12.0)]);
+        model.failed(3.0, &refused("gone"));
+        model.failed(4.0, &refused("gone"));
+        model.scraped(6.0, scraped(&at(1.0)));
+        model.scraped(7.0, scraped(&at(2.0)));
+        let screen = lines(&drawn(&mut model, (120, 30), COLOURS));
+        let uptime = find(&screen, "app_uptime_seconds");
+        find(&screen, "┊");
+        assert!(
+            uptime.ends_with("   ┊▁") || uptime.contains("  ┊"),
+            "{uptime}"
+        );
+        let place = |row: &Row| matches!(row, Row::Family { series, .. } if series.len() == 1);
+        model.selected = model.rows.iter().rposition(place).unwrap();
+        assert!(model.open_chart());
+        let chart = lines(&drawn(&mut model, (100, 30), COLOURS));
+        // The axis has times of day at both ends and in the middle.
+        let is_axis = |line: &&String| line.matches(':').count() == 6;
+        assert!(
+            chart.iter().any(|line| is_axis(&line)),
+            "{}",
+            chart.join("\n")
+        );
+        find(&chart, "min 1 s  max 12 s  now 2 s");
     }
 
     #[test]
@@ -935,7 +1109,7 @@ mod tests {
         let chart = lines(&drawn(&mut model, (100, 30), COLOURS));
         find(&chart, "trading_orders_total");
         find(&chart, "min ");
-        find(&chart, "now");
+        find(&chart, "now ");
         model.is_paused = true;
         model.scraped(3.0, scraped(&desk(3.0, &[("a", 900.0)])));
         find(&lines(&drawn(&mut model, (100, 30), COLOURS)), "paused");
@@ -946,9 +1120,12 @@ mod tests {
 
     #[test]
     fn trends_go_from_the_least_to_the_most() {
+        let sparkline = |points: &[f64]| super::sparkline(points, &vec![false; points.len()]);
         assert_eq!(sparkline(&[f64::NAN, 0.0, 1.0, 3.5, 7.0]), " ▁▂▅█");
         assert_eq!(sparkline(&[0.0, 0.0]), "▁▁");
         assert_eq!(sparkline(&[5.0, 5.0]), "──");
         assert_eq!(sparkline(&[]), "");
+        let restarted = super::sparkline(&[1.0, f64::NAN, 2.0, 3.0], &[false, false, true, false]);
+        assert_eq!(restarted, "▁ ┊█");
     }
 }
