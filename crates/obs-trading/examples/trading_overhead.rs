@@ -16,9 +16,9 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use obs_recorder::Engine;
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fee, FeeKind, Fill,
-    Liquidity, Mids, Money, OrderBook, OrderType, PeriodsPerYear, Side, Signal, Strategy,
-    StrategyLedger, Ticket, Valuation, Venue,
+    Account, AccountBook, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fee,
+    FeeKind, Fill, Instrument, Liquidity, Mids, Money, OrderBook, OrderType, PeriodsPerYear,
+    PositionKey, Positions, Side, Signal, Strategy, StrategyLedger, Ticket, Valuation, Venue,
 };
 
 const ROUNDS: usize = 300;
@@ -64,6 +64,59 @@ fn main() -> Result<(), Failure> {
         );
     });
     metrics::with_local_recorder(&engine, by_identifier);
+    metrics::with_local_recorder(&engine, by_position)
+}
+
+/// What a closed trade costs from its fill on, beyond the ledgers it ends in.
+fn by_position() -> Result<(), Failure> {
+    let names = Names {
+        strategy: "positions".to_owned(),
+        venue: "positions".to_owned(),
+    };
+    let mut ledgers = Desk::new(&names)?;
+    let usd = |amount| Money::new(amount, Currency::USD);
+    let start = Timestamp::from_second(1_700_000_000)?;
+    let book = |account: &str| -> Result<(AccountBook, PositionKey), Failure> {
+        let positions = Positions::new(account, start, usd(1e6))
+            .with_instrument("AAPL", Instrument::new(Currency::USD));
+        let conventions = conventions();
+        let ledger = StrategyLedger::new(account, "positions", conventions.clone(), usd(1e6))?;
+        let mut book = AccountBook::new(positions)
+            .with_account(Account::new(account, conventions, usd(1e6))?)
+            .with_strategy("positions", ledger);
+        let key = book.key("positions", "AAPL")?;
+        Ok((book, key))
+    };
+    let (mut closing, closed) = book("closing")?;
+    let (mut named, known) = book("named")?;
+    let mut second = 0_i64;
+    let mut number = 0_u64;
+    let mut next = || {
+        second += 1;
+        start + SignedDuration::from_millis(second)
+    };
+
+    // A purchase that stays open, so that each sale after it closes a part of a position.
+    let stock = Fill::new(1_000_000_000, 187.25).at(start);
+    let _ = closing.fill(closed, Side::Buy, &stock)?;
+    let _ = named.fill(known, Side::Buy, &stock)?;
+
+    println!();
+    let ledger = line("a closed trade in account and strategy ledger", &mut || {
+        ledgers.trade();
+    });
+    let fill = line("a fill that closes a trade, through all of it", &mut || {
+        let fill = Fill::new(1, black_box(187.31)).at(next());
+        let fed = closing.fill(closed, Side::Sell, &fill);
+        debug_assert!(fed.is_ok_and(|fed| fed.booked.closed.is_some()));
+    });
+    println!("{:<58} {:>6.0} ns", "  beyond the ledgers", fill - ledger);
+    line("the same with an identifier", &mut || {
+        number += 1;
+        let fill = Fill::new(1, black_box(187.31)).with_id(number).at(next());
+        let fed = named.fill(known, Side::Sell, &fill);
+        debug_assert!(fed.is_ok_and(|fed| fed.booked.closed.is_some()));
+    });
     Ok(())
 }
 
@@ -167,6 +220,15 @@ fn by_identifier() {
 type HashedDesk = obs_trading::Desk<u64>;
 
 /// Prints the least time and the allocations of what runs, and gives the time.
+fn conventions() -> Conventions {
+    Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::Marks,
+        PeriodsPerYear::TRADING_DAYS,
+        Calendar::weekdays(TimeZone::UTC),
+    )
+}
+
 fn line(name: &str, run: &mut dyn FnMut()) -> f64 {
     // What grows at first has grown: maps, and the lists of the executions.
     (0..20_000).for_each(|_| run());
@@ -236,12 +298,7 @@ struct Desk {
 impl Desk {
     fn new(names: &Names) -> Result<Self, Failure> {
         let usd = |amount| Money::new(amount, Currency::USD);
-        let conventions = Conventions::new(
-            Basis::PeriodReturns,
-            Valuation::Marks,
-            PeriodsPerYear::TRADING_DAYS,
-            Calendar::weekdays(TimeZone::UTC),
-        );
+        let conventions = conventions();
         Ok(Self {
             strategy: Strategy::new(&names.strategy),
             venue: Venue::new(&names.venue),

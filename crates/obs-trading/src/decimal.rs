@@ -226,6 +226,9 @@ impl Decimal {
         if !self.is_number() || !by.is_number() || !over.is_number() || over.is_zero() {
             return Self::NAN;
         }
+        if self.is_zero() || by.is_zero() {
+            return Self::ZERO;
+        }
         let is_negative = (self.parts < 0) ^ (by.parts < 0) ^ (over.parts < 0);
         let [one, other, over] = [self, by, over].map(|number| number.parts.unsigned_abs());
         let quotient = one.checked_mul(other).map_or_else(
@@ -279,7 +282,9 @@ const fn is_float(number: i128) -> bool {
 
 /// Halves up, of numbers without sign.
 const fn rounded_quotient(number: u128, over: u128) -> u128 {
-    let (quotient, rest) = (number / over, number % over);
+    // One division, and not two.
+    let quotient = number / over;
+    let rest = number - quotient * over;
     if rest >= over - rest {
         quotient + 1
     } else {

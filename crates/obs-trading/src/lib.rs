@@ -29,6 +29,7 @@
 //!
 //! > orders submitted + resumed + reopened = orders closed, by any outcome + orders open
 
+mod account_book;
 mod book;
 mod clock;
 mod costs;
@@ -60,6 +61,7 @@ use obs_core::Catalogue;
 
 pub use jiff;
 
+pub use crate::account_book::{AccountBook, Fed, SavedAccountBook};
 pub use crate::book::{OrderBook, SavedBook};
 pub use crate::clock::{Clock, ReplayClock};
 pub use crate::costs::{CostMetrics, Shortfall, ShortfallMetrics, ShortfallMoneyMetrics};

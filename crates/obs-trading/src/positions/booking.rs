@@ -280,6 +280,7 @@ impl Positions {
             return;
         }
         let day = self.calendar.day(at);
+        self.today = self.today.max(Some(day));
         self.state.money.advance(day);
         let tomorrow = day.tomorrow().ok();
         let zone = self.calendar.zone();

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::{ExposureKind, PnlComponent, PositionKey, Positions, money};
 use crate::performance::Period;
-use crate::{Currency, Decimal, Error, Money};
+use crate::{Currency, Decimal, Error, Fill, Money};
 
 /// What comes out.
 impl Positions {
@@ -26,6 +27,36 @@ impl Positions {
     #[must_use]
     pub const fn now(&self) -> Timestamp {
         self.state.now
+    }
+
+    /// The day under way, by the calendar; nothing before the first event.
+    #[must_use]
+    pub const fn today(&self) -> Option<Date> {
+        self.today
+    }
+
+    /// Market value of all strategies' positions in a symbol, in the base currency; nothing while a rate is missing or too old.
+    #[must_use]
+    pub fn value_of(&self, symbol: &str) -> Option<Money> {
+        let money = &self.state.money;
+        let mut sum = Decimal::ZERO;
+        for index in self.by_symbol.get(symbol).into_iter().flatten() {
+            let position = &self.state.positions[*index];
+            sum += money.convert(self.state.now, position.pocket, position.valued)?;
+        }
+        Some(Money::new(sum, money.base))
+    }
+
+    /// A fill's quantity at its price; nothing for an unknown position.
+    pub(crate) fn amount(&self, key: PositionKey, fill: &Fill) -> Option<Money> {
+        let position = self.position(key).ok()?;
+        let amount = position.instrument.amount(fill.quantity, fill.price);
+        Some(money(position, amount))
+    }
+
+    /// The symbols that were traded.
+    pub fn symbols(&self) -> impl Iterator<Item = &str> {
+        self.by_symbol.keys().map(|symbol| &**symbol)
     }
 
     /// Units held; short is negative.

@@ -79,6 +79,30 @@ impl Holding {
         }
     }
 
+    /// Becomes the same as another, in the memory that it has.
+    pub(crate) fn copy(&mut self, other: &Self) {
+        let mut lots = std::mem::take(&mut self.lots);
+        lots.clear();
+        lots.extend(&other.lots);
+        *self = Self {
+            lots,
+            method: other.method,
+            total: other.total,
+            realized: other.realized,
+            trip: other.trip,
+            closed: other.closed,
+            trips: other.trips,
+        };
+    }
+
+    /// Whether nothing has happened yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.lots.is_empty()
+            && [self.realized, self.closed, self.trips]
+                .iter()
+                .all(|sum| sum.is_zero())
+    }
+
     pub(crate) const fn quantity(&self) -> Decimal {
         self.total.quantity
     }

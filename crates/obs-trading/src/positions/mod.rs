@@ -13,6 +13,7 @@ mod reconcile;
 
 use std::collections::HashMap;
 
+use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use obs_core::Closed;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,7 @@ pub use self::reconcile::{
 ///
 /// Fills, flows and marks come in; closed trades, open P/L and the bridge from one value of the account to the next come out.
 /// All amounts are exact. All methods take the time of the event, so that a replay gives what live would have given.
+/// [`AccountBook`](crate::AccountBook) feeds ledgers, limits and rules besides.
 ///
 /// ```
 /// use obs_trading::{Currency, Fill, Instrument, Money, PnlComponent, Positions, Side, jiff::Timestamp};
@@ -87,7 +89,8 @@ pub struct Positions {
     trades: TradesOf,
     method: LotMethod,
     shown: Shown,
-    /// When the day under way ends.
+    /// The day under way, and when it ends.
+    today: Option<Date>,
     until: Option<Timestamp>,
     /// Places of flat positions that may be used again.
     free: Vec<usize>,
@@ -165,6 +168,7 @@ impl Positions {
             clock: Clock::default(),
             trades: TradesOf::default(),
             method: LotMethod::default(),
+            today: None,
             until: None,
             free: Vec::new(),
             state,

@@ -11,7 +11,7 @@ use super::holding::{Closing, Holding, Lot, SMALL};
 use crate::seen::Scope;
 use crate::{Decimal, ExecutionId, Fill, Instrument, LotMethod, Money, Side};
 
-/// How many events of a position can be taken back, at least.
+/// How many events of a position can be taken back, at least; twice as many are remembered at most.
 pub(crate) const JOURNAL: usize = 64;
 
 /// One strategy's position in one symbol.
@@ -24,8 +24,9 @@ pub(crate) struct Position {
     pub(crate) symbol: Box<str>,
     pub(crate) instrument: Instrument,
     pub(crate) holding: Holding,
-    /// What was held before the first entry of the journal.
+    /// What was held before the first entry of the journal, and after the first half of it.
     before: Holding,
+    halfway: Holding,
     journal: VecDeque<Entry>,
     /// The price it is valued at; nothing before the first.
     pub(crate) mark: Option<Decimal>,
@@ -120,6 +121,7 @@ impl Position {
             instrument,
             holding: Holding::new(method),
             before: Holding::new(method),
+            halfway: Holding::new(method),
             journal: VecDeque::new(),
             mark: None,
             marked: None,
@@ -183,12 +185,14 @@ impl Position {
     }
 
     fn remember(&mut self, entry: Entry) {
-        if self.journal.len() == JOURNAL
-            && let Some(oldest) = self.journal.pop_front()
-        {
-            replay(&mut self.before, &oldest.what);
-        }
         self.journal.push_back(entry);
+        if self.journal.len() == JOURNAL {
+            self.halfway.copy(&self.holding);
+        } else if self.journal.len() == 2 * JOURNAL {
+            self.journal.drain(..JOURNAL);
+            std::mem::swap(&mut self.before, &mut self.halfway);
+            self.halfway.copy(&self.holding);
+        }
     }
 
     /// What is remembered, the oldest first.
@@ -218,16 +222,19 @@ impl Position {
             Some(traded) => self.journal[place].what = What::Traded(traded),
             None => drop(self.journal.remove(place)),
         }
-        self.holding = self.before.clone();
-        for entry in &self.journal {
+        self.holding.copy(&self.before);
+        for (number, entry) in self.journal.iter().enumerate() {
             replay(&mut self.holding, &entry.what);
+            if number + 1 == JOURNAL {
+                self.halfway.copy(&self.holding);
+            }
         }
     }
 
     /// How much was held at a time: what happened since is set aside. Nothing where not all of that is remembered.
     pub(crate) fn quantity_at(&self, at: Timestamp) -> Option<Decimal> {
-        let is_known = self.journal.len() < JOURNAL
-            || self.journal.front().is_some_and(|first| first.at <= at);
+        let is_known =
+            self.before.is_untouched() || self.journal.front().is_some_and(|first| first.at <= at);
         if !is_known {
             return None;
         }

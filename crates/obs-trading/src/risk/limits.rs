@@ -303,6 +303,11 @@ impl Limits {
         left.is_finite().then_some(left)
     }
 
+    /// What is used of a limit; nothing where that is undefined, or the limit not set.
+    pub(crate) fn used(&self, limit: &str) -> Option<f64> {
+        self.find(limit)?.used.filter(|used| used.is_finite())
+    }
+
     /// The state as it can be kept across a restart.
     #[must_use]
     pub fn save(&self) -> SavedLimits {

@@ -1,0 +1,387 @@
+//! One call for a fill: positions, ledgers, limits and rules of an account together.
+
+use std::collections::BTreeMap;
+use std::hash::Hash;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Account, Booked, CashAccount, ClosedTrade, DayTrades, Decimal, Error, ExecutionId,
+    ExposureKind, Fee, Fill, LedgerState, Limits, Money, OrderBook, OrderReport, PositionKey,
+    Positions, RiskError, SavedCashAccount, SavedDayTrades, SavedLimits, SavedPositions, Side,
+    StrategyLedger, limit,
+};
+
+/// An account with all that follows its fills: [`Positions`], the ledgers of the account and its strategies, limits, and the rules of
+/// cash accounts and day trades. One call feeds them all, in one kind of money.
+///
+/// ```
+/// use obs_trading::jiff::{Timestamp, tz::TimeZone};
+/// use obs_trading::{
+///     Account, AccountBook, Basis, Calendar, Conventions, Currency, Fill, Instrument, Money, PeriodsPerYear, Positions,
+///     Side, StrategyLedger, Valuation,
+/// };
+///
+/// let conventions = Conventions::new(
+///     Basis::PeriodReturns,
+///     Valuation::Marks,
+///     PeriodsPerYear::TRADING_DAYS,
+///     Calendar::weekdays(TimeZone::UTC),
+/// );
+/// let usd = |amount| Money::new(amount, Currency::USD);
+/// let at: Timestamp = "2026-03-02T15:00:00Z".parse()?;
+///
+/// let positions = Positions::new("main", at, usd(10_000)).with_instrument("AAPL", Instrument::new(Currency::USD));
+/// let mut book = AccountBook::new(positions)
+///     .with_account(Account::new("main", conventions.clone(), usd(10_000))?)
+///     .with_strategy("crossover", StrategyLedger::new("main", "crossover", conventions, usd(5_000))?);
+/// let apple = book.key("crossover", "AAPL")?;
+///
+/// book.fill(apple, Side::Buy, &Fill::new(10, 187.25).at(at))?;
+/// let fed = book.fill(apple, Side::Sell, &Fill::new(10, 190.25).at(at))?;
+/// assert_eq!(fed.booked.closed.unwrap().pnl, usd(30));
+/// book.mark(at, [("AAPL", 190.5.into())]);
+/// assert_eq!(book.strategy("crossover").unwrap().ledger().equity(), 5_030.0);
+/// assert_eq!(book.account().unwrap().ledger().equity(), 10_030.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Trades go to the ledgers without identifiers: a fill that comes again is known by the positions, and makes no second trade.
+#[derive(Debug)]
+pub struct AccountBook {
+    positions: Positions,
+    account: Option<Account>,
+    strategies: BTreeMap<Box<str>, StrategyLedger>,
+    limits: Option<Limits>,
+    cash: Option<CashAccount>,
+    day_trades: Option<DayTrades>,
+}
+
+/// What became of a fill in an [`AccountBook`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fed {
+    /// What the positions made of it.
+    pub booked: Booked,
+    /// What ledgers and rules refused. The fill happened, and is booked all the same.
+    pub refused: Vec<Error>,
+}
+
+/// What is kept of an [`AccountBook`] over a restart. Ledgers, limits and rules are restored each by its own `restore`, which takes
+/// their conventions, and put together again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SavedAccountBook {
+    /// For [`Positions::restore`].
+    pub positions: SavedPositions,
+    /// For [`Account::restore`].
+    pub account: Option<LedgerState>,
+    /// For [`StrategyLedger::restore`], by the strategy's name.
+    pub strategies: BTreeMap<Box<str>, LedgerState>,
+    /// For [`Limits::restore`].
+    pub limits: Option<SavedLimits>,
+    /// For [`CashAccount::restore`].
+    pub cash: Option<SavedCashAccount>,
+    /// For [`DayTrades::restore`].
+    pub day_trades: Option<SavedDayTrades>,
+}
+
+impl AccountBook {
+    /// A book of these positions, and nothing else yet.
+    #[must_use]
+    pub const fn new(positions: Positions) -> Self {
+        Self {
+            positions,
+            account: None,
+            strategies: BTreeMap::new(),
+            limits: None,
+            cash: None,
+            day_trades: None,
+        }
+    }
+
+    /// The same with the account's ledger. It is in the base currency of the positions; marked, it takes their value.
+    #[must_use]
+    pub fn with_account(mut self, account: Account) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// The same with a strategy's ledger, by the name its positions have.
+    #[must_use]
+    pub fn with_strategy(mut self, name: &str, ledger: StrategyLedger) -> Self {
+        self.strategies.insert(name.into(), ledger);
+        self
+    }
+
+    /// The same with limits: fills and marks say how much of [`EXPOSURE`](limit::EXPOSURE) and [`MAX_POSITION`](limit::MAX_POSITION) is
+    /// used, and marks what was lost. The verdicts are asked for before a trade.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// The same under the rules of a cash account, which takes fills in its currency.
+    #[must_use]
+    pub fn with_cash_account(mut self, cash: CashAccount) -> Self {
+        self.cash = Some(cash);
+        self
+    }
+
+    /// The same under the rules of day trades.
+    #[must_use]
+    pub fn with_day_trades(mut self, day_trades: DayTrades) -> Self {
+        self.day_trades = Some(day_trades);
+        self
+    }
+
+    /// A position, as [`Positions::key`] finds it.
+    pub fn key(&mut self, strategy: &str, symbol: &str) -> Result<PositionKey, Error> {
+        self.positions.key(strategy, symbol)
+    }
+
+    /// A fill: the one call. Fails as [`Positions::fill`] does, and then nothing has changed.
+    pub fn fill(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
+        let booked = self.positions.fill(key, side, fill)?;
+        let mut refused = Vec::new();
+        if booked.is_new {
+            self.book_trade(key, &booked, &mut refused);
+            self.feed_rules(key, side, fill, &mut refused);
+            self.use_limits(key);
+        }
+        Ok(Fed { booked, refused })
+    }
+
+    /// The same, with its order: the order is told first, so that its costs and times are measured whatever becomes of the position.
+    pub fn fill_order<Id: Hash + Eq + Clone>(
+        &mut self,
+        orders: &mut OrderBook<Id>,
+        id: &Id,
+        key: PositionKey,
+        side: Side,
+        fill: &Fill,
+    ) -> Result<(Fed, Option<OrderReport>), Error> {
+        let report = orders.fill(id, *fill);
+        Ok((self.fill(key, side, fill)?, report))
+    }
+
+    /// An execution is another than was said before; see [`Positions::correct`]. Rules of cash and day trades keep what they were told
+    /// first, as a broker's do.
+    pub fn correct(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
+        let booked = self.positions.correct(key, side, fill)?;
+        Ok(self.changed(key, booked))
+    }
+
+    /// An execution did not happen; see [`Positions::bust`] and [`correct`](Self::correct).
+    pub fn bust(
+        &mut self,
+        key: PositionKey,
+        side: Side,
+        id: impl Into<ExecutionId>,
+    ) -> Result<Fed, Error> {
+        let booked = self.positions.bust(key, side, id)?;
+        Ok(self.changed(key, booked))
+    }
+
+    /// Prices of symbols, of one time: positions are valued at them, and ledgers and limits marked at what comes of it. Returns what
+    /// ledgers refused. While a rate is missing or too old, they are not marked.
+    pub fn mark<'a>(
+        &mut self,
+        at: Timestamp,
+        prices: impl IntoIterator<Item = (&'a str, Decimal)>,
+    ) -> Vec<Error> {
+        self.positions.mark_all(at, prices);
+        self.mark_ledgers(at)
+    }
+
+    /// Money was paid in, or, negative, taken out: to positions, account and limits alike. Fails when it is no amount.
+    pub fn transfer_cash(&mut self, at: Timestamp, amount: Money) -> Result<Vec<Error>, Error> {
+        let before = self.positions.value();
+        self.positions.transfer_cash(at, amount)?;
+        let mut refused = Vec::new();
+        let Some((before, after)) = before.zip(self.positions.value()) else {
+            return Ok(refused);
+        };
+        let moved = Money::new(after.decimal() - before.decimal(), after.currency());
+        if let Some(account) = &mut self.account {
+            refused.extend(account.transfer(at, moved).err());
+        }
+        if let Some(limits) = &mut self.limits {
+            refused.extend(limits.cash_flow(moved.amount()).err().map(Error::from));
+        }
+        Ok(refused)
+    }
+
+    /// The positions.
+    #[must_use]
+    pub const fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// The positions, for flows, rates, splits and reconciliation, which concern nobody else.
+    pub const fn positions_mut(&mut self) -> &mut Positions {
+        &mut self.positions
+    }
+
+    /// The account's ledger.
+    #[must_use]
+    pub const fn account(&self) -> Option<&Account> {
+        self.account.as_ref()
+    }
+
+    /// A strategy's ledger.
+    #[must_use]
+    pub fn strategy(&self, name: &str) -> Option<&StrategyLedger> {
+        self.strategies.get(name)
+    }
+
+    /// The limits, to ask them.
+    #[must_use]
+    pub const fn limits(&self) -> Option<&Limits> {
+        self.limits.as_ref()
+    }
+
+    /// The cash account, to ask it.
+    #[must_use]
+    pub const fn cash_account(&self) -> Option<&CashAccount> {
+        self.cash.as_ref()
+    }
+
+    /// The day trades, to ask them.
+    #[must_use]
+    pub const fn day_trades(&self) -> Option<&DayTrades> {
+        self.day_trades.as_ref()
+    }
+
+    /// What is to be kept over a restart.
+    #[must_use]
+    pub fn save(&self) -> SavedAccountBook {
+        let strategies = self.strategies.iter();
+        SavedAccountBook {
+            positions: self.positions.save(),
+            account: self.account.as_ref().map(Account::save),
+            strategies: strategies
+                .map(|(name, ledger)| (name.clone(), ledger.save()))
+                .collect(),
+            limits: self.limits.as_ref().map(Limits::save),
+            cash: self.cash.as_ref().map(CashAccount::save),
+            day_trades: self.day_trades.as_ref().map(DayTrades::save),
+        }
+    }
+
+    fn changed(&mut self, key: PositionKey, booked: Booked) -> Fed {
+        let mut refused = Vec::new();
+        if booked.is_new {
+            self.book_trade(key, &booked, &mut refused);
+            self.use_limits(key);
+        }
+        Fed { booked, refused }
+    }
+
+    fn book_trade(&mut self, key: PositionKey, booked: &Booked, refused: &mut Vec<Error>) {
+        let Some(closed) = booked.closed else { return };
+        // Without a rate its P/L is undefined, which the positions have counted.
+        let Some(pnl) = closed.pnl_in_base else {
+            return;
+        };
+        let trade = ClosedTrade::new(closed.at, pnl);
+        if let Some(account) = &mut self.account {
+            refused.extend(account.trade_closed(&trade).err());
+        }
+        let name = self.positions.name(key);
+        if let Ok((strategy, _)) = name
+            && let Some(ledger) = self.strategies.get_mut(strategy)
+        {
+            refused.extend(ledger.trade_closed(&trade).err());
+        }
+    }
+
+    fn feed_rules(&mut self, key: PositionKey, side: Side, fill: &Fill, refused: &mut Vec<Error>) {
+        let (Some(day), Ok((_, symbol))) = (self.positions.today(), self.positions.name(key))
+        else {
+            return;
+        };
+        let units = fill.quantity.to_f64();
+        if let Some(cash) = &mut self.cash {
+            let fee = fill.fee.map(Fee::cost);
+            let amount = self.positions.amount(key, fill);
+            let paid = amount.and_then(|amount| match side {
+                Side::Buy => fee.map_or(Some(amount), |fee| amount.plus(fee)),
+                Side::Sell => fee.map_or(Some(amount), |fee| amount.plus(fee.negated())),
+            });
+            let told: Option<Result<(), RiskError>> = paid.map(|paid| match side {
+                Side::Buy => cash.buy(symbol, units, paid, day).map(drop),
+                Side::Sell => cash.sell(symbol, units, paid, day).map(drop),
+            });
+            refused.extend(told.and_then(Result::err).map(Error::from));
+        }
+        if let Some(day_trades) = &mut self.day_trades {
+            let told = day_trades.fill(symbol, side, units, day);
+            refused.extend(told.err().map(Error::from));
+        }
+    }
+
+    /// How much of exposure and, for the symbol that was traded, of the largest position is used. A limit that is not set says so, which is
+    /// no fault of the fill's.
+    fn use_limits(&mut self, key: PositionKey) {
+        let Some(limits) = &mut self.limits else {
+            return;
+        };
+        let share = |amount: Option<Money>| {
+            let value = self.positions.value();
+            amount.zip(value).map_or(f64::NAN, |(amount, value)| {
+                amount.amount().abs() / value.amount()
+            })
+        };
+        let gross = share(self.positions.exposure(ExposureKind::Gross));
+        let _ = limits.observe(limit::EXPOSURE, gross);
+        if let Ok((_, symbol)) = self.positions.name(key) {
+            let used = share(self.positions.value_of(symbol));
+            let known = limits.used(limit::MAX_POSITION);
+            // The largest of all is found with the next mark; until then, this one may be larger.
+            if known.is_none_or(|known| used.is_nan() || used > known) {
+                let _ = limits.observe(limit::MAX_POSITION, used);
+            }
+        }
+    }
+
+    fn mark_ledgers(&mut self, at: Timestamp) -> Vec<Error> {
+        let mut refused = Vec::new();
+        let Some(value) = self.positions.value() else {
+            return refused;
+        };
+        if let Some(account) = &mut self.account {
+            refused.extend(account.mark_equity(at, value).err());
+        }
+        for (name, ledger) in &mut self.strategies {
+            if let Some(open) = self.positions.open_pnl_of(name) {
+                refused.extend(ledger.mark_open_pnl(at, open).err());
+            }
+        }
+        let (Some(limits), Some(day)) = (&mut self.limits, self.positions.today()) else {
+            return refused;
+        };
+        let share = |amount: Option<Money>| {
+            amount.map_or(f64::NAN, |amount| amount.amount().abs() / value.amount())
+        };
+        let positions = &self.positions;
+        let largest = positions
+            .symbols()
+            .map(|symbol| share(positions.value_of(symbol)));
+        let largest = largest.fold(0.0, |largest: f64, share| {
+            if share.is_nan() || largest.is_nan() {
+                f64::NAN
+            } else {
+                largest.max(share)
+            }
+        });
+        // The verdicts are counted, and asked for again before a trade.
+        let _ = limits.mark(day, value.amount());
+        let _ = limits.observe(limit::MAX_POSITION, largest);
+        let gross = share(positions.exposure(ExposureKind::Gross));
+        let _ = limits.observe(limit::EXPOSURE, gross);
+        refused
+    }
+}
