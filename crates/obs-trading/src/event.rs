@@ -18,7 +18,7 @@ use crate::{ExecutionId, Fee, Fill, OrderOutcome, RejectReason};
 /// | `FilledTo` | what is new of the total is executed | as `Filled`; below what is known, events `stale_total` |
 /// | `Corrected`, or a higher revision | the execution counts as it is now | `trading_corrections_total`, money both ways; its markouts are taken back and measured anew |
 /// | `Busted` | the execution counts no longer; open or closed, it stays | `trading_corrections_total`, money the other way; so are its markouts, and those that wait are unmeasured (`taken_back`) |
-/// | `Reopened` | a closed order is open again | `trading_orders_reopened_total` |
+/// | `Reopened` | a closed order is open again, unless it is complete | `trading_orders_reopened_total`; complete, events `replayed_end` |
 /// | `Charged` | a fee that comes apart from its fill | `trading_fees_total` |
 /// | `Amended` | another quantity or price; at or below what is executed, it closes as filled | `trading_order_replaces_total` accepted |
 /// | `AmendRefused` | unchanged | `trading_order_replaces_total` rejected |

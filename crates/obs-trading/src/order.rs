@@ -682,7 +682,11 @@ impl Order {
         }
     }
 
+    /// One that is complete has nothing to be worked: the venue says again that it was reopened once.
     fn reopen(&mut self) {
+        if self.is_closed() && self.is_complete() {
+            return self.venue.ignore(IgnoredEvent::ReplayedEnd);
+        }
         if self.state.ended.take().is_some() {
             self.venue.metrics().reopened.increment(1);
             self.venue.metrics().open.increment(1);

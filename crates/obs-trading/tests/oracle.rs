@@ -381,7 +381,7 @@ impl Truth {
                 self.executions.entry(execution).or_insert((0, None)).1 = None;
             }
             Said::Amended(quantity) if was_open => self.quantity = quantity,
-            Said::Reopened if !was_open => {
+            Said::Reopened if !was_open && !self.is_complete() => {
                 self.ended = None;
                 self.reopened += 1;
             }

@@ -68,9 +68,7 @@ impl Desk {
             let event = recorded.labels.iter().find(|(key, _)| *key == "event");
             let (_, event) = event.filter(|_| recorded.name.contains("events_ignored"))?;
             match recorded.value {
-                obs_core::TestValue::Counter(count) if count > 0 => {
-                    Some((event.to_string(), count))
-                }
+                obs_core::TestValue::Counter(count) if count > 0 => Some((event.clone(), count)),
                 _ => None,
             }
         });

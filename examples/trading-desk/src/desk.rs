@@ -79,6 +79,8 @@ mod tests {
     use crate::broker::{PaperBroker, Terms};
     use crate::order::OrderStatus;
     use crate::risk::Limits;
+    use crate::store::Store;
+    use crate::venue::{self, Manner};
 
     const CASH: f64 = 1_000_000.0;
 
@@ -131,9 +133,9 @@ mod tests {
     }
 
     /// The process is killed after the first symbol's orders were filled, on every fiftieth day; the next one reads what was saved,
-    /// and the broker's stream begins the day anew.
-    #[test]
-    fn restarts_in_the_middle_of_a_day_lose_and_double_nothing() {
+    /// and the broker's stream begins the day anew. What all of them counted is held to the rows in the database.
+    #[tokio::test]
+    async fn restarts_in_the_middle_of_a_day_lose_and_double_nothing() {
         let series = bars::bundled().unwrap();
         let mut days: BTreeMap<Date, Vec<(Symbol, Bar)>> = BTreeMap::new();
         for series in &series {
@@ -151,6 +153,7 @@ mod tests {
             Account::open(Limits::default(), broker, CASH, &dates).unwrap()
         });
         let mut desk = lives[0].run(|| Desk::new(account));
+        let store = Store::open(None, CASH).await.unwrap();
         for (number, (date, bars)) in days.into_iter().enumerate() {
             if number % 50 == 49 {
                 desk.account.open_day(date, &bars);
@@ -171,6 +174,8 @@ mod tests {
             } else {
                 desk.trade_day(date, &bars).unwrap();
             }
+            store.record(desk.account.changes()).await.unwrap();
+            desk.account.recorded();
         }
         // What each process abandons when it is killed, its end would have counted: nobody reads that.
         let sum = |name, labels: &[_]| {
@@ -179,28 +184,54 @@ mod tests {
                 .map(|life| life.counter_sum(name, labels))
                 .sum::<u64>()
         };
-        let records: BTreeMap<_, _> = desk
-            .account
-            .changes()
-            .orders
-            .iter()
-            .map(|order| (order.id, order))
-            .collect();
-        let of = |status| records.values().filter(move |order| order.status == status);
+        let records = store.orders(u32::MAX).await.unwrap();
+        let of = |status| records.iter().filter(move |order| order.status == status);
+        let told = |manner| {
+            let of = of(OrderStatus::Filled).filter(|order| venue::manner(order.id) == manner);
+            of.count() as u64
+        };
         assert!(lives.len() >= 20 && of(OrderStatus::Filled).count() > 50);
         assert_eq!(sum("trading_orders_total", &[]), records.len() as u64);
         for status in [OrderStatus::Filled, OrderStatus::Expired] {
             let labels = [("outcome", status.as_str())];
+            let again = match status {
+                OrderStatus::Filled => told(Manner::Reopened),
+                _ => 0,
+            };
             assert_eq!(
                 sum("trading_orders_closed_total", &labels),
-                of(status).count() as u64,
+                of(status).count() as u64 + again,
                 "{status}"
             );
         }
+        let parts = of(OrderStatus::Filled)
+            .filter(|order| venue::manner(order.id) == Manner::Corrected && order.quantity > 1);
+        let busted = told(Manner::Reopened) + told(Manner::Late);
         assert_eq!(
             sum("trading_fills_total", &[]),
-            of(OrderStatus::Filled).count() as u64
+            (of(OrderStatus::Filled).count() + parts.count()) as u64 + busted
         );
+        for (name, label, count) in [
+            (
+                "trading_orders_reopened_total",
+                ("venue", "paper"),
+                told(Manner::Reopened),
+            ),
+            ("trading_corrections_total", ("kind", "bust"), busted),
+            (
+                "trading_corrections_total",
+                ("kind", "correction"),
+                told(Manner::Corrected),
+            ),
+            (
+                "trading_order_replaces_total",
+                ("outcome", "accepted"),
+                told(Manner::Replaced),
+            ),
+        ] {
+            assert!(count > 0, "{name} {label:?} did not happen");
+            assert_eq!(sum(name, &[label]), count, "{name} {label:?}");
+        }
         let money = |name, labels: &[_]| sum(name, labels) as f64 / 1e6;
         let (mut notional, mut fees, mut slippage) = (0.0, 0.0, 0.0);
         for order in of(OrderStatus::Filled) {
@@ -212,8 +243,24 @@ mod tests {
         let near = |ours: f64, records: f64| {
             assert!((ours - records).abs() < 0.01, "{ours} is not {records}");
         };
-        near(money("trading_filled_notional_total", &[]), notional);
-        near(money("trading_fees_total", &[("kind", "commission")]), fees);
+        let net = |one, other| {
+            let sum = |(name, labels): (_, &[_])| money(name, labels);
+            sum(one) - sum(other)
+        };
+        near(
+            net(
+                ("trading_filled_notional_total", &[]),
+                ("trading_corrected_notional_total", &[]),
+            ),
+            notional,
+        );
+        near(
+            net(
+                ("trading_fees_total", &[("kind", "commission")]),
+                ("trading_fees_total", &[("kind", "rebate")]),
+            ),
+            fees,
+        );
         let cost = |direction| money("trading_slippage_cost_total", &[("direction", direction)]);
         near(cost("adverse") - cost("favourable"), slippage);
         assert!(

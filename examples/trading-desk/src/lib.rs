@@ -43,6 +43,7 @@ pub mod store;
 pub mod strategy;
 pub mod symbol;
 pub mod trader;
+pub mod venue;
 
 pub use error::Error;
 

@@ -16,6 +16,7 @@ use trading_desk::order::{Order, OrderStatus};
 use trading_desk::progress::Progress;
 use trading_desk::risk::Limits;
 use trading_desk::stand_in::StandIn;
+use trading_desk::venue::{self, Manner};
 
 const DAYS: usize = 600;
 
@@ -49,13 +50,13 @@ async fn a_scrape_agrees_with_the_books() {
         .unwrap();
     let scrape = obs_exposition::parse(&scrape.text().await.unwrap()).unwrap();
 
-    orders_agree(&scrape, &portfolio);
     let orders: Vec<Order> = reqwest::get(format!("{}/orders?limit=1000", app.api_url()))
         .await
         .unwrap()
         .json()
         .await
         .unwrap();
+    orders_agree(&scrape, &portfolio, &orders);
     costs_agree(&scrape, &orders);
     let refused = app
         .service()
@@ -325,29 +326,38 @@ async fn performance_agrees(scrape: &Exposition, app: &App) {
     assert!(scrape.sum("risk_position_size_ratio_count", &[]).unwrap() > 0.0);
 }
 
-fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView) {
+fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView, orders: &[Order]) {
     let tally = &portfolio.orders;
     assert_value(scrape, "trading_orders_total", &[], tally.submitted);
     assert_value(scrape, "trading_orders_open", &[], tally.open);
+    let told = manners_agree(scrape, orders);
     for (status, count) in &tally.closed {
         let outcome = [("outcome", &*status.to_string())];
-        assert_value(scrape, "trading_orders_closed_total", &outcome, *count);
+        let again = match status {
+            OrderStatus::Filled => told(Manner::Reopened),
+            _ => 0,
+        };
+        assert_value(
+            scrape,
+            "trading_orders_closed_total",
+            &outcome,
+            count + again,
+        );
     }
     let filled = tally.closed[&OrderStatus::Filled];
     assert!(filled > 0);
+    assert_value(scrape, "trading_trades_total", &[], filled);
     for name in [
         "trading_order_fill_duration_seconds_count",
         "trading_slippage_bps_count",
-        "trading_fills_total",
-        "trading_trades_total",
     ] {
-        assert_value(scrape, name, &[], filled);
+        assert_value(scrape, name, &[], filled + told(Manner::Reopened));
     }
     let sum = |name| scrape.sum(name, &[]).unwrap();
     // What a stop closes comes of no signal.
     let executions = sum("trading_execution_duration_seconds_count");
     assert!(
-        executions > 0.0 && executions < f64::from(filled),
+        executions > 0.0 && executions < f64::from(filled + told(Manner::Reopened)),
         "{executions} of {filled}"
     );
     let (stages, execution) = (
@@ -360,7 +370,91 @@ fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView) {
     );
 }
 
-/// The money that was counted is that of the rows in the database.
+/// What the stand-in for a venue said of the rows in the database is what was counted. Returns how many filled orders were
+/// reported in a manner.
+fn manners_agree(scrape: &Exposition, orders: &[Order]) -> impl Fn(Manner) -> u32 {
+    let filled = orders
+        .iter()
+        .filter(|order| order.status == OrderStatus::Filled);
+    let filled: Vec<(Manner, u32)> = filled
+        .map(|order| (venue::manner(order.id), order.quantity))
+        .collect();
+    let parts = filled
+        .iter()
+        .filter(|(manner, quantity)| *manner == Manner::Corrected && *quantity > 1)
+        .count();
+    let orders = u32::try_from(filled.len()).unwrap();
+    let told = move |manner| {
+        let of = filled.iter().filter(|(other, _)| *other == manner);
+        u32::try_from(of.count()).unwrap()
+    };
+    let busted = told(Manner::Reopened) + told(Manner::Late);
+    let fills = orders + busted + u32::try_from(parts).unwrap();
+    assert_value(scrape, "trading_fills_total", &[], fills);
+    for (name, label, count) in [
+        (
+            "trading_order_replaces_total",
+            ("outcome", "accepted"),
+            told(Manner::Replaced),
+        ),
+        (
+            "trading_order_replaces_total",
+            ("outcome", "rejected"),
+            told(Manner::AmendRefused),
+        ),
+        (
+            "trading_order_cancels_total",
+            ("outcome", "rejected"),
+            told(Manner::CancelRefused),
+        ),
+        ("trading_corrections_total", ("kind", "bust"), busted),
+        (
+            "trading_corrections_total",
+            ("kind", "correction"),
+            told(Manner::Corrected),
+        ),
+        (
+            "trading_orders_reopened_total",
+            ("venue", "paper"),
+            told(Manner::Reopened),
+        ),
+        (
+            "trading_order_events_ignored_total",
+            ("event", "late_fill"),
+            told(Manner::Late),
+        ),
+        (
+            "trading_order_events_ignored_total",
+            ("event", "replayed_fill"),
+            told(Manner::Repeated),
+        ),
+        (
+            "trading_order_events_ignored_total",
+            ("event", "replayed_end"),
+            told(Manner::Repeated),
+        ),
+    ] {
+        assert!(count > 0, "{name} {label:?} is not live");
+        assert_value(scrape, name, &[label], count);
+    }
+    for event in [
+        "unknown_order",
+        "overfill",
+        "invalid_fill",
+        "missing_fill",
+        "forgotten_fill",
+    ] {
+        assert_value(
+            scrape,
+            "trading_order_events_ignored_total",
+            &[("event", event)],
+            0,
+        );
+    }
+    told
+}
+
+/// The money that was counted is that of the rows in the database, less what was taken back.
 fn costs_agree(scrape: &Exposition, orders: &[Order]) {
     let (mut notional, mut fees, mut slippage, mut opportunity) = (0.0, 0.0, 0.0, 0.0);
     for order in orders {
@@ -390,12 +484,14 @@ fn costs_agree(scrape: &Exposition, orders: &[Order]) {
         assert!((ours - rows).abs() < 0.01, "{what}: {ours} is not {rows}");
     };
     near(
-        money("trading_filled_notional_total", &[]),
+        money("trading_filled_notional_total", &[])
+            - money("trading_corrected_notional_total", &[]),
         notional,
         "notional",
     );
     near(
-        money("trading_fees_total", &[("kind", "commission")]),
+        money("trading_fees_total", &[("kind", "commission")])
+            - money("trading_fees_total", &[("kind", "rebate")]),
         fees,
         "fees",
     );
@@ -407,7 +503,9 @@ fn costs_agree(scrape: &Exposition, orders: &[Order]) {
     near(part("fees"), fees, "fees of the shortfall");
     assert!(opportunity == 0.0 || part("opportunity") != 0.0);
     let count = |name, labels: &[_]| scrape.sum(name, labels).unwrap();
-    let fills = count("trading_fills_total", &[]);
+    // A corrected execution is followed twice.
+    let corrected = count("trading_corrections_total", &[("kind", "correction")]);
+    let fills = count("trading_fills_total", &[]) + corrected;
     let followed =
         count("trading_markout_bps_count", &[]) + count("trading_markouts_unmeasured_total", &[]);
     // The last session's fills wait for a day that does not come.

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use obs_trading::{
-    Currency, Decided, Fee, FeeKind, Fill, Liquidity, MarketEvent, Mids, Money, OrderBook,
-    OrderEvent, OrderOutcome, OrderType, SavedBook, Ticket, Venue,
+    Currency, Decided, MarketEvent, Mids, OrderBook, OrderEvent, OrderOutcome, SavedBook, Ticket,
+    Venue,
 };
 
 use super::Strategies;
 use crate::order::{Order, OrderId, OrderStatus, RejectReason};
 use crate::strategy::StrategyId;
 use crate::symbol::Symbol;
+use crate::venue;
 
 /// The price after a fill is looked at when its session closes, and at the next day's open.
 const HORIZONS: [Duration; 2] = [Duration::from_mins(390), Duration::from_hours(24)];
@@ -119,28 +120,28 @@ impl OrderFlow {
                 .get(order.strategy)
                 .submit(&self.venue, &ticket),
         };
-        self.orders.insert(order.id, sent);
+        let parent = venue::parent(order.id);
+        match parent {
+            Some(parent) => drop(self.orders.insert_leg(&parent, order.id, sent)),
+            None => drop(self.orders.insert(order.id, sent)),
+        }
         match order.reject_reason {
             Some(reason) => drop(self.orders.reject(&order.id, reason)),
-            None => self.orders.acknowledge(&order.id),
+            None => self.orders.acknowledge(&parent.unwrap_or(order.id)),
         }
     }
 
     /// An order that was open is so no longer.
     pub fn closed(&mut self, order: &Order, at: Timestamp) {
-        let event = match order.status {
-            OrderStatus::Filled => match execution(order, at) {
-                Some(fill) => OrderEvent::Filled(fill),
-                None => OrderEvent::Ended(OrderOutcome::Filled),
-            },
-            OrderStatus::Expired => OrderEvent::Ended(OrderOutcome::Expired),
+        match order.status {
+            OrderStatus::Filled => venue::report_fill(order, at, &mut self.orders),
+            OrderStatus::Expired => drop(self.orders.close(&order.id, OrderOutcome::Expired)),
             // An open order is not closed and a rejected one never was open: neither comes here.
             OrderStatus::Cancelled | OrderStatus::Open | OrderStatus::Rejected => {
                 self.orders.on(&order.id, OrderEvent::CancelAsked);
-                OrderEvent::Ended(OrderOutcome::Cancelled)
+                self.orders.close(&order.id, OrderOutcome::Cancelled);
             }
-        };
-        self.orders.on(&order.id, event);
+        }
     }
 }
 
@@ -154,22 +155,4 @@ fn paper(strategies: &Strategies) -> (Venue, Mids) {
     // It lives in this process: there is no connection that could break.
     venue.set_cancel_on_disconnect(false);
     (venue, mids)
-}
-
-/// The broker fills an order whole, so that its number is that of the execution too.
-fn execution(order: &Order, at: Timestamp) -> Option<Fill> {
-    let fill = order.fill?;
-    let fee = Fee::new(
-        FeeKind::Commission,
-        Money::new(fill.commission, Currency::USD),
-    );
-    let liquidity = match order.kind.order_type() {
-        OrderType::Limit => Liquidity::Maker,
-        _ => Liquidity::Taker,
-    };
-    let fill = Fill::new(f64::from(order.quantity), fill.price)
-        .with_id(u64::from(order.id))
-        .with_fee(fee)
-        .with_liquidity(liquidity);
-    Some(fill.at(at))
 }
