@@ -7,11 +7,13 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use obs_tests::{Desk, Manner, Stack, grafana_says, python_says, tools};
+use obs_tests::{Desk, Manner, Notification, Stack, Target, grafana_says, python_says, tools};
 use serde::Deserialize;
 
 /// How long an alert may take from the cause to the receiver, with a stack in a hurry.
 const ALERTED: Duration = Duration::from_mins(1);
+/// How long the pager may take to hear that a live desk is dead, as deployed.
+const PAGED: Duration = Duration::from_mins(5);
 
 #[derive(Deserialize)]
 struct RuleFile {
@@ -149,9 +151,12 @@ fn every_alert_is_tested_both_ways() {
     assert_eq!(all.len(), alerts.len(), "a name is used twice");
     assert!(all.len() >= 30);
     assert_eq!(names(true), all, "alerts with a case that makes them fire");
+    // What watches the watcher is never quiet: that is what it is for.
+    let mut quiet = all;
+    assert!(quiet.remove("Watchdog"));
     assert_eq!(
         names(false),
-        all,
+        quiet,
         "alerts with a case that keeps them quiet"
     );
 }
@@ -167,7 +172,7 @@ fn every_alert_says_what_it_is_and_what_to_do() {
     for (name, rule) in alerts() {
         let severity = rule.labels.get("severity").map(String::as_str);
         assert!(
-            matches!(severity, Some("critical" | "warning")),
+            matches!(severity, Some("critical" | "warning")) || name == "Watchdog",
             "{name}: {severity:?}"
         );
         for text in ["summary", "description"] {
@@ -476,23 +481,118 @@ fn containers_are_pinned_confined_and_on_loopback_only() {
     }
 }
 
+/// Three desks of one service, each in an environment of its own.
+const DESKS: [(&str, &str); 3] = [
+    ("production", "live"),
+    ("staging", "paper"),
+    ("research", "backtest"),
+];
+
 #[test]
-fn an_alert_arrives_when_the_desk_is_gone() {
-    let desk = Desk::replayed().unwrap();
-    let stack = Stack::start(desk.address(), Manner::Hurried).unwrap();
+fn each_desk_that_is_killed_is_told_to_those_it_concerns() {
+    let mut desks: Vec<_> = DESKS
+        .iter()
+        .map(|(environment, mode)| Desk::replayed_as(environment, mode).unwrap())
+        .collect();
+    let targets: Vec<_> = desks
+        .iter()
+        .zip(DESKS)
+        .map(|(desk, (environment, mode))| Target {
+            address: desk.address(),
+            environment,
+            mode,
+        })
+        .collect();
+    let stack = Stack::start_for(&targets, Manner::Hurried).unwrap();
     stack
-        .wait_for(ALERTED, r#"up{service="trading-desk"} == 1"#)
+        .wait_for(ALERTED, r#"count(up{job="trading-desk"} == 1) == 3"#)
         .unwrap();
 
-    desk.stop().unwrap();
-    let notification = stack.receiver().next(ALERTED).expect("nobody was alerted");
-    assert_eq!(notification.path, "/pager");
-    assert_eq!(notification.body["status"], "firing");
-    let alert = &notification.body["alerts"][0];
-    assert_eq!(alert["labels"]["alertname"], "ServiceDown");
-    assert_eq!(alert["annotations"]["summary"], "trading-desk is down");
+    let mut all = Vec::new();
+    let mut told = |receiver: &str, alert: &str, environment: &str| {
+        let is_it = |message: &Notification| {
+            message.path == receiver
+                && message.fires(alert)
+                && message.label("environment") == environment
+        };
+        let came = stack.receiver().until(ALERTED, is_it);
+        let mut came = came.unwrap_or_else(|| panic!("{receiver} hears nothing of {environment}"));
+        let it = came.last().cloned();
+        all.append(&mut came);
+        it.unwrap()
+    };
+    // The backtest first: that it wakes nobody is seen in all that comes after it.
+    told("/watchdog", "Watchdog", "");
+    desks.pop().unwrap().kill();
+    told("/chat", "TargetDown", "research");
+    desks.pop().unwrap().kill();
+    told("/tickets", "DeskDown", "staging");
+    // The one in staging is down, and hides nothing of production.
+    let address = desks[0].address().to_owned();
+    desks.pop().unwrap().kill();
+    let page = told("/pager", "DeskDown", "production");
+
+    assert_eq!(page.label("mode"), "live");
+    assert_eq!(page.label("instance"), address);
+    let annotations = &page.body["commonAnnotations"];
     assert_eq!(
-        alert["annotations"]["runbook_url"],
-        "docs/ALERTS.md#servicedown"
+        annotations["summary"],
+        format!("trading-desk at {address} is down (production, live)")
     );
+    assert_eq!(annotations["runbook_url"], "docs/ALERTS.md#deskdown");
+    for message in &all {
+        // A message is of one environment, and the pager hears of production alone.
+        assert!(
+            !message.label("environment").is_empty() || message.path == "/watchdog",
+            "{message:?}"
+        );
+        let receiver = match message.label("environment") {
+            "staging" => "/tickets",
+            "research" => "/chat",
+            "production" if message.label("severity") == "critical" => "/pager",
+            "production" => "/tickets",
+            _ => "/watchdog",
+        };
+        assert_eq!(message.path, receiver, "{message:?}");
+    }
+    let paged: BTreeSet<_> = all
+        .iter()
+        .filter(|message| message.path == "/pager")
+        .map(|message| message.label("alertname"))
+        .collect();
+    assert_eq!(paged, BTreeSet::from(["DeskDown"]));
+}
+
+/// As deployed, without any hurry: what is promised to whoever carries the pager.
+#[test]
+fn a_live_desk_that_is_killed_is_paged_within_five_minutes() {
+    let live = Desk::replayed_as("production", "live").unwrap();
+    let others = [("staging", "paper"), ("research", "backtest")].map(|(environment, mode)| {
+        (
+            Desk::replayed_as(environment, mode).unwrap(),
+            environment,
+            mode,
+        )
+    });
+    let mut targets = vec![Target {
+        address: live.address(),
+        environment: "production",
+        mode: "live",
+    }];
+    for (desk, environment, mode) in &others {
+        targets.push(Target {
+            address: desk.address(),
+            environment,
+            mode,
+        });
+    }
+    let stack = Stack::start_for(&targets, Manner::OnFreePorts).unwrap();
+    stack
+        .wait_for(ALERTED, r#"count(up{job="trading-desk"} == 1) == 3"#)
+        .unwrap();
+    live.kill();
+    let page = |message: &Notification| message.path == "/pager" && message.fires("DeskDown");
+    let came = stack.receiver().until(PAGED, page);
+    let came = came.expect("nobody was woken");
+    assert_eq!(came.last().unwrap().label("environment"), "production");
 }

@@ -24,6 +24,14 @@ impl Desk {
         Self::run(&mut command()?)?.over()
     }
 
+    /// The same in an environment and a mode, such as `production` and `live`.
+    pub fn replayed_as(environment: &str, mode: &str) -> Result<Self, Error> {
+        let mut desk = command()?;
+        desk.env("OBS_ENVIRONMENT", environment)
+            .env("OBS_MODE", mode);
+        Self::run(&mut desk)?.over()
+    }
+
     /// The same with a file of prices of one's own, which is sooner over.
     pub fn replayed_from(bars: &Path) -> Result<Self, Error> {
         Self::run(command()?.arg("--bars").arg(bars))?.over()
@@ -66,6 +74,11 @@ impl Desk {
     #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Ends it as `kill -9` does.
+    pub fn kill(self) {
+        drop(self);
     }
 
     /// Ends it as Ctrl-C does; an error unless it exits 0.

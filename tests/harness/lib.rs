@@ -38,7 +38,7 @@ pub use crate::python::{PythonExemplar, PythonFamily, PythonParser, PythonSample
 pub use crate::quoter::{Quoter, foreign_xtask};
 pub use crate::receiver::{Notification, Receiver};
 pub use crate::scrape::scrape;
-pub use crate::stack::{Manner, Stack};
+pub use crate::stack::{Manner, Stack, Target};
 pub use crate::storage::{Keeper, Storage};
 pub use crate::terminal::{Color, Screen, Terminal};
 

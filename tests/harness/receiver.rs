@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver as Channel, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -23,6 +23,23 @@ pub struct Notification {
     pub path: String,
     /// What it says, in the format of Alertmanager's webhooks.
     pub body: Value,
+}
+
+impl Notification {
+    /// What all of its alerts have of a label, or nothing.
+    #[must_use]
+    pub fn label(&self, label: &str) -> &str {
+        self.body["commonLabels"][label]
+            .as_str()
+            .unwrap_or_default()
+    }
+
+    /// Whether an alert of this name fires in it.
+    #[must_use]
+    pub fn fires(&self, alert: &str) -> bool {
+        let mut alerts = self.body["alerts"].as_array().into_iter().flatten();
+        alerts.any(|one| one["labels"]["alertname"] == alert && one["status"] == "firing")
+    }
 }
 
 impl Receiver {
@@ -53,6 +70,23 @@ impl Receiver {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The next message that is awaited, and before it all that came and was not; none if it does not come in time.
+    #[must_use]
+    pub fn until(
+        &self,
+        timeout: Duration,
+        is_awaited: impl Fn(&Notification) -> bool,
+    ) -> Option<Vec<Notification>> {
+        let end = Instant::now() + timeout;
+        let mut came = Vec::new();
+        loop {
+            came.push(self.next(end.saturating_duration_since(Instant::now()))?);
+            if came.last().is_some_and(&is_awaited) {
+                return Some(came);
+            }
+        }
     }
 
     /// The next message, or none if none comes in time.

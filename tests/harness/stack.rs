@@ -33,6 +33,17 @@ pub struct Stack {
     folder: TempDir,
 }
 
+/// A desk to watch, and what its list of targets says of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The host and port of its metrics, such as `127.0.0.1:9464`.
+    pub address: &'a str,
+    /// Where it runs.
+    pub environment: &'a str,
+    /// `backtest`, `paper` or `live`.
+    pub mode: &'a str,
+}
+
 /// Where the parts of a stack listen, and how patient they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
@@ -40,14 +51,28 @@ pub enum Manner {
     AsDeployed,
     /// On free ports, as patient as deployed.
     OnFreePorts,
-    /// On free ports, scraping and evaluating every second, and alerting after a second where it would be a minute: for
-    /// tests.
+    /// On free ports, scraping and evaluating every second, and alerting and sending after a second where it would be minutes:
+    /// for tests.
     Hurried,
 }
 
 impl Stack {
     /// Starts both, watching the desk that serves its metrics at `desk`, such as `127.0.0.1:9464`.
     pub fn start(desk: &str, manner: Manner) -> Result<Self, Error> {
+        Self::watch(&[("desk:9464", desk.to_owned())], None, manner)
+    }
+
+    /// Starts both, watching several desks of the service `trading-desk`.
+    pub fn start_for(desks: &[Target<'_>], manner: Manner) -> Result<Self, Error> {
+        let targets: String = desks.iter().map(Target::listed).collect();
+        Self::watch(&[], Some(&targets), manner)
+    }
+
+    fn watch(
+        desk: &[(&'static str, String)],
+        targets: Option<&str>,
+        manner: Manner,
+    ) -> Result<Self, Error> {
         let port = |usual: u16| match manner {
             Manner::AsDeployed => Ok(usual),
             Manner::OnFreePorts | Manner::Hurried => free_port(),
@@ -59,12 +84,12 @@ impl Stack {
             Manner::OnFreePorts | Manner::Hurried => "127.0.0.1:0".to_owned(),
         })?;
         let folder = tempfile::tempdir().map_err(Error::system("make a folder for the stack"))?;
-        let mut changes = vec![
-            ("desk:9464", desk.to_owned()),
+        let mut changes = desk.to_vec();
+        changes.extend([
             ("alertmanager:9093", alertmanager.clone()),
             ("localhost:9090", prometheus.clone()),
-            ("127.0.0.1:9095", receiver.address().to_string()),
-        ];
+            ("receiver:9095", receiver.address().to_string()),
+        ]);
         if manner == Manner::Hurried {
             changes.extend(
                 [
@@ -72,6 +97,12 @@ impl Stack {
                     ("interval: 2m", "interval: 1s"),
                     ("timeout: 10s", "timeout: 1s"),
                     ("for: 1m", "for: 1s"),
+                    ("for: 2m", "for: 1s"),
+                    ("group_wait: 10s", "group_wait: 1s"),
+                    ("group_wait: 1m", "group_wait: 1s"),
+                    ("group_interval: 1m", "group_interval: 1s"),
+                    ("group_interval: 5m", "group_interval: 1s"),
+                    ("group_interval: 15m", "group_interval: 1s"),
                 ]
                 .map(|(from, to)| (from, to.to_owned())),
             );
@@ -81,6 +112,10 @@ impl Stack {
             &folder.path().join("prometheus"),
             &changes,
         )?;
+        if let Some(targets) = targets {
+            let list = folder.path().join("prometheus/targets/desk.yml");
+            fs::write(&list, targets).map_err(Error::system("list the desks"))?;
+        }
         copy(
             &tools::workspace().join("deploy/alertmanager"),
             &folder.path().join("alertmanager"),
@@ -199,6 +234,20 @@ impl Stack {
         wait_until(&self.prometheus_url, timeout, query, || {
             ask(&self.prometheus_url, query).is_ok_and(|answer| !answer.is_empty())
         })
+    }
+}
+
+impl Target<'_> {
+    /// As a list of targets has it.
+    fn listed(&self) -> String {
+        let Self {
+            address,
+            environment,
+            mode,
+        } = self;
+        format!(
+            "- targets: [\"{address}\"]\n  labels: {{ service: trading-desk, environment: {environment}, mode: {mode} }}\n"
+        )
     }
 }
 

@@ -665,15 +665,17 @@ fn has_unless_or_or(expr: &Expr) -> bool {
     has
 }
 
-/// Whether it is about targets, which know nothing of modes.
+/// Whether it is about targets, or about the programs that watch them, which know nothing of modes.
 fn is_about_targets(expr: &Expr) -> bool {
     let mut names = Vec::new();
     walk(expr, &mut |part| {
         names.extend(selector(part).and_then(|selector| selector.name.clone()));
     });
-    names
-        .iter()
-        .all(|name| ["up", "ALERTS"].contains(&name.as_str()) || name.starts_with("scrape_"))
+    let of_watchers = ["scrape_", "prometheus_", "alertmanager_"];
+    names.iter().all(|name| {
+        ["up", "ALERTS"].contains(&name.as_str())
+            || of_watchers.iter().any(|prefix| name.starts_with(prefix))
+    })
 }
 
 /// Whether it takes the value of one of several processes, which is then the one to look at.

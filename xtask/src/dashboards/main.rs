@@ -21,7 +21,7 @@ pub(super) fn dashboard() -> Dashboard {
                 stat("Processes up", "The share of the processes that answer a scrape.")
                     .ask(r#"avg(up{service=~"$service"})"#, "")
                     .below(1.0, 0.99)
-                    .act("TargetDown, ServiceDown"),
+                    .act("DeskDown, TargetDown"),
                 stat("Portfolio value", "All accounts together, one figure a currency.")
                     .ask("sum by (currency) (portfolio_value{@})", "{{currency}}"),
                 stat("P/L today", "What all accounts have made since the day began.")
@@ -62,7 +62,7 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("max by (service, mode, instance, name, version, rust_version, git_commit) (app_info{@})", "is there")
                     .ask("max by (service, mode, instance) (app_uptime_seconds{@})", "uptime"),
                 table("Firing alerts", "Every alert that fires, most severe first.")
-                    .ask(r#"count by (severity, alertname, service) (ALERTS{alertstate="firing"})"#, "alerts"),
+                    .ask(r#"count by (severity, alertname, service) (ALERTS{alertstate="firing", alertname!="Watchdog"})"#, "alerts"),
             ]),
         ],
     }

@@ -17,7 +17,7 @@ pub(super) fn dashboard() -> Dashboard {
                 stat("Up", "The share of the last day that processes answered scrapes.")
                     .ask("min(service:up:avg_over_time1d{@})", "")
                     .below(0.999, 0.99)
-                    .act("TargetDown, ProcessRestarting"),
+                    .act("DeskDown, DeskCrashLooping, ProcessRestarting"),
                 stat("Memory of the host", "What is available on the host that has the least.")
                     .ask("min(system_memory_available_bytes{@} / system_memory_total_bytes{@})", "")
                     .below(0.2, 0.1)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use promql_parser::parser::{
-    BinModifier, BinaryExpr, LabelModifier, VectorMatchCardinality, token,
+    BinModifier, BinaryExpr, Expr, LabelModifier, VectorMatchCardinality, token,
 };
 
 use super::check::Checker;
@@ -54,6 +54,10 @@ impl Checker<'_> {
         if binary.op.is_set_operator() {
             if binary.op.id() == token::T_LOR {
                 left.labels.extend(right.labels);
+            }
+            // What a series has counted since it came is an increase.
+            if left.shape == Shape::Counter && leaves_new_series(binary) {
+                left.shape = Shape::Gauge;
             }
             return Some(left);
         }
@@ -185,4 +189,13 @@ fn with<'a>(
     more: impl IntoIterator<Item = &'a String>,
 ) -> BTreeSet<String> {
     labels.iter().chain(more).cloned().collect()
+}
+
+/// Whether it is `x unless x offset …`: the series that were not there a while ago.
+fn leaves_new_series(binary: &BinaryExpr) -> bool {
+    let (Expr::VectorSelector(now), Expr::VectorSelector(before)) = (&*binary.lhs, &*binary.rhs)
+    else {
+        return false;
+    };
+    binary.op.id() == token::T_LUNLESS && now.name == before.name && before.offset.is_some()
 }

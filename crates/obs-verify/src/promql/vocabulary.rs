@@ -1,4 +1,4 @@
-//! The series there are: those of the catalogue, those that Prometheus makes itself, and those that rules record.
+//! The series there are: those of the catalogue, those of Prometheus and Alertmanager, and those that rules record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +33,46 @@ const PROMETHEUS: [(&str, Unit, &[&str]); 7] = [
     ),
 ];
 
+/// What Prometheus and Alertmanager say of themselves, as far as alerts on a silent watcher need it.
+const WATCHERS: [(&str, Shape, Unit, &[&str]); 6] = [
+    (
+        "prometheus_notifications_dropped_total",
+        Shape::Counter,
+        Unit::Count,
+        &[],
+    ),
+    (
+        "prometheus_notifications_alertmanagers_discovered",
+        Shape::Gauge,
+        Unit::Count,
+        &[],
+    ),
+    (
+        "prometheus_rule_evaluation_failures_total",
+        Shape::Counter,
+        Unit::Count,
+        &["rule_group"],
+    ),
+    (
+        "prometheus_config_last_reload_successful",
+        Shape::Gauge,
+        Unit::Switch,
+        &[],
+    ),
+    (
+        "alertmanager_notifications_failed_total",
+        Shape::Counter,
+        Unit::Count,
+        &["integration"],
+    ),
+    (
+        "alertmanager_config_last_reload_successful",
+        Shape::Gauge,
+        Unit::Switch,
+        &[],
+    ),
+];
+
 /// Every series that a query may name.
 #[derive(Debug)]
 pub struct Vocabulary {
@@ -41,11 +81,12 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The series of a catalogue, and those of Prometheus.
+    /// The series of a catalogue, and those of Prometheus and Alertmanager.
     #[must_use]
     pub fn new(catalog: &Catalog) -> Self {
         let mut series = BTreeMap::new();
-        for (name, unit, labels) in PROMETHEUS {
+        let made = PROMETHEUS.map(|(name, unit, labels)| (name, Shape::Gauge, unit, labels));
+        for (name, shape, unit, labels) in made.into_iter().chain(WATCHERS) {
             let labels = GLOBAL_LABELS
                 .iter()
                 .chain(labels)
@@ -53,7 +94,7 @@ impl Vocabulary {
                 .collect();
             let known = Series {
                 labels,
-                shape: Shape::Gauge,
+                shape,
                 quantity: Quantity::Of(unit),
                 family: None,
             };
