@@ -263,3 +263,29 @@ fn every_rule_has_a_word_of_its_own() {
     let words: std::collections::BTreeSet<_> = Lint::ALL.iter().map(|lint| lint.word()).collect();
     assert_eq!(words.len(), Lint::ALL.len());
 }
+
+/// What it advises for the first event of a series can be answered, also under a sum; a total as it stands still cannot.
+#[test]
+fn new_series_may_be_added_up() {
+    let new = "sum by (symbol) ((desk_rejections_total unless desk_rejections_total offset 5m) or increase(desk_rejections_total[5m])) > 0";
+    assert_eq!(broken(new, ""), []);
+    for old in [
+        "sum(desk_rejections_total unless desk_requests_total offset 5m) > 0",
+        "sum(desk_rejections_total unless desk_rejections_total) > 0",
+    ] {
+        let text =
+            format!("groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: '{old}'\n");
+        let queries = queries::of_rules("rules.yml", &text).unwrap();
+        assert_ne!(queried::check(&catalog(), &queries).len(), 0, "{old}");
+    }
+}
+
+/// The programs that watch have neither environment nor mode to say, and may page for themselves.
+#[test]
+fn the_watchers_may_page() {
+    let failing =
+        r#"increase(alertmanager_notifications_failed_total{job="alertmanager"}[10m]) > 0"#;
+    assert_eq!(broken(failing, PAGE), []);
+    let alone = r#"prometheus_notifications_alertmanagers_discovered{job="prometheus"} < 1"#;
+    assert_eq!(broken(alone, PAGE), []);
+}

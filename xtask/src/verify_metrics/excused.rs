@@ -7,6 +7,10 @@ pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("panel `Most frequent`", "no error was counted"),
     ("panel `Rejected by venues`", "no order was rejected"),
     (
+        "record `service:market_session_open:all1h",
+        "no desk has run for an hour",
+    ),
+    (
         "record `component:errors:trend",
         "there is no record of a day or a week ago",
     ),

@@ -225,7 +225,7 @@ const MUTATIONS: &[(&str, &str, &str)] = &[
     ),
     // A kind is mistaken for another.
     (
-        "increase(panics_total[5m])",
+        "increase(panics_total{mode!=\"backtest\"}[5m])",
         "increase(provider_up[5m])",
         "which is no counter",
     ),
@@ -245,7 +245,7 @@ const MUTATIONS: &[(&str, &str, &str)] = &[
         "is used as it stands",
     ),
     (
-        "predict_linear(system_disk_available_bytes[6h], 86400)",
+        "predict_linear(system_disk_available_bytes{job=\"trading-desk\"}[6h], 86400)",
         "predict_linear(process_cpu_seconds_total[6h], 86400)",
         "is a counter and falls",
     ),
@@ -266,7 +266,7 @@ const MUTATIONS: &[(&str, &str, &str)] = &[
         "only one has provider",
     ),
     (
-        "process_open_fds / process_max_fds",
+        "process_open_fds{job=\"trading-desk\"} / process_max_fds",
         "process_open_fds / system_disk_total_bytes",
         "only one has mountpoint",
     ),
@@ -282,17 +282,21 @@ const MUTATIONS: &[(&str, &str, &str)] = &[
     ),
     // Units that do not go together.
     (
-        "process_resident_memory_bytes / system_memory_total_bytes",
+        "process_resident_memory_bytes{job=\"trading-desk\"} / system_memory_total_bytes",
         "process_resident_memory_bytes > scrape_duration_seconds + process_resident_memory_bytes",
         "between seconds and bytes",
     ),
     (
-        "process_open_fds / process_max_fds",
+        "process_open_fds{job=\"trading-desk\"} / process_max_fds",
         "process_resident_memory_bytes > process_start_time_seconds",
         "between bytes and",
     ),
     // No query at all.
-    ("up == 0", "up == ", "is no PromQL"),
+    (
+        "mode!=\"backtest\"} == 0",
+        "mode!=\"backtest\"} == ",
+        "is no PromQL",
+    ),
 ];
 
 #[test]
