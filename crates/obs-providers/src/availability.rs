@@ -96,7 +96,6 @@ impl Availability {
     }
 
     /// One of its feeds went down, or came up again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "feeds come next"))]
     pub(crate) fn feed(&self, is_down: bool, now: Instant) {
         self.heard_at
             .fetch_max(moment::monotonic(now).max(1), Ordering::Relaxed);

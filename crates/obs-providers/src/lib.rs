@@ -120,10 +120,12 @@ mod calendar;
 mod call;
 mod call_layer;
 mod carried;
+mod clock;
 mod dataset;
 mod decode;
 mod error;
 mod failure;
+mod feed;
 mod flights;
 mod labels;
 mod layer;
@@ -158,9 +160,14 @@ pub use crate::cache::{Cache, Entry, Load, Lookup, Served, Store};
 pub use crate::calendar::{Session, TradingCalendar};
 pub use crate::call::Call;
 pub use crate::call_layer::{CallLayer, CallService};
+pub use crate::clock::{Clock, ClockMetrics, ClockSource, Offset, OwnClockMetrics};
 pub use crate::dataset::Dataset;
 pub use crate::decode::Decode;
 pub use crate::error::ProviderError;
+pub use crate::feed::{
+    Book, BookMetrics, Channel, ChannelKind, Connecting, DisconnectReason, Feed, FeedBuilder,
+    FeedMetrics, FeedName, LagClock, Numbers, Sequencing, Stall, SubscriptionState,
+};
 pub use crate::labels::{
     CacheResult, CallOutcome, DatasetName, EndpointName, ErrorType, LimitName, MarketVenue,
     ProviderKind, ProviderName, UNMATCHED,
@@ -193,6 +200,10 @@ pub fn catalogue() -> Catalogue {
         DatasetMetrics::FAMILIES,
         DatasetSessionMetrics::FAMILIES,
         MarketMetrics::FAMILIES,
+        FeedMetrics::FAMILIES,
+        BookMetrics::FAMILIES,
+        ClockMetrics::FAMILIES,
+        OwnClockMetrics::FAMILIES,
     ])
 }
 

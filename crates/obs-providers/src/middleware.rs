@@ -27,7 +27,7 @@ use crate::provider::Inner;
 pub struct Endpoint(pub &'static str);
 
 /// Says of one request, as an extension of it, that its response is a stream without an end, such as prices that go on for as long
-/// as they are listened to. The call then lasts until its headers have come; what comes afterwards is not part of it.
+/// as they are listened to. The call then lasts until its headers have come; what comes afterwards is a [`Feed`](crate::Feed)'s.
 /// Of `text/event-stream` and of an upgrade to another protocol that is known without.
 ///
 /// ```

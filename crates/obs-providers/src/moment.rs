@@ -53,7 +53,10 @@ impl Moment {
     pub fn at(wall: Timestamp, monotonic: Duration) -> Self {
         Self {
             wall: nanoseconds(wall),
-            monotonic: u64::try_from(monotonic.as_nanos()).unwrap_or(u64::MAX),
+            // 0 is no moment.
+            monotonic: u64::try_from(monotonic.as_nanos())
+                .unwrap_or(u64::MAX)
+                .max(1),
         }
     }
 
@@ -72,8 +75,8 @@ pub(crate) fn monotonic(at: Instant) -> u64 {
 
 /// Nanoseconds since 1970; the ends of what 64 bits hold for what lies beyond.
 pub(crate) fn nanoseconds(at: Timestamp) -> i64 {
-    let nanoseconds = at.as_nanosecond();
-    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
+    let seconds = at.as_second().saturating_mul(1_000_000_000);
+    seconds.saturating_add(at.subsec_nanosecond().into())
 }
 
 /// The reverse, exact: every number of 64 bits lies within the years of a `Timestamp`.

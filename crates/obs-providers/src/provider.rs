@@ -16,8 +16,9 @@ use crate::rate_limit::{RateLimits, Refusal, Under, header_name};
 use crate::routes::Routes;
 use crate::{
     AttemptMetrics, CacheMetrics, CallMetrics, CallOutcome, DatasetMetrics, DatasetName,
-    EndpointMetrics, EndpointName, ErrorType, ProbeMetrics, ProviderError, ProviderKind,
-    ProviderMetrics, RateLimit, RequestMetrics, TradingCalendar, UNMATCHED, carried,
+    EndpointMetrics, EndpointName, ErrorType, Feed, FeedMetrics, FeedName, ProbeMetrics,
+    ProviderError, ProviderKind, ProviderMetrics, RateLimit, RequestMetrics, TradingCalendar,
+    UNMATCHED, carried,
 };
 
 /// The most limits that one provider declares.
@@ -51,8 +52,10 @@ pub(crate) struct Inner {
     pub(crate) max_body: Option<u64>,
     pub(crate) shown: Shown,
     datasets: Keyed<DatasetName, Dataset>,
+    pub(crate) feeds: Keyed<FeedName, Feed>,
     /// Those that [`Provider::observe`] has something to do for.
     observed: Mutex<Vec<Dataset>>,
+    observed_feeds: Mutex<Vec<Feed>>,
 }
 
 /// What calls to one endpoint record to, and the limits they are under.
@@ -103,6 +106,8 @@ impl Provider {
             shown: builder.shown,
             datasets: Keyed::new(DatasetMetrics::FAMILIES),
             observed: Mutex::default(),
+            feeds: Keyed::new(FeedMetrics::FAMILIES),
+            observed_feeds: Mutex::default(),
         }));
         provider.0.limits.prepare(&provider.0);
         provider
@@ -207,13 +212,20 @@ impl Provider {
         self.0.observed.lock().unwrap().len()
     }
 
-    /// Brings up to date what changes by the mere passing of time: unavailable seconds, limits whose window has ended, and the age
-    /// of data. To be called before every scrape; the exporter has a hook for it.
+    /// Brings up to date what changes by the mere passing of time: unavailable seconds, limits whose window has ended, the age
+    /// of data, and silences of feeds. To be called before every scrape; the exporter has a hook for it.
     pub fn observe(&self) {
         self.observe_at(Instant::now(), Timestamp::now());
     }
 
     fn observe_at(&self, now: Instant, wall: Timestamp) {
+        let feeds = self
+            .0
+            .observed_feeds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        feeds.iter().for_each(Feed::observe);
+        drop(feeds);
         self.0.availability.observe(now, wall);
         self.0.limits.observe(&self.0);
         let observed = self
@@ -246,6 +258,15 @@ impl Inner {
     pub(crate) fn observes(&self, dataset: &Dataset) {
         let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
         observed.push(dataset.clone());
+    }
+
+    /// Has a feed brought up to date before every scrape.
+    pub(crate) fn observes_feed(&self, feed: &Feed) {
+        let mut feeds = self
+            .observed_feeds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        feeds.push(feed.clone());
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -25,6 +25,7 @@ use crate::sentiment::SentimentFeed;
 use crate::server::Server;
 use crate::service::Service;
 use crate::store::Store;
+use crate::stream::{QuoteStream, Venue};
 
 /// What the application is started with.
 #[derive(Debug, Clone)]
@@ -65,6 +66,7 @@ impl App {
         let days = bars::days(&config.series);
         let desk = desk(&config, &days)?;
         let store = Store::open(config.db.as_deref(), config.cash).await?;
+        let venue = Venue::open(&config.series).await?;
         let vendors = Vendors::new(config.series);
         // Any free port will do: nobody but the desk has to know it.
         let loopback = "a free port on loopback";
@@ -75,7 +77,11 @@ impl App {
         background.spawn(market.pages().watch());
         background.spawn(market.probe(&provider.url()));
         let sentiment = SentimentFeed::new(&provider.url())?;
-        let service = Arc::new(Service::new(desk, store, market, sentiment));
+        let stream = QuoteStream::new();
+        background.spawn(stream.clone().watch_clock(provider.url()));
+        background.spawn(stream.clone().run(venue.url()));
+        background.spawn(venue.serve());
+        let service = Arc::new(Service::new(desk, store, market, sentiment, stream));
         let api = Server::start(&config.listen, "--listen", api::router(service.clone())).await?;
         Ok(Self {
             vendors,

@@ -41,6 +41,7 @@ pub mod service;
 pub mod stand_in;
 pub mod store;
 pub mod strategy;
+pub mod stream;
 pub mod symbol;
 pub mod trader;
 pub mod venue;

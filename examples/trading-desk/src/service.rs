@@ -19,6 +19,7 @@ use crate::order::{Order, OrderId, OrderRequest};
 use crate::risk::Refusal;
 use crate::sentiment::SentimentFeed;
 use crate::store::Store;
+use crate::stream::QuoteStream;
 use crate::symbol::Symbol;
 
 /// The desk behind its lock, the store, and the data that come from outside. Whoever changes the desk keeps the lock until the change is
@@ -29,19 +30,27 @@ pub struct Service {
     store: Store,
     market: MarketData,
     sentiment: SentimentFeed,
+    stream: QuoteStream,
     errors: Arc<ErrorMetrics>,
 }
 
 impl Service {
     /// Puts a desk and its records to work.
     #[must_use]
-    pub fn new(desk: Desk, store: Store, market: MarketData, sentiment: SentimentFeed) -> Self {
+    pub fn new(
+        desk: Desk,
+        store: Store,
+        market: MarketData,
+        sentiment: SentimentFeed,
+        stream: QuoteStream,
+    ) -> Self {
         let errors = ["oversold", "performance", "risk", "unfinished"];
         Self {
             desk: Mutex::new(desk),
             store,
             market,
             sentiment,
+            stream,
             errors: metrics::errors("desk", errors),
         }
     }
@@ -116,6 +125,7 @@ impl Service {
         self.store.observe();
         self.market.provider().observe();
         self.sentiment.providers().for_each(Provider::observe);
+        self.stream.observe();
     }
 
     fn finished<T>(&self, task: Result<T, JoinError>) -> Result<T, Error> {
@@ -168,6 +178,7 @@ mod tests {
                 .await
                 .unwrap(),
             SentimentFeed::new(nowhere).unwrap(),
+            QuoteStream::new(),
         ));
         let request = OrderRequest {
             strategy: StrategyId::Manual,

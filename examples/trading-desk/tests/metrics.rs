@@ -141,7 +141,8 @@ fn providers_agree(scrape: &Exposition, app: &App) {
     let news = [("provider", "news")];
     assert!(scrape.sum("provider_unavailable_seconds_total", &news) > Some(0.0));
     assert_value(scrape, "provider_requests_in_flight", &[], 0);
-    assert_value(scrape, "provider_up", &[], 4);
+    // Bars, three of sentiment, and the stream of quotes.
+    assert_value(scrape, "provider_up", &[], 5);
     // The last bar's close is what the bars are as of, and with it the market has closed.
     assert_value(scrape, "market_session_open", &[("venue", "NYSE")], 0);
     let updated = [bars, ("dataset", "daily_bars")];

@@ -1,6 +1,6 @@
 //! Data from outside.
 
-use obs_verify::dashboard::{Dashboard, Scope, lines, row, stat, switches, table};
+use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
@@ -88,6 +88,64 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Loading and cache errors", "19 of 20 loads of what a cache did not have end within this time.")
                     .ask("histogram_quantile(0.95, sum by (provider, le) (rate(provider_cache_load_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}}"),
             ]),
+            feeds(),
+            clocks(),
         ],
     }
+}
+
+/// What comes by itself.
+fn feeds() -> Row {
+    row("Feeds", [
+                switches("Connected and speaking", "When each feed was connected and spoke as often as is expected of it.")
+                    .ask("min by (provider, feed) (feed_up{@})", "{{provider}} {{feed}}")
+                    .act("FeedDown"),
+                lines("Messages", "Messages a second, by what they carry.")
+                    .ask("sum by (provider, feed, channel) (rate(feed_messages_total{@}[$__rate_interval]))", "{{provider}} {{feed}} {{channel}}"),
+                lines("Lag", "19 of 20 messages come within this time of the venue's own, by our clock as it is and corrected; and what the desk bears.")
+                    .ask("histogram_quantile(0.95, sum by (provider, feed, clock, le) (rate(feed_lag_seconds_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}} {{clock}}")
+                    .ask("max by (provider, feed) (feed_lag_allowed_seconds{@})", "{{provider}} {{feed}}, borne")
+                    .act("FeedLagHigh"),
+                lines("Since the last word", "Time since the last message and the last heartbeat, and what is expected at most between two messages.")
+                    .ask("time() - max by (provider, feed) (feed_last_message_timestamp_seconds{@})", "{{provider}} {{feed}}")
+                    .ask("time() - max by (provider, feed) (feed_last_heartbeat_timestamp_seconds{@})", "{{provider}} {{feed}}, heartbeat")
+                    .ask("max by (provider, feed) (feed_expected_seconds{@})", "{{provider}} {{feed}}, expected")
+                    .act("FeedDown, FeedStalling"),
+                table("What went wrong", "Within the time shown: silences and their time, holes, what was lost in them, what came late or twice, and symbols forgotten.")
+                    .ask("sum by (provider, feed) (increase(feed_stalls_total{@}[$__range]))", "stalls")
+                    .ask("sum by (provider, feed) (increase(feed_stalled_seconds_total{@}[$__range]))", "seconds mute")
+                    .ask("sum by (provider, feed) (increase(feed_gaps_total{@}[$__range]))", "gaps")
+                    .ask("sum by (provider, feed) (increase(feed_missed_messages_total{@}[$__range]))", "missed")
+                    .ask("sum by (provider, feed) (increase(feed_out_of_order_total{@}[$__range]))", "out of order")
+                    .ask("sum by (provider, feed) (increase(feed_duplicates_total{@}[$__range]))", "duplicates")
+                    .ask("sum by (provider, feed) (increase(feed_sequence_evictions_total{@}[$__range]))", "forgotten"),
+                lines("Connections", "Attempts to connect and lost connections a second, and books made anew.")
+                    .ask("sum by (provider, feed, outcome) (rate(feed_connects_total{@}[$__rate_interval]))", "{{provider}} {{feed}} connect {{outcome}}")
+                    .ask("sum by (provider, feed, reason) (rate(feed_disconnects_total{@}[$__rate_interval]))", "{{provider}} {{feed}} lost, {{reason}}")
+                    .ask("sum by (provider, feed) (rate(feed_resyncs_total{@}[$__rate_interval]))", "{{provider}} {{feed}} resync")
+                    .act("FeedResyncing"),
+                lines("Back again", "19 of 20 outages ended within this time, from the loss to the next message.")
+                    .ask("histogram_quantile(0.95, sum by (provider, feed, le) (rate(feed_outage_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}}"),
+                lines("Subscriptions", "Asked for and confirmed.")
+                    .ask("sum by (provider, feed, state) (feed_subscriptions{@})", "{{provider}} {{feed}} {{state}}")
+                    .act("FeedSubscriptionMissing"),
+                lines("Spread", "Half of the books' changes left a spread below this.")
+                    .ask("histogram_quantile(0.5, sum by (provider, feed, le) (rate(feed_book_spread_bps_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}}"),
+                lines("Books that make no sense", "Books, on average, that were crossed or one-sided.")
+                    .ask("sum by (provider, feed) (rate(feed_book_invalid_seconds_total{@}[$__rate_interval]))", "{{provider}} {{feed}}"),
+            ])
+}
+
+/// What time it is.
+fn clocks() -> Row {
+    row("Clocks", [
+                lines("Offset", "Their clock less ours, and the most by which that may be wrong.")
+                    .ask("max by (source) (clock_offset_seconds{@})", "{{source}}")
+                    .ask("max by (source) (clock_offset_error_seconds{@})", "{{source}}, error")
+                    .act("ClockOff"),
+                table("Our clock", "How far Prometheus' clock is ahead of the desk's, up to a scrape interval; and how often the desk's was set.")
+                    .ask("time() - max by (instance) (app_clock_timestamp_seconds{@})", "behind Prometheus")
+                    .ask("sum by (instance) (increase(clock_jumps_total{@}[$__range]))", "set")
+                    .act("ClockOff"),
+            ])
 }
