@@ -154,7 +154,11 @@ impl Venue {
         let price = price.unwrap_or(1.0);
         let wide = u32::try_from(count % u64::from(SPREADS)).unwrap_or_default() + 1;
         let half = HALF_SPREAD * f64::from(wide);
-        let half = if count.is_multiple_of(61) { -half } else { half };
+        let half = if count.is_multiple_of(61) {
+            -half
+        } else {
+            half
+        };
         let quote = Quote {
             number,
             at: Timestamp::now().as_millisecond(),
