@@ -153,13 +153,40 @@ pub enum Error {
         at: Timestamp,
     },
     /// A mark that comes too late.
-    #[error("the mark of {at} comes too late: the ledger stands at {now}; send marks in order")]
+    #[error(
+        "the mark of {at} is older than the events that the ledger of {now} keeps; leave it out, or state a longer `CorrectionWindow`"
+    )]
     LateMark {
         /// The mark's time.
         at: Timestamp,
         /// The time of the latest event.
         now: Timestamp,
     },
+    /// A flow that comes too late.
+    #[error(
+        "the flow of {at} is older than the events that the ledger of {now} keeps, and a mark may hold it already; book it with the next mark by `mark_with_flows`, or state a longer `CorrectionWindow`"
+    )]
+    LateFlow {
+        /// The flow's time.
+        at: Timestamp,
+        /// The time of the latest event.
+        now: Timestamp,
+    },
+    /// An event that cannot be voided or corrected.
+    #[error(
+        "no {kind} `{id}` is among the events that can be corrected; it is unknown, voided or older than the `CorrectionWindow`: book the difference as an event of its own"
+    )]
+    NotCorrectable {
+        /// What it was to be.
+        kind: &'static str,
+        /// Its identifier.
+        id: String,
+    },
+    /// A trade without the money it moved, in a ledger of returns on that.
+    #[error(
+        "the ledger takes returns on the notional of its trades, and this one has none above 0; state it by `ClosedTrade::with_notional`"
+    )]
+    NoNotional,
     /// A mark for a ledger that follows its closed trades.
     #[error(
         "the ledger is valued by its closed trades and takes no marks; state `Valuation::Marks` to mark it"
@@ -167,7 +194,7 @@ pub enum Error {
     NotMarked,
     /// An equity from which no return can be computed.
     #[error(
-        "an equity of {equity} is not above 0, and no return follows from it; begin a new ledger with what there is"
+        "an equity of {equity} is too little; a ledger begins with more than 0, and no more can be taken out than there is: mark it first, or correct the amount"
     )]
     NonPositiveEquity {
         /// The equity.

@@ -79,8 +79,9 @@ pub use crate::mids::Mids;
 pub use crate::money::{Currency, Money};
 pub use crate::order::{Order, OrderReport, StageTimes};
 pub use crate::performance::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Deviation, Ledger, LedgerState, Period,
-    PeriodsPerYear, RiskFree, StrategyLedger, TradeResult, Undefined, Valuation,
+    Account, Basis, Calendar, ClosedTrade, Conventions, CorrectionWindow, Deviation, Ledger,
+    LedgerState, Period, PeriodsPerYear, RiskFree, Statistics, StrategyLedger, TradeId,
+    TradeResult, Transfer, Undefined, Valuation, Window,
 };
 pub use crate::positions::{
     Booked, Break, BreakKind, ClosedPart, Ended, ExposureKind, Flow, Instrument, LotMethod,
@@ -113,6 +114,7 @@ pub fn catalogue() -> Catalogue {
         ShortfallMoneyMetrics::FAMILIES,
         performance::PerformanceMetrics::FAMILIES,
         performance::PerformanceMoneyMetrics::FAMILIES,
+        performance::PerformanceStatisticsInfo::FAMILIES,
         performance::PortfolioMetrics::FAMILIES,
         performance::PortfolioMoneyMetrics::FAMILIES,
         performance::PortfolioStatisticsInfo::FAMILIES,

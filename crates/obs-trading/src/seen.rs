@@ -22,7 +22,8 @@ const FEW: usize = 16;
 /// What an event is recognised by: its identifier together with what the identifier is unique within, as far as that is known.
 ///
 /// Kept over restarts, as a hash that is the same in every build. Two of 100,000 share one once in 10⁹ owners.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Identity(u64);
 
 /// What an identifier is unique within. Venues use identifiers again, for other accounts, orders, symbols and sides; what the owner
@@ -62,6 +63,11 @@ impl Scope {
 
     pub(crate) fn symbol(self, symbol: &str) -> Self {
         self.and('s', symbol)
+    }
+
+    /// That of money that comes and goes, whose identifiers are not those of trades.
+    pub(crate) fn flow(self) -> Self {
+        self.and('f', "")
     }
 
     pub(crate) fn side(self, side: Side) -> Self {

@@ -94,6 +94,7 @@ fn positions_are_sized_by_confidence() {
         (0.06, 0.79),
         (-0.10, 0.8),
         (0.2, 1.0),
+        (1.5, 0.9), // with leverage
     ] {
         risk.position("crossover", share, confidence);
     }
@@ -103,13 +104,13 @@ fn positions_are_sized_by_confidence() {
     };
     assert_eq!(sizes("low"), [0.02]);
     assert_eq!(sizes("medium"), [0.05, 0.06]);
-    assert_eq!(sizes("high"), [0.10, 0.2]);
+    assert_eq!(sizes("high"), [0.10, 0.2, 1.5]);
 }
 
 #[test]
 fn what_is_no_position_is_dropped_and_counted() {
     let (test, risk) = desk();
-    for (share, confidence) in [(1.5, 0.9), (f64::NAN, 0.9), (0.1, f64::NAN), (0.1, 1.1)] {
+    for (share, confidence) in [(1e7, 0.9), (f64::NAN, 0.9), (0.1, f64::NAN), (0.1, 1.1)] {
         risk.position("crossover", share, confidence);
     }
     let labels = [("metric", "risk_position_size_ratio")];

@@ -75,10 +75,16 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (account, currency) (portfolio_profit_factor{@})", "profit factor")
                     .ask("sum by (account, currency) (portfolio_sharpe_ratio{@})", "Sharpe")
                     .ask("sum by (account, currency) (portfolio_sortino_ratio{@})", "Sortino")
+                    .ask("sum by (account, currency) (portfolio_volatility_ratio{@})", "volatility")
+                    .ask("sum by (account, currency) (portfolio_growth_ratio{@})", "growth a year")
+                    .ask("sum by (account, currency) (portfolio_calmar_ratio{@})", "Calmar")
                     .ask("sum by (account, currency) (portfolio_max_drawdown_ratio{@})", "max drawdown")
                     .ask("sum by (account, currency) (portfolio_recovery_seconds{@})", "longest recovery")
                     .ask("sum by (account, currency) (portfolio_drawdown_age_seconds{@})", "in drawdown for"),
-                table("Trades", "Best, worst, and how many.")
+                table("Trades", "What a trade makes: on average, of those that won and lost, at best and at worst.")
+                    .ask("sum by (account, currency) (portfolio_expectancy{@})", "expected")
+                    .ask("sum by (account, currency) (portfolio_average_win{@})", "average win")
+                    .ask("sum by (account, currency) (portfolio_average_loss{@})", "average loss")
                     .ask("sum by (account, currency) (portfolio_best_trade_pnl{@})", "best")
                     .ask("sum by (account, currency) (portfolio_worst_trade_pnl{@})", "worst"),
             ]),

@@ -43,9 +43,21 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask(r#"sum by (account, strategy, currency) (trading_drawdown_age_seconds{@, strategy=~"$strategy"})"#, "in drawdown for")
                     .ask(r#"sum by (account, strategy, currency) (trading_recovery_seconds{@, strategy=~"$strategy"})"#, "longest recovery"),
                 table("Money", "Every strategy in a row, by currency.")
+                    .ask(r#"sum by (account, strategy, currency) (trading_equity{@, strategy=~"$strategy"})"#, "equity")
+                    .ask(r#"sum by (account, strategy, currency) (trading_equity_change{@, strategy=~"$strategy", period="day"})"#, "today")
+                    .ask(r#"sum by (account, strategy, currency) (trading_pnl_unrealized{@, strategy=~"$strategy"})"#, "open P/L")
                     .ask(r#"sum by (account, strategy, currency) (trading_pnl_realized{@, strategy=~"$strategy"})"#, "realized P/L")
                     .ask(r#"sum by (account, strategy, currency) (trading_average_win{@, strategy=~"$strategy"})"#, "average win")
-                    .ask(r#"sum by (account, strategy, currency) (trading_average_loss{@, strategy=~"$strategy"})"#, "average loss"),
+                    .ask(r#"sum by (account, strategy, currency) (trading_average_loss{@, strategy=~"$strategy"})"#, "average loss")
+                    .ask(r#"sum by (account, strategy, currency) (trading_best_trade_pnl{@, strategy=~"$strategy"})"#, "best trade")
+                    .ask(r#"sum by (account, strategy, currency) (trading_worst_trade_pnl{@, strategy=~"$strategy"})"#, "worst trade"),
+            ]),
+            row("Streaks and conventions", [
+                table("Streaks", "Wins and losses in a row: the present streak, and the longest.")
+                    .ask(r#"sum by (account, strategy, currency, result) (trading_streak_trades{@, strategy=~"$strategy"})"#, "now")
+                    .ask(r#"sum by (account, strategy, currency, result) (trading_longest_streak_trades{@, strategy=~"$strategy"})"#, "longest"),
+                table("How it is computed", "The basis of the ratios: they are worth comparing only where these agree.")
+                    .ask(r#"max by (account, strategy, currency, basis, periods_per_year, risk_free_rate, calendar) (trading_statistics_info{@, strategy=~"$strategy"})"#, "in use"),
             ]),
             row("Over time", [
                 lines("Realized P/L over time", "The ten strategies that have earned the most.")

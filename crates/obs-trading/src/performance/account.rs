@@ -6,8 +6,12 @@ use obs_core::{By, Counter, Gauge, Unit};
 use super::labels::{
     AccountName, BasisText, CalendarText, CurrencyCode, PeriodsPerYearText, Refusal, RiskFreeText,
 };
+use super::periods::Periods;
+use super::ratios::Ratios;
 use super::trades::{ClosedTrade, TradeResult};
-use super::{Conventions, Ledger, LedgerState, Money, Period, show};
+use super::{
+    Conventions, CorrectionWindow, Ledger, LedgerState, Money, Period, TradeId, Transfer, show,
+};
 use crate::{Clock, Error};
 
 obs_core::families! {
@@ -31,6 +35,12 @@ obs_core::families! {
         pub recovery: Gauge = "portfolio_recovery_seconds",
         /// How long the open drawdown lasts; 0 when there is none.
         pub drawdown_age: Gauge = "portfolio_drawdown_age_seconds",
+        /// Standard deviation of the returns, annualised; NaN while it is undefined.
+        pub volatility: Gauge = "portfolio_volatility_ratio",
+        /// What the returns compound to in a year; NaN while it is undefined.
+        pub growth: Gauge = "portfolio_growth_ratio",
+        /// Growth a year for each unit of the deepest drawdown; NaN without one.
+        pub calmar: Gauge = "portfolio_calmar_ratio" { unit: Unit::Number },
         /// Trades that ended the same way one after another, up to the last.
         pub streak: By<TradeResult, Gauge> = "portfolio_streak_trades",
         /// The most trades that ever ended the same way one after another.
@@ -54,6 +64,12 @@ obs_core::families! {
         /// Change of the account's value in the day, week and month under way, and in all: open positions included,
         /// transfers not.
         pub value_change: By<Period, Gauge> = "portfolio_value_change" { unit: Unit::Currency },
+        /// Mean P/L of a trade: what is to be expected of the next.
+        pub expectancy: Gauge = "portfolio_expectancy" { unit: Unit::Currency },
+        /// Mean P/L of the trades that made a profit.
+        pub average_win: Gauge = "portfolio_average_win" { unit: Unit::Currency },
+        /// Mean P/L of the trades that made a loss; below 0.
+        pub average_loss: Gauge = "portfolio_average_loss" { unit: Unit::Currency },
         /// The highest P/L of a trade.
         pub best_trade: Gauge = "portfolio_best_trade_pnl" { unit: Unit::Currency },
         /// The lowest P/L of a trade.
@@ -107,6 +123,7 @@ pub struct Account {
     ledger: Ledger,
     metrics: PortfolioMetrics,
     money: PortfolioMoneyMetrics,
+    ratios: Ratios,
 }
 
 impl Account {
@@ -141,20 +158,29 @@ impl Account {
             conventions.calendar().to_string(),
         );
         info.info.set(1.0);
-        let account = Self {
+        let mut account = Self {
             metrics: PortfolioMetrics::new(name, ledger.currency().as_str()),
             money: PortfolioMoneyMetrics::new(name, ledger.currency().as_str()),
+            ratios: Ratios::default(),
             ledger,
         };
-        account.export();
+        account.export_by_clock();
         account
     }
 
     /// The same, held to another clock than the machine's; see [`Ledger::with_clock`].
     #[must_use]
-    pub fn with_clock(self, clock: impl Into<Clock>) -> Self {
-        let ledger = self.ledger.with_clock(clock);
-        Self { ledger, ..self }
+    pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.ledger = self.ledger.with_clock(clock);
+        self.export_by_clock();
+        self
+    }
+
+    /// The same with another window for late events and corrections; see [`Ledger::with_corrections`].
+    #[must_use]
+    pub fn with_corrections(mut self, window: CorrectionWindow) -> Self {
+        self.ledger = self.ledger.with_corrections(window);
+        self
     }
 
     /// A trade was closed; see [`Ledger::trade_closed`].
@@ -185,10 +211,63 @@ impl Account {
         self.exported(done)
     }
 
+    /// Money was paid in, or, negative, taken out; see [`Ledger::take_transfer`].
+    pub fn take_transfer(&mut self, flow: &Transfer<'_>) -> Result<(), Error> {
+        let done = self.ledger.take_transfer(flow);
+        self.exported(done)
+    }
+
+    /// The account is worth this much, and holds these flows already; see [`Ledger::mark_with_flows`].
+    pub fn mark_with_flows(
+        &mut self,
+        at: Timestamp,
+        equity: Money,
+        flows: &[Transfer<'_>],
+    ) -> Result<(), Error> {
+        let done = self.ledger.mark_with_flows(at, equity, flows);
+        self.exported(done)
+    }
+
+    /// A trade was a mistake, or the venue took it back; see [`Ledger::void_trade`].
+    pub fn void_trade<'a>(&mut self, id: impl Into<TradeId<'a>>) -> Result<(), Error> {
+        let done = self.ledger.void_trade(id);
+        self.exported(done)
+    }
+
+    /// A trade made this much instead; see [`Ledger::correct_trade`].
+    pub fn correct_trade(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
+        let done = self.ledger.correct_trade(trade);
+        self.exported(done)
+    }
+
+    /// A flow was a mistake; see [`Ledger::void_transfer`].
+    pub fn void_transfer(&mut self, id: &str) -> Result<(), Error> {
+        let done = self.ledger.void_transfer(id);
+        self.exported(done)
+    }
+
+    /// A flow was this much instead; see [`Ledger::correct_transfer`].
+    pub fn correct_transfer(&mut self, id: &str, money: Money) -> Result<(), Error> {
+        let done = self.ledger.correct_transfer(id, money);
+        self.exported(done)
+    }
+
+    /// The mark of this moment was a mistake; see [`Ledger::void_mark`].
+    pub fn void_mark(&mut self, at: Timestamp) -> Result<(), Error> {
+        let done = self.ledger.void_mark(at);
+        self.exported(done)
+    }
+
+    /// The mark of this moment says this instead; see [`Ledger::correct_mark`].
+    pub fn correct_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        let done = self.ledger.correct_mark(at, money);
+        self.exported(done)
+    }
+
     /// It is this late: what is over is over; see [`Ledger::advance_to`].
     pub fn advance_to(&mut self, at: Timestamp) {
         self.ledger.advance_to(at);
-        self.export();
+        let _ = self.exported(Ok(()));
     }
 
     /// The statistics, and why one is undefined.
@@ -203,20 +282,34 @@ impl Account {
         self.ledger.save()
     }
 
-    fn exported(&self, done: Result<(), Error>) -> Result<(), Error> {
+    fn exported(&mut self, done: Result<(), Error>) -> Result<(), Error> {
         match &done {
-            Ok(()) => self.export(),
+            Ok(()) => {
+                let periods = self.ledger.standing.periods;
+                self.export(&periods);
+            }
             Err(error) => self.metrics.refused[Refusal::of(error)].increment(1),
         }
         done
     }
 
-    fn export(&self) {
+    /// Friday's figures are not Monday's, be it that nothing happened yet.
+    fn export_by_clock(&mut self) {
+        let periods = self.ledger.periods_by_clock();
+        self.export(&periods);
+    }
+
+    fn export(&mut self, periods: &Periods) {
         let (ledger, metrics, money) = (&self.ledger, &self.metrics, &self.money);
+        if self.ratios.follow(ledger) {
+            show(&metrics.sharpe, self.ratios.sharpe);
+            show(&metrics.sortino, self.ratios.sortino);
+            show(&metrics.volatility, self.ratios.volatility);
+            show(&metrics.growth, self.ratios.growth);
+            show(&metrics.calmar, self.ratios.calmar);
+        }
         show(&metrics.win_ratio, ledger.win_ratio());
         show(&metrics.profit_factor, ledger.profit_factor());
-        show(&metrics.sharpe, ledger.sharpe_ratio());
-        show(&metrics.sortino, ledger.sortino_ratio());
         metrics.max_drawdown.set(ledger.max_drawdown_ratio());
         metrics.drawdown.set(ledger.drawdown_ratio());
         show(&metrics.recovery, ledger.longest_recovery_seconds());
@@ -228,15 +321,18 @@ impl Account {
             streak.set(ledger.longest_streak(result) as f64);
         }
         for (period, trades) in metrics.trades.iter() {
-            trades.set(ledger.trades(period) as f64);
+            trades.set(ledger.trades_in(periods, period) as f64);
         }
         money.value.set(ledger.equity());
         for (period, pnl) in money.pnl.iter() {
-            pnl.set(ledger.realized_pnl(period));
+            pnl.set(ledger.realized_in(periods, period));
         }
         for (period, change) in money.value_change.iter() {
-            change.set(ledger.equity_change(period));
+            change.set(ledger.standing.equity_change(periods, period));
         }
+        show(&money.expectancy, ledger.expectancy());
+        show(&money.average_win, ledger.average_win());
+        show(&money.average_loss, ledger.average_loss());
         show(&money.best_trade, ledger.best_trade());
         show(&money.worst_trade, ledger.worst_trade());
     }

@@ -1,6 +1,9 @@
 //! The conventions behind the statistics, as types: none of them is guessed.
 
 use std::fmt;
+use std::sync::Arc;
+
+use jiff::civil::Date;
 
 use super::calendar::Calendar;
 use crate::Error;
@@ -32,6 +35,7 @@ pub struct Conventions {
     calendar: Calendar,
     risk_free: RiskFree,
     deviation: Deviation,
+    scratch: f64,
 }
 
 /// Of what the returns are that Sharpe and Sortino ratios are computed from. The two are never mixed: a ratio of returns
@@ -40,9 +44,16 @@ pub struct Conventions {
 pub enum Basis {
     /// One return for each day of the calendar, traded or not: equity at its end / equity at the end of the day before − 1.
     PeriodReturns,
+    /// One return for each hour of the days that the calendar counts, traded or not: equity at its end / equity at the end of the
+    /// hour before − 1. Hours are those of UTC; one belongs to the day in which it begins.
+    HourlyReturns,
     /// One return for each closed trade: its P/L / (starting equity + transfers + P/L realised before it). State how many
     /// trades make a year.
     PerTrade,
+    /// One return for each closed trade: its P/L / the money it moved ([`ClosedTrade::with_notional`](super::ClosedTrade::with_notional)),
+    /// which says how good the trades are, whatever the account is worth. Such returns do not compound: there is no growth. State how
+    /// many trades make a year.
+    PerNotional,
 }
 
 /// What the equity between the transfers follows.
@@ -64,6 +75,10 @@ impl PeriodsPerYear {
     pub const TRADING_DAYS: Self = Self(252.0);
     /// 365: every day, for markets that never close.
     pub const EVERY_DAY: Self = Self(365.0);
+    /// 8,760: every hour, for markets that never close.
+    pub const EVERY_HOUR: Self = Self(8_760.0);
+    /// 12: months.
+    pub const MONTHS: Self = Self(12.0);
 
     /// A number of your own: of the days another exchange trades, or of the trades in a year. Must be finite and above 0.
     pub fn new(periods: f64) -> Result<Self, Error> {
@@ -87,13 +102,15 @@ impl PeriodsPerYear {
 
 /// The return that can be had without risk, which Sharpe takes off each return and Sortino takes as the least acceptable
 /// one.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RiskFree(Rate);
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Rate {
     PerYear(f64),
     PerPeriod(f64),
+    /// Yearly rates and the day from which each holds, in order.
+    Series(Arc<[(Date, f64)]>),
 }
 
 impl RiskFree {
@@ -103,41 +120,89 @@ impl RiskFree {
     /// A yearly rate, 0.04 for 4 %, as quantstats takes it. A period gets its compounding part, `(1 + rate)^(1/periods) − 1`.
     /// Must be finite and above −1.
     pub fn per_year(rate: f64) -> Result<Self, Error> {
-        Self::checked(Rate::PerYear, rate)
+        Ok(Self(Rate::PerYear(checked(rate)?)))
     }
 
     /// A rate per period, as empyrical takes it. Must be finite and above −1.
     pub fn per_period(rate: f64) -> Result<Self, Error> {
-        Self::checked(Rate::PerPeriod, rate)
+        Ok(Self(Rate::PerPeriod(checked(rate)?)))
     }
 
-    fn checked(kind: fn(f64) -> Rate, rate: f64) -> Result<Self, Error> {
-        if rate > -1.0 && rate.is_finite() {
-            Ok(Self(kind(rate)))
-        } else {
-            Err(Error::invalid_convention(
-                "risk-free rate",
-                rate,
-                "a finite number above -1",
-            ))
+    /// Yearly rates by date, such as those of treasury bills: each holds from its day on, until the next. Before the first, the first
+    /// holds. In any order; of two for one day, the later counts. Must be finite and above −1; none at all is [`NONE`](Self::NONE).
+    ///
+    /// ```
+    /// use jiff::civil::date;
+    /// use obs_trading::RiskFree;
+    ///
+    /// let bills = RiskFree::series([(date(2024, 1, 1), 0.0525), (date(2024, 9, 19), 0.0475)])?;
+    /// assert_eq!(bills.to_string(), "series to 0.0475 per year");
+    /// # Ok::<(), obs_trading::Error>(())
+    /// ```
+    pub fn series(rates: impl IntoIterator<Item = (Date, f64)>) -> Result<Self, Error> {
+        let mut by_day = std::collections::BTreeMap::new();
+        for (from, rate) in rates {
+            by_day.insert(from, checked(rate)?);
         }
+        if by_day.is_empty() {
+            return Ok(Self::NONE);
+        }
+        Ok(Self(Rate::Series(by_day.into_iter().collect())))
     }
 
-    fn of_one_period(self, periods: PeriodsPerYear) -> f64 {
-        match self.0 {
-            Rate::PerYear(rate) => (rate.ln_1p() / periods.0).exp_m1(),
-            Rate::PerPeriod(rate) => rate,
+    /// The rate of one period and the day from which it holds.
+    fn by_period(&self, periods: PeriodsPerYear) -> Vec<(Date, f64)> {
+        let one = |rate: f64| (rate.ln_1p() / periods.0).exp_m1();
+        match &self.0 {
+            Rate::PerYear(rate) => vec![(Date::MIN, one(*rate))],
+            Rate::PerPeriod(rate) => vec![(Date::MIN, *rate)],
+            Rate::Series(rates) => rates
+                .iter()
+                .map(|(from, rate)| (*from, one(*rate)))
+                .collect(),
         }
+    }
+}
+
+fn checked(rate: f64) -> Result<f64, Error> {
+    if rate > -1.0 && rate.is_finite() {
+        Ok(rate)
+    } else {
+        Err(Error::invalid_convention(
+            "risk-free rate",
+            rate,
+            "a finite number above -1",
+        ))
     }
 }
 
 /// As `portfolio_statistics_info` shows it.
 impl fmt::Display for RiskFree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
+        match &self.0 {
             Rate::PerYear(rate) => write!(f, "{rate} per year"),
             Rate::PerPeriod(rate) => write!(f, "{rate} per period"),
+            Rate::Series(rates) => {
+                let last = rates.last().map_or(0.0, |(_, rate)| *rate);
+                write!(f, "series to {last} per year")
+            }
         }
+    }
+}
+
+/// The risk-free return of each period, ready to be looked up.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RiskFreeReturns(Vec<(Date, f64)>);
+
+impl RiskFreeReturns {
+    pub(crate) fn on(&self, day: Date) -> f64 {
+        let later = match self.0.as_slice() {
+            [(_, only)] => return *only,
+            rates => rates.partition_point(|(from, _)| *from <= day),
+        };
+        self.0
+            .get(later.saturating_sub(1))
+            .map_or(0.0, |(_, rate)| *rate)
     }
 }
 
@@ -176,6 +241,7 @@ impl Conventions {
             calendar,
             risk_free: RiskFree::NONE,
             deviation: Deviation::Sample,
+            scratch: SCRATCH,
         }
     }
 
@@ -191,6 +257,22 @@ impl Conventions {
     pub fn with_deviation(mut self, deviation: Deviation) -> Self {
         self.deviation = deviation;
         self
+    }
+
+    /// The same, where a trade that made or lost less than this many units of the currency broke even: it is neither win nor loss. What
+    /// is left when floats are subtracted is no profit. The default is 10⁻⁸, a satoshi; half a cent suits an account in dollars.
+    ///
+    /// Must be finite and not negative; 0 takes every trade by its sign. It holds for the trades from then on.
+    pub fn with_scratch(mut self, amount: f64) -> Result<Self, Error> {
+        if !(amount >= 0.0 && amount.is_finite()) {
+            return Err(Error::invalid_convention(
+                "the P/L of a trade that broke even",
+                amount,
+                "a finite number that is not negative",
+            ));
+        }
+        self.scratch = amount;
+        Ok(self)
     }
 
     /// Of what the returns are.
@@ -219,8 +301,14 @@ impl Conventions {
 
     /// The return without risk.
     #[must_use]
-    pub const fn risk_free(&self) -> RiskFree {
-        self.risk_free
+    pub const fn risk_free(&self) -> &RiskFree {
+        &self.risk_free
+    }
+
+    /// Below how much a trade broke even, in units of the currency.
+    #[must_use]
+    pub const fn scratch(&self) -> f64 {
+        self.scratch
     }
 
     /// By what squared deviations are divided.
@@ -229,30 +317,53 @@ impl Conventions {
         self.deviation
     }
 
-    /// The risk-free return of one period.
-    #[must_use]
-    pub fn risk_free_per_period(&self) -> f64 {
-        self.risk_free.of_one_period(self.periods_per_year)
+    pub(crate) fn risk_free_returns(&self) -> RiskFreeReturns {
+        RiskFreeReturns(self.risk_free.by_period(self.periods_per_year))
+    }
+
+    /// What a kept ledger was computed by and cannot change: basis, valuation and calendar, in words. The others only say how
+    /// statistics are made of what is kept.
+    pub(crate) fn fixed(&self) -> String {
+        fixed_part(&self.to_string()).unwrap_or_default()
     }
 
     /// The basis as a label: its word, and what differs from the usual.
     pub(crate) fn basis_label(&self) -> String {
         let mut label = String::from(match self.basis {
             Basis::PeriodReturns => "period_returns",
+            Basis::HourlyReturns => "hourly_returns",
             Basis::PerTrade => "per_trade",
+            Basis::PerNotional => "per_notional",
         });
         if self.valuation == Valuation::ClosedTrades {
             label.push_str(" of closed trades");
         }
         if self.deviation == Deviation::Population {
-            label.push_str(", ddof 0");
+            label.push_str(DDOF_0);
         }
         label
     }
 }
 
-/// All of them in words. Two ledgers whose words are the same may be compared, and a saved one be restored; the list of
-/// holidays is left out, so that it may grow.
+/// What is [fixed](Conventions::fixed) of conventions in words; nothing where they are none.
+pub(crate) fn fixed_part(words: &str) -> Option<String> {
+    let (head, rest) = words.split_once(" periods per year, risk-free ")?;
+    let basis = head.rsplit_once(", ")?.0;
+    let basis = basis.strip_suffix(DDOF_0).unwrap_or(basis);
+    let calendar = rest
+        .split_once(" per year, ")
+        .or_else(|| rest.split_once(" per period, "))?
+        .1;
+    Some(format!("{basis}, {calendar}"))
+}
+
+const DDOF_0: &str = ", ddof 0";
+
+/// A satoshi: less than this, in units of the currency, is what is left of floats.
+const SCRATCH: f64 = 1e-8;
+
+/// All of them in words, for those who compare two ledgers. The list of holidays is left out, so that it may grow, and so is what counts
+/// as break-even.
 impl fmt::Display for Conventions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -274,17 +385,48 @@ mod tests {
 
     #[test]
     fn a_yearly_rate_compounds_over_the_periods_of_a_year() {
-        let day = RiskFree::per_year(0.05)
-            .unwrap()
-            .of_one_period(PeriodsPerYear::TRADING_DAYS);
+        let one = |rate: RiskFree, periods| rate.by_period(periods)[0].1;
+        let day = one(
+            RiskFree::per_year(0.05).unwrap(),
+            PeriodsPerYear::TRADING_DAYS,
+        );
         assert!(((1.0 + day).powi(252) - 1.05).abs() < 1e-12);
         assert_eq!(
-            RiskFree::per_period(0.001)
-                .unwrap()
-                .of_one_period(PeriodsPerYear::EVERY_DAY)
-                .to_bits(),
+            one(
+                RiskFree::per_period(0.001).unwrap(),
+                PeriodsPerYear::EVERY_DAY
+            )
+            .to_bits(),
             0.001_f64.to_bits()
         );
+    }
+
+    #[test]
+    fn a_rate_of_a_series_holds_until_the_next() {
+        use jiff::civil::date;
+        let series = RiskFree::series([
+            (date(2024, 9, 19), 0.04),
+            (date(2024, 1, 1), 0.02),
+            (date(2024, 9, 19), 0.05),
+        ]);
+        let conventions = Conventions::new(
+            Basis::PeriodReturns,
+            Valuation::Marks,
+            PeriodsPerYear::new(1.0).unwrap(),
+            Calendar::every_day(TimeZone::UTC),
+        )
+        .with_risk_free(series.unwrap());
+        let returns = conventions.risk_free_returns();
+        for (day, rate) in [
+            (date(1999, 1, 1), 0.02),
+            (date(2024, 9, 18), 0.02),
+            (date(2024, 9, 19), 0.05),
+            (date(2030, 1, 1), 0.05),
+        ] {
+            assert!((returns.on(day) - rate).abs() < 1e-15, "{day}");
+        }
+        assert_eq!(RiskFree::series([]).unwrap(), RiskFree::NONE);
+        assert_eq!(conventions.fixed(), "period_returns, every day UTC");
     }
 
     #[test]
@@ -312,6 +454,10 @@ mod tests {
         )
         .with_deviation(Deviation::Population)
         .with_risk_free(RiskFree::per_period(0.001).unwrap());
+        assert_eq!(
+            conventions.fixed(),
+            "per_trade of closed trades, every day UTC"
+        );
         assert_eq!(
             conventions.to_string(),
             "per_trade of closed trades, ddof 0, 40 periods per year, risk-free 0.001 per period, every day UTC"

@@ -9,7 +9,8 @@ use super::Undefined;
 /// that much, and no drawdown should grow old on it.
 const ROUNDING: f64 = 1e-12;
 
-/// The running peak of an equity curve, and the falls from it.
+/// The running peak of an equity curve, and the falls from it. Equity here is the value of a [unit](crate::fund::Fund), so that
+/// transfers are not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Drawdown {
     peak: f64,
@@ -52,15 +53,11 @@ impl Drawdown {
         self.peak_at = Some(at);
     }
 
-    /// Money came or went: the fall from the peak stays the same share of it.
-    pub(crate) fn transfer(&mut self, equity: f64) {
-        self.peak = if self.is_open() {
-            self.peak * (equity / self.equity)
-        } else {
-            equity
-        };
-        self.equity = equity;
-        self.worst = self.worst.min(self.current());
+    /// All was lost, and new money begins a new curve at this value. The deepest fall stays.
+    pub(crate) fn begin_anew(&mut self, at: Timestamp, value: f64) {
+        self.peak = value;
+        self.peak_at = Some(at);
+        self.equity = value;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -123,9 +120,10 @@ mod tests {
         assert_eq!(drawdown.longest_recovery_seconds(), Ok(30.0));
         assert_eq!(drawdown.age_seconds(Some(at(75))), 10.0);
         assert!((drawdown.current() + 0.2).abs() < 1e-15);
-        drawdown.transfer(176.0);
-        assert!((drawdown.current() + 0.2).abs() < 1e-15);
-        assert_eq!(drawdown.age_seconds(Some(at(75))), 10.0);
+        drawdown.begin_anew(at(80), 50.0);
+        drawdown.observe(at(90), 45.0);
+        assert!((drawdown.current() + 0.1).abs() < 1e-15 && drawdown.worst() < -0.19);
+        assert_eq!(drawdown.age_seconds(Some(at(95))), 15.0);
     }
 
     #[test]

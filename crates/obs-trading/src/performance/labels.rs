@@ -45,9 +45,13 @@ obs_core::label! {
         ForgottenTrade = "forgotten_trade",
         /// It is from the future, by more than clocks may differ.
         FromFuture = "from_future",
-        /// The mark is older than the last one, or its day is over.
+        /// The mark is older than the events that are kept.
         LateMark = "late_mark",
-        /// Nothing above zero lies before or after the transfer.
+        /// The flow is older than the events that are kept.
+        LateFlow = "late_flow",
+        /// What was to be voided or corrected is not among the events that are kept.
+        NotCorrectable = "not_correctable",
+        /// More was taken out than there was.
         NonPositiveEquity = "non_positive_equity",
         /// Any other reason.
         Other = "other",
@@ -63,6 +67,8 @@ impl Refusal {
             Error::ForgottenTrade { .. } => Self::ForgottenTrade,
             Error::FromFuture { .. } => Self::FromFuture,
             Error::LateMark { .. } => Self::LateMark,
+            Error::LateFlow { .. } => Self::LateFlow,
+            Error::NotCorrectable { .. } => Self::NotCorrectable,
             Error::NonPositiveEquity { .. } => Self::NonPositiveEquity,
             _ => Self::Other,
         }

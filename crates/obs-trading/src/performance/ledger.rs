@@ -6,19 +6,20 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Period;
-use super::drawdown::Drawdown;
+use super::conventions::fixed_part;
+use super::history::History;
+use super::journal::{CorrectionWindow, Entry, Journal, What};
 use super::periods::Periods;
-use super::returns::Returns;
-use super::trades::{ClosedTrade, TradeResult, Trades};
-use super::{Basis, Conventions, Currency, Money, SMALLEST, Undefined, Valuation};
-use crate::seen::{Identity, Met, Seen};
+use super::standing::{Overdrawn, Rules, Standing};
+use super::trades::{ClosedTrade, TradeId};
+use super::{Basis, Conventions, Currency, Money, SMALLEST, Valuation};
+use crate::seen::{Identity, Met, Scope, Seen};
 use crate::{Clock, Error};
 
 /// The performance of an account or a strategy, without metrics: [`Account`](super::Account) and
 /// [`StrategyLedger`](super::StrategyLedger) hold one and export it.
 ///
-/// Each trade, mark and transfer costs the same however many came before, and no history is kept. All times are those of
+/// Each trade, mark and transfer costs the same however many came before. All times are those of
 /// the events, so that a replay gives what live would have given; the [module page](crate::performance) says how late and
 /// repeated ones are taken.
 ///
@@ -46,9 +47,14 @@ use crate::{Clock, Error};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    conventions: Conventions,
-    risk_free: f64,
-    state: LedgerState,
+    pub(super) rules: Rules,
+    pub(super) currency: Currency,
+    pub(super) standing: Standing,
+    journal: Journal,
+    pub(super) history: History,
+    /// The time of the latest event, or how late it was said to be.
+    pub(super) now: Option<Timestamp>,
+    remembered: Seen,
     clock: Clock,
     /// What the clock said when it was last asked, in nanoseconds since 1970.
     clock_was: i64,
@@ -69,26 +75,52 @@ pub struct LedgerState {
     /// The conventions in words: a ledger is not continued under others.
     conventions: String,
     currency: Currency,
-    /// Starting equity and all transfers since.
-    contributed: f64,
-    equity: f64,
-    /// The time of the latest event.
+    /// What stood before the first of the events that are kept.
+    #[serde(flatten)]
+    base: Standing,
+    /// How late it is.
     now: Option<Timestamp>,
-    /// Its day.
-    today: Option<Date>,
-    last_mark: Option<Timestamp>,
-    trades: Trades,
-    periods: Periods,
-    drawdown: Drawdown,
-    returns: Returns,
-    /// Equity when the last day that counts was over.
-    last_close: f64,
+    #[serde(default)]
+    history: History,
+    /// The events of the correction window, in order. Earlier editions kept none.
+    #[serde(default)]
+    entries: Option<Vec<Entry>>,
     /// Not called `recent`, which the first edition needs and cannot read as it is now: it refuses the file.
     #[serde(default)]
     remembered: Seen,
     /// What a state of the first edition remembers, until a ledger goes on from it.
     #[serde(default, rename = "recent", skip_serializing_if = "Option::is_none")]
     of_first_edition: Option<FirstEdition>,
+}
+
+/// Money that was paid in, or, negative, taken out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transfer<'a> {
+    /// When it came or went.
+    pub at: Timestamp,
+    /// How much.
+    pub money: Money,
+    /// What tells it from other flows. With it, the flow counts once however often it is reported.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> Transfer<'a> {
+    /// A transfer without an identifier: it counts each time it is reported.
+    #[must_use]
+    pub const fn new(at: Timestamp, money: Money) -> Self {
+        Self {
+            at,
+            money,
+            id: None,
+        }
+    }
+
+    /// The same with an identifier, such as that of the bank transfer.
+    #[must_use]
+    pub const fn with_id(mut self, id: &'a str) -> Self {
+        self.id = Some(id);
+        self
+    }
 }
 
 impl Ledger {
@@ -103,53 +135,61 @@ impl Ledger {
                 equity: starting_equity,
             });
         }
-        let state = LedgerState {
-            conventions: conventions.to_string(),
+        Ok(Self {
+            rules: Rules::new(conventions),
             currency,
-            contributed: amount,
-            equity: amount,
+            standing: Standing::new(amount),
+            journal: Journal::new(&Standing::new(amount), CorrectionWindow::DEFAULT),
+            history: History::default(),
             now: None,
-            today: None,
-            last_mark: None,
-            trades: Trades::default(),
-            periods: Periods::new(amount),
-            drawdown: Drawdown::new(amount),
-            returns: Returns::default(),
-            last_close: amount,
             remembered: Seen::default(),
-            of_first_edition: None,
-        };
-        Ok(Self::of(conventions, state))
+            clock: Clock::default(),
+            clock_was: i64::MIN,
+        })
     }
 
     /// Goes on from what [`save`](Self::save) gave: whatever follows, the ledger is to the last bit what it would be had it
     /// not been interrupted.
     ///
-    /// Fails when it was saved under other conventions; a longer list of holidays is no other convention.
+    /// Under another risk-free rate, number of periods or deviation, the ratios are those of the new ones, of all returns that are
+    /// [kept](super::KEPT_RETURNS); those before keep the rate at which they were counted. Fails when it was saved under another
+    /// basis, valuation or calendar; a longer list of holidays is no other calendar.
     pub fn restore(conventions: Conventions, saved: LedgerState) -> Result<Self, Error> {
-        let stated = conventions.to_string();
-        if saved.conventions == stated {
-            let mut saved = saved;
-            if let (Some(first), Some(now)) = (saved.of_first_edition.take(), saved.now) {
-                saved.remembered = Seen::of_earlier_ledger(&first.hashes, now);
-            }
-            Ok(Self::of(conventions, saved))
-        } else {
-            Err(Error::OtherConventions {
+        if fixed_part(&saved.conventions).as_ref() != Some(&conventions.fixed()) {
+            return Err(Error::OtherConventions {
                 saved: saved.conventions,
-                stated,
-            })
+                stated: conventions.to_string(),
+            });
         }
-    }
-
-    fn of(conventions: Conventions, state: LedgerState) -> Self {
-        Self {
-            risk_free: conventions.risk_free_per_period(),
-            conventions,
-            state,
+        let is_same = saved.conventions == conventions.to_string();
+        let rules = Rules::new(conventions);
+        let mut saved = saved.completed(&rules);
+        if !is_same {
+            let place = saved.base.marker();
+            let returns = saved.history.returns_to(place, &rules.risk_free);
+            saved.base.set_returns(returns);
+        }
+        let mut ledger = Self {
+            rules,
+            currency: saved.currency,
+            standing: saved.base,
+            journal: Journal::new(&saved.base, CorrectionWindow::DEFAULT),
+            history: saved.history,
+            now: saved.now,
+            remembered: saved.remembered,
             clock: Clock::default(),
             clock_was: i64::MIN,
-        }
+        };
+        // What does not fit came from a damaged file, and is passed over.
+        let _ = ledger.replay(&saved.base, saved.entries.unwrap_or_default());
+        Ok(ledger)
+    }
+
+    /// The same with another window for late events and corrections. A restored ledger is given it again.
+    #[must_use]
+    pub const fn with_corrections(mut self, window: CorrectionWindow) -> Self {
+        self.journal.set_window(window);
+        self
     }
 
     /// The same, held to another clock than the machine's: an event that is more than five minutes ahead of it is refused. A replay
@@ -164,7 +204,34 @@ impl Ledger {
     /// What is to be kept over a restart.
     #[must_use]
     pub fn save(&self) -> LedgerState {
-        self.state.clone()
+        let base = self.journal.base();
+        let mut history = self.history.clone();
+        history.rewind(base.marker());
+        LedgerState {
+            conventions: self.rules.conventions.to_string(),
+            currency: self.currency,
+            base,
+            now: self.now,
+            history,
+            entries: Some(self.journal.entries().copied().collect()),
+            remembered: self.remembered.clone(),
+            of_first_edition: None,
+        }
+    }
+}
+
+impl LedgerState {
+    /// With all that earlier editions did not keep.
+    fn completed(mut self, rules: &Rules) -> Self {
+        if let (Some(first), Some(now)) = (self.of_first_edition.take(), self.now) {
+            self.remembered = Seen::of_earlier_ledger(&first.hashes, now);
+        }
+        if self.entries.is_none() {
+            // They had one risk-free rate.
+            self.base.complete(self.now, rules.risk_free.on(Date::MAX));
+            self.history = History::after(self.base.returns);
+        }
+        self
     }
 }
 
@@ -172,43 +239,109 @@ impl Ledger {
 impl Ledger {
     /// A trade was closed.
     ///
-    /// One that comes late counts in the total, and in those of day, week and month that are not over. Fails when its P/L is
-    /// no number or in another currency, or its identifier is among those remembered.
+    /// One that comes late is put where its time belongs, within the [correction window](CorrectionWindow). One that is older counts in
+    /// the total and in those of day, week and month that are not over, and for streaks and returns per trade as if it were closed
+    /// now.
+    ///
+    /// Fails when its P/L is no number or in another currency, when its identifier is among those remembered, and without a notional
+    /// where returns are taken on it.
     pub fn trade_closed(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
         self.check(trade.pnl)?;
         self.check_time(trade.at)?;
         self.check_new(trade)?;
-        let day = self.conventions.calendar().day(trade.at);
-        self.advance(trade.at, day);
+        let notional = self.notional(trade)?;
+        let (at, pnl) = (trade.at, trade.pnl.amount());
+        let mut entry = self.entry(at, What::Trade { pnl, notional });
+        entry.id = trade.identity();
+        match self.enter(entry) {
+            Err(Refused::TooLate) => {
+                let now = self.now.map_or(at, |now| now.max(at));
+                let of = entry.day;
+                let late = What::LateTrade { pnl, notional, of };
+                // It is appended, which nothing refuses.
+                let _ = self.enter(self.entry(now, late));
+            }
+            Err(Refused::Overdrawn(overdrawn)) => return Err(self.overdrawn(overdrawn)),
+            Ok(()) => {}
+        }
         if let Some(identity) = trade.identity() {
-            self.state.remembered.insert(identity, trade.at, ());
-        }
-        let pnl = trade.pnl.amount();
-        let before = self.closed_trades_equity();
-        self.state.trades.push(pnl);
-        self.state.periods.trade(day, pnl);
-        if self.conventions.basis() == Basis::PerTrade {
-            self.state.returns.push(before, pnl, self.risk_free);
-        }
-        if self.conventions.valuation() == Valuation::ClosedTrades {
-            self.observe(
-                self.state.now.unwrap_or(trade.at),
-                self.closed_trades_equity(),
-            );
+            self.remembered.insert(identity, at, ());
         }
         Ok(())
     }
 
     /// The equity is this much: cash and positions at their prices.
     ///
-    /// Said twice, it counts once. Fails when it is no number or in another currency, when it is older than the last mark or
-    /// its day is over, and when the ledger is valued by its closed trades.
+    /// Idempotent. One that comes late is put where its time belongs. Fails when it is no number or in another currency, when it is
+    /// older than the [correction window](CorrectionWindow), and when the ledger is valued by its closed trades.
     pub fn mark_equity(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
-        self.check_mark(at, equity)?;
-        self.advance(at, self.conventions.calendar().day(at));
-        self.state.last_mark = Some(at);
-        self.observe(at, equity.amount());
-        Ok(())
+        self.mark(at, equity, What::Equity(equity.amount()))
+    }
+
+    /// The equity is this much, and holds these flows already, as the figure of a broker does that is asked once a day.
+    ///
+    /// A flow with an earlier time than the mark's is put there; any other comes at the mark, of which it is taken off first. A flow
+    /// whose identifier is known is in the ledger, and is left out. Fails as [`mark_equity`](Self::mark_equity) and
+    /// [`flow`](Self::take_transfer) do.
+    ///
+    /// ```
+    /// use jiff::{Timestamp, tz::TimeZone};
+    /// use obs_trading::{
+    ///     Basis, Calendar, Conventions, Currency, Ledger, Money, PeriodsPerYear, Transfer, Valuation,
+    /// };
+    ///
+    /// let conventions = Conventions::new(
+    ///     Basis::PeriodReturns,
+    ///     Valuation::Marks,
+    ///     PeriodsPerYear::EVERY_DAY,
+    ///     Calendar::every_day(TimeZone::UTC),
+    /// );
+    /// let usd = |amount| Money::new(amount, Currency::USD);
+    /// let mut ledger = Ledger::new(conventions, usd(100_000.0))?;
+    /// let close: Timestamp = "2024-06-03T20:00:00Z".parse()?;
+    /// let deposit = Transfer::new(close, usd(50_000.0)).with_id("wire-7");
+    /// ledger.mark_with_flows(close, usd(150_000.0), &[deposit])?;
+    /// ledger.take_transfer(&deposit)?; // reported again: no effect
+    /// assert_eq!((ledger.equity(), ledger.drawdown_ratio()), (150_000.0, 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn mark_with_flows(
+        &mut self,
+        at: Timestamp,
+        equity: Money,
+        flows: &[Transfer<'_>],
+    ) -> Result<(), Error> {
+        let before = self.clone();
+        let done = self.mark_and_flow(at, equity, flows);
+        if done.is_err() {
+            *self = before;
+        }
+        done
+    }
+
+    fn mark_and_flow(
+        &mut self,
+        at: Timestamp,
+        equity: Money,
+        flows: &[Transfer<'_>],
+    ) -> Result<(), Error> {
+        let mut held = Money::zero(self.currency);
+        let mut with_the_mark = Vec::new();
+        for flow in flows {
+            if flow.at < at {
+                self.take_transfer(flow)?;
+            } else if !self.knows(flow)? {
+                self.check(flow.money)?;
+                held = held.plus(flow.money).unwrap_or(held);
+                with_the_mark.push(Transfer { at, ..*flow });
+            }
+        }
+        let out = Money::new(-held.amount(), self.currency);
+        let without = equity.plus(out).unwrap_or(equity);
+        self.mark_equity(at, without)?;
+        with_the_mark
+            .iter()
+            .try_for_each(|flow| self.take_transfer(flow))
     }
 
     /// A trade was closed, and the equity is this much after it: both, or, when either is refused, neither.
@@ -234,104 +367,313 @@ impl Ledger {
         self.mark_open_pnl(trade.at, open_pnl)
     }
 
-    /// Whether a mark can be taken now.
-    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
-        self.check(money)?;
-        if self.conventions.valuation() != Valuation::Marks {
-            return Err(Error::NotMarked);
-        }
-        self.check_time(at)?;
-        let is_before_last = self.state.last_mark.is_some_and(|last| at < last);
-        let day = self.conventions.calendar().day(at);
-        if is_before_last || self.state.today.is_some_and(|today| day < today) {
-            return Err(Error::LateMark {
-                at,
-                now: self.state.now.unwrap_or(at),
-            });
-        }
-        Ok(())
-    }
-
     /// Open positions are worth this much more than they cost, or less: the equity is starting equity + transfers + realised
     /// P/L + this. For a strategy, which has no cash of its own. Fails as [`mark_equity`](Self::mark_equity) does.
     pub fn mark_open_pnl(&mut self, at: Timestamp, open_pnl: Money) -> Result<(), Error> {
-        self.check(open_pnl)?;
-        let equity = self.closed_trades_equity() + open_pnl.amount();
-        self.mark_equity(at, Money::new(equity, open_pnl.currency()))
+        self.mark(at, open_pnl, What::OpenPnl(open_pnl.amount()))
+    }
+
+    fn mark(&mut self, at: Timestamp, money: Money, what: What) -> Result<(), Error> {
+        self.check_mark(at, money)?;
+        let entry = self.entry(at, what);
+        let is_known = |kept: &Entry| {
+            kept.what.is_mark() && (kept.what == what || kept.is_corrected || kept.is_void)
+        };
+        if self.journal.entries_at(at).any(is_known) {
+            return Ok(());
+        }
+        self.enter(entry)
+            .map_err(|refused| self.refusal(refused, |now| Error::LateMark { at, now }))
+    }
+
+    /// Money was paid in, or, negative, taken out, without an identifier; see [`flow`](Self::take_transfer).
+    pub fn transfer(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        self.take_transfer(&Transfer::new(at, money))
     }
 
     /// Money was paid in, or, negative, taken out. It is neither profit nor loss: equity moves, and returns and drawdown are
-    /// what they would be without it. Where the ledger is marked, mark it before, for the money is taken to come at the last
-    /// mark.
+    /// what they would be without it. The equity before it is that of the mark before: where one is at hand for the moment when the
+    /// money comes, say that first. What a mark holds already is for [`mark_with_flows`](Self::mark_with_flows).
     ///
-    /// Fails when it is no number or in another currency, and when there is nothing above zero before or after it.
-    pub fn transfer(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
-        self.check(money)?;
-        let contributed = self.state.contributed + money.amount();
-        let before = self.state.equity;
-        let after = match self.conventions.valuation() {
-            Valuation::Marks => before + money.amount(),
-            Valuation::ClosedTrades => contributed + self.state.trades.realized(),
-        };
-        if before.min(after) < SMALLEST {
-            let amount = before.min(after);
-            let equity = Money::new(amount, money.currency());
-            return Err(Error::NonPositiveEquity { equity });
+    /// When everything is taken out, returns and drawdown wait for the next deposit. After everything was lost, one begins a new peak:
+    /// the deepest drawdown stays, and what is made of the money on that day is part of the next return.
+    ///
+    /// Idempotent, where it has an identifier. One that comes late is put where its time belongs. Fails when it is no number or in
+    /// another currency, when more is taken out than there was, and when it is older than the [correction
+    /// window](CorrectionWindow).
+    pub fn take_transfer(&mut self, flow: &Transfer<'_>) -> Result<(), Error> {
+        self.check(flow.money)?;
+        self.check_time(flow.at)?;
+        if self.knows(flow)? {
+            return Ok(());
         }
-        self.check_time(at)?;
-        self.advance_to(at);
-        self.state.contributed = contributed;
-        self.state.equity = after;
-        self.state.last_close *= after / before;
-        self.state.drawdown.transfer(after);
-        self.state.periods.transfer(money.amount());
+        let mut entry = self.entry(flow.at, What::Flow(flow.money.amount()));
+        entry.id = flow_identity(flow.id);
+        self.enter(entry)
+            .map_err(|refused| self.refusal(refused, |now| Error::LateFlow { at: flow.at, now }))?;
+        if let Some(identity) = entry.id {
+            self.remembered.insert(identity, flow.at, ());
+        }
         Ok(())
     }
 
     /// It is this late: what is over is over. Trades and marks say so themselves; this is for a desk at rest, once a minute or
-    /// so. An earlier time changes nothing, nor does one from the future.
+    /// so. An earlier time changes nothing, nor does one from the future; the first day is that of the first event.
     pub fn advance_to(&mut self, at: Timestamp) {
-        if self.check_time(at).is_ok() {
-            self.advance(at, self.conventions.calendar().day(at));
+        if self.check_time(at).is_ok() && self.now.is_none_or(|now| now < at) {
+            self.now = Some(at);
+            self.catch_up();
         }
     }
+}
 
-    fn advance(&mut self, at: Timestamp, day: Date) {
-        if self.state.now.is_some_and(|now| at <= now) {
-            return;
-        }
-        self.state.now = Some(at);
-        match self.state.today {
-            // A zone may repeat a day: the clock of the ledger does not.
-            Some(today) if day <= today => return,
-            Some(today) => self.close_days(today, day),
-            None => self.state.drawdown.begin(at),
-        }
-        self.state.periods.advance(day, self.state.equity);
-        self.state.today = Some(day);
+/// What is taken back or put right, within the [correction window](CorrectionWindow). The ledger is then what it would be had the event
+/// been so from the start; a correction that is refused changes nothing.
+impl Ledger {
+    /// A trade was a mistake, or the venue took it back (a bust). It stays known, so that a replay does not bring it again. Idempotent.
+    ///
+    /// Fails when no such trade is kept.
+    pub fn void_trade<'a>(&mut self, id: impl Into<TradeId<'a>>) -> Result<(), Error> {
+        let id = id.into();
+        self.amend(
+            "trade",
+            id.text,
+            |kept| {
+                id.identity.is_some()
+                    && kept.id == id.identity
+                    && matches!(kept.what, What::Trade { .. })
+            },
+            None,
+        )
     }
 
-    /// Takes the returns of the day that ends and of those that passed without an event.
-    fn close_days(&mut self, today: Date, next: Date) {
-        if self.conventions.basis() != Basis::PeriodReturns {
-            return;
-        }
-        let calendar = self.conventions.calendar();
-        let (equity, idle) = (self.state.equity, calendar.days_between(today, next));
-        // What changed on a day that does not count belongs to the next that does, be it idle.
-        let (moved, idle) = if calendar.counts(today) {
-            (true, idle)
+    /// The trade with this identifier made this much instead, of this notional. Its time stays. Idempotent.
+    ///
+    /// Fails when no such trade is kept, when it was voided, and as [`trade_closed`](Self::trade_closed) does.
+    pub fn correct_trade(&mut self, trade: &ClosedTrade<'_>) -> Result<(), Error> {
+        self.check(trade.pnl)?;
+        let (pnl, notional) = (trade.pnl.amount(), self.notional(trade)?);
+        let id = TradeId::from(trade);
+        self.amend(
+            "trade",
+            id.text,
+            |kept| {
+                id.identity.is_some()
+                    && kept.id == id.identity
+                    && matches!(kept.what, What::Trade { .. })
+            },
+            Some(What::Trade { pnl, notional }),
+        )
+    }
+
+    /// A flow was a mistake, or was returned as if it had not been made. It stays known. Idempotent.
+    ///
+    /// Fails when no such flow is kept, and when without it another takes out more than there was.
+    pub fn void_transfer(&mut self, id: &str) -> Result<(), Error> {
+        let identity = flow_identity(Some(id));
+        self.amend("transfer", id, |kept| kept.id == identity, None)
+    }
+
+    /// The flow with this identifier was this much instead. Its time stays. Fails as [`void_transfer`](Self::void_transfer) does, and when it was
+    /// voided.
+    pub fn correct_transfer(&mut self, id: &str, money: Money) -> Result<(), Error> {
+        self.check(money)?;
+        let identity = flow_identity(Some(id));
+        let what = What::Flow(money.amount());
+        self.amend("transfer", id, |kept| kept.id == identity, Some(what))
+    }
+
+    /// The mark of this moment was a mistake, such as a price feed's glitch, and none that is reported for it again counts. Idempotent. Of
+    /// two at the same moment, the later is meant.
+    ///
+    /// Fails when no mark of that time is kept.
+    pub fn void_mark(&mut self, at: Timestamp) -> Result<(), Error> {
+        self.amend(
+            "mark",
+            &at.to_string(),
+            |kept| kept.at == at && kept.what.is_mark(),
+            None,
+        )
+    }
+
+    /// The mark of this moment, of equity or open P/L, says this instead. Fails as [`void_mark`](Self::void_mark) does, when it was
+    /// voided, and when it is no number or in another currency.
+    pub fn correct_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        self.check(money)?;
+        let is_it = |kept: &Entry| kept.at == at && kept.what.is_mark();
+        let is_equity = self
+            .journal
+            .entries()
+            .rfind(|kept| is_it(kept))
+            .is_some_and(|kept| matches!(kept.what, What::Equity(_)));
+        let amount = money.amount();
+        let what = if is_equity {
+            What::Equity(amount)
         } else {
-            (idle > 0, idle.saturating_sub(1))
+            What::OpenPnl(amount)
         };
-        if moved {
-            let before = self.state.last_close;
-            self.state
-                .returns
-                .push(before, equity - before, self.risk_free);
-            self.state.last_close = equity;
+        self.amend("mark", &at.to_string(), is_it, Some(what))
+    }
+
+    /// The events that can be corrected begin here; nothing where all can.
+    #[must_use]
+    pub fn correctable_since(&self) -> Option<Timestamp> {
+        self.journal.base().at()
+    }
+
+    /// Changes or voids the last event of which this is true.
+    fn amend(
+        &mut self,
+        kind: &'static str,
+        id: &str,
+        is_it: impl Fn(&Entry) -> bool,
+        what: Option<What>,
+    ) -> Result<(), Error> {
+        let missing = || Error::NotCorrectable {
+            kind,
+            id: id.to_owned(),
+        };
+        let place = self.journal.find(is_it).ok_or_else(missing)?;
+        let kept = self.journal.get_mut(place);
+        let before = *kept;
+        match what {
+            Some(_) if before.is_void => return Err(missing()),
+            Some(what) => (kept.what, kept.is_corrected) = (what, true),
+            None => kept.is_void = true,
         }
-        self.state.returns.push_idle(equity, idle, self.risk_free);
+        let after = *kept;
+        if after == before {
+            return Ok(());
+        }
+        let undo = |kept: &mut Entry| *kept = before;
+        self.replay_from(place.segment).map_err(|overdrawn| {
+            self.undo(&after, undo);
+            self.overdrawn(overdrawn)
+        })
+    }
+}
+
+/// How events are taken.
+impl Ledger {
+    fn entry(&self, at: Timestamp, what: What) -> Entry {
+        Entry {
+            at,
+            day: self.rules.day(at),
+            what,
+            id: None,
+            is_corrected: false,
+            is_void: false,
+        }
+    }
+
+    /// Takes an event: at the end, or, if it comes late, where its time belongs, from where all that follows is taken again.
+    fn enter(&mut self, entry: Entry) -> Result<(), Refused> {
+        let (at, day) = (entry.at, entry.day);
+        if !self.standing.can_take(at, day) {
+            let place = self.journal.insert(entry).ok_or(Refused::TooLate)?;
+            return self.replay_from(place.segment).map_err(|overdrawn| {
+                if let Some(place) = self.journal.find(|kept| *kept == entry) {
+                    self.journal.remove(place);
+                    // As it was before: the event may have begun a segment.
+                    let _ = self.replay_from(place.segment.saturating_sub(1));
+                }
+                Refused::Overdrawn(overdrawn)
+            });
+        }
+        if let What::Flow(amount) = entry.what
+            && let Err(equity) = self.standing.fund.after(amount)
+        {
+            return Err(Refused::Overdrawn(Overdrawn { equity }));
+        }
+        self.now = self.now.max(Some(at));
+        self.standing
+            .advance(at, day, &self.rules, &mut self.history);
+        let began = self.journal.push(entry, &self.standing);
+        // A flow was asked before.
+        let _ = self.standing.apply(&entry, &self.rules, &mut self.history);
+        if began {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// Forgets what the window does not hold.
+    fn forget(&mut self) {
+        if let Some(now) = self.now
+            && self.journal.forget(now)
+        {
+            let base = self.journal.base().marker();
+            self.history.forget_before(base, &self.rules.risk_free);
+        }
+    }
+
+    fn replay_from(&mut self, segment: usize) -> Result<(), Overdrawn> {
+        let (start, entries) = self.journal.take_from(segment);
+        self.replay(&start, entries)
+    }
+
+    /// Takes events after what stood before them. Says which flow took more than there was, and takes all others.
+    fn replay(&mut self, start: &Standing, entries: Vec<Entry>) -> Result<(), Overdrawn> {
+        let mut done = Ok(());
+        self.standing = *start;
+        self.history.rewind(start.marker());
+        for entry in entries {
+            if !entry.is_void {
+                self.standing
+                    .advance(entry.at, entry.day, &self.rules, &mut self.history);
+            }
+            self.journal.push(entry, &self.standing);
+            let applied = self.standing.apply(&entry, &self.rules, &mut self.history);
+            done = done.and(applied);
+        }
+        self.catch_up();
+        done
+    }
+
+    /// What is over by now is over. A ledger begins with its first event, and no day is over before.
+    fn catch_up(&mut self) {
+        if let Some(now) = self.now.filter(|_| self.standing.at().is_some()) {
+            let day = self.rules.day(now);
+            self.standing
+                .advance(now, day, &self.rules, &mut self.history);
+        }
+    }
+
+    /// Puts an event back to what it was.
+    fn undo(&mut self, changed: &Entry, undo: impl Fn(&mut Entry)) {
+        if let Some(place) = self.journal.find(|kept| kept == changed) {
+            undo(self.journal.get_mut(place));
+            let _ = self.replay_from(place.segment);
+        }
+    }
+
+    fn refusal(&self, refused: Refused, too_late: impl Fn(Timestamp) -> Error) -> Error {
+        match refused {
+            Refused::TooLate => too_late(self.now.unwrap_or(Timestamp::MIN)),
+            Refused::Overdrawn(overdrawn) => self.overdrawn(overdrawn),
+        }
+    }
+
+    fn overdrawn(&self, overdrawn: Overdrawn) -> Error {
+        Error::NonPositiveEquity {
+            equity: Money::new(overdrawn.equity, self.currency),
+        }
+    }
+
+    /// Whether a mark can be taken now.
+    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        self.check(money)?;
+        if self.rules.conventions.valuation() != Valuation::Marks {
+            return Err(Error::NotMarked);
+        }
+        self.check_time(at)?;
+        if self.journal.base().can_take(at, self.rules.day(at)) {
+            return Ok(());
+        }
+        Err(Error::LateMark {
+            at,
+            now: self.now.unwrap_or(at),
+        })
     }
 
     /// Refuses what is later than the clock and its tolerance: with it, the days until then would be over, and whatever comes next
@@ -353,7 +695,7 @@ impl Ledger {
         let (Some(id), Some(identity)) = (trade.id, trade.identity()) else {
             return Ok(());
         };
-        let remembered = &self.state.remembered;
+        let remembered = &self.remembered;
         let met = match remembered.meet(identity, trade.at) {
             Met::New if remembered.has_earlier() => {
                 remembered.meet(Identity::of_earlier_ledger(id), trade.at)
@@ -371,27 +713,70 @@ impl Ledger {
         }
     }
 
-    fn observe(&mut self, at: Timestamp, equity: f64) {
-        self.state.equity = equity;
-        self.state.drawdown.observe(at, equity);
+    /// Whether a flow was counted; fails where it may have been.
+    fn knows(&self, flow: &Transfer<'_>) -> Result<bool, Error> {
+        let Some(identity) = flow_identity(flow.id) else {
+            return Ok(false);
+        };
+        match self.remembered.meet(identity, flow.at) {
+            Met::New => Ok(false),
+            Met::Known => Ok(true),
+            Met::TooOld => Err(Error::LateFlow {
+                at: flow.at,
+                now: self.now.unwrap_or(flow.at),
+            }),
+        }
+    }
+
+    /// What a trade moved, where the returns are taken on it.
+    fn notional(&self, trade: &ClosedTrade<'_>) -> Result<Option<f64>, Error> {
+        if self.rules.conventions.basis() != Basis::PerNotional {
+            return Ok(None);
+        }
+        let Some(notional) = trade.notional else {
+            return Err(Error::NoNotional);
+        };
+        self.check(notional)?;
+        let amount = notional.amount();
+        if amount > 0.0 {
+            Ok(Some(amount))
+        } else {
+            Err(Error::NoNotional)
+        }
     }
 
     fn check(&self, money: Money) -> Result<(), Error> {
         check_amount(money)?;
-        if money.currency() == self.state.currency {
+        if money.currency() == self.currency {
             Ok(())
         } else {
             Err(Error::OtherCurrency {
                 money,
-                ledger: self.state.currency,
+                ledger: self.currency,
             })
         }
     }
 
-    /// Starting equity, transfers and realised P/L.
-    fn closed_trades_equity(&self) -> f64 {
-        self.state.contributed + self.state.trades.realized()
+    /// The periods under way on the day that the clock says, for what is shown until the next event says it.
+    pub(super) fn periods_by_clock(&self) -> Periods {
+        let nanoseconds = i128::from(self.clock.since_epoch());
+        match Timestamp::from_nanosecond(nanoseconds) {
+            Ok(now) if self.now.is_some() => self.standing.periods_on(self.rules.day(now)),
+            _ => self.standing.periods,
+        }
     }
+}
+
+/// Why an event was not taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Refused {
+    /// It is older than what is kept.
+    TooLate,
+    Overdrawn(Overdrawn),
+}
+
+fn flow_identity(id: Option<&str>) -> Option<Identity> {
+    id.map(|id| Scope::NONE.flow().identity(id))
 }
 
 fn check_amount(money: Money) -> Result<(), Error> {
@@ -402,173 +787,5 @@ fn check_amount(money: Money) -> Result<(), Error> {
             amount: money.amount(),
             currency: money.currency(),
         })
-    }
-}
-
-/// What comes out. Money is in the ledger's currency; a statistic that has no value says why.
-impl Ledger {
-    /// The conventions it was built with.
-    #[must_use]
-    pub const fn conventions(&self) -> &Conventions {
-        &self.conventions
-    }
-
-    /// The currency it holds.
-    #[must_use]
-    pub const fn currency(&self) -> Currency {
-        self.state.currency
-    }
-
-    /// The time of the latest event; nothing before the first.
-    #[must_use]
-    pub const fn now(&self) -> Option<Timestamp> {
-        self.state.now
-    }
-
-    /// What the account or strategy is worth: the last mark and transfers since, or starting equity + transfers + realised
-    /// P/L, as its [`Valuation`] says. The starting equity at first.
-    #[must_use]
-    pub const fn equity(&self) -> f64 {
-        self.state.equity
-    }
-
-    /// Closed trades in the period under way. None at first.
-    #[must_use]
-    pub fn trades(&self, period: Period) -> u64 {
-        self.state
-            .periods
-            .trades(period)
-            .unwrap_or(self.state.trades.count())
-    }
-
-    /// P/L of the trades that were closed in the period under way: `Σ pnl`. Zero when there were none. Trades that came when
-    /// their period was over are in the total only.
-    #[must_use]
-    pub fn realized_pnl(&self, period: Period) -> f64 {
-        self.state
-            .periods
-            .realized(period)
-            .unwrap_or(self.state.trades.realized())
-    }
-
-    /// How much the equity changed in the period under way, open positions included and transfers not:
-    /// `equity − equity when the period began − transfers since`.
-    #[must_use]
-    pub fn equity_change(&self, period: Period) -> f64 {
-        self.state.equity
-            - self
-                .state
-                .periods
-                .opening(period)
-                .unwrap_or(self.state.contributed)
-    }
-
-    /// Share of the closed trades that made a profit: `wins / trades`, from 0 to 1. A trade that broke even is no win, but is in
-    /// the divisor: it was taken, and won nothing.
-    ///
-    /// Undefined without trades. quantstats' `win_rate` leaves those that broke even out of the divisor.
-    pub fn win_ratio(&self) -> Result<f64, Undefined> {
-        self.state.trades.win_ratio()
-    }
-
-    /// Mean P/L of the trades that made a profit: `Σ pnl⁺ / wins`. As quantstats' `avg_win` of a list of P/L. Undefined without
-    /// such trades.
-    pub fn average_win(&self) -> Result<f64, Undefined> {
-        self.state.trades.average_win()
-    }
-
-    /// Mean P/L of the trades that made a loss: `Σ pnl⁻ / losses`, below zero. As quantstats' `avg_loss` of a list of P/L.
-    /// Undefined without such trades.
-    pub fn average_loss(&self) -> Result<f64, Undefined> {
-        self.state.trades.average_loss()
-    }
-
-    /// What was won for each unit of money lost: `Σ pnl⁺ / |Σ pnl⁻|`; 0 when nothing was won. As quantstats' `profit_factor`
-    /// of a list of P/L, which says infinite, or 0 for an empty list, where this is undefined: without losses.
-    pub fn profit_factor(&self) -> Result<f64, Undefined> {
-        self.state.trades.profit_factor()
-    }
-
-    /// Mean return above the risk-free one, for each unit of its standard deviation, annualised:
-    /// `(mean(r) − rf) / std(r) · √A`, with `std` over `n − 1` (or `n`, if [stated](super::Deviation)), `rf` per period and
-    /// `A` periods per year (W. Sharpe, 1994). As empyrical's and quantstats' `sharpe`.
-    ///
-    /// Undefined for fewer than two returns, for returns that do not differ (a standard deviation below 1e-13, which is what
-    /// rounding makes of equal returns), and once a period began with no equity. The period under way is not part of it.
-    pub fn sharpe_ratio(&self) -> Result<f64, Undefined> {
-        self.state.returns.sharpe(&self.conventions)
-    }
-
-    /// Mean return above the risk-free one, for each unit of downside deviation, annualised:
-    /// `(mean(r) − rf) / √(Σ min(r − rf, 0)² / n) · √A`, where all `n` returns are in the divisor (F. Sortino, R. van der Meer,
-    /// 1991). As empyrical's `sortino_ratio` with `rf` as the required return, and quantstats' `sortino`.
-    ///
-    /// Undefined for fewer than two returns, when no return lies below the risk-free one, and once a period began with no
-    /// equity.
-    pub fn sortino_ratio(&self) -> Result<f64, Undefined> {
-        self.state.returns.sortino(&self.conventions)
-    }
-
-    /// How many returns the ratios are computed from.
-    #[must_use]
-    pub const fn returns(&self) -> u64 {
-        self.state.returns.count()
-    }
-
-    /// How far equity lies below its highest, as a share of that: `equity / peak − 1`; 0 at the peak, −1 when all is lost,
-    /// below −1 when more is. The peak is at first the starting equity; less than 1e-12 below it is rounding, and 0.
-    #[must_use]
-    pub fn drawdown_ratio(&self) -> f64 {
-        self.state.drawdown.current()
-    }
-
-    /// The deepest [drawdown](Self::drawdown_ratio) there was: `min(equity / peak − 1)` over every observed equity, within a
-    /// day too; never above 0. As empyrical's and quantstats' `max_drawdown`, which see one equity a day.
-    #[must_use]
-    pub const fn max_drawdown_ratio(&self) -> f64 {
-        self.state.drawdown.worst()
-    }
-
-    /// How long the open drawdown lasts: seconds from when equity last stood at its peak to the latest event; 0 when there is
-    /// none.
-    #[must_use]
-    pub fn drawdown_age_seconds(&self) -> f64 {
-        self.state.drawdown.age_seconds(self.state.now)
-    }
-
-    /// The longest time from a peak to when equity stood there again, in seconds. Undefined until a drawdown was recovered; an
-    /// open one is told by its [age](Self::drawdown_age_seconds). quantstats' `drawdown_details` counts days from the first
-    /// below the peak to the last, both included.
-    pub fn longest_recovery_seconds(&self) -> Result<f64, Undefined> {
-        self.state.drawdown.longest_recovery_seconds()
-    }
-
-    /// How many of the last trades ended like this one after another; 0 when the last one did not. A trade that broke even ends
-    /// both streaks.
-    #[must_use]
-    pub const fn streak(&self, result: TradeResult) -> u64 {
-        self.state.trades.streak(result)
-    }
-
-    /// The longest [streak](Self::streak) there was. As quantstats' `consecutive_wins` and `consecutive_losses` of a list of P/L.
-    #[must_use]
-    pub const fn longest_streak(&self, result: TradeResult) -> u64 {
-        self.state.trades.longest_streak(result)
-    }
-
-    /// How many trades ended like this.
-    #[must_use]
-    pub const fn trades_of(&self, result: TradeResult) -> u64 {
-        self.state.trades.count_of(result)
-    }
-
-    /// The highest P/L of a trade: `max(pnl)`, a loss if all made one. Undefined without trades.
-    pub fn best_trade(&self) -> Result<f64, Undefined> {
-        self.state.trades.best()
-    }
-
-    /// The lowest P/L of a trade: `min(pnl)`, a profit if all made one. Undefined without trades.
-    pub fn worst_trade(&self) -> Result<f64, Undefined> {
-        self.state.trades.worst()
     }
 }

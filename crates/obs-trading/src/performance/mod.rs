@@ -54,17 +54,23 @@ mod account;
 mod calendar;
 mod conventions;
 mod drawdown;
+mod figures;
+mod history;
+mod journal;
 mod labels;
 mod ledger;
 mod moments;
 mod periods;
 #[cfg(test)]
 mod random;
+mod ratios;
 mod returns;
+mod standing;
 mod strategy;
 mod sum;
 mod trades;
 mod undefined;
+mod window;
 
 use obs_core::Gauge;
 
@@ -76,15 +82,20 @@ pub use self::account::{
 };
 pub use self::calendar::{Calendar, Period};
 pub use self::conventions::{Basis, Conventions, Deviation, PeriodsPerYear, RiskFree, Valuation};
+pub use self::history::KEPT_RETURNS;
+pub use self::journal::CorrectionWindow;
 pub use self::labels::{
     AccountName, BasisText, CalendarText, CurrencyCode, PeriodsPerYearText, Refusal, RiskFreeText,
 };
-pub use self::ledger::{Ledger, LedgerState};
+pub use self::ledger::{Ledger, LedgerState, Transfer};
 /// How many trades with identifiers a ledger would know again, at least: more than a broker's stream replays of a day.
 pub const REMEMBERED_TRADES: usize = crate::seen::REMEMBERED;
-pub use self::strategy::{PerformanceMetrics, PerformanceMoneyMetrics, StrategyLedger};
-pub use self::trades::{ClosedTrade, TradeResult};
+pub use self::strategy::{
+    PerformanceMetrics, PerformanceMoneyMetrics, PerformanceStatisticsInfo, StrategyLedger,
+};
+pub use self::trades::{ClosedTrade, TradeId, TradeResult};
 pub use self::undefined::Undefined;
+pub use self::window::{Statistics, Window};
 
 /// The largest amount of money and the smallest equity to begin with. Between them no quotient or square overflows, so that no
 /// statistic becomes infinite.

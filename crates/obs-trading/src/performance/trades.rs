@@ -1,6 +1,7 @@
 //! What closed trades made.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::sum::Sum;
@@ -27,6 +28,8 @@ pub struct ClosedTrade<'a> {
     /// What tells it from other trades. With it, the trade is refused when it comes again while it is among the last
     /// [`REMEMBERED_TRADES`](super::REMEMBERED_TRADES) of the ledger.
     pub id: Option<&'a str>,
+    /// How much money it moved: quantity × entry price. Needed where returns are taken [on it](super::Basis::PerNotional).
+    pub notional: Option<Money>,
     scope: Scope,
 }
 
@@ -38,8 +41,16 @@ impl<'a> ClosedTrade<'a> {
             at,
             pnl,
             id: None,
+            notional: None,
             scope: Scope::NONE,
         }
+    }
+
+    /// The same with the money it moved, above zero: quantity × entry price, and the contract's multiplier.
+    #[must_use]
+    pub const fn with_notional(mut self, notional: Money) -> Self {
+        self.notional = Some(notional);
+        self
     }
 
     /// The same with an identifier, such as that of the closing execution.
@@ -87,6 +98,32 @@ impl<'a> ClosedTrade<'a> {
     }
 }
 
+/// What a trade is found by, to be voided: the text of its identifier, or the trade itself where its identifier is unique within a
+/// venue, symbol or side only.
+#[derive(Clone, Copy, Debug)]
+pub struct TradeId<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) identity: Option<Identity>,
+}
+
+impl<'a> From<&'a str> for TradeId<'a> {
+    fn from(id: &'a str) -> Self {
+        Self {
+            text: id,
+            identity: Some(Scope::NONE.identity(id)),
+        }
+    }
+}
+
+impl<'a> From<&ClosedTrade<'a>> for TradeId<'a> {
+    fn from(trade: &ClosedTrade<'a>) -> Self {
+        Self {
+            text: trade.id.unwrap_or("without an identifier"),
+            identity: trade.identity(),
+        }
+    }
+}
+
 /// What is kept of a stream of closed trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Trades {
@@ -108,11 +145,13 @@ struct Side {
 }
 
 impl Trades {
-    pub(crate) fn push(&mut self, pnl: f64) {
+    /// A trade that made or lost less than a scratch broke even.
+    pub(crate) fn push(&mut self, pnl: f64, scratch: f64) {
         self.count += 1;
         self.realized.add(pnl);
-        self.wins.push(pnl, pnl > 0.0);
-        self.losses.push(pnl, pnl < 0.0);
+        let is_scratch = pnl.abs() < scratch;
+        self.wins.push(pnl, pnl > 0.0 && !is_scratch);
+        self.losses.push(pnl, pnl < 0.0 && !is_scratch);
         self.best = Some(self.best.map_or(pnl, |best| best.max(pnl)));
         self.worst = Some(self.worst.map_or(pnl, |worst| worst.min(pnl)));
     }
@@ -127,6 +166,23 @@ impl Trades {
 
     pub(crate) fn realized(&self) -> f64 {
         self.realized.value()
+    }
+
+    pub(crate) fn expectancy(&self) -> Result<f64, Undefined> {
+        if self.count == 0 {
+            return Err(Undefined::NoTrades);
+        }
+        Ok(self.realized() / self.count as f64)
+    }
+
+    /// Adds the trades of a later day.
+    pub(crate) fn append(&mut self, day: &DayOfTrades) {
+        self.count += u64::from(day.count);
+        self.realized.add(day.realized);
+        self.wins.append(day.wins, day.won);
+        self.losses.append(day.losses, day.lost);
+        self.best = Some(self.best.map_or(day.best, |best| best.max(day.best)));
+        self.worst = Some(self.worst.map_or(day.worst, |worst| worst.min(day.worst)));
     }
 
     pub(crate) fn win_ratio(&self) -> Result<f64, Undefined> {
@@ -189,7 +245,58 @@ impl Trades {
     }
 }
 
+/// The trades of one day, of which windows are made. Their order is not kept, so that a window has no streaks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DayOfTrades {
+    pub(crate) day: Date,
+    count: u32,
+    wins: u32,
+    losses: u32,
+    realized: f64,
+    won: f64,
+    lost: f64,
+    best: f64,
+    worst: f64,
+}
+
+impl DayOfTrades {
+    pub(crate) const fn first(day: Date, pnl: f64, scratch: f64) -> Self {
+        let none = Self {
+            day,
+            count: 0,
+            wins: 0,
+            losses: 0,
+            realized: 0.0,
+            won: 0.0,
+            lost: 0.0,
+            best: pnl,
+            worst: pnl,
+        };
+        none.with(pnl, scratch)
+    }
+
+    pub(crate) const fn with(mut self, pnl: f64, scratch: f64) -> Self {
+        self.count += 1;
+        self.realized += pnl;
+        self.best = self.best.max(pnl);
+        self.worst = self.worst.min(pnl);
+        if pnl.abs() >= scratch && pnl > 0.0 {
+            self.wins += 1;
+            self.won += pnl;
+        } else if pnl.abs() >= scratch && pnl < 0.0 {
+            self.losses += 1;
+            self.lost += pnl;
+        }
+        self
+    }
+}
+
 impl Side {
+    fn append(&mut self, count: u32, sum: f64) {
+        self.count += u64::from(count);
+        self.sum.add(sum);
+    }
+
     fn push(&mut self, pnl: f64, is_mine: bool) {
         if is_mine {
             self.count += 1;
@@ -220,10 +327,10 @@ mod tests {
             let size = 999_999_000 + i64::try_from(random.below(2_001)).unwrap();
             if random.next() & 1 == 0 {
                 (won, wins) = (won + i128::from(size), wins + 1);
-                trades.push(size as f64);
+                trades.push(size as f64, 1e-8);
             } else {
                 (lost, losses) = (lost + i128::from(size), losses + 1);
-                trades.push(-size as f64);
+                trades.push(-size as f64, 1e-8);
             }
         }
         let close =

@@ -25,6 +25,15 @@ pub enum Undefined {
     /// A period or a trade began with an equity of zero or less: no return can be computed from there.
     #[error("equity was zero or below when a period or a trade began; no return follows from that")]
     NonPositiveEquity,
+    /// Equity never fell below its peak, so there is nothing to divide by.
+    #[error("equity never fell below its highest, so there is no drawdown to divide by")]
+    NoDrawdown,
+    /// Returns on the notional of trades do not compound to a growth of anything.
+    #[error("returns on the notional of trades do not compound; take a basis of equity for growth")]
+    NotCompounding,
+    /// The window begins before what is kept of single returns.
+    #[error("the window begins before the returns that are kept; begin it later")]
+    NotKept,
     /// No drawdown was recovered yet.
     #[error("no drawdown was recovered yet")]
     NoRecovery,

@@ -25,9 +25,10 @@ pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount};
 use crate::StrategyName;
 use crate::performance::AccountName;
 
-/// Shares of equity as positions take them: half a percent to all of it.
+/// Shares of equity as positions take them: half a percent to all of it, and beyond with leverage.
 const POSITION_SIZES: &[f64] = &[
-    0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0,
+    0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0,
+    3.0, 5.0, 10.0, 20.0, 50.0, 100.0,
 ];
 
 obs_core::families! {
@@ -36,7 +37,7 @@ obs_core::families! {
     /// What a desk risks.
     pub struct RiskMetrics() {
         /// Positions as they are opened, as a share of equity, by how sure the strategy was.
-        pub position_size: Each<StrategyName, By<ConfidenceBand, Histogram>> = "risk_position_size_ratio" { buckets: POSITION_SIZES, range: 0.0..=1.0 },
+        pub position_size: Each<StrategyName, By<ConfidenceBand, Histogram>> = "risk_position_size_ratio" { buckets: POSITION_SIZES, range: 0.0..=1e6 },
         /// Times a limit was hit: a trade was refused because of it, or what is used went beyond it.
         pub limit_hits: Each<AccountName, Each<LimitName, Counter>> = "risk_limit_hits_total",
         /// What is left of a limit: 1 when untouched, 0 at the limit, negative beyond it, NaN when undefined.
@@ -140,10 +141,10 @@ impl Risk {
         self.metrics().position_size.of(strategy);
     }
 
-    /// A position was opened that takes this share of equity, by a strategy this sure of it; both lie in 0..=1.
+    /// A position was opened that takes this share of equity, above 1 with leverage, by a strategy this sure of it, from 0 to 1.
     ///
-    /// A short position counts by its magnitude. A share above 1, which leverage makes possible, a number that is not finite
-    /// and a confidence outside of 0..=1 are dropped and counted in `obs_samples_rejected_total`.
+    /// A short position counts by its magnitude. A number that is not finite, a share above a million and a confidence outside of
+    /// 0..=1 are dropped and counted in `obs_samples_rejected_total`.
     pub fn position(&self, strategy: &str, share: f64, confidence: f64) {
         let sizes = self.metrics().position_size.of(strategy);
         match self.0.bands.band(confidence) {
