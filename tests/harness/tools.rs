@@ -42,7 +42,7 @@ enum Way {
 }
 
 /// What the tests need. Another program takes a row.
-const NEEDS: [Need; 18] = [
+const NEEDS: [Need; 19] = [
     PROMETHEUS,
     ALERTMANAGER,
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
@@ -57,6 +57,7 @@ const NEEDS: [Need; 18] = [
     Need::unpacked("libfaketime", "libfaketime", |_| faketime().is_ok()),
     Need::installed("redis-server", "redis-server"),
     Need::installed("pg_ctl", "postgresql"),
+    Need::installed("mariadb-install-db", "mariadb-server-core"),
     Need::installed("chromium", "chromium"),
     Need::installed("chromedriver", "chromium-driver"),
     Need::installed("curl", "curl"),

@@ -75,6 +75,11 @@ impl<L: Open, T> Keyed<L, T> {
         )
     }
 
+    /// What belongs to the value, if it has an entry of its own already. Nothing is made and nothing is counted.
+    pub fn get(&self, value: &str) -> Option<&T> {
+        self.known.get(value)
+    }
+
     /// Runs `build` with the recorder under which the map was made: for entries that resolve some of their series later.
     pub fn resolve<R>(&self, build: impl FnOnce() -> R) -> R {
         match &self.target {

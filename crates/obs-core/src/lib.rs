@@ -94,6 +94,7 @@ mod meta;
 mod objective;
 mod outcome;
 mod parse;
+mod quantile;
 mod recorder;
 mod rules;
 mod site;
@@ -120,14 +121,17 @@ pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value,
 pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, MoneyCounter, Summary, TimeCounter};
 pub use crate::meta::{Metric, PipelineMetrics, catalogue};
 pub use crate::objective::{Good, Objective};
-pub use crate::outcome::Outcome;
+pub use crate::outcome::{Outcome, PanicWatch};
 pub use crate::parse::ParseLabelError;
+pub use crate::quantile::nearest_rank;
 pub use crate::recorder::{AlreadyInstalled, install, with_recorder};
 pub use crate::site::{Series, Site};
 pub use crate::table::Table;
 pub use crate::testing::{Recorded, TestRecorder, TestValue};
 pub use crate::timer::{Timed, TimedFuture, Timer};
-pub use crate::warning::{Warning, WarningKind, dead_handles, dead_handles_warning};
+pub use crate::warning::{
+    Warning, WarningKind, dead_handles, dead_handles_warning, unseen_warnings, warn_unseen,
+};
 
 /// Measures how long a function takes, by outcome, in `function_duration_seconds`; see the [crate] page.
 pub use obs_macros::track_duration;

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 
 use crate::{
-    By, Closed, Counter, Histogram, InFlight, Late, Outcome, Series, Summary, TimeCounter,
+    By, Closed, Counter, Histogram, InFlight, Late, Outcome, PanicWatch, Series, Summary,
+    TimeCounter,
 };
 
 /// Something that can be timed: it is told when work ends, how, and how long it took.
@@ -97,20 +98,18 @@ pub struct Timer<T: Timed> {
     start: Instant,
     /// What being dropped means; nothing once the end was recorded.
     on_drop: Option<Outcome>,
-    /// A guard in a destructor that runs while a panic unwinds has not seen that panic.
-    was_panicking: bool,
+    panics: PanicWatch,
 }
 
 impl<T: Timed> Timer<T> {
     /// Starts timing; `on_drop` is the outcome when nobody tells another and nothing panics.
     pub fn new(timed: T, on_drop: Outcome) -> Self {
         timed.started();
-        let was_panicking = std::thread::panicking();
         Self {
             timed,
             start: Instant::now(),
             on_drop: Some(on_drop),
-            was_panicking,
+            panics: PanicWatch::start(),
         }
     }
 
@@ -138,7 +137,7 @@ impl<T: Timed> Timer<T> {
 impl<T: Timed> Drop for Timer<T> {
     fn drop(&mut self) {
         if let Some(outcome) = self.on_drop.take() {
-            let panicked = std::thread::panicking() && !self.was_panicking;
+            let panicked = self.panics.has_panicked();
             let outcome = if panicked { Outcome::Panicked } else { outcome };
             self.timed.ended(outcome, self.start.elapsed());
         }

@@ -31,6 +31,8 @@ pub enum WarningKind {
     DeclaredLate,
     /// Another version of this crate records in the same program.
     OtherVersion,
+    /// A crate finds that it cannot see what it is to measure.
+    Unseen,
 }
 
 impl WarningKind {
@@ -43,6 +45,7 @@ impl WarningKind {
             Self::DeclaredTwice => "declared_twice",
             Self::DeclaredLate => "declared_late",
             Self::OtherVersion => "other_version",
+            Self::Unseen => "unseen",
         }
     }
 }
@@ -93,6 +96,26 @@ pub fn dead_handles_warning() -> Option<Warning> {
             places.join(", ")
         ),
     })
+}
+
+static UNSEEN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// Notes, for crates that measure, that they cannot see what they are to measure: a sentence that says what happened, to what, and
+/// what to do. The exporter logs it and shows it on its page. Idempotent.
+pub fn warn_unseen(text: &'static str) {
+    let mut unseen = UNSEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    unseen.insert(text);
+}
+
+/// What [`warn_unseen`] was told in this process.
+#[must_use]
+pub fn unseen_warnings() -> Vec<Warning> {
+    let unseen = UNSEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let warning = |text: &&'static str| Warning {
+        kind: WarningKind::Unseen,
+        text: (*text).to_owned(),
+    };
+    unseen.iter().map(warning).collect()
 }
 
 /// Notes that so many handles have just been resolved without a recorder.

@@ -1,4 +1,4 @@
-//! Measures sqlx pools and Redis connections: wrap them once, change nothing else.
+//! Measures sqlx pools and Redis connections: wrap the pool once, and change the `use` lines of what it is handed to.
 //!
 //! ```
 //! # #[cfg(not(feature = "sqlite"))] fn main() {}
@@ -46,43 +46,81 @@
 //! | `db_query_duration_seconds` | histogram | `pool`, `operation` |
 //! | `db_queries_total` | counter | `pool`, `operation`, `outcome` |
 //! | `db_query_errors_total` | counter | `pool`, `error_type` |
+//! | `db_sqlstate_errors_total` | counter | `pool`, `sqlstate_class` |
 //! | `db_pool_connections` | gauge | `pool`, `state` |
 //! | `db_pool_connections_max` | gauge | `pool` |
+//! | `db_pool_waiting` | gauge | `pool` |
 //! | `db_pool_acquisitions_total` | counter | `pool`, `outcome` |
+//! | `db_pool_acquire_errors_total` | counter | `pool`, `stage`, `error_type` |
 //! | `db_pool_acquire_duration_seconds` | histogram | `pool` |
 //! | `db_pool_connect_duration_seconds` | histogram | `pool` |
+//! | `db_pool_held_duration_seconds` | histogram | `pool` |
 //! | `db_pool_timeouts_total` | counter | `pool` |
 //! | `db_transactions_total` | counter | `pool`, `outcome` |
+//! | `db_listener_events_total` | counter | `pool`, `event` |
 //!
 //! **A query lasts** from being handed to the driver, on an acquired connection, to the end of its result. A stream lasts until it
 //! ends or is dropped, including the time its consumer takes. Dropped before its end it is `cancelled`, even if the consumer has read
 //! all the rows it wanted. No row is a result, `ok`, even where `fetch_one` turns it into an error. What happens to a row after it was
-//! read, such as decoding, is not part of the query.
+//! read, such as decoding, is not part of the query. A query that got no connection was not sent: it is in
+//! `db_pool_acquire_errors_total` alone.
 //!
 //! **`operation`** is the statement's first keyword, or the main verb after a `WITH`; nothing else of the text is kept. Begin, commit
 //! and rollback are queries too, and so are those of savepoints.
 //!
-//! **A transaction** is counted when it ends: `commit`, `rollback`, `rollback_by_drop`, or `failed` if a commit or rollback failed or
-//! was cancelled and the outcome is unknown. Savepoints, and transactions begun by a statement of your own, are not counted.
+//! **A transaction** is counted when it ends: `commit`, `rollback`, `rollback_by_drop`, `failed` or `begin_cancelled`. `failed` means
+//! that a commit or rollback failed or was cancelled and the outcome is unknown, or that `PostgreSQL` answered the commit by a
+//! rollback: it does so when a statement of the transaction has failed and the program went on, and sqlx then returns `Ok`.
+//! `begin_cancelled` means that the future of a `begin` was dropped between the statement and its answer. sqlx 0.9 may then give the
+//! connection back within an open transaction, and what others write through it is lost (sqlx#4385): do not cancel a `begin`, or set
+//! `idle_in_transaction_session_timeout`. Savepoints, and transactions begun by a statement of your own, are not counted.
 //!
 //! **Waiting and connecting.** `db_pool_acquire_duration_seconds` is the time spent waiting for a connection, and
 //! `db_pool_connect_duration_seconds` the time spent opening a new one for the request; together they are how long the request took.
-//! An opening is recognised by the growth of the pool. Replacing a broken connection therefore counts as waiting, and if another task
-//! makes the pool grow at the same moment, a wait can be taken for an opening.
+//! An opening is recognised by the growth of the pool. The time of replacing a broken connection therefore counts as waiting, and if
+//! another task makes the pool grow at the same moment, a wait can be taken for an opening. `db_pool_waiting` counts the requests that
+//! have not ended, and `db_pool_held_duration_seconds` records how long connections were held.
 //!
-//! **Not measured:** queries on a connection of sqlx itself. [`Pool::raw`] and [`Conn::raw`] return one, and generic code over
-//! `Acquire`, such as `migrate!`, gets one, because sqlx's trait allows no other. A function that takes a `&mut PgConnection` does not
-//! accept a [`Conn`], so code that is not measured is visible as such. The feature `tracing` has a layer for all of these, `QueryLayer`.
+//! **Why there was no connection.** `db_pool_acquire_errors_total` has the `stage` in which a request failed: `wait` is a pool with no
+//! connection to give, `connect` a server that gives none. sqlx repeats a connection that is refused, or of which the server has too
+//! many, until the pool's timeout, and does not say why: these are `timeout` while connecting. `db_pool_timeouts_total` counts the
+//! timeouts of both stages.
+//!
+//! # The forms of sqlx code
+//!
+//! | you write | write instead | |
+//! |---|---|---|
+//! | `fetch_one(&pool)`, `fetch_one(&mut *tx)`, `pool.begin()`, `conn.transaction(…)` | | measured |
+//! | `impl Executor<'_, Database = Postgres>`, `impl PgExecutor<'_>` | | measured |
+//! | `fn f(pool: &sqlx::PgPool)` | `fn f(pool: &obs_db::PgPool)` | measured |
+//! | `fn f(conn: &mut sqlx::PgConnection)` | `fn f(conn: &mut obs_db::PgConnection)`, which is [`Conn<Postgres>`](Conn) | measured |
+//! | `fn f(tx: &mut sqlx::Transaction<'_, Postgres>)` | `fn f(tx: &mut obs_db::Transaction<'_, Postgres>)` | measured |
+//! | `sqlx::postgres::PgListener::connect_with(&pool)` | `obs_db::PgListener::connect_with(&pool)` | measured |
+//! | `PgConnection::connect(…)`, for a connection of its own | the same in [`Conn::new`] or [`Pool::measure`] | measured |
+//! | `impl Acquire<'_>`, `migrate!` | | compiles, not measured |
+//! | `pool.copy_in_raw(…)` of `PgPoolCopyExt` | `conn.copy_in_raw(…)` | not measured, the statement is |
+//! | a library that takes a `sqlx::PgPool` | [`pool.raw()`](Pool::raw) | not measured |
+//!
+//! With `use obs_db::{PgConnection, PgPool, PgTransaction, Transaction}` in place of sqlx's names the bodies of functions stay as they
+//! are; for `MySQL` and `SQLite` likewise. `tests/forms.rs` compiles and runs each row.
+//!
+//! **Not measured** are queries on a connection of sqlx itself: [`Pool::raw`] and [`Conn::raw`] return one, and generic code over
+//! `Acquire` gets one, because sqlx's trait allows no other. A function that takes a `&mut sqlx::PgConnection` does not accept a
+//! [`Conn`], so code that is not measured is visible as such. The feature `tracing` has a layer for all of these, `QueryLayer`. It
+//! needs no wrapper and works with sqlx 0.8 as well; there is no wrapper for 0.8, whose `SQLite` driver cannot be linked beside that
+//! of 0.9 in one program.
 //!
 //! # Redis
 //!
 //! | metric | kind | labels |
 //! |---|---|---|
 //! | `redis_client_command_duration_seconds` | histogram | `client`, `command` |
+//! | `redis_client_blocking_duration_seconds` | histogram | `client`, `command` |
 //! | `redis_client_commands_total` | counter | `client`, `command`, `outcome` |
 //! | `redis_client_errors_total` | counter | `client`, `error_type` |
 //! | `redis_client_lookups_total` | counter | `client`, `result` |
 //! | `redis_client_messages_total` | counter | `client`, `subscription` |
+//! | `redis_client_subscriptions_lost_total` | counter | `client` |
 //! | `redis_server_keyspace_hits_total` | counter | `client` |
 //! | `redis_server_keyspace_misses_total` | counter | `client` |
 //!
@@ -91,6 +129,21 @@
 //! **`command`** is the name of the command if it is a known one, else `other`. A pipeline is timed as a whole, as `pipeline`, and a
 //! transaction as `transaction`; each of their commands is counted by its own name and reply, so a command can have a higher count
 //! than its duration histogram. The commands of a transaction that was not run, because a watched key changed, are `cancelled`.
+//!
+//! **Commands that wait in the server** are timed in `redis_client_blocking_duration_seconds`: `BLPOP` and its like, `XREAD` and
+//! `XREADGROUP` with `BLOCK`, `WAIT`, and pipelines with one of them. The client's own timeout ends them too: `redis` waits 500 ms for
+//! an answer unless `set_response_timeout` of `AsyncConnectionConfig` or `ConnectionManagerConfig` says otherwise, so give a consumer
+//! a connection of its own with `None` or more than it waits.
+//!
+//! **Errors** are those of the server and of the connection. A reply that does not fit the Rust type it is read as is `ok`: the
+//! conversion happens after the reply has gone through. An `EVALSHA` of a script that the server does not know yet is `cancelled` and
+//! no error: `redis::Script` loads it then and asks again.
+//!
+//! **A connection of a pool**, such as bb8's or deadpool's, is measured for as long as it is borrowed: `metrics.on(&mut conn)`. A
+//! function that takes a `&mut ConnectionManager` takes a `&mut Redis<ConnectionManager>` instead, or any `&mut impl AsyncCommands`.
+//!
+//! **Subscriptions**: [`RedisMetrics::messages`] counts those of a `PubSub` connection, [`RedisMetrics::push`] those of RESP3, and both
+//! count in `redis_client_subscriptions_lost_total` that the connection has ended.
 //!
 //! **`result`**: keys and fields looked up by `GET`, `GETEX`, `GETDEL`, `GETSET`, `MGET`, their counterparts for hashes and JSON, and
 //! `HGETALL`, whose miss is an empty reply. These are counted in the client; `Redis::observe_server` reads the server's own counts, over
@@ -123,13 +176,13 @@
 //! # Features
 //!
 //! - `sqlite`, `postgres`, `mysql`: a driver of sqlx; or `sqlx` alone, for a driver that the program enables itself.
-//! - `redis`: Redis connections, blocking and async.
-//! - `tracing`: `QueryLayer`.
+//! - `redis`: Redis connections, blocking and async; `connection-manager`: subscriptions through a `ConnectionManager`.
+//! - `tracing`: `QueryLayer`, with or without sqlx.
 //! - `serde`: labels through serde.
 
 #[cfg(feature = "redis")]
 mod client;
-#[cfg(feature = "sqlx")]
+#[cfg(any(feature = "sqlx", feature = "tracing"))]
 mod sql;
 
 #[cfg(feature = "redis")]
@@ -139,16 +192,59 @@ pub use sqlx;
 
 #[cfg(feature = "redis")]
 pub use crate::client::{
-    ClientName, Command, CommandError, Lookup, Messages, Redis, RedisMetrics, Subscription,
+    Borrowed, ClientName, Command, CommandError, Lookup, Messages, Redis, RedisMetrics,
+    Subscription,
 };
 
+#[cfg(feature = "postgres")]
+pub use crate::sql::PgListener;
 #[cfg(feature = "tracing")]
 pub use crate::sql::QueryLayer;
-#[cfg(feature = "sqlx")]
+#[cfg(any(feature = "sqlx", feature = "tracing"))]
 pub use crate::sql::{
-    Conn, ConnectionState, Operation, Pool, PoolConn, PoolName, QueryError, QueryOutcome,
-    TransactionOutcome, Tx,
+    AcquireError, AcquireStage, ConnectionState, ListenerEvent, Operation, PoolName, QueryError,
+    QueryOutcome, SqlStateClass, TransactionOutcome,
 };
+#[cfg(feature = "sqlx")]
+pub use crate::sql::{Conn, Pool, PoolConn, Tx};
+
+#[cfg(feature = "sqlx")]
+mod names {
+    //! The names that sqlx has for these, so that a file is measured by a change of its `use` lines.
+
+    use crate::{Pool, PoolConn, Tx};
+
+    /// A transaction, under sqlx's name.
+    pub type Transaction<'c, DB> = Tx<'c, DB>;
+    /// A connection of a pool, under sqlx's name.
+    pub type PoolConnection<DB> = PoolConn<DB>;
+
+    macro_rules! names {
+        ($feature:literal, $DB:ident, $Pool:ident, $Connection:ident, $Transaction:ident) => {
+            #[doc = concat!("A pool of `", stringify!($DB), "`, under sqlx's name.")]
+            #[cfg(feature = $feature)]
+            pub type $Pool = Pool<sqlx::$DB>;
+            #[doc = concat!("A connection of `", stringify!($DB), "`, under sqlx's name.")]
+            #[cfg(feature = $feature)]
+            pub type $Connection = crate::Conn<sqlx::$DB>;
+            #[doc = concat!("A transaction of `", stringify!($DB), "`, under sqlx's name.")]
+            #[cfg(feature = $feature)]
+            pub type $Transaction<'c> = Tx<'c, sqlx::$DB>;
+        };
+    }
+
+    names!("postgres", Postgres, PgPool, PgConnection, PgTransaction);
+    names!("mysql", MySql, MySqlPool, MySqlConnection, MySqlTransaction);
+    names!(
+        "sqlite",
+        Sqlite,
+        SqlitePool,
+        SqliteConnection,
+        SqliteTransaction
+    );
+}
+#[cfg(feature = "sqlx")]
+pub use names::*;
 
 use obs_core::Catalogue;
 
@@ -156,7 +252,7 @@ use obs_core::Catalogue;
 #[must_use]
 pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
-        #[cfg(feature = "sqlx")]
+        #[cfg(any(feature = "sqlx", feature = "tracing"))]
         sql::PoolMetrics::FAMILIES,
         #[cfg(feature = "redis")]
         client::ClientMetrics::FAMILIES,

@@ -27,11 +27,11 @@ async fn raw_connections_are_counted_and_measured_ones_not_twice() {
     let subscriber = tracing_subscriber::registry().with(test.run(|| QueryLayer::new("past")));
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let queries = |pool: &str| test.counter_sum("db_queries_total", &[("pool", pool)]);
-    let unknown = |operation: &str| {
+    let passed = |operation: &str, outcome: &str| {
         let labels = [
             ("pool", "past"),
             ("operation", operation),
-            ("outcome", "unknown"),
+            ("outcome", outcome),
         ];
         test.counter("db_queries_total", &labels)
     };
@@ -62,17 +62,23 @@ async fn raw_connections_are_counted_and_measured_ones_not_twice() {
     assert_eq!(queries("past"), migrated);
     assert_eq!(queries("orders"), 5);
 
-    let inserted = unknown("insert").unwrap();
+    // A statement that affected rows has succeeded; of others sqlx does not say.
+    let inserted = |outcome| passed("insert", outcome).unwrap();
+    let (before, doubtful) = (inserted("ok"), inserted("unknown"));
     legacy(tx.raw()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(queries("past"), migrated + 2);
-    assert_eq!(unknown("insert"), Some(inserted + 2));
+    assert_eq!(inserted("ok"), before + 2);
+    assert_eq!(inserted("unknown"), doubtful);
     let labels = [("pool", "past"), ("operation", "insert")];
     let samples = test.samples("db_query_duration_seconds", &labels).unwrap();
-    assert_eq!(samples.len() as u64, inserted + 2);
+    assert_eq!(samples.len() as u64, before + doubtful + 2);
 
     let mut own = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-    let defined = unknown("ddl").unwrap();
-    own.execute("CREATE TABLE a (b)").await.unwrap();
-    assert_eq!(unknown("ddl"), Some(defined + 1));
+    let selected = passed("select", "unknown").unwrap();
+    own.execute("SELECT nothing").await.unwrap_err();
+    own.execute("SELECT 1").await.unwrap();
+    let now = passed("select", "unknown").unwrap();
+    assert!(now > selected);
+    assert_eq!(passed("select", "error"), Some(0));
 }

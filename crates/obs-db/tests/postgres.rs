@@ -3,16 +3,19 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use common::Postgres;
 use futures_util::TryStreamExt;
 use obs_core::{TestRecorder, TestValue};
-use obs_db::Pool;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{Executor, PgExecutor, SqlSafeStr};
+use obs_db::{Conn, PgListener, Pool};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgExecutor, SqlSafeStr};
 
 const POOL: (&str, &str) = ("pool", "orders");
 
@@ -57,6 +60,27 @@ impl Database {
     fn transactions(&self, outcome: &str) -> u64 {
         let labels = [POOL, ("outcome", outcome)];
         self.test.counter("db_transactions_total", &labels).unwrap()
+    }
+
+    fn refusals(&self, stage: &str, kind: &str) -> u64 {
+        let labels = [POOL, ("stage", stage), ("error_type", kind)];
+        self.test
+            .counter("db_pool_acquire_errors_total", &labels)
+            .unwrap()
+    }
+
+    /// Another pool of the same server under the same name.
+    fn pool(&self, options: PgPoolOptions, connect: PgConnectOptions) -> Pool<sqlx::Postgres> {
+        let options = options.acquire_timeout(Duration::from_millis(100));
+        let raw = options.connect_lazy_with(connect);
+        self.test.run(|| Pool::new(raw, "orders"))
+    }
+
+    async fn sizes(&self) -> Vec<i32> {
+        sqlx::query_scalar("SELECT size FROM orders ORDER BY id")
+            .fetch_all(self.pool.raw())
+            .await
+            .unwrap()
     }
 
     fn timeouts(&self) -> u64 {
@@ -189,7 +213,7 @@ async fn faults_of_queries_are_told_apart() {
     conn.execute("SET statement_timeout = 20").await.unwrap();
     conn.execute("SELECT pg_sleep(60)").await.unwrap_err();
     assert_eq!(db.errors("timeout"), 1);
-    drop(conn.into_raw().detach());
+    drop(conn.detach());
 
     let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
     resize(&mut *one, 1).await.unwrap();
@@ -408,4 +432,251 @@ async fn a_thousand_tasks_on_ten_connections_add_up() {
         .unwrap();
     assert!(!connects.is_empty());
     db.check_rest().await;
+}
+
+/// What a server refuses says why, and is told from a pool that has no connection to give.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_refused_says_why() {
+    let db = Database::start(1).await;
+    for role in [
+        "banned",
+        "guarded PASSWORD 'right'",
+        "limited CONNECTION LIMIT 0",
+    ] {
+        let create = AssertSqlSafe(format!("CREATE ROLE {role}"));
+        db.pool.raw().execute(create).await.unwrap();
+        let login = AssertSqlSafe(format!(
+            "ALTER ROLE {} LOGIN",
+            role.split(' ').next().unwrap()
+        ));
+        db.pool.raw().execute(login).await.unwrap();
+    }
+    let as_role = |role| db.server.options().username(role);
+    for (connect, kind) in [
+        (db.server.options().database("nothing"), "database"),
+        (as_role("unknown"), "rejected"),
+        (as_role("banned"), "rejected"),
+        (as_role("guarded").password("wrong"), "rejected"),
+        // sqlx tries again until the pool's timeout.
+        (as_role("limited"), "timeout"),
+    ] {
+        let before = db.refusals("connect", kind);
+        let refused = db.pool(PgPoolOptions::new(), connect);
+        refused.execute("SELECT 1").await.unwrap_err();
+        assert_eq!(db.refusals("connect", kind), before + 1, "{kind}");
+    }
+    let class = |class| {
+        let labels = [POOL, ("sqlstate_class", class)];
+        db.test.counter("db_sqlstate_errors_total", &labels)
+    };
+    assert_eq!(class("3D"), Some(1));
+    assert_eq!(class("28"), Some(3));
+
+    // Every connection is held: that is the pool's doing.
+    let full = db.pool(PgPoolOptions::new().max_connections(1), db.server.options());
+    let held = full.acquire().await.unwrap();
+    full.execute("SELECT 1").await.unwrap_err();
+    drop(held);
+    full.close().await;
+    full.execute("SELECT 1").await.unwrap_err();
+    assert_eq!(db.refusals("wait", "timeout"), 1);
+    assert_eq!(db.refusals("wait", "pool_closed"), 1);
+
+    // The server is down, for a pool that has an idle connection, which breaks, and for one that has none.
+    let (warm, cold) = (
+        db.pool(PgPoolOptions::new(), db.server.options()),
+        db.pool(PgPoolOptions::new(), db.server.options()),
+    );
+    warm.execute("SELECT 1").await.unwrap();
+    tokio::task::block_in_place(|| db.server.crash());
+    let refused = || db.refusals("connect", "timeout") + db.refusals("connect", "io");
+    let before = refused();
+    warm.execute("SELECT 1").await.unwrap_err();
+    cold.execute("SELECT 1").await.unwrap_err();
+    assert_eq!(refused(), before + 2);
+    assert_eq!(db.refusals("wait", "timeout"), 1);
+
+    // No query was sent but those that were answered.
+    db.check_sums(1);
+    let failed = [POOL, ("outcome", "error")];
+    let failed = db.test.counter("db_pool_acquisitions_total", &failed);
+    assert_eq!(failed, Some(9));
+    assert_eq!(db.test.gauge("db_pool_waiting", &[POOL]), Some(0.0));
+}
+
+/// What a commit says is held to what is in the table.
+#[tokio::test]
+async fn a_transaction_that_the_server_rolled_back_is_no_commit() {
+    let db = Database::start(1).await;
+    let pool = &db.pool;
+
+    // The error of a statement is ignored: PostgreSQL answers COMMIT by a rollback, and sqlx does not tell.
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    tx.execute("SELECT nothing").await.unwrap_err();
+    tx.execute("SELECT 1").await.unwrap_err();
+    assert_eq!(db.errors("failed_transaction"), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(db.sizes().await, [1, 1]);
+    assert_eq!(db.transactions("failed"), 1);
+
+    // The same within a savepoint that is rolled back: by a call, by being dropped, and by a statement.
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let mut savepoint = tx.begin().await.unwrap();
+    savepoint.execute("SELECT nothing").await.unwrap_err();
+    savepoint.rollback().await.unwrap();
+    let mut savepoint = tx.begin().await.unwrap();
+    savepoint.execute("SELECT nothing").await.unwrap_err();
+    drop(savepoint);
+    tx.execute("SAVEPOINT own").await.unwrap();
+    tx.execute("SELECT nothing").await.unwrap_err();
+    tx.execute("ROLLBACK TO own").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(db.sizes().await, [2, 1]);
+    assert_eq!(db.transactions("commit"), 1);
+
+    // A savepoint that is released after an error takes the transaction with it.
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let mut savepoint = tx.begin().await.unwrap();
+    savepoint.execute("SELECT nothing").await.unwrap_err();
+    savepoint.commit().await.unwrap_err();
+    tx.commit().await.unwrap();
+    assert_eq!(db.sizes().await, [3, 1]);
+    assert_eq!(db.transactions("commit"), 2);
+
+    // An error of the client's own leaves it as it is.
+    let mut tx = pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    sqlx::query_scalar::<_, String>("SELECT 1")
+        .fetch_one(&mut *tx)
+        .await
+        .unwrap_err();
+    tx.commit().await.unwrap();
+    assert_eq!(db.sizes().await, [4, 1]);
+    assert_eq!(db.transactions("commit"), 3);
+    assert_eq!(db.transactions("failed"), 1);
+    db.check_rest().await;
+}
+
+/// sqlx#4385: what is cancelled between a statement and its answer.
+#[tokio::test]
+async fn a_begin_that_is_cancelled_is_seen() {
+    let db = Database::start(1).await;
+
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut begin = Box::pin(conn.begin());
+    assert!(is_pending(&mut begin).await);
+    drop(begin);
+    drop(conn);
+    assert_eq!(db.transactions("begin_cancelled"), 1);
+    assert_eq!(db.queries("begin", "cancelled"), 1);
+    let held = db.test.samples("db_pool_held_duration_seconds", &[POOL]);
+    assert_eq!(held.unwrap().len(), 1);
+}
+
+/// sqlx rolls back the whole transaction then, and the commit that follows does nothing and says `Ok`.
+#[tokio::test]
+async fn a_savepoint_whose_begin_is_cancelled_spoils_the_commit() {
+    let db = Database::start(1).await;
+
+    let mut tx = db.pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let mut begin = Box::pin(tx.begin());
+    assert!(is_pending(&mut begin).await);
+    drop(begin);
+    tx.commit().await.unwrap();
+    assert_eq!(db.sizes().await, [1, 1]);
+    assert_eq!(db.transactions("failed"), 1);
+    assert_eq!(db.all("db_transactions_total"), 1);
+}
+
+async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+}
+
+/// sqlx#3808 and its like: a listener connects again by itself, and what was notified in between is lost.
+#[tokio::test]
+async fn a_listener_that_lost_its_connection_leaves_a_trace() {
+    let db = Database::start(3).await;
+    let event = |event| {
+        let labels = [POOL, ("event", event)];
+        db.test.counter("db_listener_events_total", &labels)
+    };
+    assert_eq!(event("reconnected"), None);
+    let mut listener = PgListener::connect_with(&db.pool).await.unwrap();
+    assert_eq!(event("reconnected"), Some(0));
+    listener.listen("fills").await.unwrap();
+    let notify = async |what: &str| {
+        sqlx::query("SELECT pg_notify('fills', $1)")
+            .bind(what)
+            .execute(&db.pool)
+            .await
+            .unwrap();
+    };
+    notify("one").await;
+    assert_eq!(listener.recv().await.unwrap().payload(), "one");
+
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'";
+    db.pool.execute(cut).await.unwrap();
+    // The server's farewell is an error, or the connection merely ends.
+    while let Err(error) = listener.try_recv().await {
+        assert!(matches!(error, sqlx::Error::Database(_)), "{error}");
+    }
+    assert_eq!(event("reconnected"), Some(1));
+    notify("two").await;
+    assert_eq!(listener.recv().await.unwrap().payload(), "two");
+    assert_eq!(event("notification"), Some(2));
+}
+
+/// A function for a connection takes whatever has one.
+async fn resize_on(conn: &mut Conn<sqlx::Postgres>, id: i32) -> sqlx::Result<()> {
+    resize(&mut *conn, id).await
+}
+
+#[tokio::test]
+async fn one_type_for_the_connection_of_a_pool_a_transaction_and_its_own() {
+    let db = Database::start(2).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    resize_on(&mut conn, 1).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    resize_on(&mut tx, 1).await.unwrap();
+    let mut savepoint = tx.begin().await.unwrap();
+    resize_on(&mut savepoint, 1).await.unwrap();
+    savepoint.commit().await.unwrap();
+    tx.commit().await.unwrap();
+    let mut own = conn.detach();
+    resize_on(&mut own, 1).await.unwrap();
+    own.close().await.unwrap();
+    let alone = PgConnection::connect_with(&db.server.options())
+        .await
+        .unwrap();
+    let mut alone = db.pool.measure(alone);
+    resize_on(&mut alone, 1).await.unwrap();
+
+    assert_eq!(db.sizes().await, [6, 1]);
+    assert_eq!(db.queries("update", "ok"), 5);
+    let held = db.test.samples("db_pool_held_duration_seconds", &[POOL]);
+    assert_eq!(held.unwrap().len(), 1);
+    db.check_rest().await;
+}
+
+#[tokio::test]
+async fn bulk_data_goes_in_and_out() {
+    let db = Database::start(1).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut copy = conn.copy_in_raw("COPY orders FROM STDIN").await.unwrap();
+    copy.send("3\t7\n".as_bytes()).await.unwrap();
+    copy.finish().await.unwrap();
+    let rows = conn.copy_out_raw("COPY orders TO STDOUT").await.unwrap();
+    let rows: Vec<_> = rows.try_collect().await.unwrap();
+    assert_eq!(rows.concat(), b"1\t1\n2\t1\n3\t7\n");
+    conn.copy_in_raw("COPY nothing FROM STDIN")
+        .await
+        .map(drop)
+        .unwrap_err();
+    assert_eq!(db.queries("other", "ok"), 2);
+    assert_eq!(db.queries("other", "error"), 1);
+    assert_eq!(db.errors("statement"), 1);
 }

@@ -217,7 +217,9 @@ async fn errors_that_come_as_replies_are_errors() {
 
     assert_eq!(cache.commands("get", "error"), 1);
     assert_eq!(cache.errors("wrong_type"), 1);
-    assert_eq!(cache.errors("no_script"), 1);
+    // The server ran nothing: a client loads the script then, and asks again.
+    assert_eq!(cache.errors("no_script"), 0);
+    assert_eq!(cache.commands("evalsha", "cancelled"), 1);
     // Nothing was looked up.
     assert_eq!(cache.lookups(), (0, 0));
     cache.check_sums(3);
@@ -231,7 +233,11 @@ async fn a_command_that_nobody_awaits_any_more_is_cancelled() {
     let waited = tokio::time::timeout(std::time::Duration::from_millis(20), waits).await;
     assert!(waited.is_err());
     assert_eq!(cache.commands("blpop", "cancelled"), 1);
-    assert_eq!(cache.durations("blpop"), 1);
+    let waited = cache.test.samples(
+        "redis_client_blocking_duration_seconds",
+        &[CLIENT, ("command", "blpop")],
+    );
+    assert_eq!(waited.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -446,6 +452,154 @@ async fn messages_of_subscriptions_are_counted() {
     assert_eq!(received("channel"), Some(1));
     assert_eq!(received("pattern"), Some(2));
     assert_eq!(cache.commands("publish", "ok"), 3);
+
+    // Somebody kills the subscriber's connection: the stream ends, and that is counted.
+    let lost = || {
+        cache
+            .test
+            .counter("redis_client_subscriptions_lost_total", &[CLIENT])
+    };
+    assert_eq!(lost(), Some(0));
+    let killed: i64 = redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "pubsub"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(killed, 1);
+    assert!(messages.next().await.is_none());
+    assert!(messages.next().await.is_none());
+    assert_eq!(lost(), Some(1));
+}
+
+/// redis-rs#1223: a consumer that waits in the server is no slow command.
+#[tokio::test]
+async fn commands_that_wait_in_the_server_are_timed_apart() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let times = |family, command| {
+        let labels = [CLIENT, ("command", command)];
+        cache.test.samples(family, &labels).map(|times| times.len())
+    };
+    let (slow, blocking) = (
+        "redis_client_command_duration_seconds",
+        "redis_client_blocking_duration_seconds",
+    );
+
+    let none: Option<(String, i64)> = redis.blpop("queue", 0.01).await.unwrap();
+    assert_eq!(none, None);
+    let _: Value = redis::cmd("XREAD")
+        .arg(&["BLOCK", "1", "STREAMS", "fills", "$"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let _: Value = redis::cmd("XREAD")
+        .arg(&["STREAMS", "fills", "0"])
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    let _: Vec<Value> = redis::pipe()
+        .cmd("LPUSH")
+        .arg("queue")
+        .arg(1)
+        .cmd("BRPOP")
+        .arg("queue")
+        .arg(1)
+        .query_async(&mut redis)
+        .await
+        .unwrap();
+    assert_eq!(times(blocking, "blpop"), Some(1));
+    assert_eq!(times(slow, "blpop"), None);
+    assert_eq!(times(blocking, "xread"), Some(1));
+    assert_eq!(times(slow, "xread"), Some(1));
+    assert_eq!(times(blocking, "pipeline"), Some(1));
+    assert_eq!(times(slow, "pipeline"), None);
+    cache.check_sums(5);
+
+    // A time-out of the client that is shorter than the wait makes an error of it.
+    let config = redis::AsyncConnectionConfig::new()
+        .set_response_timeout(Some(std::time::Duration::from_millis(20)));
+    let hasty = cache
+        .client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .unwrap();
+    let mut hasty = Redis::with_metrics(hasty, redis.metrics().clone());
+    let late: redis::RedisResult<Value> = hasty.blpop("nothing", 60.0).await;
+    assert!(late.unwrap_err().is_timeout());
+    assert_eq!(cache.errors("timeout"), 1);
+}
+
+#[tokio::test]
+async fn the_first_use_of_a_script_is_no_error() {
+    let cache = Cache::start();
+    let mut redis = cache.connect().await;
+    let script = redis::Script::new("return 1");
+    for _ in 0..2 {
+        let one: i64 = script.invoke_async(&mut redis).await.unwrap();
+        assert_eq!(one, 1);
+    }
+    assert_eq!(cache.commands("evalsha", "cancelled"), 1);
+    assert_eq!(cache.commands("evalsha", "ok"), 2);
+    assert_eq!(cache.commands("evalsha", "error"), 0);
+    assert_eq!(cache.test.counter_sum("redis_client_errors_total", &[]), 0);
+}
+
+/// As a pool of bb8 or deadpool lends one.
+#[tokio::test]
+async fn a_borrowed_connection_is_measured() {
+    let cache = Cache::start();
+    let metrics = cache.connect().await.metrics().clone();
+    let mut lent = cache
+        .client
+        .get_multiplexed_async_connection()
+        .await
+        .unwrap();
+    let () = metrics.on(&mut lent).set("AAPL", 1).await.unwrap();
+    let price: i64 = metrics.on(&mut lent).get("AAPL").await.unwrap();
+    assert_eq!(price, 1);
+    assert_eq!(cache.commands("get", "ok"), 1);
+    assert_eq!(cache.lookups(), (1, 0));
+}
+
+#[tokio::test]
+async fn subscriptions_of_resp3_go_through_the_wrapper() {
+    let cache = Cache::start();
+    let (sender, mut pushed) = tokio::sync::mpsc::unbounded_channel();
+    let config = redis::AsyncConnectionConfig::new().set_push_sender(sender);
+    let url = format!("{}?protocol=resp3", cache.server.url());
+    let connection = Client::open(url)
+        .unwrap()
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .unwrap();
+    let mut subscriber = cache.test.run(|| Redis::new(connection, "prices"));
+    subscriber.subscribe("fills").await.unwrap();
+    let mut publisher = cache.connect().await;
+    let _: i64 = publisher.publish("fills", 1).await.unwrap();
+    let received = || {
+        let labels = [CLIENT, ("subscription", "channel")];
+        cache.test.counter("redis_client_messages_total", &labels)
+    };
+    while received() == Some(0) {
+        let push = pushed.recv().await.unwrap();
+        subscriber.metrics().push(&push);
+    }
+    assert_eq!(cache.commands("subscribe", "ok"), 1);
+
+    let _: i64 = redis::cmd("CLIENT")
+        .arg(&["KILL", "TYPE", "pubsub"])
+        .query_async(&mut publisher)
+        .await
+        .unwrap();
+    let lost = || {
+        cache
+            .test
+            .counter("redis_client_subscriptions_lost_total", &[CLIENT])
+    };
+    while lost() == Some(0) {
+        let push = pushed.recv().await.unwrap();
+        subscriber.metrics().push(&push);
+    }
 }
 
 #[tokio::test]

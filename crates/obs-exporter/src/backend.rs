@@ -1,5 +1,6 @@
 //! The two recorders an exporter can have.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ impl Backend {
     pub(crate) fn build(
         config: &Config,
         catalogue: &Catalogue,
-        global_labels: &[(&'static str, &str)],
+        global_labels: &[(&str, &str)],
+        foreign: &BTreeMap<&'static str, &'static [f64]>,
         warnings: &Arc<Warnings>,
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
         let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
@@ -54,6 +56,9 @@ impl Backend {
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
                 }
+                for (name, bounds) in foreign {
+                    builder = builder.buckets(name, bounds);
+                }
                 if let Some(idle) = config.idle_timeout {
                     builder = builder.idle(idle);
                 }
@@ -70,7 +75,7 @@ impl Backend {
             #[cfg(feature = "stock")]
             RecorderKind::Stock => {
                 refuse_what_stock_has_not(config)?;
-                let (recorder, stock) = Stock::build(config, catalogue, global_labels)?;
+                let (recorder, stock) = Stock::build(config, catalogue, global_labels, foreign)?;
                 (Box::new(recorder), Self::Stock(stock))
             }
         };

@@ -4,6 +4,7 @@ pub(crate) mod features;
 mod links;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,8 +16,9 @@ use obs_core::UNDECLARED_FAMILIES;
 
 pub(crate) use self::variables::variables;
 use self::variables::{
-    FAMILIES, FAMILIES_TEXT, IGNORE, MAX_CONNECTIONS, MAX_CONNECTIONS_TEXT, MAX_SCRAPES,
-    MAX_SCRAPES_TEXT, TEXT, TIME, TIME_RANGE, VARIABLES, ignored, is_label_value, nearest,
+    FAMILIES, FAMILIES_TEXT, IGNORE, LABELS, MAX_CONNECTIONS, MAX_CONNECTIONS_TEXT, MAX_SCRAPES,
+    MAX_SCRAPES_TEXT, TEXT, TIME, TIME_RANGE, VARIABLES, ignored, is_label_key, is_label_value,
+    nearest,
 };
 use crate::{ExporterError, Secret};
 
@@ -28,6 +30,8 @@ use crate::{ExporterError, Secret};
 /// | `OBS_SERVICE` | [`service`](Self::service) | the package's name |
 /// | `OBS_ENVIRONMENT` | [`environment`](Self::environment) | no label |
 /// | `OBS_MODE` | [`mode`](Self::mode) | no label |
+/// | `OBS_LABELS` | [`labels`](Self::labels) | none |
+/// | `OBS_HOSTS` | [`hosts`](Self::hosts) | none |
 /// | `OBS_QUANTILE_WINDOW_SECONDS` | [`quantile_window`](Self::quantile_window) | 60 |
 /// | `OBS_UPKEEP_INTERVAL_SECONDS` | [`upkeep_interval`](Self::upkeep_interval) | 1 |
 /// | `OBS_IDLE_TIMEOUT_SECONDS` | [`idle_timeout`](Self::idle_timeout) | series stay |
@@ -56,6 +60,10 @@ use crate::{ExporterError, Secret};
 /// Some need a [feature](crate#features): `OBS_RECORDER=stock` needs `stock`, `OBS_NATIVE_HISTOGRAMS` `native-histograms`,
 /// `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, and `OBS_PAGE=on` `page`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch by itself, and is read from a variable of its own"
+)]
 pub struct Config {
     /// The address [`serve`](crate::Exporter::serve) listens on. Port 0 takes any free port.
     pub listen: SocketAddr,
@@ -65,6 +73,16 @@ pub struct Config {
     pub environment: Option<String>,
     /// The `mode` label of every series.
     pub mode: Option<Mode>,
+    /// Further labels of every series, such as `desk` and `team`. As a variable they stand between commas, `desk=ny,team=rates`; a
+    /// backslash in a value makes the character after it count as itself, so `\\,` is a comma and `\\\\` a backslash.
+    ///
+    /// A key is a name of a label that has no other meaning: not `service`, `environment` and `mode`, not `le` and `quantile`, and none
+    /// that begins with `__`. One that a family of the catalogue has is refused when the exporter is built.
+    pub labels: BTreeMap<String, String>,
+    /// The names under which the server is asked, such as `desk.example.net`. An IP address, `localhost`, and a name without a dot are
+    /// answered in any case; any other name is answered 421, because a web page can make the name of its own server lead here
+    /// (DNS rebinding).
+    pub hosts: Vec<String>,
     /// How far back the quantiles of summaries look.
     pub quantile_window: Duration,
     /// How often windows are moved on and idle series let go. The stock recorder takes recorded samples in: until then, or a
@@ -83,7 +101,7 @@ pub struct Config {
     /// run time. Counts under further names are added up in `other_total`, and the rest of these is not kept; see
     /// [`undeclared_families`](obs_recorder::Builder::undeclared_families).
     pub undeclared_families: usize,
-    /// Whether OpenMetrics tells when each counter, histogram and summary began, in a `…_created` line. Only a Prometheus with
+    /// Whether `OpenMetrics` tells when each counter, histogram and summary began, in a `…_created` line. Only a Prometheus with
     /// `--enable-feature=created-timestamp-zero-ingestion` reads them as start timestamps; any other stores them as series. The
     /// stock recorder has none.
     pub created: bool,
@@ -193,6 +211,8 @@ impl Default for Config {
             service: None,
             environment: None,
             mode: None,
+            labels: BTreeMap::new(),
+            hosts: Vec::new(),
             quantile_window: Duration::from_mins(1),
             upkeep_interval: Duration::from_secs(1),
             idle_timeout: None,
@@ -303,6 +323,11 @@ impl Config {
                 return refuse(setting, value.clone(), TEXT);
             }
         }
+        for (key, value) in &self.labels {
+            if !is_label_key(key) || !is_label_value(value) {
+                return refuse("Config::labels", format!("{key}={value}"), LABELS);
+            }
+        }
         features::check_all(self)?;
         for (setting, value, range, accepts) in [
             (
@@ -373,6 +398,8 @@ mod tests {
             ("OBS_SERVICE", "desk"),
             ("OBS_ENVIRONMENT", "production"),
             ("OBS_MODE", "live"),
+            ("OBS_LABELS", r"desk=ny, team=rates\,fx"),
+            ("OBS_HOSTS", "desk.example.net, metrics.example.net"),
             ("OBS_QUANTILE_WINDOW_SECONDS", "300"),
             ("OBS_UPKEEP_INTERVAL_SECONDS", "0.25"),
             ("OBS_IDLE_TIMEOUT_SECONDS", "3600"),
@@ -407,6 +434,10 @@ mod tests {
             service: Some("desk".into()),
             environment: Some("production".into()),
             mode: Some(Mode::Live),
+            labels: [("desk", "ny"), ("team", "rates,fx")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            hosts: vec!["desk.example.net".into(), "metrics.example.net".into()],
             quantile_window: Duration::from_mins(5),
             upkeep_interval: Duration::from_millis(250),
             idle_timeout: Some(Duration::from_hours(1)),
@@ -463,6 +494,20 @@ mod tests {
                 "OBS_SERVICE is ``; it takes 1 to 256 bytes of UTF-8 text",
             ),
             ("OBS_ENVIRONMENT", &long, "xx`; it takes 1 to 256 bytes"),
+            (
+                "OBS_LABELS",
+                "desk",
+                "OBS_LABELS is `desk`; it takes labels",
+            ),
+            ("OBS_LABELS", "desk=", "OBS_LABELS is `desk=`; it takes"),
+            ("OBS_LABELS", "a=1,a=2", "is `a=1,a=2`; it takes labels"),
+            ("OBS_LABELS", "service=x", "and which is not service,"),
+            ("OBS_LABELS", "le=1", "is `le=1`; it takes labels"),
+            ("OBS_LABELS", "__name__=x", "is `__name__=x`; it takes"),
+            ("OBS_LABELS", "bad name=x", "is `bad name=x`; it takes"),
+            ("OBS_LABELS", r"desk=a\", "it takes labels"),
+            ("OBS_CREATED", "yes", "it takes `on` or `off`"),
+            ("OBS_HOSTS", "a:80", "OBS_HOSTS is `a:80`; it takes names"),
             (
                 "OBS_QUANTILE_WINDOW_SECONDS",
                 "60s",

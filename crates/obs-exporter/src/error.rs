@@ -39,6 +39,16 @@ pub enum ExporterError {
         /// What it takes.
         accepts: &'static str,
     },
+    /// A label that was to stand on every series is one that a family has itself.
+    #[error(
+        "OBS_LABELS has `{key}`, which is a label of `{family}` itself; choose another key, such as `{key}_name`"
+    )]
+    OwnedLabel {
+        /// Its key.
+        key: String,
+        /// The family.
+        family: &'static str,
+    },
     /// Two families of the catalogue have one name.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
@@ -59,6 +69,9 @@ pub enum ExporterError {
     /// The thread that keeps the recorder's memory bounded could not be started.
     #[error("cannot start the recorder's upkeep thread: {0}; raise the limit of threads or memory")]
     Upkeep(#[source] io::Error),
+    /// The thread of `serve_blocking` could not be started.
+    #[error("cannot start the server's thread: {0}; raise the limit of threads or memory")]
+    ServerThread(#[source] io::Error),
     /// `serve` or `push` was called outside a Tokio runtime, or in one that is shutting down.
     #[error(
         "serving and pushing need a Tokio runtime; call `serve` or `push` from within one, such as a `#[tokio::main]` function"

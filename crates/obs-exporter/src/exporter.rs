@@ -1,5 +1,7 @@
 //! Setting the recorder up, and rendering what it holds.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::Access;
 use crate::backend::Backend;
+use crate::blocking::BlockingServer;
 use crate::own::{self, Own};
 use crate::refusals::Refusals;
 use crate::upkeep::Upkeep;
@@ -51,6 +54,11 @@ struct Inner {
 
 type Hook = Arc<dyn Fn() + Send + Sync>;
 
+thread_local! {
+    /// Which exporter's readings this thread runs, by where it lies.
+    static READING: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 /// Puts an [`Exporter`] together; made by [`Exporter::builder`].
 #[derive(Debug)]
 #[must_use = "nothing records until the exporter is installed"]
@@ -58,6 +66,8 @@ pub struct Builder {
     app: AppInfo,
     config: Config,
     catalogues: Vec<Catalogue>,
+    /// Of histograms of other people's code.
+    buckets: BTreeMap<&'static str, &'static [f64]>,
     #[cfg(feature = "opentelemetry")]
     traces: bool,
 }
@@ -79,6 +89,19 @@ impl Builder {
     /// in already.
     pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
         self.catalogues.push(catalogue);
+        self
+    }
+
+    /// Gives buckets to a histogram of other people's code, under whatever name that records it; our own are declared. Without
+    /// them it is a summary, unless its name ends in a unit.
+    ///
+    /// ```
+    /// let builder = obs_exporter::Exporter::builder(obs_exporter::app_info!())
+    ///     .buckets("hyper.request.duration", &[0.001, 0.01, 0.1]);
+    /// # drop(builder);
+    /// ```
+    pub fn buckets(mut self, name: &'static str, bounds: &'static [f64]) -> Self {
+        self.buckets.insert(name, bounds);
         self
     }
 
@@ -127,10 +150,16 @@ impl Builder {
         let own = own::catalogue()?;
         let catalogue = Catalogue::join(std::iter::once(own).chain(self.catalogues))?;
 
+        refuse_owned_labels(&self.config, &catalogue)?;
         let global_labels = global_labels(&self.app, &self.config);
         let warnings = Arc::new(Warnings::default());
-        let (recorder, backend, upkeep) =
-            Backend::build(&self.config, &catalogue, &global_labels, &warnings)?;
+        let (recorder, backend, upkeep) = Backend::build(
+            &self.config,
+            &catalogue,
+            &global_labels,
+            &self.buckets,
+            &warnings,
+        )?;
 
         let handles = || {
             let own = Own::new(&self.app, self.config.git_commit.as_deref());
@@ -167,6 +196,7 @@ impl Exporter {
             app,
             config: Config::default(),
             catalogues: Vec::new(),
+            buckets: BTreeMap::new(),
             #[cfg(feature = "opentelemetry")]
             traces: false,
         }
@@ -183,7 +213,8 @@ impl Exporter {
     ///
     /// Calls are made one at a time, outside of async workers, and may block for as long as a scrape may take. One that
     /// panics leaves its values as they are and does not harm the scrape; it is counted in `errors_total` as `reading_panicked` of
-    /// the component `exporter`. It must not render.
+    /// the component `exporter`. It must not render: that panics, where it
+    /// would wait for itself.
     pub fn on_scrape(&self, read: impl Fn() + Send + Sync + 'static) {
         lock(&self.0.hooks).push(Arc::new(read));
     }
@@ -191,12 +222,20 @@ impl Exporter {
     /// Everything recorded, in the Prometheus text format, version 0.0.4.
     ///
     /// A large scrape takes milliseconds; an async caller does it in `spawn_blocking`.
+    ///
+    /// # Panics
+    ///
+    /// Within a function given to [`on_scrape`](Self::on_scrape), where it would wait for itself.
     #[must_use]
     pub fn render(&self) -> String {
         self.render_as(Format::Classic)
     }
 
     /// Everything recorded, in this format. The stock recorder has the classic one only, and answers in that.
+    ///
+    /// # Panics
+    ///
+    /// As [`render`](Self::render).
     #[must_use]
     pub fn render_as(&self, format: Format) -> String {
         self.with_text(format, |_, text| text.to_owned())
@@ -239,16 +278,24 @@ impl Exporter {
 
     /// Renders, and passes the text to `then` with the format it is in.
     fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
+        let place = Arc::as_ptr(&self.0).addr();
+        assert!(
+            READING.get() != Some(place),
+            "a function given to `Exporter::on_scrape` renders, and would wait for the scrape that runs it: set gauges in it, and \
+             render elsewhere"
+        );
         let mut text = lock(&self.0.text);
         let start = Instant::now();
         self.0.own.refresh(self.0.backend.admission().undeclared());
         let hooks = lock(&self.0.hooks).clone();
+        let before = READING.replace(Some(place));
         for hook in hooks {
             // The panic hook has reported it. One faulty reading must not hide all the others.
             if catch_unwind(AssertUnwindSafe(|| hook())).is_err() {
                 self.0.own.reading_panicked();
             }
         }
+        READING.set(before);
         let format = self.0.backend.offered(wanted);
         text.clear();
         self.0.backend.render_into(&mut text, format);
@@ -267,6 +314,26 @@ impl Exporter {
     /// `#[tokio::main]` does.
     pub async fn serve(&self) -> Result<Server, ExporterError> {
         Server::start(self).await
+    }
+
+    /// The same on a thread of its own, for a program without a Tokio runtime.
+    ///
+    /// ```
+    /// # use obs_exporter::{Config, Exporter, app_info};
+    /// # let config = Config { listen: "127.0.0.1:0".parse().unwrap(), ..Config::default() };
+    /// # let (_, exporter) = Exporter::builder(app_info!()).config(config).build()?;
+    /// let server = exporter.serve_blocking()?;
+    /// println!("metrics at http://{}/metrics", server.local_addr());
+    /// // … the program's work …
+    /// server.shutdown();
+    /// # Ok::<(), obs_exporter::ExporterError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`serve`](Self::serve) but for the lack of a runtime, and when no thread can be started.
+    pub fn serve_blocking(&self) -> Result<BlockingServer, ExporterError> {
+        BlockingServer::start(self)
     }
 
     /// Sends everything recorded to a Pushgateway or to `VictoriaMetrics`: the last thing a job does that ends before a scrape
@@ -334,8 +401,22 @@ impl fmt::Debug for Exporter {
     }
 }
 
+/// Refuses a label of every series that a family has too: the family's would overrule it on some of them.
+fn refuse_owned_labels(config: &Config, catalogue: &Catalogue) -> Result<(), ExporterError> {
+    for family in catalogue.families() {
+        let owned = |key: &&String| family.labels().any(|label| label.key == **key);
+        if let Some(key) = config.labels.keys().find(owned) {
+            return Err(ExporterError::OwnedLabel {
+                key: key.clone(),
+                family: family.name(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The labels that stand on every series.
-fn global_labels<'a>(app: &AppInfo, config: &'a Config) -> Vec<(&'static str, &'a str)> {
+fn global_labels<'a>(app: &AppInfo, config: &'a Config) -> Vec<(&'a str, &'a str)> {
     let labels = [
         ("environment", config.environment.as_deref()),
         ("mode", config.mode.map(Mode::as_str)),
@@ -344,9 +425,12 @@ fn global_labels<'a>(app: &AppInfo, config: &'a Config) -> Vec<(&'static str, &'
             Some(config.service.as_deref().unwrap_or(app.name)),
         ),
     ];
-    let configured = labels.into_iter();
+    let configured = labels
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    let further = config.labels.iter();
     configured
-        .filter_map(|(key, value)| Some((key, value?)))
+        .chain(further.map(|(key, value)| (key.as_str(), value.as_str())))
         .collect()
 }
 

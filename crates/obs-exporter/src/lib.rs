@@ -153,6 +153,7 @@
 mod access;
 mod app;
 mod backend;
+mod blocking;
 mod config;
 mod connections;
 mod error;
@@ -183,6 +184,7 @@ mod warnings;
 
 pub use crate::access::Secret;
 pub use crate::app::AppInfo;
+pub use crate::blocking::BlockingServer;
 pub use crate::config::{Config, Mode, RecorderKind};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};

@@ -33,7 +33,8 @@ impl Exporter {
 }
 
 async fn metrics(State(exporter): State<Exporter>, request: Request) -> Response {
-    mounted(server::metrics(&exporter, peer(&request), request.headers()).await)
+    let response = server::metrics(&exporter, peer(&request), request.headers()).await;
+    mounted(server::guarded(response))
 }
 
 async fn guard(State(exporter): State<Exporter>, request: Request, next: Next) -> Response {

@@ -1,7 +1,7 @@
 //! The routes, and a server of their own.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,9 +10,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Bytes, Frame, SizeHint};
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue,
-    RETRY_AFTER, VARY,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    HOST, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use obs_recorder::Format;
 use tokio::net::TcpListener;
@@ -134,6 +135,42 @@ fn socket(config: &Config) -> Result<Option<Listener>, ExporterError> {
 
 /// Answers what is asked of the server of our own.
 pub(crate) async fn answer<B>(exporter: &Exporter, peer: Peer, request: &Request<B>) -> Response {
+    if !is_our_name(exporter.config(), request) {
+        let wrong = "this server does not go by that name; add it to OBS_HOSTS\n";
+        return guarded(text(StatusCode::MISDIRECTED_REQUEST, wrong));
+    }
+    guarded(answer_by_path(exporter, peer, request).await)
+}
+
+/// Whether a request is meant for this server. A web page can make the name of its own server lead to any address, and then read
+/// what is answered (DNS rebinding); an address as such, `localhost`, and a name that no public one can be are safe.
+fn is_our_name<B>(config: &Config, request: &Request<B>) -> bool {
+    let header = || request.headers().get(HOST)?.to_str().ok();
+    let named = request.uri().authority().map(Authority::as_str);
+    let Some(host) = named.or_else(header) else {
+        // HTTP/1.0 needs none, and no browser speaks that.
+        return true;
+    };
+    let Ok(host) = host.parse::<Authority>() else {
+        return host.is_empty();
+    };
+    let host = host.host().trim_end_matches('.');
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let is_ours = |ours: &String| ours.eq_ignore_ascii_case(host);
+    address.parse::<IpAddr>().is_ok() || !host.contains('.') || config.hosts.iter().any(is_ours)
+}
+
+/// What is answered is neither kept by anybody between, nor taken for another type than it is.
+pub(crate) fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn answer_by_path<B>(exporter: &Exporter, peer: Peer, request: &Request<B>) -> Response {
     let Some(route) = Route::at(exporter, request.uri().path()) else {
         let not_found = "not found; there are /metrics and /healthz\n";
         return text(StatusCode::NOT_FOUND, not_found);
@@ -309,7 +346,7 @@ pub(crate) fn gzip(text: impl AsRef<[u8]>) -> std::io::Result<Vec<u8>> {
 fn wanted_format(headers: &HeaderMap) -> Format {
     let (mut open, mut plain) = (0.0_f32, 0.0_f32);
     for (media_type, parameters) in accepted(headers) {
-        match media_type {
+        match media_type.as_str() {
             "application/openmetrics-text" if is_version_1(parameters) => {
                 open = open.max(weight(parameters));
             }
@@ -329,7 +366,7 @@ fn prefers_protobuf(headers: &HeaderMap) -> bool {
     let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
     for (media_type, parameters) in accepted(headers) {
         let is = |name, wanted| parameter(parameters, name) == Some(wanted);
-        match media_type {
+        match media_type.as_str() {
             "application/vnd.google.protobuf"
                 if is("proto", "io.prometheus.client.MetricFamily")
                     && is("encoding", "delimited") =>
@@ -343,15 +380,15 @@ fn prefers_protobuf(headers: &HeaderMap) -> bool {
     protobuf > 0.0 && protobuf >= text
 }
 
-/// The media types of the `Accept` header, each with its parameters.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+/// The media types of the `Accept` header in lower case, in which RFC 9110 takes any, each with its parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
     let values = headers.get_all(ACCEPT).iter();
     let ranges = values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
     ranges.map(|range| {
         let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-        (media_type.trim(), parameters)
+        (media_type.trim().to_ascii_lowercase(), parameters)
     })
 }
 

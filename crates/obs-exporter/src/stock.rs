@@ -17,7 +17,7 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use obs_core::{Admission, Budgeted, Catalogue, Kind};
-use obs_recorder::BUCKETS_BY_SUFFIX;
+use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
 
 use crate::{Config, ExporterError};
 use canonical::{Canonical, Encoded, encode};
@@ -41,13 +41,14 @@ impl Stock {
     pub(crate) fn build(
         config: &Config,
         catalogue: &Catalogue,
-        global_labels: &[(&'static str, &str)],
+        global_labels: &[(&str, &str)],
+        foreign: &BTreeMap<&'static str, &'static [f64]>,
     ) -> Result<(impl Recorder + Send + Sync + use<>, Self), ExporterError> {
         let global_labels = global_labels
             .iter()
-            .map(|(key, value)| (*key, encode(value).into_owned()))
+            .map(|(key, value)| ((*key).to_owned(), encode(value).into_owned()))
             .collect();
-        let inner = prometheus(&global_labels, catalogue)?;
+        let inner = prometheus(&global_labels, catalogue, foreign)?;
         let recorder = inner.handle();
         let natives = Natives::new(config, catalogue, &global_labels);
         let admission = Arc::new(Admission::new(catalogue, config.undeclared_families));
@@ -56,6 +57,7 @@ impl Stock {
             Arc::clone(&admission),
             global_labels,
             config.quantile_window,
+            foreign,
         );
         let samples = Arc::new(samples);
         let encoded = Encoded {
@@ -107,8 +109,9 @@ impl fmt::Debug for Stock {
 
 /// The recorder that keeps counters, gauges and histograms, told what the catalogue knows of buckets.
 fn prometheus(
-    global_labels: &BTreeMap<&'static str, String>,
+    global_labels: &BTreeMap<String, String>,
     catalogue: &Catalogue,
+    foreign: &BTreeMap<&'static str, &'static [f64]>,
 ) -> Result<PrometheusRecorder, ExporterError> {
     let mut builder = PrometheusBuilder::new();
     for (suffix, bounds) in BUCKETS_BY_SUFFIX {
@@ -123,8 +126,12 @@ fn prometheus(
         let set = builder.set_buckets_for_metric(matcher, family.bucket_bounds());
         builder = accepted(set, family.name())?;
     }
+    for (name, bounds) in foreign {
+        let matcher = Matcher::Full(metric_name(name).into_owned());
+        builder = accepted(builder.set_buckets_for_metric(matcher, bounds), name)?;
+    }
     for (key, value) in global_labels {
-        builder = builder.add_global_label(*key, value);
+        builder = builder.add_global_label(key, value);
     }
     Ok(builder.build_recorder())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use obs_core::{Admission, Warning, dead_handles_warning};
+use obs_core::{Admission, Warning, dead_handles_warning, unseen_warnings};
 
 use crate::exporter::lock;
 
@@ -27,7 +27,10 @@ impl Warnings {
     pub(crate) fn all(&self, admission: &Admission) -> Vec<Warning> {
         let is_installed = self.is_installed.load(Relaxed);
         let dead = is_installed.then(dead_handles_warning).flatten();
-        dead.into_iter().chain(admission.warnings()).collect()
+        dead.into_iter()
+            .chain(is_installed.then(unseen_warnings).into_iter().flatten())
+            .chain(admission.warnings())
+            .collect()
     }
 
     /// Logs what was not logged yet.

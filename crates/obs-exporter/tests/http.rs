@@ -345,3 +345,68 @@ async fn scrapes_at_the_same_time_are_rendered_one_by_one() {
         "a second rendering was inside at the same time"
     );
 }
+
+#[tokio::test]
+async fn a_media_type_is_known_in_any_case() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve().await.unwrap();
+    let url = format!("http://{}/metrics", server.local_addr());
+    let accept = "Application/OpenMetrics-Text; Version=1.0.0";
+    let answer = Client::new().get(url).header(ACCEPT, accept).send().await;
+    let answer = answer.unwrap();
+    let media_type = header(&answer, CONTENT_TYPE).unwrap();
+    assert!(media_type.starts_with("application/openmetrics-text"));
+}
+
+/// Nobody in between keeps what is answered, and a name that a web page may make lead here is not answered.
+#[tokio::test]
+async fn a_web_page_of_another_name_reads_nothing() {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        hosts: vec!["desk.example.net".to_owned()],
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (_recorder, exporter) = builder.build().unwrap();
+    let server = exporter.serve().await.unwrap();
+    for (host, status) in [
+        ("127.0.0.1:9464", StatusCode::OK),
+        ("[::1]:9464", StatusCode::OK),
+        ("localhost", StatusCode::OK),
+        ("desk:9464", StatusCode::OK),
+        ("Desk.Example.Net:80", StatusCode::OK),
+        ("attacker.example", StatusCode::MISDIRECTED_REQUEST),
+        (
+            "127.0.0.1.attacker.example:9464",
+            StatusCode::MISDIRECTED_REQUEST,
+        ),
+    ] {
+        let url = format!("http://{}/metrics", server.local_addr());
+        let asked = Client::new().get(url).header(reqwest::header::HOST, host);
+        let answer = asked.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+        assert_eq!(header(&answer, "x-content-type-options"), Some("nosniff"));
+        assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+        let read = answer.text().await.unwrap().contains("app_info");
+        assert_eq!(read, status == StatusCode::OK, "{host}");
+    }
+}
+
+#[test]
+fn a_program_without_a_runtime_serves() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve_blocking().unwrap();
+    let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains("\napp_info{"), "{text}");
+    let taken = Config {
+        listen: server.local_addr(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(taken);
+    let error = builder.build().unwrap().1.serve_blocking().unwrap_err();
+    assert!(matches!(error, ExporterError::Listen { .. }), "{error}");
+    server.shutdown();
+}

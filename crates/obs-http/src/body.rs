@@ -2,14 +2,15 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::exchange::{Exchange, RequestSize, Watch};
+use crate::exchange::{Exchange, Read, Watch};
 use crate::labels::ErrorType;
+use crate::rpc::Messages;
 
 pin_project! {
     /// The body of a measured response: the inner one, frame by frame. The request ends when it does; dropped before its
@@ -48,7 +49,7 @@ impl<B: Body> Body for ResponseBody<B> {
         if let (Poll::Ready(next), Some(exchange)) = (&polled, this.exchange) {
             match next {
                 Some(Ok(frame)) => {
-                    exchange.sent(length(frame));
+                    exchange.sent(frame);
                     // A server need not ask again after the last frame, and does not after trailers.
                     if frame.is_trailers() || has_ended {
                         exchange.end(None);
@@ -71,32 +72,35 @@ impl<B: Body> Body for ResponseBody<B> {
 }
 
 pin_project! {
-    /// The body of a request, counted as it is read where its size was not declared.
+    /// The body of a request, counted as it is read where its size was not declared or is not to be believed.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
         inner: B,
-        read: Option<Arc<AtomicU64>>,
+        read: Option<Arc<Read>>,
+        messages: Option<Messages>,
     }
 }
 
 impl<B> RequestBody<B> {
     /// A body whose size is declared and need not be counted.
     pub(crate) fn declared(inner: B) -> Self {
-        Self { inner, read: None }
+        Self {
+            inner,
+            read: None,
+            messages: None,
+        }
     }
 
-    /// A body that is counted.
-    pub(crate) fn counted(inner: B) -> (Self, RequestSize) {
-        let read = Arc::new(AtomicU64::new(0));
-        let size = RequestSize::Counted(Arc::clone(&read));
-        (
-            Self {
-                inner,
-                read: Some(read),
-            },
-            size,
-        )
+    /// A body that is counted, of gRPC by its messages too.
+    pub(crate) fn counted(inner: B, is_rpc: bool) -> (Self, Arc<Read>) {
+        let read = Arc::new(Read::default());
+        let counted = Self {
+            inner,
+            read: Some(Arc::clone(&read)),
+            messages: is_rpc.then(Messages::default),
+        };
+        (counted, read)
     }
 }
 
@@ -110,8 +114,15 @@ impl<B: Body> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
         let polled = ready!(this.inner.poll_frame(cx));
-        if let (Some(read), Some(Ok(frame))) = (this.read, &polled) {
-            read.fetch_add(length(frame) as u64, Ordering::Relaxed);
+        if let (Some(read), Some(Ok(frame))) = (this.read, &polled)
+            && let Some(data) = frame.data_ref()
+        {
+            let bytes = bytes::Buf::remaining(data) as u64;
+            read.bytes.fetch_add(bytes, Ordering::Relaxed);
+            if let Some(messages) = this.messages {
+                messages.take(data);
+                read.messages.store(messages.count(), Ordering::Relaxed);
+            }
         }
         Poll::Ready(polled)
     }
@@ -128,23 +139,16 @@ impl<B: Body> Body for RequestBody<B> {
 /// Counts a body without changing its type, where the type allows it: axum's can hold any other, so it is put into a
 /// counted one.
 #[cfg(feature = "axum")]
-pub(crate) fn count_in_place<B: 'static>(body: &mut B) -> RequestSize {
+pub(crate) fn count_in_place<B: 'static>(body: &mut B, is_rpc: bool) -> Option<Arc<Read>> {
     let any: &mut dyn std::any::Any = body;
-    let Some(held) = any.downcast_mut::<axum::body::Body>() else {
-        return RequestSize::Unknown;
-    };
-    let (counted, size) = RequestBody::counted(std::mem::take(held));
+    let held = any.downcast_mut::<axum::body::Body>()?;
+    let (counted, read) = RequestBody::counted(std::mem::take(held), is_rpc);
     *held = axum::body::Body::new(counted);
-    size
+    Some(read)
 }
 
 /// Without axum there is no body that could be counted in place.
 #[cfg(not(feature = "axum"))]
-pub(crate) fn count_in_place<B: 'static>(_: &mut B) -> RequestSize {
-    RequestSize::Unknown
-}
-
-/// The bytes of a frame; trailers have none.
-fn length<D: bytes::Buf>(frame: &Frame<D>) -> usize {
-    frame.data_ref().map_or(0, bytes::Buf::remaining)
+pub(crate) fn count_in_place<B: 'static>(_: &mut B, _: bool) -> Option<Arc<Read>> {
+    None
 }

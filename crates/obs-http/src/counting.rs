@@ -10,6 +10,7 @@ use crate::body::{RequestBody, ResponseBody};
 use crate::exchange::{RequestSize, declared_size};
 use crate::future::ResponseFuture;
 use crate::layer::HttpLayer;
+use crate::rpc::is_rpc;
 
 /// An [`HttpLayer`] that hands the service a [`RequestBody`] around the body it was given.
 #[derive(Clone, Debug)]
@@ -55,12 +56,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let (body, size) = match declared_size(&parts.headers, &body) {
-            Some(size) => (RequestBody::declared(body), RequestSize::Declared(size)),
-            None => RequestBody::counted(body),
+        let (mut parts, body) = request.into_parts();
+        let is_rpc = is_rpc(&parts.headers);
+        let declared = declared_size(&parts.headers, &body).filter(|_| !is_rpc);
+        let (body, size) = if let Some(size) = declared {
+            (RequestBody::declared(body), RequestSize::Declared(size))
+        } else {
+            let (body, read) = RequestBody::counted(body, is_rpc);
+            (body, RequestSize::Counted(read))
         };
-        let exchange = self.layer.start(&parts, size);
+        let exchange = self.layer.start(&mut parts, size);
         let request = Request::from_parts(parts, body);
         ResponseFuture::of(exchange, || self.inner.call(request))
     }

@@ -4,23 +4,38 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::header::CONTENT_LENGTH;
+use bytes::Buf;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response};
-use http_body::Body;
+use http_body::{Body, Frame};
 use obs_core::Closed;
 
 use crate::labels::{ErrorType, Method, StatusClass};
 use crate::metrics::Route;
+use crate::rpc::{Call, Fault};
+use crate::streams::{OpenStream, StreamEnd, StreamProtocol};
 
 /// A request under way. It is in flight until it ends, told how by [`end`](Self::end) or dropped, and records everything
 /// else then. Who holds it ends it in place and may keep it: it ends once.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) enum Exchange {
+    Http(HttpExchange),
+    /// A call of gRPC, which has families of its own.
+    Rpc(Box<Call>),
+    /// One that a layer further out measures.
+    Measured,
+}
+
+/// A request that is none of gRPC.
+#[derive(Debug)]
+pub(crate) struct HttpExchange {
     route: Arc<Route>,
     started: Instant,
     request_size: RequestSize,
     reply: Option<Reply>,
     ended: bool,
+    /// The exchange has ended and its response goes on as a stream.
+    stream: Option<OpenStream>,
 }
 
 /// How the size of a request is known.
@@ -29,9 +44,17 @@ pub(crate) enum RequestSize {
     /// The request says it.
     Declared(u64),
     /// It is counted while the service reads the body.
-    Counted(Arc<AtomicU64>),
+    Counted(Arc<Read>),
     /// It does not say, and nobody counts.
     Unknown,
+}
+
+/// What was read of a request's body.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) bytes: AtomicU64,
+    /// Messages of gRPC that have begun.
+    pub(crate) messages: AtomicU64,
 }
 
 /// A response whose body is being sent.
@@ -44,25 +67,83 @@ struct Reply {
 }
 
 impl Exchange {
+    /// Where it is recorded, if it is none of gRPC and measured here.
+    pub(crate) fn route(&self) -> Option<&Arc<Route>> {
+        match self {
+            Self::Http(exchange) => Some(&exchange.route),
+            Self::Rpc(_) | Self::Measured => None,
+        }
+    }
+
     pub(crate) fn start(route: Arc<Route>, request_size: RequestSize) -> Self {
         route.in_flight.increment(1);
-        Self {
+        Self::Http(HttpExchange {
             route,
             started: Instant::now(),
             request_size,
             reply: None,
             ended: false,
-        }
+            stream: None,
+        })
     }
 
     /// Goes on into the body of the response, unless there is none to wait for.
     pub(crate) fn reply<B: Body>(&mut self, response: &Response<B>) {
-        let (status, body) = (response.status(), response.body());
+        let (status, headers, body) = (response.status(), response.headers(), response.body());
         // A body of the service's own may panic when it is asked how it is.
         let watch = Watch::over(Some(self));
-        let declared = declared_size(response.headers(), body);
+        let declared = body.size_hint().exact().or_else(|| header_size(headers));
         let has_ended = body.is_end_stream();
         watch.passed();
+        match self {
+            Self::Http(exchange) => exchange.reply(status, headers, declared, has_ended),
+            Self::Rpc(call) => call.reply(status, headers, has_ended),
+            Self::Measured => {}
+        }
+    }
+
+    /// Some of the response's body was handed to the connection.
+    pub(crate) fn sent<D: Buf>(&mut self, frame: &Frame<D>) {
+        match self {
+            Self::Http(exchange) => {
+                if let (Some(reply), Some(data)) = (&mut exchange.reply, frame.data_ref()) {
+                    reply.sent += data.remaining() as u64;
+                }
+            }
+            Self::Rpc(call) => {
+                if let Some(data) = frame.data_ref() {
+                    call.sent(data);
+                } else if let Some(trailers) = frame.trailers_ref() {
+                    call.trailers(trailers);
+                }
+            }
+            Self::Measured => {}
+        }
+    }
+
+    /// Ends the exchange, well or by a fault, unless it has ended.
+    pub(crate) fn end(&mut self, fault: Option<ErrorType>) {
+        match self {
+            Self::Http(exchange) => exchange.end(fault),
+            Self::Rpc(call) => call.end(fault.map(|fault| match fault {
+                ErrorType::Aborted => Fault::Dropped,
+                ErrorType::Timeout => Fault::TimedOut,
+                ErrorType::Panic => Fault::Panicked,
+                ErrorType::ClientError | ErrorType::ServerError => Fault::Failed,
+            })),
+            Self::Measured => {}
+        }
+    }
+}
+
+impl HttpExchange {
+    fn reply(
+        &mut self,
+        status: http::StatusCode,
+        headers: &HeaderMap,
+        declared: Option<u64>,
+        has_ended: bool,
+    ) {
         self.reply = Some(Reply {
             status,
             declared,
@@ -70,21 +151,24 @@ impl Exchange {
         });
         if has_ended || has_no_body(self.route.method, status) {
             self.end(None);
+        } else if is_event_stream(headers) {
+            // It lasts as long as somebody listens, which says nothing about how fast the server is.
+            self.end(None);
+            self.stream = self.route.stream(StreamProtocol::EventStream);
         }
     }
 
-    /// Some of the response's body was handed to the connection.
-    pub(crate) fn sent(&mut self, bytes: usize) {
-        if let Some(reply) = &mut self.reply {
-            reply.sent += bytes as u64;
-        }
-    }
-
-    /// Ends the exchange, well or by a fault, unless it has ended.
-    pub(crate) fn end(&mut self, fault: Option<ErrorType>) {
+    fn end(&mut self, fault: Option<ErrorType>) {
         if !self.ended {
             self.ended = true;
             self.record(fault);
+        } else if let Some(stream) = self.stream.take() {
+            stream.close(match fault {
+                None => StreamEnd::Ended,
+                Some(ErrorType::Aborted) => StreamEnd::Aborted,
+                Some(ErrorType::Panic) => StreamEnd::Panicked,
+                Some(_) => StreamEnd::Failed,
+            });
         }
     }
 
@@ -106,10 +190,9 @@ impl Exchange {
         metrics.duration[class].record(self.started.elapsed());
         match &self.request_size {
             RequestSize::Declared(size) => metrics.request_size.record(*size as f64),
-            RequestSize::Counted(size) => {
-                metrics
-                    .request_size
-                    .record(size.load(Ordering::Relaxed) as f64);
+            RequestSize::Counted(read) => {
+                let read = read.bytes.load(Ordering::Relaxed);
+                metrics.request_size.record(read as f64);
             }
             RequestSize::Unknown => metrics.request_size_unknown.increment(1),
         }
@@ -131,7 +214,7 @@ impl Exchange {
 }
 
 /// Nobody waited for the end: the client has gone, unless it had been given everything.
-impl Drop for Exchange {
+impl Drop for HttpExchange {
     fn drop(&mut self) {
         let fault = (!self.is_all_sent()).then_some(ErrorType::Aborted);
         self.end(fault);
@@ -161,10 +244,23 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// The size a message declares, by its body or by its header.
+/// How much a request may declare and be believed. What declares more is counted: anybody may declare anything, hang up, and
+/// leave a sum that no honest request moves any more.
+const BELIEVED: u64 = 64 * 1024;
+
+/// The size that a request declares, by its body or by its header, if it is to be believed.
 pub(crate) fn declared_size(headers: &HeaderMap, body: &impl Body) -> Option<u64> {
-    let header = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    body.size_hint().exact().or_else(header)
+    let size = body.size_hint().exact().or_else(|| header_size(headers))?;
+    (size <= BELIEVED).then_some(size)
+}
+
+fn header_size(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
+    media_type.is_some_and(|media_type| media_type.starts_with(b"text/event-stream"))
 }
 
 /// Whether HTTP sends no body with such a response, whatever the service made; a server drops it unread.

@@ -1,4 +1,4 @@
-//! A tower layer that measures an HTTP server: one line for axum, two for any other tower service.
+//! A tower layer that measures a server of HTTP and gRPC: one line for axum and tonic, two for any other tower service.
 //!
 //! ```
 //! # use axum::{Router, routing::get};
@@ -25,11 +25,37 @@
 //! | `http_response_size_bytes` | histogram | `method`, `endpoint` |
 //! | `http_errors_total` | counter | `method`, `endpoint`, `error_type` |
 //! | `http_requests_in_flight` | gauge | `method` |
+//! | `http_streams_open` | gauge | `endpoint`, `protocol` |
+//! | `http_stream_duration_seconds` | histogram | `endpoint`, `protocol` |
+//! | `http_streams_closed_total` | counter | `endpoint`, `protocol`, `reason` |
+//! | `rpc_server_requests_total`, `rpc_client_requests_total` | counter | `rpc_service`, `method`, `code` |
+//! | `rpc_server_request_duration_seconds`, `rpc_client_request_duration_seconds` | histogram | `rpc_service`, `method`, `code_class` |
+//! | `rpc_server_messages_total`, `rpc_client_messages_total` | counter | `rpc_service`, `method`, `direction` |
+//! | `rpc_server_requests_in_flight`, `rpc_client_requests_in_flight` | gauge | `rpc_service` |
 //!
 //! **A request lasts** from the call of the service until the response *body* has ended: its last frame or its trailers were handed to
 //! the connection, or it was dropped. Until then it is in flight; all other metrics are recorded at the end, once. Responses whose body
 //! is never sent end when they are handed over: those to `HEAD` and to a successful `CONNECT`, and those of status 1xx, 204 and 304. A
-//! websocket therefore counts as an exchange that ended with its `101`, not as one that lasts as long as the socket.
+//! websocket therefore counts as an exchange that ended with its `101`, and an event stream (`text/event-stream`) as one that ended
+//! with its head; what follows is a stream.
+//!
+//! **Streams** are open from then on until they have ended. An event stream is seen by the layer. A WebSocket leaves its sight, so the
+//! handler takes a [`WebSocketMetrics`] and runs the socket in it. Their time is not that of a request, and a client that goes away is
+//! no error: it is the `reason` `aborted`.
+//!
+//! **gRPC** is told by `content-type: application/grpc` and counts in families of its own, not in those of HTTP, where every call that
+//! is answered has succeeded. `code` is the `grpc-status` of the trailers or, where there is nothing else, of the headers. An answer of
+//! plain HTTP has the code that clients make of it; a call that is dropped is `CANCELLED`, or `DEADLINE_EXCEEDED` where its
+//! `grpc-timeout` has passed; one that panics is `INTERNAL`. Clients choose the words of a path: a method is known once one of its calls
+//! has had an answer that only a method gives, or by [`HttpLayer::rpc_methods`], and `other` until then. Messages of responses are
+//! counted, those of requests with axum's bodies and with [`HttpLayer::count_request_bodies`], which tonic's server takes too.
+//! [`rpc_client_layer`] does the same for a client, whose own words are known; of the messages it counts those that it receives.
+//! gRPC-Web counts as HTTP.
+//!
+//! **Layers around layers**: in a router, a request that the layer of an outer router measures is not measured again by that of a
+//! nested one.
+//!
+//! **Other services**: [`WorkLayer`] measures any tower service, such as a consumer of a queue, by outcome and duration.
 //!
 //! **`endpoint`** is the template of the route, such as `/orders/{id}`: in axum 0.8 the [`MatchedPath`], nested routers included,
 //! elsewhere the result of [`HttpLayer::endpoint_by`]. It is `unmatched` where no route matched, and never the requested path, so a
@@ -55,8 +81,8 @@
 //! tell from a client that disconnected, and counts as `aborted`; a response made by an outer layer is not seen at all. With
 //! [`Router::layer`] outermost means added last.
 //!
-//! **Sizes** are those of bodies, without headers. The size of a request is what its body or `Content-Length` declares. A body that
-//! declares none, such as a chunked one, is counted as the service reads it: with axum 0.8 by default, elsewhere with
+//! **Sizes** are those of bodies, without headers. The size of a request is what its body or `Content-Length` declares, up to 64 KiB. A body
+//! that declares more, which may be a lie, or nothing, such as a chunked one, is counted as the service reads it: with axum 0.8 by default, elsewhere with
 //! [`HttpLayer::count_request_bodies`], since that changes the type of the body. A request whose size can be neither known nor counted
 //! is counted in `http_request_size_unknown_total`, so that none is lost silently. The size of a response is counted as it is handed to
 //! the connection, and recorded for every response, complete or not.
@@ -69,8 +95,8 @@
 //!
 //! # Versions
 //!
-//! It works with every server on `http` 1 and `tower` 0.5: axum 0.8 by default, axum 0.7 and tonic with
-//! [`endpoint_by`](HttpLayer::endpoint_by). `axum`, `http`, `http_body` and `tower` are re-exported, since their types are part of this
+//! It works with every server on `http` 1 and `tower` 0.5: axum 0.8 and tonic by default, axum 0.7 with
+//! [`endpoint_by`](HttpLayer::endpoint_by), without which it warns that all requests of axum 0.7 are `unmatched`. `axum`, `http`, `http_body` and `tower` are re-exported, since their types are part of this
 //! crate's interface.
 //!
 //! # Features
@@ -88,6 +114,9 @@ mod future;
 mod labels;
 mod layer;
 mod metrics;
+mod rpc;
+mod streams;
+mod work;
 
 #[cfg(feature = "axum")]
 pub use axum;
@@ -99,6 +128,12 @@ pub use crate::future::ResponseFuture;
 pub use crate::labels::{Endpoint, ErrorType, Method, StatusClass, StatusCode, UNMATCHED};
 pub use crate::layer::{HttpLayer, HttpService};
 pub use crate::metrics::{HttpMetrics, catalogue};
+pub use crate::rpc::{
+    CodeClass, Direction, RpcBody, RpcClientFuture, RpcClientLayer, RpcClientService, RpcCode,
+    RpcMethod, RpcService,
+};
+pub use crate::streams::{StreamEnd, StreamProtocol, WebSocketMetrics};
+pub use crate::work::{WorkFuture, WorkLayer, WorkService};
 
 /// A layer with metrics of its own, from the recorder that is installed: [`HttpMetrics::new`] and
 /// [`layer`](HttpMetrics::layer) in one. Several routers of one process may each have one; their counts add up.
@@ -106,6 +141,26 @@ pub use crate::metrics::{HttpMetrics, catalogue};
 #[track_caller]
 pub fn layer() -> HttpLayer {
     HttpMetrics::new().layer()
+}
+
+/// A layer for a gRPC client, which measures its calls in `rpc_client_…`: around tonic's `Channel`, say.
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{ServiceBuilder, service_fn};
+///
+/// # let channel = service_fn(async |_: Request<String>| {
+/// #     Ok::<_, std::io::Error>(Response::new(String::new()))
+/// # });
+/// let measured = ServiceBuilder::new()
+///     .layer(obs_http::rpc_client_layer()) // once, at start-up
+///     .service(channel);
+/// # drop(measured);
+/// ```
+#[must_use]
+#[track_caller]
+pub fn rpc_client_layer() -> RpcClientLayer {
+    RpcClientLayer::new()
 }
 
 #[cfg(all(doctest, feature = "axum"))]

@@ -1,6 +1,6 @@
 //! The families of a server, and the handles that were resolved from them.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use obs_core::{
     By, Catalogue, Closed, Counter, Each, Figure, Gauge, Group, Histogram, Keyed, Late, Reading,
@@ -9,13 +9,15 @@ use obs_core::{
 
 use crate::labels::{Endpoint, ErrorType, Method, StatusClass, StatusCode, UNMATCHED};
 use crate::layer::HttpLayer;
+use crate::rpc::{Rpc, families};
+use crate::streams::{OpenStream, StreamMetrics, StreamProtocol};
 
 /// The metrics of a server. Clones share their handles; a layer keeps one.
 #[derive(Clone, Debug)]
 pub struct HttpMetrics(Arc<Server>);
 
 /// What a server is asked and how it answers.
-const API: Group = Group::new("API").rank(Group::LIBRARY + 10).figures(&[
+pub(crate) const API: Group = Group::new("API").rank(Group::LIBRARY + 10).figures(&[
     Figure::rate("API requests", RouteMetrics::requests).facts(&[
         ("in flight", Reading::sum(ServerMetrics::in_flight)),
         (
@@ -68,13 +70,23 @@ obs_core::families! {
 /// The families of this crate.
 #[must_use]
 pub fn catalogue() -> Catalogue {
-    Catalogue::of(&[RouteMetrics::FAMILIES, ServerMetrics::FAMILIES])
+    let [calls, services, asked, asked_services] = families();
+    Catalogue::of(&[
+        RouteMetrics::FAMILIES,
+        ServerMetrics::FAMILIES,
+        StreamMetrics::FAMILIES,
+        calls,
+        services,
+        asked,
+        asked_services,
+    ])
 }
 
 #[derive(Debug)]
 struct Server {
     endpoints: Keyed<Endpoint, Methods>,
     metrics: ServerMetrics,
+    rpc: Arc<Rpc>,
 }
 
 /// One endpoint: the handles of each method, from its first request on. Most endpoints know one or two.
@@ -90,6 +102,25 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) metrics: RouteMetrics,
     pub(crate) in_flight: Gauge,
+    endpoint: Value<Endpoint>,
+    /// By protocol, from the first stream on.
+    streams: [OnceLock<Arc<StreamMetrics>>; StreamProtocol::ALL.len()],
+    /// Where it belongs to, and gets series from that are seldom needed.
+    server: Weak<Server>,
+}
+
+impl Route {
+    /// A stream of this route, open from now on. None where the layer is gone.
+    pub(crate) fn stream(&self, protocol: StreamProtocol) -> Option<OpenStream> {
+        let metrics = &self.streams[protocol.index()];
+        if let Some(metrics) = metrics.get() {
+            return Some(OpenStream::new(Arc::clone(metrics)));
+        }
+        let server = self.server.upgrade()?;
+        let resolve = || StreamMetrics::new(self.endpoint.clone(), protocol);
+        let metrics = metrics.get_or_init(|| Arc::new(server.endpoints.resolve(resolve)));
+        Some(OpenStream::new(Arc::clone(metrics)))
+    }
 }
 
 impl HttpMetrics {
@@ -103,6 +134,7 @@ impl HttpMetrics {
         Self(Arc::new(Server {
             endpoints,
             metrics: ServerMetrics::new(),
+            rpc: Arc::new(Rpc::server()),
         }))
     }
 
@@ -128,6 +160,10 @@ impl HttpMetrics {
         HttpLayer::new(self.clone())
     }
 
+    pub(crate) fn rpc(&self) -> &Arc<Rpc> {
+        &self.0.rpc
+    }
+
     /// The handles of a route. Those of a known one are found without a lock.
     pub(crate) fn route(&self, method: Method, endpoint: &str) -> Arc<Route> {
         let server = &*self.0;
@@ -136,6 +172,9 @@ impl HttpMetrics {
             method,
             metrics: RouteMetrics::new(method, methods.endpoint.clone()),
             in_flight: server.metrics.in_flight[method].clone(),
+            endpoint: methods.endpoint.clone(),
+            streams: [const { OnceLock::new() }; StreamProtocol::ALL.len()],
+            server: Arc::downgrade(&self.0),
         };
         let route = methods.by_method[method.index()]
             .get_or_init(|| Arc::new(server.endpoints.resolve(resolve)));

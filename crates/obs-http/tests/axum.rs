@@ -460,3 +460,155 @@ async fn routes_behind_the_layer_are_not_measured() {
     assert_eq!(requests(&test, "GET", "/orders", "200"), Some(1));
     assert_eq!(test.series("http_requests_total"), 1);
 }
+
+/// A client declares more than there is in the world, and hangs up. No honest request is to be lost in that.
+#[tokio::test]
+async fn a_length_that_lies_does_not_spoil_the_sum() {
+    let app = Router::new().route("/orders", post(async |body: Bytes| body.len().to_string()));
+    let (test, server) = serve(app).await;
+    let with = |length: u64, body: &str| {
+        let head = format!("host: x\r\nconnection: close\r\ncontent-length: {length}");
+        format!("POST /orders HTTP/1.1\r\n{head}\r\n\r\n{body}")
+    };
+    let lie = begin(server, &with(9_223_372_036_854_775_807, "hi")).await;
+    drop(lie);
+    for _ in 0..5 {
+        ask(server, &with(10, "0123456789")).await;
+    }
+    let large = "x".repeat(100_000);
+    ask(server, &with(100_000, &large)).await;
+    settled(&test, 7).await;
+    let mut sizes = sizes(&test, "http_request_size_bytes", "POST", "/orders");
+    sizes.sort_by(f64::total_cmp);
+    // Of the lie counts what came of it: a byte or two, or none where axum refused to read so much.
+    assert!(sizes[0] <= 2.0, "{sizes:?}");
+    assert_eq!(sizes[1..], [10.0, 10.0, 10.0, 10.0, 10.0, 100_000.0]);
+}
+
+#[tokio::test]
+async fn a_layer_inside_of_another_counts_nothing() {
+    let test = TestRecorder::new();
+    let layer = || test.run(obs_http::layer);
+    let orders = Router::new()
+        .route("/{id}", get(async || "an order"))
+        .layer(layer());
+    let app = Router::new().nest("/orders", orders).layer(layer());
+    let server = listen(app).await;
+    for _ in 0..3 {
+        let answer = ask(
+            server,
+            "GET /orders/7 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+        );
+        assert!(answer.await.ends_with("an order"));
+    }
+    settled(&test, 3).await;
+    assert_eq!(requests(&test, "GET", "/orders/{id}", "200"), Some(3));
+}
+
+fn streams(test: &TestRecorder, protocol: &str) -> (Option<f64>, [Option<u64>; 2], usize) {
+    let labels = [("endpoint", "/quotes"), ("protocol", protocol)];
+    let closed = ["ended", "aborted"].map(|reason| {
+        let labels = [labels[0], labels[1], ("reason", reason)];
+        test.counter("http_streams_closed_total", &labels)
+    });
+    let times = test.samples("http_stream_duration_seconds", &labels);
+    (
+        test.gauge("http_streams_open", &labels),
+        closed,
+        times.unwrap_or_default().len(),
+    )
+}
+
+/// It lasts as long as somebody listens, and no client ends it in any other way than by going: neither is an error.
+#[tokio::test]
+async fn an_event_stream_is_no_slow_request() {
+    let (sender, body) = channel();
+    let body = Arc::new(Mutex::new(Some(body)));
+    let quotes = get(async move || {
+        let body = body.lock().unwrap().take();
+        let body = body.unwrap_or_else(|| Body::from("data: 1\n\n"));
+        ([(http::header::CONTENT_TYPE, "text/event-stream")], body)
+    });
+    let (test, server) = serve(Router::new().route("/quotes", quotes)).await;
+    let mut sender = sender;
+
+    let head = "GET /quotes HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let mut stream = begin(server, head).await;
+    sender.send_data(Bytes::from("data: 1\n\n")).await.unwrap();
+    read_until(&mut stream, "data: 1\n\n").await;
+    settled(&test, 1).await;
+    assert_eq!(requests(&test, "GET", "/quotes", "200"), Some(1));
+    assert_eq!(streams(&test, "sse"), (Some(1.0), [Some(0), Some(0)], 0));
+
+    drop(stream);
+    // The server finds out when it writes.
+    while streams(&test, "sse").0 == Some(1.0) {
+        let _ = sender.send_data(Bytes::from("data: 2\n\n")).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(streams(&test, "sse"), (Some(0.0), [Some(0), Some(1)], 1));
+    assert!(ask(server, head).await.contains("data: 1"));
+    settled(&test, 2).await;
+    while streams(&test, "sse").1[0] == Some(0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(streams(&test, "sse"), (Some(0.0), [Some(1), Some(1)], 2));
+    assert_eq!(test.counter_sum("http_errors_total", &[]), 0);
+}
+
+#[tokio::test]
+async fn a_websocket_is_open_for_as_long_as_its_handler_runs() {
+    async fn quotes(metrics: obs_http::WebSocketMetrics, mut request: Request) -> Response {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(metrics.run(async move {
+            let mut io = TokioIo::new(upgrade.await.expect("upgraded"));
+            // Until the client closes it.
+            let _ = io.read_to_end(&mut Vec::new()).await;
+        }));
+        let headers = [(CONNECTION, "upgrade"), (UPGRADE, "websocket")];
+        (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    }
+    let (test, server) = serve(Router::new().route("/quotes", any(quotes))).await;
+    let head = "host: x\r\nconnection: upgrade\r\nupgrade: websocket";
+    let mut stream = begin(server, &format!("GET /quotes HTTP/1.1\r\n{head}\r\n\r\n")).await;
+    read_until(&mut stream, "\r\n\r\n").await;
+    settled(&test, 1).await;
+    while streams(&test, "websocket").0 != Some(1.0) {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while streams(&test, "websocket").0 == Some(1.0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        streams(&test, "websocket"),
+        (Some(0.0), [Some(1), Some(0)], 1)
+    );
+}
+
+/// Its matched path is another type, so the layer says that it cannot see the routes.
+#[tokio::test]
+async fn the_axum_before_is_told_from_a_route_that_is_missing() {
+    let test = TestRecorder::new();
+    let is_said = || {
+        let warnings = obs_core::unseen_warnings();
+        warnings
+            .iter()
+            .any(|warning| warning.text.contains("another version of axum"))
+    };
+    let measured = test.run(obs_http::layer);
+    let ask = |uri: &str| {
+        http::Request::get(uri)
+            .body(axum_07::body::Body::empty())
+            .unwrap()
+    };
+    let ours = Router::<()>::new().layer(measured.clone());
+    let missing = http::Request::get("/none").body(Body::empty()).unwrap();
+    ours.oneshot(missing).await.unwrap();
+    assert!(!is_said());
+    let other = axum_07::Router::<()>::new()
+        .route("/orders", axum_07::routing::get(|| async { "order" }))
+        .layer(measured);
+    other.oneshot(ask("/orders")).await.unwrap();
+    assert!(is_said());
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use obs_core::InFlight;
+use obs_core::{InFlight, PanicWatch};
 
 use crate::ErrorType;
 use crate::provider::{Endpoint, Inner};
@@ -42,7 +42,7 @@ pub struct Call {
     reading: bool,
     /// Whether attempts are measured apart, and have already told of limits and failures.
     attempted: bool,
-    was_panicking: bool,
+    panics: PanicWatch,
     /// Nothing once the call has ended.
     in_flight: Option<InFlight>,
 }
@@ -64,7 +64,7 @@ impl Call {
             head: None,
             reading: true,
             attempted: false,
-            was_panicking: std::thread::panicking(),
+            panics: PanicWatch::start(),
         }
     }
 
@@ -245,7 +245,7 @@ impl Drop for Call {
         if self.in_flight.is_none() {
             return;
         }
-        let panicked = std::thread::panicking() && !self.was_panicking;
+        let panicked = self.panics.has_panicked();
         let fault = match &self.head {
             _ if panicked => Some(ErrorType::Panic),
             Some(_) if !self.reading => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::CONTENT_TYPE;
+use obs_core::PanicWatch;
 use reqwest::Response;
 
 use crate::ErrorType;
@@ -165,7 +166,7 @@ fn made() -> Made {
 
 struct Attempt<'a> {
     provider: &'a Inner,
-    was_panicking: bool,
+    panics: PanicWatch,
     ended: bool,
 }
 
@@ -173,7 +174,7 @@ impl<'a> Attempt<'a> {
     fn start(provider: &'a Inner) -> Self {
         Self {
             provider,
-            was_panicking: std::thread::panicking(),
+            panics: PanicWatch::start(),
             ended: false,
         }
     }
@@ -196,7 +197,7 @@ impl<'a> Attempt<'a> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            let panicked = std::thread::panicking() && !self.was_panicking;
+            let panicked = self.panics.has_panicked();
             let error = if panicked {
                 ErrorType::Panic
             } else {

@@ -14,7 +14,7 @@ use obs_core::{
 
 use crate::cell::Store;
 use crate::exemplar;
-use crate::key::{canonical, is_too_long, metric_name};
+use crate::key::{canonical, is_label, is_too_long, metric_name};
 use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
@@ -52,6 +52,8 @@ struct Inner {
     beyond: OnceLock<metrics::Counter>,
     /// The scrape's lock: held while rendering, removing and during upkeep. Nobody who records or registers takes it.
     scraping: Mutex<()>,
+    /// The process that made it. In a fork of it the locks may be held by threads that are not there.
+    process: u32,
 }
 
 /// What an engine was told when it was built.
@@ -63,6 +65,16 @@ pub(crate) struct Settings {
     pub(crate) idle: Option<Duration>,
     /// Whether `OpenMetrics` says when series began.
     pub(crate) created: bool,
+    /// Of histograms of other people's code, by the names they are exported under.
+    pub(crate) buckets: HashMap<String, &'static [f64]>,
+}
+
+impl Settings {
+    /// The buckets of a histogram that nobody declares: those it was given, or those that its name tells.
+    pub(crate) fn buckets_of(&self, name: &str) -> Option<&'static [f64]> {
+        let given = self.buckets.get(name).copied();
+        given.or_else(|| buckets_of(name))
+    }
 }
 
 /// How a family is watched.
@@ -85,6 +97,7 @@ pub struct Builder {
     idle: Option<Duration>,
     created: bool,
     slots: Option<usize>,
+    buckets: HashMap<String, &'static [f64]>,
 }
 
 impl Builder {
@@ -94,7 +107,8 @@ impl Builder {
         self
     }
 
-    /// Puts a label on every series. A series' own label of the same key overrules it.
+    /// Puts a label on every series. A series' own label of the same key overrules it. [`build`](Self::build) refuses a key that
+    /// is no name of a label, such as `""` and `"bad name"`, and one that means something else: `le`, `quantile`, `__name__`.
     pub fn global_label(mut self, key: &str, value: &str) -> Self {
         self.globals.insert(key.to_owned(), value.to_owned());
         self
@@ -128,6 +142,27 @@ impl Builder {
         self
     }
 
+    /// Gives buckets to a histogram of other people's code, under whatever name that records it. Without them it is a summary,
+    /// unless its name ends in a unit (see [`BUCKETS_BY_SUFFIX`](crate::BUCKETS_BY_SUFFIX)). A declaration overrules them.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, Format};
+    ///
+    /// let engine = Engine::builder()
+    ///     .buckets("hyper.request.duration", &[0.001, 0.01, 0.1])
+    ///     .build()?;
+    /// metrics::with_local_recorder(&engine, || {
+    ///     metrics::histogram!("hyper.request.duration").record(0.002);
+    /// });
+    /// let text = engine.render(Format::Classic);
+    /// assert!(text.contains("\nhyper_request_duration_bucket{le=\"0.01\"} 1\n"));
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    pub fn buckets(mut self, name: &str, bounds: &'static [f64]) -> Self {
+        self.buckets.insert(metric_name(name).into_owned(), bounds);
+        self
+    }
+
     /// Whether `OpenMetrics` has a `…_created` line for each counter, histogram and summary: when it began. Not unless set.
     ///
     /// A Prometheus that reads start timestamps from them (`--enable-feature=created-timestamp-zero-ingestion`) sees the first
@@ -151,12 +186,22 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When a histogram of the catalogue has more than 510 bounds, or more slots are asked for than threads can have.
+    /// When a global label has a key that cannot be one, when a histogram of the catalogue has more than 510 bounds, or more slots are asked for than threads can have.
     pub fn build(self) -> Result<Engine, EngineError> {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         let slots = self.slots.unwrap_or((2 * cores).clamp(8, 64));
         if slots > MAX_SLOTS {
             return Err(EngineError::TooManySlots { slots });
+        }
+        if let Some(key) = self.globals.keys().find(|key| !is_label(key)) {
+            return Err(EngineError::GlobalLabel { key: key.clone() });
+        }
+        for (name, bounds) in &self.buckets {
+            let ascends = bounds.is_sorted_by(|a, b| a < b);
+            let finite = bounds.iter().all(|bound| bound.is_finite());
+            if !ascends || !finite || bounds.len() > MAX_BOUNDS {
+                return Err(EngineError::Bounds { name: name.clone() });
+            }
         }
         for family in self.catalogue.families() {
             let bounds = family.bucket_bounds().len();
@@ -179,7 +224,9 @@ impl Builder {
                 quantile_window: self.quantile_window,
                 idle: self.idle,
                 created: self.created,
+                buckets: self.buckets,
             },
+            process: std::process::id(),
             store: Store::new(slots),
             counters: Registry::new(),
             gauges: Registry::new(),
@@ -205,6 +252,7 @@ impl Engine {
             idle: None,
             created: false,
             slots: None,
+            buckets: HashMap::new(),
         }
     }
 
@@ -221,7 +269,38 @@ impl Engine {
     /// The text is the same for the same values: families by name, series by their labels, labels by their keys behind the
     /// global ones. No counter is less than in an earlier scrape, and the count of a histogram is what its buckets hold. Nobody
     /// who records or registers waits for it.
+    ///
+    /// In a fork of the process that made the engine the text is a comment that says so; see [`try_render_into`](Self::try_render_into).
     pub fn render_into(&self, out: &mut String, format: Format) {
+        if let Err(error) = self.try_render_into(out, format) {
+            out.push_str("# ");
+            out.push_str(&error.to_string());
+            out.push('\n');
+            if format == Format::OpenMetrics {
+                out.push_str("# EOF\n");
+            }
+        }
+    }
+
+    /// As [`render_into`](Self::render_into), with an error instead of a text where there is nothing to be read.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Forked`] in a fork of the process that made the engine: a thread of the parent may have held a lock that
+    /// nobody in the child lets go of.
+    pub fn try_render_into(&self, out: &mut String, format: Format) -> Result<(), EngineError> {
+        if self.is_forked() {
+            return Err(EngineError::Forked);
+        }
+        self.write_into(out, format);
+        Ok(())
+    }
+
+    fn is_forked(&self) -> bool {
+        self.0.process != std::process::id()
+    }
+
+    fn write_into(&self, out: &mut String, format: Format) {
         let _alone = lock(&self.0.scraping);
         let highest = slot::highest();
         let families = self.shown(highest);
@@ -263,6 +342,9 @@ impl Engine {
             of.family_of(name)
                 .map_or(0, |family| of.remove(&family, store, wanted))
         }
+        if self.is_forked() {
+            return 0;
+        }
         let _alone = lock(&self.0.scraping);
         let (inner, name) = (&*self.0, &*metric_name(family));
         remove(&inner.counters, name, &inner.store, &wanted)
@@ -277,6 +359,9 @@ impl Engine {
             for family in of.families() {
                 of.upkeep(&family, store, now);
             }
+        }
+        if self.is_forked() {
+            return;
         }
         let _alone = lock(&self.0.scraping);
         let (inner, now) = (&*self.0, exemplar::now());
@@ -302,6 +387,9 @@ impl Engine {
     /// The families that were recorded and that nobody declares, with the kind they are shown as, by name.
     #[must_use]
     pub fn undeclared(&self) -> Vec<(String, Kind)> {
+        if self.is_forked() {
+            return Vec::new();
+        }
         let _alone = lock(&self.0.scraping);
         let families = self.shown(slot::highest());
         let is_declared = |name: &str| self.0.admission.family(name).is_some();
@@ -474,7 +562,7 @@ impl Engine {
         match self.0.admission.kind(&name) {
             Some(Kind::Summary) => true,
             Some(Kind::Histogram) => false,
-            _ => buckets_of(&name).is_none(),
+            _ => self.0.settings.buckets_of(&name).is_none(),
         }
     }
 }
@@ -671,5 +759,31 @@ where
             levels: self.levels(),
         };
         Family::render(self, &heading, base_is_taken, lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a child of `fork` finds itself, which may come into being while another thread holds the lock.
+    #[test]
+    fn a_fork_reads_nothing_and_waits_for_nobody() {
+        let mut engine = Engine::builder().build().unwrap();
+        metrics::with_local_recorder(&engine, || metrics::counter!("orders_total").increment(1));
+        let inner = Arc::get_mut(&mut engine.0).unwrap();
+        inner.process = inner.process.wrapping_add(1);
+        let _held = engine.0.scraping.lock().unwrap();
+
+        let mut text = String::new();
+        let tried = engine.try_render_into(&mut text, Format::Classic);
+        assert_eq!(tried, Err(EngineError::Forked));
+        assert_eq!(text, "");
+        let text = engine.render(Format::OpenMetrics);
+        assert!(text.starts_with("# this process is a fork of"), "{text}");
+        assert!(text.ends_with("\n# EOF\n"), "{text}");
+        engine.upkeep();
+        assert_eq!(engine.remove("orders_total", |_| true), 0);
+        assert_eq!(engine.undeclared(), []);
     }
 }

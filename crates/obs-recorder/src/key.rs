@@ -37,9 +37,14 @@ pub fn canonical(key: &Key) -> Cow<'_, Key> {
 }
 
 /// The name under which a metric is exported: with `_` for each character that no name may have.
+///
+/// `_total` is `__total`: what parsers call a counter is the name without that ending, which must not be empty.
 #[must_use]
 pub fn metric_name(name: &str) -> Cow<'_, str> {
-    valid_name(name, |c| c == b':')
+    match valid_name(name, |c| c == b':') {
+        name if name == "_total" => Cow::Borrowed("__total"),
+        name => name,
+    }
 }
 
 /// Whether a name of a metric or of a label is longer than any value of a label may be.
@@ -61,6 +66,11 @@ fn label(label: &Label) -> Option<(Cow<'_, str>, &str)> {
 fn is_in_form(label: &Label) -> bool {
     let key = valid_name(label.key(), |_| false);
     !label.value().is_empty() && *key == *label.key() && !is_reserved(&key)
+}
+
+/// Whether the key can stand on every series as it is.
+pub(crate) fn is_label(key: &str) -> bool {
+    !is_too_long(key) && *valid_name(key, |_| false) == *key && !is_reserved(key)
 }
 
 /// Whether the format or Prometheus gives the label a meaning of its own.

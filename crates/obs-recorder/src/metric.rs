@@ -328,10 +328,10 @@ impl Metric for Histogram {
     const IS_READ: bool = false;
     type Shape = Buckets;
 
-    fn shape(name: &str, declared: Option<&'static Family>, _: &Settings) -> Buckets {
+    fn shape(name: &str, declared: Option<&'static Family>, settings: &Settings) -> Buckets {
         let bounds = declared
             .map(Family::bucket_bounds)
-            .or_else(|| buckets_of(name))
+            .or_else(|| settings.buckets_of(name))
             .unwrap_or_default();
         Buckets {
             bounds,

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use metrics::HistogramFn;
-use obs_core::{Family, Kind};
+use obs_core::{Family, Kind, nearest_rank};
 
 use crate::cell::{Store, Words, add_float_owned, add_float_shared, add_owned, add_shared};
 use crate::engine::Settings;
@@ -285,7 +285,8 @@ impl Window {
         });
     }
 
-    /// The quantiles of what is in the window; of no samples, they are undefined.
+    /// The quantiles of what is in the window, each of them the middle of the bin of a sample: within 0.4 % of it, or of 0 and
+    /// of 5e15 where the sample is smaller or greater than what has bins. Of no samples, they are undefined.
     fn quantiles(&self, levels: &[f64]) -> Vec<f64> {
         let mut all: BTreeMap<i32, u64> = BTreeMap::new();
         for (bin, count) in self.chunks.iter().flat_map(|(_, chunk)| chunk) {
@@ -293,12 +294,9 @@ impl Window {
         }
         let count: u64 = all.values().sum();
         let quantile = |level: &f64| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a level lies in 0..=1"
-            )]
-            let rank = (level * count.saturating_sub(1) as f64) as u64;
+            let Some(rank) = nearest_rank(*level, count) else {
+                return f64::NAN;
+            };
             let mut below = 0;
             let reached = all.iter().find(|(_, count)| {
                 below += **count;
@@ -361,6 +359,31 @@ mod tests {
             near(&found, &[-500.0, -250.0, 0.0, 490.0, 500.0]),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn quantiles_are_near_to_the_exact_ones_however_few_samples_there_are() {
+        const LEVELS: [f64; 10] = [0.0, 0.01, 0.05, 0.25, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
+        // Numbers in no order, of which many are the same; a few of them are negative, or 0.
+        let sample = |n: u32| f64::from(n.wrapping_mul(2_654_435_761) >> 22) - 100.0;
+        for count in 1..=1_000_u32 {
+            let (bins, mut window) = (Bins::default(), Window::new(Duration::from_mins(1)));
+            let mut sorted: Vec<f64> = (0..count).map(sample).collect();
+            for sample in &sorted {
+                bins.add(*sample, 1);
+            }
+            sorted.sort_by(f64::total_cmp);
+            window.take_in(&bins, Instant::now());
+            for (level, found) in LEVELS.iter().zip(window.quantiles(&LEVELS)) {
+                let share = |rank: &usize| (rank + 1) as f64 / f64::from(count);
+                let rank = (0..sorted.len()).find(|rank| share(rank) >= *level);
+                let exact = sorted[rank.unwrap()];
+                assert!(
+                    (found - exact).abs() <= 0.004 * exact.abs(),
+                    "{level} of {count}: {found}, not {exact}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -177,3 +177,64 @@ fn samples_below_zero_keep_their_series_and_lose_their_kind() {
     let classic = engine.render(Format::Classic);
     assert!(classic.contains("# TYPE words summary\n"), "{classic}");
 }
+
+#[test]
+fn a_global_label_that_would_spoil_the_text_is_refused() {
+    let built = |key: &str| Engine::builder().global_label(key, "x").build();
+    for key in [
+        "bad name", "", "le", "quantile", "__name__", "9", "a-b", "é",
+    ] {
+        let error = built(key).err().map(|error| error.to_string());
+        let expected = format!("`{key}` cannot be a global label: ");
+        assert!(
+            error.is_some_and(|error| error.starts_with(&expected)),
+            "{key}"
+        );
+    }
+    for key in ["desk", "_a", "A9"] {
+        assert!(built(key).is_ok(), "{key}");
+    }
+}
+
+/// What parsers call a counter is the name without `_total`.
+#[test]
+fn a_counter_of_no_other_name_than_total_keeps_one() {
+    let engine = Engine::builder().build().unwrap();
+    metrics::with_local_recorder(&engine, || metrics::counter!("_total").increment(3));
+    let open = engine.render(Format::OpenMetrics);
+    assert!(open.contains("# TYPE _ counter\n__total 3\n"), "{open}");
+    let classic = engine.render(Format::Classic);
+    assert!(
+        classic.contains("# TYPE __total counter\n__total 3\n"),
+        "{classic}"
+    );
+}
+
+#[test]
+fn when_a_series_began_is_said_or_not() {
+    let render = |created| {
+        let engine = Engine::builder().created(created).build().unwrap();
+        metrics::with_local_recorder(&engine, || {
+            metrics::counter!("orders_total").increment(1);
+            metrics::histogram!("fill_seconds").record(1.0);
+            metrics::histogram!("sizes").record(1.0);
+        });
+        engine.render(Format::OpenMetrics)
+    };
+    assert_eq!(render(true).matches("_created").count(), 3);
+    let without = render(false);
+    assert!(!without.contains("_created"), "{without}");
+    assert!(without.ends_with("# EOF\n"));
+}
+
+#[test]
+fn buckets_that_are_none_are_refused() {
+    for bounds in [&[2.0, 1.0][..], &[1.0, 1.0], &[f64::NAN], &[f64::INFINITY]] {
+        let error = Engine::builder().buckets("a.b", bounds).build().err();
+        let error = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(
+            error.starts_with("the buckets of `a_b` are not usable"),
+            "{error}"
+        );
+    }
+}

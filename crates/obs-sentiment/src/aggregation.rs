@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use obs_core::Outcome;
+use obs_core::PanicWatch;
 
 use crate::aggregator::shares;
 use crate::sentiment::PriceThreshold;
@@ -21,7 +21,7 @@ pub struct Aggregation {
     readings: Vec<Option<Reading>>,
     price_change: Option<f64>,
     started: Instant,
-    was_panicking: bool,
+    panics: PanicWatch,
     ended: bool,
 }
 
@@ -49,7 +49,7 @@ impl Aggregation {
             sentiment,
             price_change: None,
             started: Instant::now(),
-            was_panicking: std::thread::panicking(),
+            panics: PanicWatch::start(),
             ended: false,
         }
     }
@@ -221,9 +221,10 @@ impl Drop for Aggregation {
         if self.ended {
             return;
         }
-        let outcome = match Outcome::of_drop() {
-            Outcome::Panicked if !self.was_panicking => AggregationOutcome::Panicked,
-            _ => AggregationOutcome::Cancelled,
+        let outcome = if self.panics.has_panicked() {
+            AggregationOutcome::Panicked
+        } else {
+            AggregationOutcome::Cancelled
         };
         self.close(outcome);
     }

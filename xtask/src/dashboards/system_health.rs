@@ -94,6 +94,23 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Requests under way", "Requests whose response has not ended.")
                     .ask("sum by (service) (http_requests_in_flight{@})", "{{service}}"),
             ]),
+            row("gRPC and streams", [
+                lines("gRPC calls", "Calls a second, by status code.")
+                    .ask("sum by (rpc_service, code) (rate(rpc_server_requests_total{@}[$__rate_interval]))", "{{rpc_service}} {{code}}")
+                    .ask("sum by (rpc_service, code) (rate(rpc_client_requests_total{@}[$__rate_interval]))", "client: {{rpc_service}} {{code}}")
+                    .act("RpcRequestsFailing"),
+                lines("gRPC time", "19 of 20 calls end within this time.")
+                    .ask("histogram_quantile(0.95, sum by (rpc_service, le) (rate(rpc_server_request_duration_seconds_bucket{@}[$__rate_interval])))", "{{rpc_service}}")
+                    .ask("histogram_quantile(0.95, sum by (rpc_service, le) (rate(rpc_client_request_duration_seconds_bucket{@}[$__rate_interval])))", "client: {{rpc_service}}"),
+                lines("gRPC under way", "Calls that have not ended, and messages a second.")
+                    .ask("sum by (rpc_service) (rpc_server_requests_in_flight{@})", "{{rpc_service}}")
+                    .ask("sum by (rpc_service) (rpc_client_requests_in_flight{@})", "client: {{rpc_service}}")
+                    .ask("sum by (rpc_service, direction) (rate(rpc_server_messages_total{@}[$__rate_interval]))", "{{rpc_service}} {{direction}}")
+                    .ask("sum by (rpc_service, direction) (rate(rpc_client_messages_total{@}[$__rate_interval]))", "client: {{rpc_service}} {{direction}}"),
+                lines("Streams", "WebSockets and event streams: open, and ended a second.")
+                    .ask("sum by (endpoint, protocol) (http_streams_open{@})", "{{endpoint}} {{protocol}}")
+                    .ask("sum by (protocol, reason) (rate(http_streams_closed_total{@}[$__rate_interval]))", "{{protocol}} {{reason}}"),
+            ]),
             row("Payloads and functions", [
                 lines("Bytes", "Bytes a second, in and out.")
                     .ask("sum by (service) (rate(http_request_size_bytes_sum{@}[$__rate_interval]))", "{{service}} in")
@@ -119,15 +136,30 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("histogram_quantile(0.95, sum by (pool, le) (rate(db_pool_acquire_duration_seconds_bucket{@}[$__rate_interval])))", "{{pool}} wait")
                     .ask("histogram_quantile(0.95, sum by (pool, le) (rate(db_pool_connect_duration_seconds_bucket{@}[$__rate_interval])))", "{{pool}} open"),
             ]),
+            row("Connections", [
+                lines("No connection", "Requests for a connection that failed, by what they were doing and why.")
+                    .ask("topk(10, sum by (pool, stage, error_type) (rate(db_pool_acquire_errors_total{@}[$__rate_interval])))", "{{pool}} {{stage}} {{error_type}}")
+                    .act("DatabaseUnreachable, DatabasePoolExhausted"),
+                lines("Requests for a connection", "How they ended, and how many are waiting.")
+                    .ask("sum by (pool, outcome) (rate(db_pool_acquisitions_total{@}[$__rate_interval]))", "{{pool}} {{outcome}}")
+                    .ask("sum by (pool) (db_pool_waiting{@})", "{{pool}} waiting"),
+                lines("Connections held", "19 of 20 connections are given back within this time.")
+                    .ask("histogram_quantile(0.95, sum by (pool, le) (rate(db_pool_held_duration_seconds_bucket{@}[$__rate_interval])))", "{{pool}}"),
+                lines("Listeners", "Notifications received, and connections of listeners and subscribers that were lost.")
+                    .ask("sum by (pool, event) (rate(db_listener_events_total{@}[$__rate_interval]))", "{{pool}} {{event}}")
+                    .ask("sum by (client) (rate(redis_client_subscriptions_lost_total{@}[$__rate_interval]))", "{{client}} lost"),
+            ]),
             row("Transactions and Redis", [
                 lines("Transactions", "Transactions a second, by how they ended, and requests for a connection that gave up.")
                     .ask("sum by (pool, outcome) (rate(db_transactions_total{@}[$__rate_interval]))", "{{pool}} {{outcome}}")
-                    .ask("sum by (pool) (rate(db_pool_timeouts_total{@}[$__rate_interval]))", "{{pool}} gave up"),
+                    .ask("sum by (pool) (rate(db_pool_timeouts_total{@}[$__rate_interval]))", "{{pool}} gave up")
+                    .act("DatabaseTransactionsFailed, DatabaseBeginCancelled"),
                 lines("Redis commands", "Commands a second, and messages received.")
                     .ask("sum by (client) (rate(redis_client_commands_total{@}[$__rate_interval]))", "{{client}} commands")
                     .ask("sum by (client) (rate(redis_client_messages_total{@}[$__rate_interval]))", "{{client}} messages"),
-                lines("Redis time", "19 of 20 commands are answered within this time.")
+                lines("Redis time", "19 of 20 commands are answered within this time; those that wait in the server apart.")
                     .ask("client:redis_client_command_duration_seconds:p95_5m{@}", "{{client}}")
+                    .ask("histogram_quantile(0.95, sum by (client, le) (rate(redis_client_blocking_duration_seconds_bucket{@}[$__rate_interval])))", "{{client}} blocking")
                     .above(0.01, 0.05)
                     .act("RedisSlow"),
                 lines("Redis hits", "The share of lookups that found something: ours, and those of all clients of the server.")

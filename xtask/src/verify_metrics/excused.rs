@@ -4,6 +4,8 @@
 pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("panel `Firing alerts`", "no alert fires"),
     ("annotation `Alerts`", "no alert fires"),
+    ("panel `gRPC ", "the desk neither serves nor calls gRPC"),
+    ("panel `Streams`", "no endpoint of the desk is a stream"),
     ("panel `Most frequent`", "no error was counted"),
     ("panel `Rejected by venues`", "no order was rejected"),
     (
@@ -22,10 +24,50 @@ pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
 ];
 
 /// Families that the desk declares and does not export, and why that is right.
-pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[(
-    "obs_kind_conflicts_total",
-    "a sound program has no name of two kinds; a series comes with the first one that it has",
-)];
+pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[
+    (
+        "obs_kind_conflicts_total",
+        "a sound program has no name of two kinds; a series comes with the first one that it has",
+    ),
+    (
+        "db_listener_events_total",
+        "only PostgreSQL has notifications, and the desk keeps its records in SQLite",
+    ),
+    (
+        "db_sqlstate_errors_total",
+        "SQLite has no SQLSTATE; a series comes with the first error of a database that has",
+    ),
+    (
+        "http_streams_open",
+        "no endpoint of the desk is a stream; its series come with the first one",
+    ),
+    (
+        "http_stream_duration_seconds",
+        "no endpoint of the desk is a stream; its series come with the first one",
+    ),
+    (
+        "http_streams_closed_total",
+        "no endpoint of the desk is a stream; its series come with the first one",
+    ),
+    ("rpc_server_requests_total", "the desk serves no gRPC"),
+    (
+        "rpc_server_request_duration_seconds",
+        "the desk serves no gRPC",
+    ),
+    ("rpc_server_messages_total", "the desk serves no gRPC"),
+    ("rpc_server_requests_in_flight", "the desk serves no gRPC"),
+    ("rpc_client_requests_total", "the desk calls no gRPC"),
+    (
+        "rpc_client_request_duration_seconds",
+        "the desk calls no gRPC",
+    ),
+    ("rpc_client_messages_total", "the desk calls no gRPC"),
+    ("rpc_client_requests_in_flight", "the desk calls no gRPC"),
+    (
+        "redis_client_blocking_duration_seconds",
+        "the desk's cache asks for nothing that waits in the server",
+    ),
+];
 
 /// Families that no panel and no rule uses, and why that is right.
 pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
@@ -78,8 +120,12 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "a cache error is a miss, which the hit ratio shows",
     ),
     (
-        "db_pool_acquisitions_total",
-        "its failures are those of `db_pool_timeouts_total` and `db_query_errors_total`",
+        "http_stream_duration_seconds",
+        "tells how long streams last, which is as long as somebody listens",
+    ),
+    (
+        "db_sqlstate_errors_total",
+        "tells more of what `db_query_errors_total` shows, for the manual of the database",
     ),
     (
         "obs_dead_handles",

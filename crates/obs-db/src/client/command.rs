@@ -109,6 +109,11 @@ commands! {
     BLPop = "blpop",
     BRPop = "brpop",
     BLMove = "blmove",
+    BLMPop = "blmpop",
+    BRPopLPush = "brpoplpush",
+    BZPopMin = "bzpopmin",
+    BZPopMax = "bzpopmax",
+    BZMPop = "bzmpop",
     SRem = "srem",
     SIsMember = "sismember",
     SMIsMember = "smismember",
@@ -176,6 +181,7 @@ commands! {
     Restore = "restore",
     Touch = "touch",
     Wait = "wait",
+    WaitAof = "waitaof",
     Echo = "echo",
     Auth = "auth",
     Hello = "hello",
@@ -213,6 +219,28 @@ impl Command {
         std::str::from_utf8(lowercase).map_or(Self::Other, Self::of_lowercase)
     }
 
+    /// Whether the server lets the client wait until there is something to answer, by what is asked behind the name.
+    pub(crate) fn blocks<'a>(self, mut arguments: impl Iterator<Item = &'a [u8]>) -> bool {
+        match self {
+            Self::BLPop
+            | Self::BRPop
+            | Self::BLMove
+            | Self::BLMPop
+            | Self::BRPopLPush
+            | Self::BZPopMin
+            | Self::BZPopMax
+            | Self::BZMPop
+            | Self::Wait
+            | Self::WaitAof => true,
+            // Behind `STREAMS` there are names of streams, which may be any words.
+            Self::XRead | Self::XReadGroup => arguments
+                .by_ref()
+                .take_while(|argument| !argument.eq_ignore_ascii_case(b"STREAMS"))
+                .any(|argument| argument.eq_ignore_ascii_case(b"BLOCK")),
+            _ => false,
+        }
+    }
+
     /// How many of the keys or fields that were asked for were there, and how many were not; nothing for a command that
     /// does not ask.
     pub(crate) fn lookups(self, reply: &Value) -> Lookups {
@@ -241,6 +269,32 @@ impl Command {
             (Self::HGetAll, Value::Array(items)) => Lookups::one(!items.is_empty()),
             (Self::HGetAll, Value::Map(entries)) => Lookups::one(!entries.is_empty()),
             _ => Lookups::default(),
+        }
+    }
+}
+
+/// A command as it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+    /// It may wait in the server, for as long as it asks to.
+    pub(crate) blocks: bool,
+}
+
+impl Asked {
+    pub(crate) fn plain(command: Command) -> Self {
+        Self {
+            command,
+            blocks: false,
+        }
+    }
+
+    /// By its words, of which the first is the name.
+    pub(crate) fn of<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Self {
+        let command = words.next().map_or(Command::Other, Command::of);
+        Self {
+            command,
+            blocks: command.blocks(words),
         }
     }
 }
@@ -281,6 +335,18 @@ mod tests {
             assert_eq!(Command::of(name.as_bytes()), expected);
             assert_eq!(Command::of(name.to_uppercase().as_bytes()), expected);
         }
+    }
+
+    #[test]
+    fn a_command_that_waits_in_the_server_blocks() {
+        let blocks = |text: &str| Asked::of(text.split(' ').map(str::as_bytes)).blocks;
+        assert!(blocks("BLPOP queue 5"));
+        assert!(blocks("bzpopmin scores 0"));
+        assert!(blocks("XREAD COUNT 1 block 0 STREAMS fills $"));
+        assert!(blocks("XREADGROUP GROUP a b BLOCK 5 STREAMS fills >"));
+        assert!(!blocks("XREAD STREAMS BLOCK 0"));
+        assert!(!blocks("LPOP queue"));
+        assert!(!blocks("SET BLOCK 1"));
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use obs_core::{Timed, Value as Name};
 use redis::aio::ConnectionLike as AsyncConnectionLike;
 use redis::{
-    Arg, Cmd, ConnectionLike, InfoDict, Pipeline, RedisFuture, RedisResult, Value, from_redis_value,
+    Arg, Cmd, ConnectionLike, InfoDict, Pipeline, RedisFuture, RedisResult, ToRedisArgs, Value,
+    from_redis_value,
 };
 
-use crate::client::command::Command;
+use crate::client::command::{Asked, Command};
 use crate::client::labels::ClientName;
 use crate::client::metrics::RedisMetrics;
 use crate::client::packed::Packed;
@@ -51,7 +52,7 @@ impl<C> Redis<C> {
         }
     }
 
-    /// Its metrics, to count messages of subscriptions and to make series exist.
+    /// Its metrics, to take a connection of a pool by ([`RedisMetrics::on`]), to count messages of subscriptions and to make series exist.
     #[must_use]
     pub fn metrics(&self) -> &RedisMetrics {
         &self.metrics
@@ -68,6 +69,119 @@ impl<C> Redis<C> {
         self.raw
     }
 }
+
+/// A connection that is borrowed, such as one from a pool of bb8 or deadpool; made by [`RedisMetrics::on`].
+#[derive(Debug)]
+pub struct Borrowed<'c, C>(&'c mut C);
+
+impl RedisMetrics {
+    /// Measures a connection for as long as it is borrowed.
+    ///
+    /// ```
+    /// use redis::aio::MultiplexedConnection;
+    /// use redis::{AsyncCommands, RedisError};
+    ///
+    /// async fn price(
+    ///     conn: &mut MultiplexedConnection, // what a pool gave
+    ///     metrics: &obs_db::RedisMetrics,   // made once, at start-up
+    /// ) -> Result<Option<f64>, RedisError> {
+    ///     metrics.on(conn).get("AAPL").await
+    /// }
+    /// ```
+    pub fn on<'c, C>(&self, connection: &'c mut C) -> Redis<Borrowed<'c, C>> {
+        Redis::with_metrics(Borrowed(connection), self.clone())
+    }
+}
+
+impl<C: AsyncConnectionLike> AsyncConnectionLike for Borrowed<'_, C> {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.0.req_packed_command(cmd)
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.0.req_packed_commands(pipeline, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.get_db()
+    }
+}
+
+impl<C: ConnectionLike> ConnectionLike for Borrowed<'_, C> {
+    fn req_packed_command(&mut self, cmd: &[u8]) -> RedisResult<Value> {
+        self.0.req_packed_command(cmd)
+    }
+
+    fn req_packed_commands(
+        &mut self,
+        cmd: &[u8],
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        self.0.req_packed_commands(cmd, offset, count)
+    }
+
+    fn req_command(&mut self, cmd: &Cmd) -> RedisResult<Value> {
+        self.0.req_command(cmd)
+    }
+
+    fn get_db(&self) -> i64 {
+        self.0.get_db()
+    }
+
+    fn supports_pipelining(&self) -> bool {
+        self.0.supports_pipelining()
+    }
+
+    fn check_connection(&mut self) -> bool {
+        self.0.check_connection()
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+}
+
+/// Subscriptions of a RESP3 connection, whose messages come through the sender it was made with; count these by
+/// [`RedisMetrics::push`].
+macro_rules! subscriptions {
+    ($Connection:ty $(, $feature:literal)?) => {
+        $(#[cfg(feature = $feature)])?
+        impl Redis<$Connection> {
+            /// Subscribes to channels.
+            pub async fn subscribe(&mut self, channels: impl ToRedisArgs) -> RedisResult<()> {
+                let command = self.metrics.one(Asked::plain(Command::Subscribe));
+                command.run(self.raw.subscribe(channels)).await
+            }
+
+            /// Subscribes to the channels that match a pattern.
+            pub async fn psubscribe(&mut self, patterns: impl ToRedisArgs) -> RedisResult<()> {
+                let command = self.metrics.one(Asked::plain(Command::PSubscribe));
+                command.run(self.raw.psubscribe(patterns)).await
+            }
+
+            /// Ends subscriptions to channels.
+            pub async fn unsubscribe(&mut self, channels: impl ToRedisArgs) -> RedisResult<()> {
+                let command = self.metrics.one(Asked::plain(Command::Unsubscribe));
+                command.run(self.raw.unsubscribe(channels)).await
+            }
+
+            /// Ends subscriptions by a pattern.
+            pub async fn punsubscribe(&mut self, patterns: impl ToRedisArgs) -> RedisResult<()> {
+                let command = self.metrics.one(Asked::plain(Command::PUnsubscribe));
+                command.run(self.raw.punsubscribe(patterns)).await
+            }
+        }
+    };
+}
+
+subscriptions!(redis::aio::MultiplexedConnection);
+subscriptions!(redis::aio::ConnectionManager, "connection-manager");
 
 impl<C: AsyncConnectionLike> Redis<C> {
     /// Asks the server, or every node of a cluster, for its hits and misses: `redis_server_keyspace_hits_total` and
@@ -108,7 +222,7 @@ impl<C> Redis<C> {
 impl<C: AsyncConnectionLike + Send> AsyncConnectionLike for Redis<C> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let command = self.metrics.one(name(cmd));
+            let command = self.metrics.one(asked(cmd));
             let timer = command.start();
             let reply = self.raw.req_packed_command(cmd).await;
             timer.finish(command.judge(&reply));
@@ -128,7 +242,7 @@ impl<C: AsyncConnectionLike + Send> AsyncConnectionLike for Redis<C> {
             } else {
                 Command::Pipeline
             };
-            let batch = self.metrics.batch(whole, pipeline.cmd_iter().map(name));
+            let batch = self.metrics.batch(whole, pipeline.cmd_iter().map(asked));
             let timer = batch.start();
             let replies = self.raw.req_packed_commands(pipeline, offset, count).await;
             timer.finish(batch.judge(&replies));
@@ -169,7 +283,7 @@ impl<C: ConnectionLike> ConnectionLike for Redis<C> {
     }
 
     fn req_command(&mut self, cmd: &Cmd) -> RedisResult<Value> {
-        let command = self.metrics.one(name(cmd));
+        let command = self.metrics.one(asked(cmd));
         let timer = command.start();
         let reply = self.raw.req_command(cmd);
         timer.finish(command.judge(&reply));
@@ -199,9 +313,10 @@ fn info() -> Cmd {
     info
 }
 
-fn name(cmd: &Cmd) -> Command {
-    match cmd.args_iter().next() {
-        Some(Arg::Simple(name)) => Command::of(name),
-        _ => Command::Other,
-    }
+fn asked(cmd: &Cmd) -> Asked {
+    Asked::of(cmd.args_iter().map_while(|argument| match argument {
+        Arg::Simple(word) => Some(word),
+        // The place of a cursor, which only commands have that do not block.
+        _ => None,
+    }))
 }

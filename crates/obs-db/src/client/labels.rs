@@ -44,7 +44,7 @@ obs_core::label! {
         ClusterDown = "cluster_down",
         /// A write was sent to a replica (`-READONLY`).
         ReadOnly = "read_only",
-        /// The script is not in the server's cache (`-NOSCRIPT`).
+        /// The script is not in the server's cache (`-NOSCRIPT`), and the command is not `EVALSHA`, whose client loads it then.
         NoScript = "no_script",
         /// The user or password is wrong, or lacks the right (`-NOPERM`, `-NOAUTH`, `-WRONGPASS`).
         Denied = "denied",

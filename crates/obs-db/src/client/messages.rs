@@ -16,6 +16,7 @@ pin_project! {
         #[pin]
         stream: S,
         metrics: RedisMetrics,
+        ended: bool,
     }
 }
 
@@ -25,6 +26,7 @@ impl RedisMetrics {
         Messages {
             stream,
             metrics: self.clone(),
+            ended: false,
         }
     }
 }
@@ -35,8 +37,14 @@ impl<S: Stream<Item = Msg>> Stream for Messages<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Msg>> {
         let this = self.project();
         let polled = this.stream.poll_next(cx);
-        if let Poll::Ready(Some(message)) = &polled {
-            this.metrics.message(message);
+        match &polled {
+            Poll::Ready(Some(message)) => this.metrics.message(message),
+            // Such a stream ends with its connection. One that is dropped was given up by the program.
+            Poll::Ready(None) if !*this.ended => {
+                *this.ended = true;
+                this.metrics.subscription_lost();
+            }
+            _ => {}
         }
         polled
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use obs_core::{By, Counter, Group, Histogram, Late, Outcome, Timed, Value as Name, buckets};
 use redis::{InfoDict, Msg, PushInfo, PushKind, RedisResult, Value};
 
-use crate::client::command::Command;
+use crate::client::command::{Asked, Command};
 use crate::client::labels::{ClientName, CommandError, Lookup, Subscription};
 
 const CACHE: Group = Group::new("Cache").rank(Group::LIBRARY + 80);
@@ -22,6 +22,13 @@ obs_core::families! {
             buckets: buckets::LATENCY,
             budget: 1_000,
         },
+        /// Time of commands that wait in the server until there is something to answer, which is as long as they ask to.
+        ///
+        /// `BLPOP`, `XREAD … BLOCK`, `WAIT` and their like; they are not in `redis_client_command_duration_seconds`.
+        pub(crate) blocking: Late<Command, Histogram> = "redis_client_blocking_duration_seconds" {
+            buckets: buckets::LATENCY,
+            budget: 1_000,
+        },
         /// Commands that ended, by how they ended, those of pipelines and transactions among them.
         pub(crate) commands: Late<Command, By<Outcome, Counter>> = "redis_client_commands_total" { budget: 4_000 },
         /// Commands that ended with an error, by what went wrong.
@@ -30,6 +37,8 @@ obs_core::families! {
         pub(crate) lookups: By<Lookup, Counter> = "redis_client_lookups_total",
         /// Messages of subscriptions that were received.
         pub(crate) messages: By<Subscription, Counter> = "redis_client_messages_total",
+        /// Subscriptions whose connection ended. What is published until the next one is lost.
+        pub(crate) subscriptions_lost: Counter = "redis_client_subscriptions_lost_total",
         /// Lookups of keys that were there, by all clients, as the server counts them.
         pub(crate) server_hits: Counter = "redis_server_keyspace_hits_total",
         /// Lookups of keys that were not there, by all clients, as the server counts them.
@@ -86,12 +95,18 @@ impl RedisMetrics {
         self.0.metrics.messages[subscription].increment(1);
     }
 
-    /// Counts what the server pushed, if it is a message; for connections of RESP3, whose messages come that way.
+    /// Counts a subscription whose connection ended.
+    pub(crate) fn subscription_lost(&self) {
+        self.0.metrics.subscriptions_lost.increment(1);
+    }
+
+    /// Counts what the server pushed, if it is a message, and the loss of the connection; for connections of RESP3, whose messages come that way.
     pub fn push(&self, push: &PushInfo) {
         let subscription = match push.kind {
             PushKind::Message => Subscription::Channel,
             PushKind::PMessage => Subscription::Pattern,
             PushKind::SMessage => Subscription::Shard,
+            PushKind::Disconnection => return self.subscription_lost(),
             _ => return,
         };
         self.0.metrics.messages[subscription].increment(1);
@@ -116,28 +131,41 @@ impl RedisMetrics {
             .increment(added(last.misses, now.misses));
     }
 
-    pub(crate) fn one(&self, command: Command) -> One<'_> {
+    pub(crate) fn one(&self, asked: Asked) -> One<'_> {
         One {
             metrics: &self.0.metrics,
-            command,
+            asked,
         }
     }
 
     /// Several commands that are sent at once; the time of the `whole` stands under its name.
-    pub(crate) fn batch(
-        &self,
-        whole: Command,
-        commands: impl Iterator<Item = Command>,
-    ) -> Batch<'_> {
+    pub(crate) fn batch(&self, whole: Command, commands: impl Iterator<Item = Asked>) -> Batch<'_> {
+        let mut blocks = false;
+        let commands = commands.map(|asked| {
+            blocks |= asked.blocks;
+            asked.command
+        });
+        let commands = commands.collect();
         Batch {
             metrics: &self.0.metrics,
-            whole,
-            commands: commands.collect(),
+            whole: Asked {
+                command: whole,
+                blocks,
+            },
+            commands,
         }
     }
 }
 
 impl ClientMetrics {
+    fn timed(&self, asked: Asked, elapsed: Duration) {
+        if asked.blocks {
+            self.blocking[asked.command].record(elapsed);
+        } else {
+            self.duration[asked.command].record(elapsed);
+        }
+    }
+
     fn failed(&self, command: Command, error: CommandError) {
         self.errors[error].increment(1);
         self.commands[command][Outcome::Error].increment(1);
@@ -146,7 +174,12 @@ impl ClientMetrics {
     /// Counts the reply to one command of several. The server's errors come as replies.
     fn replied(&self, command: Command, reply: &Value) {
         if let Value::ServerError(error) = reply {
-            self.failed(command, CommandError::of_reply(error));
+            let error = CommandError::of_reply(error);
+            if is_only_unknown(command, error) {
+                self.commands[command][Outcome::Cancelled].increment(1);
+            } else {
+                self.failed(command, error);
+            }
         } else {
             self.commands[command][Outcome::Ok].increment(1);
             self.looked_up(command, reply);
@@ -168,29 +201,47 @@ impl ClientMetrics {
 #[derive(Debug)]
 pub(crate) struct One<'a> {
     metrics: &'a ClientMetrics,
-    command: Command,
+    asked: Asked,
 }
 
 impl One<'_> {
+    /// Times a command whose reply says nothing but whether it succeeded.
+    pub(crate) async fn run(&self, work: impl Future<Output = RedisResult<()>>) -> RedisResult<()> {
+        let timer = self.start();
+        let result = work.await;
+        if let Err(error) = &result {
+            self.metrics.errors[CommandError::of(error)].increment(1);
+        }
+        timer.result(result)
+    }
+
     /// Looks at the reply, counting what was found or what went wrong.
     pub(crate) fn judge(&self, reply: &RedisResult<Value>) -> Outcome {
         let error = match reply {
             Ok(Value::ServerError(error)) => CommandError::of_reply(error),
             Err(error) => CommandError::of(error),
             Ok(value) => {
-                self.metrics.looked_up(self.command, value);
+                self.metrics.looked_up(self.asked.command, value);
                 return Outcome::Ok;
             }
         };
+        if is_only_unknown(self.asked.command, error) {
+            return Outcome::Cancelled;
+        }
         self.metrics.errors[error].increment(1);
         Outcome::Error
     }
 }
 
+/// Whether the server merely did not know a script yet. It ran nothing; the client loads the script and asks again.
+fn is_only_unknown(command: Command, error: CommandError) -> bool {
+    command == Command::EvalSha && error == CommandError::NoScript
+}
+
 impl Timed for One<'_> {
     fn ended(&self, outcome: Outcome, elapsed: Duration) {
-        self.metrics.duration[self.command].record(elapsed);
-        self.metrics.commands[self.command][outcome].increment(1);
+        self.metrics.timed(self.asked, elapsed);
+        self.metrics.commands[self.asked.command][outcome].increment(1);
     }
 }
 
@@ -198,14 +249,14 @@ impl Timed for One<'_> {
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     metrics: &'a ClientMetrics,
-    whole: Command,
+    whole: Asked,
     commands: Vec<Command>,
 }
 
 impl Batch<'_> {
     /// Looks at the replies, counting each by what it says.
     pub(crate) fn judge(&self, replies: &RedisResult<Vec<Value>>) -> Outcome {
-        let is_transaction = self.whole == Command::Transaction;
+        let is_transaction = self.whole.command == Command::Transaction;
         match replies.as_deref() {
             Err(error) => self.failed(CommandError::of(error)),
             Ok([Value::ServerError(error)]) if is_transaction => {
@@ -238,7 +289,7 @@ impl Batch<'_> {
 
 impl Timed for Batch<'_> {
     fn ended(&self, outcome: Outcome, elapsed: Duration) {
-        self.metrics.duration[self.whole].record(elapsed);
+        self.metrics.timed(self.whole, elapsed);
         // Where there were replies, each has been counted by what it said.
         if outcome != Outcome::Ok {
             for command in &self.commands {
@@ -279,7 +330,7 @@ mod tests {
         let test = TestRecorder::new();
         test.run(|| {
             let metrics = RedisMetrics::new("cache");
-            let both = [Command::Get, Command::Set];
+            let both = [Command::Get, Command::Set].map(Asked::plain);
             let batch = metrics.batch(Command::Transaction, both.into_iter());
             let timer = batch.start();
             timer.finish(batch.judge(&Ok(vec![Value::Nil])));

@@ -8,7 +8,7 @@ mod metrics;
 mod packed;
 
 pub use command::Command;
-pub use connection::Redis;
+pub use connection::{Borrowed, Redis};
 pub use labels::{ClientName, CommandError, Lookup, Subscription};
 pub use messages::Messages;
 pub(crate) use metrics::ClientMetrics;

@@ -1,5 +1,7 @@
 //! The names of commands that are already encoded, as a blocking connection gets them.
 
+use crate::client::command::Asked;
+#[cfg(test)]
 use crate::client::command::Command;
 
 /// Goes through encoded commands, each an array of byte strings. Stops where the bytes are not that.
@@ -7,22 +9,23 @@ use crate::client::command::Command;
 pub(crate) struct Packed<'a>(pub(crate) &'a [u8]);
 
 impl Iterator for Packed<'_> {
-    type Item = Command;
+    type Item = Asked;
 
-    fn next(&mut self) -> Option<Command> {
-        let arguments = self.length(b'*')?;
-        let name = self.argument()?;
-        for _ in 1..arguments {
+    fn next(&mut self) -> Option<Asked> {
+        let count = self.length(b'*')?;
+        let mut words = self.clone();
+        for _ in 0..count {
             self.argument()?;
         }
-        Some(Command::of(name))
+        let words = (0..count).map_while(|_| words.argument());
+        (count > 0).then(|| Asked::of(words))
     }
 }
 
 impl<'a> Packed<'a> {
     /// The first command; what cannot be read is `other`.
-    pub(crate) fn first(mut self) -> Command {
-        self.next().unwrap_or(Command::Other)
+    pub(crate) fn first(mut self) -> Asked {
+        self.next().unwrap_or_else(|| Asked::of(std::iter::empty()))
     }
 
     fn argument(&mut self) -> Option<&'a [u8]> {
@@ -54,7 +57,7 @@ mod tests {
             .get("k")
             .cmd("MY.OWN");
         let packed = pipeline.get_packed_pipeline();
-        let names: Vec<_> = Packed(&packed).collect();
+        let names: Vec<_> = Packed(&packed).map(|asked| asked.command).collect();
         assert_eq!(names, [Command::Set, Command::Get, Command::Other]);
     }
 
@@ -69,7 +72,7 @@ mod tests {
             b"PING\r\n",
         ] {
             assert_eq!(Packed(bytes).next(), None);
-            assert_eq!(Packed(bytes).first(), Command::Other);
+            assert_eq!(Packed(bytes).first().command, Command::Other);
         }
     }
 }

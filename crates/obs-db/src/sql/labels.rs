@@ -1,7 +1,4 @@
-//! The labels of a pool, and what decides their values.
-
-use sqlx::Error;
-use sqlx::error::ErrorKind;
+//! The labels of a pool.
 
 obs_core::label! {
     /// The pool, as the program calls it.
@@ -43,8 +40,12 @@ obs_core::label! {
         Rollback = "rollback",
         /// It was dropped without either, which rolls it back: by `?`, a panic, a cancelled task.
         RollbackByDrop = "rollback_by_drop",
-        /// Its commit or rollback failed or was cancelled. Whether a commit took hold is not known then.
+        /// Its commit or rollback failed or was cancelled, and whether a commit took hold is not known; or the commit was
+        /// answered by a rollback, because a statement of the transaction had failed before.
         Failed = "failed",
+        /// Its begin was cancelled. sqlx may give the connection back to the pool within a transaction that nobody ends, and
+        /// what others write through it is lost (sqlx#4385).
+        BeginCancelled = "begin_cancelled",
     }
 }
 
@@ -53,83 +54,79 @@ obs_core::label! {
     pub enum QueryError as "error_type" {
         /// A unique, foreign key, not-null, check or exclusion constraint was violated.
         Constraint = "constraint",
-        /// The database ended a deadlock by this query (SQLSTATE 40P01).
+        /// The database ended a deadlock by this query (SQLSTATE 40P01, `MySQL`'s 1213).
         Deadlock = "deadlock",
-        /// The transaction could not be serialized with others (SQLSTATE 40001, which `MySQL` also gives for a deadlock).
+        /// The transaction could not be serialized with others (SQLSTATE 40001, `MariaDB`'s 1020).
         Serialization = "serialization",
-        /// A lock was not to be had: SQLSTATE 55P03, or `SQLite` was busy or locked.
+        /// A lock was not to be had: SQLSTATE 55P03, `MySQL`'s 1205, or `SQLite` was busy or locked.
         Lock = "lock",
-        /// The server ended the query: by a statement timeout, or because somebody asked it to (SQLSTATE 57014).
+        /// The server ended the query or its idle transaction: by a timeout, or because somebody asked it to (SQLSTATE 57014,
+        /// 25P03, 25P04; `MySQL`'s 1317, 1969, 3024).
         Timeout = "timeout",
-        /// The connection failed, or the server shut down or went away (SQLSTATE 08, 57P01 to 57P03).
+        /// The connection failed, or the server shut down or went away (SQLSTATE 08, 57P01 to 57P03, 57P05).
         Connection = "connection",
         /// The statement was wrong: syntax, names, types or rights (SQLSTATE 42, `SQLite`'s 1).
         Statement = "statement",
+        /// A write to what may only be read: a replica, a read-only transaction or file (SQLSTATE 25006, `MySQL`'s 1290, 1792,
+        /// 1836).
+        ReadOnly = "read_only",
+        /// An earlier statement of the transaction has failed, and the transaction takes no more (SQLSTATE 25P02).
+        FailedTransaction = "failed_transaction",
+        /// The server lacks memory, disk or connections (SQLSTATE 53).
+        Resources = "resources",
         /// Anything else.
         Other = "other",
     }
 }
 
-impl QueryError {
-    /// What kind of error it is. Nothing of its message is looked at.
-    #[must_use]
-    pub fn of(error: &Error) -> Self {
-        match error {
-            Error::Database(error) => match error.kind() {
-                ErrorKind::Other => error
-                    .code()
-                    .map_or(Self::Other, |code| Self::of_code(&code)),
-                _ => Self::Constraint,
-            },
-            Error::Io(_) | Error::Tls(_) | Error::WorkerCrashed => Self::Connection,
-            _ => Self::Other,
-        }
-    }
+obs_core::label! {
+    /// The class of an error: the first two characters of its SQLSTATE.
+    pub open SqlStateClass as "sqlstate_class" up to 48
+}
 
-    /// By the SQLSTATE, or by `SQLite`'s own number.
-    fn of_code(code: &str) -> Self {
-        match code {
-            "40P01" => Self::Deadlock,
-            "40001" => Self::Serialization,
-            // SQLite's extended codes carry the primary one in their lowest byte: 5 is busy, 6 is locked.
-            "55P03" | "5" | "261" | "517" | "773" | "6" | "262" | "518" => Self::Lock,
-            "57014" => Self::Timeout,
-            "57P01" | "57P02" | "57P03" => Self::Connection,
-            "1" => Self::Statement,
-            _ if code.len() == 5 && code.starts_with("08") => Self::Connection,
-            _ if code.len() == 5 && code.starts_with("23") => Self::Constraint,
-            _ if code.len() == 5 && code.starts_with("42") => Self::Statement,
-            _ => Self::Other,
-        }
+obs_core::label! {
+    /// What a request for a connection was doing when it failed.
+    pub enum AcquireStage as "stage" {
+        /// It waited for a connection of the pool.
+        Wait = "wait",
+        /// It opened a connection, or tested an idle one.
+        Connect = "connect",
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_of_both_kinds_are_told_apart() {
-        assert_eq!(QueryError::of_code("40P01"), QueryError::Deadlock);
-        assert_eq!(QueryError::of_code("42P01"), QueryError::Statement);
-        assert_eq!(QueryError::of_code("08006"), QueryError::Connection);
-        assert_eq!(QueryError::of_code("5"), QueryError::Lock);
-        assert_eq!(QueryError::of_code("517"), QueryError::Lock);
-        assert_eq!(QueryError::of_code("23001"), QueryError::Constraint);
-        assert_eq!(QueryError::of_code("XX000"), QueryError::Other);
+obs_core::label! {
+    /// Why a request for a connection failed.
+    pub enum AcquireError as "error_type" {
+        /// The pool's timeout ended it. While connecting this hides that the server refuses connections or has too many: sqlx
+        /// tries again for as long as the timeout lasts.
+        Timeout = "timeout",
+        /// The pool was closed.
+        PoolClosed = "pool_closed",
+        /// The server does not know the user, or refuses the password or the host (SQLSTATE 28).
+        Rejected = "rejected",
+        /// The server has no such database (SQLSTATE 3D000); `SQLite` cannot open the file.
+        Database = "database",
+        /// The server takes no more connections (SQLSTATE 53300).
+        TooMany = "too_many",
+        /// The server is starting or stopping (SQLSTATE 57P).
+        Unavailable = "unavailable",
+        /// The connection could not be made, or broke.
+        Io = "io",
+        /// TLS could not be agreed on.
+        Tls = "tls",
+        /// Anything else.
+        Other = "other",
     }
+}
 
-    #[test]
-    fn errors_without_a_code_are_told_by_their_kind() {
-        let gone = Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert_eq!(QueryError::of(&gone), QueryError::Connection);
-        assert_eq!(
-            QueryError::of(&Error::WorkerCrashed),
-            QueryError::Connection
-        );
-        assert_eq!(
-            QueryError::of(&Error::Protocol("?".into())),
-            QueryError::Other
-        );
+obs_core::label! {
+    /// What a listener for notifications saw.
+    pub enum ListenerEvent as "event" {
+        /// A notification.
+        Notification = "notification",
+        /// Its connection was lost, and it has a new one. What was notified in between is lost.
+        Reconnected = "reconnected",
+        /// An error, which was returned. The next call may connect anew.
+        Failed = "failed",
     }
 }

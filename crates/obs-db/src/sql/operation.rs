@@ -1,9 +1,5 @@
 //! What a statement does, told from its text. The text itself goes nowhere.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-
-use obs_core::Closed;
-
 obs_core::label! {
     /// What was asked of the database.
     ///
@@ -103,31 +99,6 @@ impl Operation {
             .iter()
             .find(|(keyword, _)| word.eq_ignore_ascii_case(keyword));
         known.map_or(Self::Other, |(_, operation)| *operation)
-    }
-}
-
-/// The operation of a query under way: it becomes known when the driver takes the text.
-#[derive(Debug)]
-pub(crate) struct OperationCell(AtomicU8);
-
-impl OperationCell {
-    pub(crate) fn new() -> Self {
-        let cell = Self(AtomicU8::new(0));
-        cell.set(Operation::Other);
-        cell
-    }
-
-    pub(crate) fn set(&self, operation: Operation) {
-        // The order of declaration; there are far fewer than 256.
-        self.0.store(operation as u8, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> Operation {
-        let index = usize::from(self.0.load(Ordering::Relaxed));
-        Operation::ALL
-            .get(index)
-            .copied()
-            .unwrap_or(Operation::Other)
     }
 }
 
@@ -321,16 +292,6 @@ mod tests {
             "é",
         ] {
             check(sql, Operation::Other);
-        }
-    }
-
-    #[test]
-    fn a_cell_gives_back_what_was_set() {
-        let cell = OperationCell::new();
-        assert_eq!(cell.get(), Operation::Other);
-        for operation in Operation::ALL {
-            cell.set(*operation);
-            assert_eq!(cell.get(), *operation);
         }
     }
 }

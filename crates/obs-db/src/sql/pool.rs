@@ -10,19 +10,18 @@ use async_stream::stream;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt};
 use obs_core::Value;
-use sqlx::pool::{MaybePoolConnection, PoolConnection, PoolOptions};
+use sqlx::pool::{CloseEvent, MaybePoolConnection, PoolConnection, PoolOptions};
 use sqlx::{
-    Acquire, Database, Describe, Error, Execute, Executor, SqlSafeStr, SqlStr, Transaction,
+    Acquire, Connection, Database, Describe, Error, Execute, Executor, SqlSafeStr, SqlStr,
+    Transaction,
 };
 
 use crate::sql::PoolMetrics;
-use crate::sql::connection::PoolConn;
+use crate::sql::acquisition::Acquisition;
+use crate::sql::connection::{Conn, PoolConn};
 use crate::sql::labels::{ConnectionState, PoolName};
-use crate::sql::metrics::Acquisition;
-use crate::sql::operation::{Operation, OperationCell};
-use crate::sql::query::{Answer, Step, fetch_optional};
-use crate::sql::span::Marked;
-use crate::sql::transaction::Tx;
+use crate::sql::query::Step;
+use crate::sql::transaction::{Holder, Tx};
 
 /// An sqlx pool that is measured. `&pool` is an [`Executor`], as that of sqlx is; clones share the pool and its metrics.
 ///
@@ -78,37 +77,75 @@ impl<DB: Database> Pool<DB> {
         &self.raw
     }
 
-    /// Takes a connection, waiting for one if it must.
-    pub async fn acquire(&self) -> Result<PoolConn<DB>, Error> {
-        let (raw, _) = self.take().await?;
-        Ok(PoolConn::new(raw, Arc::clone(&self.metrics)))
+    /// Measures a connection that was opened apart from the pool, under the pool's name.
+    #[must_use]
+    pub fn measure(&self, connection: DB::Connection) -> Conn<DB> {
+        Conn::own(connection, Arc::clone(&self.metrics))
     }
 
-    /// Takes a connection if one is idle. Nothing is waited for, so nothing is recorded.
+    /// Takes a connection, waiting for one if it must.
+    pub fn acquire(
+        &self,
+    ) -> impl Future<Output = Result<PoolConn<DB>, Error>> + Send + 'static + use<DB> {
+        let pool = self.clone();
+        async move { pool.conn().await.map(PoolConn::new) }
+    }
+
+    /// Takes a connection if one is idle. Nothing is waited for, so of the wait nothing is recorded.
     #[must_use]
     pub fn try_acquire(&self) -> Option<PoolConn<DB>> {
-        let raw = self.raw.try_acquire()?;
-        Some(PoolConn::new(raw, Arc::clone(&self.metrics)))
+        self.try_conn().map(PoolConn::new)
     }
 
     /// Takes a connection and begins a transaction on it.
     pub async fn begin(&self) -> Result<Tx<'static, DB>, Error> {
-        let (raw, _) = self.take().await?;
-        self.begin_on(raw, None).await
+        Tx::start(Holder::Own(self.conn().await?), None).await
     }
 
     /// The same by a statement of your own, such as `BEGIN IMMEDIATE`.
     pub async fn begin_with(&self, statement: impl SqlSafeStr) -> Result<Tx<'static, DB>, Error> {
-        let (raw, _) = self.take().await?;
-        self.begin_on(raw, Some(statement.into_sql_str())).await
+        let statement = statement.into_sql_str();
+        Tx::start(Holder::Own(self.conn().await?), Some(statement)).await
     }
 
     /// Begins a transaction if a connection is idle.
     pub async fn try_begin(&self) -> Result<Option<Tx<'static, DB>>, Error> {
-        match self.raw.try_acquire() {
-            Some(raw) => self.begin_on(raw, None).await.map(Some),
+        self.try_begin_by(None).await
+    }
+
+    /// The same by a statement of your own.
+    pub async fn try_begin_with(
+        &self,
+        statement: impl SqlSafeStr,
+    ) -> Result<Option<Tx<'static, DB>>, Error> {
+        self.try_begin_by(Some(statement.into_sql_str())).await
+    }
+
+    async fn try_begin_by(
+        &self,
+        statement: Option<SqlStr>,
+    ) -> Result<Option<Tx<'static, DB>>, Error> {
+        match self.try_conn() {
+            Some(conn) => Tx::start(Holder::Own(conn), statement).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// How new connections are made.
+    #[must_use]
+    pub fn connect_options(&self) -> Arc<<DB::Connection as Connection>::Options> {
+        self.raw.connect_options()
+    }
+
+    /// Changes how new connections are made; those that are open stay as they are.
+    pub fn set_connect_options(&self, options: <DB::Connection as Connection>::Options) {
+        self.raw.set_connect_options(options);
+    }
+
+    /// A future that is ready when the pool is closed.
+    #[must_use]
+    pub fn close_event(&self) -> CloseEvent {
+        self.raw.close_event()
     }
 
     /// Closes the pool: connections in use are closed when they come back.
@@ -145,12 +182,16 @@ impl<DB: Database> Pool<DB> {
         let mut acquisition = Acquisition::start(&self.metrics);
         let mut acquire = pin!(self.raw.acquire());
         let result = poll_fn(|cx| {
-            let before = self.raw.size();
+            let (size, idle) = (self.raw.size(), self.raw.num_idle());
             let polled = acquire.as_mut().poll(cx);
-            // The pool grows in the step in which it begins to connect, and connecting is never done at once. Another task
-            // may make it grow in this very moment; that is rare, for a pool seldom grows.
-            if polled.is_pending() && self.raw.size() > before {
-                acquisition.connecting();
+            // The pool grows in the step in which it begins to connect, and loses an idle connection in that in which it
+            // begins to test it; neither is done at once. Another task may do the same in this very moment; that is rare.
+            if polled.is_pending() {
+                if self.raw.size() > size {
+                    acquisition.connecting();
+                } else if self.raw.num_idle() < idle {
+                    acquisition.testing();
+                }
             }
             polled
         })
@@ -158,15 +199,18 @@ impl<DB: Database> Pool<DB> {
         acquisition.finish(result)
     }
 
-    async fn begin_on(
-        &self,
-        raw: PoolConnection<DB>,
-        statement: Option<SqlStr>,
-    ) -> Result<Tx<'static, DB>, Error> {
-        // `sqlx::Pool::begin` would do both, but then the wait could not be told from the query.
-        let begin = Transaction::begin(MaybePoolConnection::PoolConnection(raw), statement);
-        let begin = self.metrics.time(Operation::Begin, Marked::new(|| begin));
-        Ok(Tx::new(begin.await?, Arc::clone(&self.metrics), true))
+    async fn conn(&self) -> Result<Conn<DB>, Error> {
+        let (raw, got) = self.take().await?;
+        Ok(Conn::pooled(raw, Arc::clone(&self.metrics), got))
+    }
+
+    fn try_conn(&self) -> Option<Conn<DB>> {
+        let raw = self.raw.try_acquire()?;
+        Some(Conn::pooled(raw, Arc::clone(&self.metrics), Instant::now()))
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<PoolMetrics> {
+        &self.metrics
     }
 }
 
@@ -184,15 +228,15 @@ where
     {
         let pool = self.clone();
         let steps = stream! {
-            let (mut raw, got) = match pool.take().await {
+            let (raw, got) = match pool.take().await {
                 Ok(taken) => taken,
                 Err(error) => {
                     yield Err(error);
                     return;
                 }
             };
-            let operation = OperationCell::new();
-            let mut answer = Answer::<DB>::new(&mut raw, &operation, &pool.metrics, got, query);
+            let mut conn = Conn::pooled(raw, pool.metrics, got);
+            let mut answer = conn.answer(got, query);
             while let Some(step) = answer.next().await {
                 yield step;
             }
@@ -210,9 +254,9 @@ where
     {
         let pool = self.clone();
         Box::pin(async move {
-            let (mut raw, got) = pool.take().await?;
-            let operation = OperationCell::new();
-            fetch_optional::<DB, E>(&mut raw, &operation, &pool.metrics, got, query).await
+            let (raw, got) = pool.take().await?;
+            let mut conn = Conn::pooled(raw, pool.metrics, got);
+            conn.optional(got, query).await
         })
     }
 

@@ -9,9 +9,9 @@ use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 
 use crate::sql::PoolMetrics;
-use crate::sql::metrics::QueryTimer;
-use crate::sql::operation::{Operation, OperationCell};
+use crate::sql::operation::Operation;
 use crate::sql::span::Marked;
+use crate::sql::timer::{QueryTimer, Session};
 
 /// A step of an answer: the end of a statement, or a row.
 pub(crate) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
@@ -19,14 +19,14 @@ pub(crate) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database
 /// A query as the driver sees it. The driver takes the text out of it, once, and that is the moment to look at it.
 struct Peek<'a, E> {
     query: E,
-    operation: &'a OperationCell,
+    session: &'a Session,
 }
 
 // The two lifetimes are apart because a peek borrows for less long than the query does.
 impl<'q, DB: Database, E: Execute<'q, DB>> Execute<'_, DB> for Peek<'_, E> {
     fn sql(self) -> SqlStr {
         let sql = self.query.sql();
-        self.operation.set(Operation::of(sql.as_str()));
+        self.session.begins(Operation::of(sql.as_str()));
         sql
     }
 
@@ -46,7 +46,7 @@ impl<'q, DB: Database, E: Execute<'q, DB>> Execute<'_, DB> for Peek<'_, E> {
 /// Runs a query for at most one row. Its time runs from the `start`.
 pub(crate) async fn fetch_optional<'q, DB, E>(
     connection: &mut DB::Connection,
-    operation: &OperationCell,
+    session: &Session,
     metrics: &PoolMetrics,
     start: Instant,
     query: E,
@@ -56,9 +56,9 @@ where
     for<'c> &'c mut DB::Connection: Executor<'c, Database = DB>,
     E: 'q + Execute<'q, DB>,
 {
-    operation.set(Operation::Other);
-    let timer = metrics.query(operation, start);
-    let result = Marked::new(|| connection.fetch_optional(Peek { query, operation })).await;
+    session.begins(Operation::Other);
+    let timer = QueryTimer::start(metrics, session, start);
+    let result = Marked::new(|| connection.fetch_optional(Peek { query, session })).await;
     timer.finish(result.as_ref().err());
     result
 }
@@ -74,7 +74,7 @@ impl<'e, DB: Database> Answer<'e, DB> {
     /// Sends a query. Its time runs from the `start`.
     pub(crate) fn new<'q, E>(
         connection: &'e mut DB::Connection,
-        operation: &'e OperationCell,
+        session: &'e Session,
         metrics: &'e PoolMetrics,
         start: Instant,
         query: E,
@@ -84,9 +84,9 @@ impl<'e, DB: Database> Answer<'e, DB> {
         &'e mut DB::Connection: Executor<'e, Database = DB>,
         E: 'q + Execute<'q, DB>,
     {
-        operation.set(Operation::Other);
-        let timer = metrics.query(operation, start);
-        let steps = Marked::new(|| connection.fetch_many(Peek { query, operation }));
+        session.begins(Operation::Other);
+        let timer = QueryTimer::start(metrics, session, start);
+        let steps = Marked::new(|| connection.fetch_many(Peek { query, session }));
         Self {
             steps,
             timer: Some(timer),

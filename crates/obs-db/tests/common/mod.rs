@@ -13,6 +13,10 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+/// Who may connect to `PostgreSQL`, and how: two roles that a test may create, and everybody else.
+const ACCESS: &str =
+    "local all banned reject\nlocal all guarded scram-sha-256\nlocal all all trust\n";
+
 /// A `PostgreSQL` server that listens on a socket in its folder, and nowhere else.
 pub(crate) struct Postgres {
     programs: PathBuf,
@@ -45,6 +49,8 @@ impl Postgres {
             .command("initdb")
             .args(options)
             .arg(server.data_option()));
+        fs::write(server.folder.path().join("data/pg_hba.conf"), ACCESS)
+            .expect("to say who may connect");
         server.resume();
         server
     }
@@ -122,6 +128,94 @@ impl Drop for Postgres {
             .stderr(Stdio::null())
             .status();
     }
+}
+
+/// A `MariaDB` server that listens on a socket in its folder, and nowhere else.
+pub(crate) struct MariaDb {
+    folder: TempDir,
+    process: Option<Child>,
+}
+
+impl MariaDb {
+    /// Makes a new, empty server with a database `test`.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut install = Command::new("mariadb-install-db");
+        install
+            .arg("--no-defaults")
+            .arg(option("datadir", &folder.path().join("data")))
+            .arg(option("tmpdir", folder.path()))
+            .args(["--auth-root-authentication-method=normal", "--skip-test-db"])
+            .args(as_user(folder.path()));
+        run(&mut install);
+        let mut server = Self {
+            folder,
+            process: None,
+        };
+        server.resume();
+        server
+    }
+
+    /// How sqlx gets there.
+    pub(crate) fn options(&self) -> sqlx::mysql::MySqlConnectOptions {
+        sqlx::mysql::MySqlConnectOptions::new()
+            .socket(self.folder.path().join("socket"))
+            .username("root")
+    }
+
+    /// Starts it again, and waits until it answers.
+    pub(crate) fn resume(&mut self) {
+        let program = ["/usr/sbin/mariadbd", "/usr/bin/mariadbd"]
+            .into_iter()
+            .find(|program| Path::new(program).exists())
+            .expect("no mariadbd; install the Debian package `mariadb-server-core`");
+        let mut command = Command::new(program);
+        command
+            .arg("--no-defaults")
+            .arg(option("datadir", &self.folder.path().join("data")))
+            .arg(option("socket", &self.folder.path().join("socket")))
+            .arg(option("tmpdir", self.folder.path()))
+            .arg(option("pid-file", &self.folder.path().join("pid")))
+            .args(as_user(self.folder.path()))
+            .args(["--skip-networking", "--innodb-flush-log-at-trx-commit=0"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().expect("to run mariadbd");
+        let log = process.stderr.take().expect("its log");
+        self.process = Some(process);
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let ready = lines.any(|line| line.contains("ready for connections"));
+        assert!(ready, "mariadbd ended before it was ready");
+        // Goes on reading, so that the server never waits for a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+    }
+
+    /// Kills it.
+    pub(crate) fn crash(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().expect("to kill the server");
+            process.wait().expect("to wait for its end");
+        }
+    }
+}
+
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn option(name: &str, path: &Path) -> String {
+    format!("--{name}={}", path.display())
+}
+
+/// `MariaDB` refuses to run as root unless that is said.
+fn as_user(folder: &Path) -> Option<&'static str> {
+    let is_root = folder.metadata().expect("a folder").uid() == 0;
+    is_root.then_some("--user=root")
 }
 
 /// A Redis server.

@@ -1,5 +1,6 @@
 //! The variables of the environment, and what each of them takes.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub(super) struct Variable {
     pub(super) set: fn(&mut Config, &str) -> Option<()>,
 }
 
+pub(super) const LABELS: &str = "labels between commas, such as desk=ny,team=rates, each of 1 to 256 bytes and once, whose key is a \
+    name that does not begin with a digit or `__` and which is not service, environment, mode, le or quantile";
 pub(super) const TEXT: &str = "1 to 256 bytes of UTF-8 text";
 const SLOTS: &str = "a number of threads from 0 to 1024";
 pub(super) const TIME: &str = "a number of seconds from 0.001 to 86400, such as 60";
@@ -45,7 +48,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 32] = [
+pub(super) static VARIABLES: [Variable; 34] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -65,6 +68,16 @@ pub(super) static VARIABLES: [Variable; 32] = [
         name: "OBS_MODE",
         accepts: "`backtest`, `paper` or `live`",
         set: |config, text| mode(text).map(|mode| config.mode = Some(mode)),
+    },
+    Variable {
+        name: "OBS_LABELS",
+        accepts: LABELS,
+        set: |config, text| labels(text).map(|labels| config.labels = labels),
+    },
+    Variable {
+        name: "OBS_HOSTS",
+        accepts: "names of hosts between commas and without ports, such as desk.example.net",
+        set: |config, text| hosts(text).map(|hosts| config.hosts = hosts),
     },
     Variable {
         name: "OBS_QUANTILE_WINDOW_SECONDS",
@@ -237,6 +250,61 @@ pub(super) fn ignored(text: &str) -> Option<Vec<&str>> {
 
 pub(super) fn is_label_value(text: &str) -> bool {
     (1..=MAX_VALUE_BYTES).contains(&text.len())
+}
+
+/// Whether a label of this key may stand on every series beside those that do.
+pub(super) fn is_label_key(key: &str) -> bool {
+    let is_name = key
+        .bytes()
+        .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+    let is_taken = ["service", "environment", "mode", "le", "quantile"].contains(&key);
+    let begins_right = !key.starts_with("__") && !key.starts_with(|c: char| c.is_ascii_digit());
+    !key.is_empty() && key.len() <= MAX_VALUE_BYTES && is_name && begins_right && !is_taken
+}
+
+/// Labels between commas, each once.
+fn labels(text: &str) -> Option<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    let mut rest = text;
+    loop {
+        let (key, behind) = rest.split_once('=')?;
+        let (value, behind) = unescaped(behind)?;
+        let key = key.trim();
+        if !is_label_key(key) || !is_label_value(&value) {
+            return None;
+        }
+        if labels.insert(key.to_owned(), value).is_some() {
+            return None;
+        }
+        match behind {
+            Some(behind) => rest = behind,
+            None => return Some(labels),
+        }
+    }
+}
+
+/// The text up to a comma that no backslash stands before, and what follows the comma.
+fn unescaped(text: &str) -> Option<(String, Option<&str>)> {
+    let mut value = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => value.push(chars.next()?),
+            ',' => return Some((value, Some(chars.as_str()))),
+            c => value.push(c),
+        }
+    }
+    Some((value, None))
+}
+
+/// Names of hosts between commas.
+fn hosts(text: &str) -> Option<Vec<String>> {
+    let host = |text: &str| {
+        let text = text.trim();
+        let is_part = |byte: u8| byte == b'-' || byte == b'.' || byte.is_ascii_alphanumeric();
+        (!text.is_empty() && text.bytes().all(is_part)).then(|| text.to_owned())
+    };
+    text.split(',').map(host).collect()
 }
 
 fn label_value(text: &str) -> Option<String> {

@@ -33,7 +33,7 @@ mod imp {
     pub(crate) struct Natives {
         declared: HashSet<&'static str>,
         /// On every series, encoded.
-        global_labels: BTreeMap<&'static str, String>,
+        global_labels: BTreeMap<String, String>,
         cells: Mutex<HashMap<Series, Arc<Mutex<Buckets>>>>,
     }
 
@@ -62,7 +62,7 @@ mod imp {
         pub(crate) fn new(
             config: &Config,
             catalogue: &Catalogue,
-            global_labels: &BTreeMap<&'static str, String>,
+            global_labels: &BTreeMap<String, String>,
         ) -> Option<Arc<Self>> {
             let histograms = catalogue
                 .families()
@@ -83,7 +83,7 @@ mod imp {
             let mut labels: BTreeMap<_, _> = self
                 .global_labels
                 .iter()
-                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .map(|(key, value)| (key.clone(), value.clone()))
                 .collect();
             let own = key.labels();
             labels.extend(own.map(|label| (label.key().to_owned(), label.value().to_owned())));
@@ -134,7 +134,7 @@ mod imp {
         pub(crate) fn new(
             _: &Config,
             _: &Catalogue,
-            _: &BTreeMap<&'static str, String>,
+            _: &BTreeMap<String, String>,
         ) -> Option<Arc<Self>> {
             None
         }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use metrics::{Histogram, HistogramFn, Key};
 use metrics_util::storage::{AtomicBucket, Summary};
-use obs_core::{Admission, Catalogue, Family, Kind};
-use obs_recorder::BUCKETS_BY_SUFFIX;
+use obs_core::{Admission, Catalogue, Family, Kind, nearest_rank};
+use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
 
 use crate::exporter::lock;
 
@@ -25,9 +25,9 @@ const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
 pub(super) struct Samples {
     admission: Arc<Admission>,
     /// The histograms whose buckets the recorder knows.
-    known: HashSet<&'static str>,
+    known: HashSet<String>,
     /// On every series, encoded.
-    global_labels: BTreeMap<&'static str, String>,
+    global_labels: BTreeMap<String, String>,
     window: Duration,
     help: Mutex<HashMap<String, String>>,
     cells: Mutex<HashMap<Key, Arc<Cell>>>,
@@ -61,15 +61,19 @@ impl Samples {
     pub(super) fn new(
         catalogue: &Catalogue,
         admission: Arc<Admission>,
-        global_labels: BTreeMap<&'static str, String>,
+        global_labels: BTreeMap<String, String>,
         window: Duration,
+        foreign: &BTreeMap<&'static str, &'static [f64]>,
     ) -> Self {
         let histograms = catalogue
             .families()
             .filter(|family| family.kind() == Kind::Histogram);
         Self {
             admission,
-            known: histograms.map(Family::name).collect(),
+            known: histograms
+                .map(|family| family.name().to_owned())
+                .chain(foreign.keys().map(|name| metric_name(name).into_owned()))
+                .collect(),
             global_labels,
             window,
             help: Mutex::default(),
@@ -83,9 +87,10 @@ impl Samples {
         match self.admission.family(name).map(Family::kind) {
             Some(Kind::Histogram) => !self.known.contains(name),
             Some(_) => true,
-            None => !BUCKETS_BY_SUFFIX
-                .iter()
-                .any(|(suffix, _)| name.ends_with(suffix)),
+            None => {
+                let tells = |(suffix, _): &(&str, _)| name.ends_with(suffix);
+                !self.known.contains(name) && !BUCKETS_BY_SUFFIX.iter().any(tells)
+            }
         }
     }
 
@@ -163,7 +168,7 @@ impl Samples {
     fn labels(&self, key: &Key) -> String {
         let is_own = |global: &str| key.labels().any(|label| label.key() == global);
         let global = self.global_labels.iter().filter(|(key, _)| !is_own(key));
-        let global = global.map(|(key, value)| (*key, value.as_str()));
+        let global = global.map(|(key, value)| (key.as_str(), value.as_str()));
         let labels = global.chain(key.labels().map(|label| (label.key(), label.value())));
         let labels: Vec<_> = labels
             .map(|(key, value)| format!("{key}=\"{value}\""))
@@ -254,6 +259,19 @@ fn sketch() -> Summary {
     Summary::new(0.005, 4096, 1e-9)
 }
 
+/// The quantile by the nearest rank. The sketch takes the rank ⌊level · (count − 1)⌋, so it is asked for a level that leads to the
+/// wanted one.
+fn nearest(sketch: &Summary, level: f64) -> Option<f64> {
+    let count = sketch.count() as u64;
+    let (rank, last) = (nearest_rank(level, count)?, count - 1);
+    let level = if rank == last {
+        1.0
+    } else {
+        (rank as f64 + 0.5) / last as f64
+    };
+    sketch.quantile(level)
+}
+
 impl Window {
     fn new(length: Duration) -> Self {
         Self {
@@ -296,7 +314,7 @@ impl Window {
         let comma = if labels.is_empty() { "" } else { "," };
         for level in levels {
             // Of no samples, a quantile is undefined.
-            let value = all.quantile(*level).unwrap_or(f64::NAN);
+            let value = nearest(&all, *level).unwrap_or(f64::NAN);
             let _ = writeln!(out, "{name}{{{labels}{comma}quantile=\"{level}\"}} {value}");
         }
         let _ = writeln!(out, "{name}_sum{{{labels}}} {}", self.sum);
@@ -314,6 +332,7 @@ mod tests {
             Arc::default(),
             BTreeMap::new(),
             Duration::from_mins(1),
+            &BTreeMap::new(),
         )
     }
 
@@ -384,7 +403,7 @@ mod tests {
         summaries.take_in(at(0));
         handle.record(0.0);
         summaries.take_in(at(30));
-        assert_near(&values(&summaries, at(59)), &[0.0, 0.0, 0.0, 1.0, 2.0]);
+        assert_near(&values(&summaries, at(59)), &[0.0, 1.0, 1.0, 1.0, 2.0]);
         assert_near(&values(&summaries, at(60)), &[0.0, 0.0, 0.0, 1.0, 2.0]);
         assert!(undefined(&values(&summaries, at(90))));
         assert_near(&values(&summaries, at(90))[3..], &[1.0, 2.0]);

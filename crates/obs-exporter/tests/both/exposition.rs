@@ -771,3 +771,78 @@ fn a_program_of_one_counter_shows_little_about_its_metrics() {
     let samples = text.lines().filter(|line| !line.starts_with('#')).count();
     assert!(samples <= 30, "{samples} samples:\n{text}");
 }
+
+#[test]
+fn further_labels_stand_on_every_series_and_no_family_has_them() {
+    let config = |labels| Config::from_vars([("OBS_LABELS", labels)]).unwrap();
+    let (recorder, exporter) = build(config(r"desk=ny,team=rates\, fx"));
+    sample(&recorder, "alpaca").balance.set(1);
+    let labels = [
+        ("desk", "ny"),
+        ("service", "sample"),
+        ("team", "rates, fx"),
+        ("venue", "alpaca"),
+    ];
+    assert_eq!(scrape(&exporter).sum("sample_balance", &labels), Some(1.0));
+
+    let builder = Exporter::builder(APP)
+        .config(Config {
+            recorder: crate::RECORDER,
+            ..config("venue=alpaca")
+        })
+        .families::<Sample>();
+    let error = builder.build().err().unwrap().to_string();
+    let expected = "OBS_LABELS has `venue`, which is a label of `sample_orders_total` itself";
+    assert!(error.starts_with(expected), "{error}");
+}
+
+/// Of few samples, a quantile is one of them: the nearest rank.
+#[test]
+fn quantiles_of_few_samples_are_near_to_the_exact_ones() {
+    for count in [1, 2, 3, 9, 10, 11, 100, 101] {
+        let (recorder, exporter) = build(Config::default());
+        let samples = metrics::with_local_recorder(&recorder, || metrics::histogram!("samples"));
+        (1..=count).for_each(|n| samples.record(f64::from(n)));
+        let scraped = scrape(&exporter);
+        for (level, share) in [("0.5", 50), ("0.9", 90), ("0.99", 99)] {
+            let labels = of(&[("quantile", level)]);
+            let found = scraped.sum("samples", &labels).unwrap();
+            let exact = f64::from((share * count + 99) / 100);
+            assert!(
+                (found - exact).abs() <= 0.005 * exact,
+                "{level} of {count}: {found}, not {exact}"
+            );
+        }
+    }
+}
+
+#[test]
+fn histograms_of_other_code_are_given_buckets() {
+    let config = Config {
+        recorder: crate::RECORDER,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(APP)
+        .config(config)
+        .buckets("hyper.request.duration", &[0.5, 2.0]);
+    let (recorder, exporter) = builder.build().unwrap();
+    let foreign =
+        metrics::with_local_recorder(&recorder, || metrics::histogram!("hyper.request.duration"));
+    foreign.record(1.0);
+    let bucket = |le| scrape(&exporter).sum("hyper_request_duration_bucket", &of(&[("le", le)]));
+    assert_eq!(bucket("0.5"), Some(0.0));
+    assert_eq!(bucket("2"), Some(1.0));
+}
+
+#[test]
+fn a_reading_that_renders_does_not_wait_for_itself() {
+    let (_recorder, exporter) = build(Config::default());
+    let again = exporter.clone();
+    exporter.on_scrape(move || drop(again.render()));
+    let labels = of(&[
+        ("component", "exporter"),
+        ("error_type", "reading_panicked"),
+        ("severity", "error"),
+    ]);
+    assert_eq!(scrape(&exporter).sum("errors_total", &labels), Some(1.0));
+}

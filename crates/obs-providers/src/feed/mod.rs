@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use obs_core::{Outcome, Value};
+use obs_core::{Outcome, PanicWatch, Value};
 use tokio::sync::Notify;
 
 use crate::lazy::Lazy;
@@ -319,7 +319,7 @@ impl Feed {
         Connecting {
             feed: self.clone(),
             ended: false,
-            was_panicking: std::thread::panicking(),
+            panics: PanicWatch::start(),
         }
     }
 
@@ -458,7 +458,7 @@ impl fmt::Debug for Feed {
 pub struct Connecting {
     feed: Feed,
     ended: bool,
-    was_panicking: bool,
+    panics: PanicWatch,
 }
 
 impl Connecting {
@@ -491,7 +491,7 @@ impl Connecting {
 impl Drop for Connecting {
     fn drop(&mut self) {
         if !self.ended {
-            let panicked = std::thread::panicking() && !self.was_panicking;
+            let panicked = self.panics.has_panicked();
             let outcome = if panicked {
                 Outcome::Panicked
             } else {
