@@ -4,16 +4,19 @@
 //! taskset -c 0 cargo run --release -p obs-providers --example providers_overhead
 //! ```
 //!
+//! Then what a guard adds to a call by any client, and a message of a feed, into the recorder that `obs-exporter` installs.
+//!
 //! Rounds of all clients are interleaved, so that whatever else the machine does falls on all of them alike.
 //!
 //! `reqwest-metrics` records through the facade's macros into the recorder of the process, which is the stock one, as it is
 //! with those who use it. One of our providers records there too, another into the recorder that `obs-exporter` installs.
 
 use std::error::Error;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use obs_providers::{Provider, ProviderError, ProviderKind};
+use obs_providers::{ChannelKind, Moment, Provider, ProviderError, ProviderKind, Sequencing};
 use obs_recorder::{Engine, Format};
 use reqwest_metrics::MetricsMiddleware;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -100,7 +103,75 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = engine.render(Format::Classic);
     let line = text.lines().find(|line| line.starts_with(counted));
     println!("{}", line.unwrap_or("our recorder has seen nothing"));
+    let provider = metrics::with_local_recorder(&engine, provider)?;
+    guards(&provider);
+    metrics::with_local_recorder(&engine, || messages(&provider));
     Ok(())
+}
+
+/// Nanoseconds of one of many, in the quickest and the middle round.
+fn nanoseconds(mut one: impl FnMut()) -> (f64, f64) {
+    let mut rounds: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            (0..EACH).for_each(|_| one());
+            start.elapsed()
+        })
+        .collect();
+    rounds.sort();
+    let one = |round: Duration| round.as_secs_f64() * 1e9 / f64::from(EACH);
+    (one(least(&rounds)), one(median(&rounds)))
+}
+
+/// How many make a round.
+const EACH: u32 = 10_000;
+
+fn guards(provider: &Provider) {
+    let show = |name: &str, (least, median): (f64, f64)| {
+        println!("{name}: least {least:.1} ns, median {median:.1} ns");
+    };
+    show(
+        "a guard around nothing",
+        nanoseconds(|| provider.call("bars").ok()),
+    );
+    let with_headers = || {
+        let mut call = provider.call("bars");
+        call.status(200);
+        call.ok();
+    };
+    show("the same with headers", nanoseconds(with_headers));
+    show(
+        "a look at one clock",
+        nanoseconds(|| {
+            black_box(Instant::now());
+        }),
+    );
+    let allocated = allocation_counter::measure(|| provider.call("bars").ok());
+    println!("a guard allocates {} times", allocated.count_total);
+}
+
+fn messages(provider: &Provider) {
+    let feed = provider
+        .feed("sip")
+        .expects_within(Duration::from_hours(1))
+        .open();
+    let mut trades = feed.channel(ChannelKind::Trades, Sequencing::next());
+    feed.connected();
+    let received = Moment::now();
+    let sent = received.timestamp();
+    let mut number = 0;
+    let mut message = |received: Moment| {
+        number += 1;
+        trades.message(number, sent, received);
+    };
+    let (least, median) = nanoseconds(|| message(black_box(received)));
+    println!("a message of a feed: least {least:.1} ns, median {median:.1} ns");
+    let allocated = allocation_counter::measure(|| message(received));
+    let (least, median) = nanoseconds(|| message(Moment::now()));
+    println!(
+        "the same with its own look at the clocks: least {least:.1} ns, median {median:.1} ns"
+    );
+    println!("a message allocates {} times", allocated.count_total);
 }
 
 fn provider() -> Result<Provider, ProviderError> {

@@ -51,6 +51,8 @@ pub struct Call {
 #[derive(Clone, Copy, Debug)]
 struct Head {
     error: Option<ErrorType>,
+    /// The bare number, where it was said.
+    status: Option<u16>,
     after: Duration,
 }
 
@@ -83,6 +85,10 @@ impl Call {
             Some(head) => head.error = error,
             None => self.set_head(error),
         }
+        self.head = self.head.map(|head| Head {
+            status: Some(status),
+            ..head
+        });
     }
 
     /// Takes what the headers of the response say of limits; after [`status`](Self::status), which tells a refusal. `get` gives the
@@ -185,7 +191,8 @@ impl Call {
 
     pub(crate) fn refusal(&self) -> Refusal {
         let error = self.head.and_then(|head| head.error);
-        self.provider.refusal(error, None)
+        let status = self.head.and_then(|head| head.status);
+        self.provider.refusal(error, status)
     }
 
     pub(crate) fn read_limits(&self, headers: Headers<'_, '_>, refusal: Refusal) {
@@ -204,7 +211,11 @@ impl Call {
     fn set_head(&mut self, error: Option<ErrorType>) {
         let after = self.started.elapsed();
         self.endpoint.metrics.headers.record(after);
-        self.head = Some(Head { error, after });
+        self.head = Some(Head {
+            error,
+            status: None,
+            after,
+        });
     }
 
     fn record(&mut self, fault: Option<ErrorType>) {

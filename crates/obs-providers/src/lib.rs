@@ -1,4 +1,5 @@
-//! Measures calls to outside providers of data: every call is counted, and none of its secrets is shown.
+//! Measures what comes from outside: calls to providers of data by any client, [feeds](Feed) over any carrier, and how far
+//! [clocks](Clock) are off. Every call and every message is counted, and none of their secrets is shown.
 //!
 //! ```
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,6 +21,10 @@
 //! # }
 //! ```
 //!
+//! Through another client, or an SDK that cannot be changed, the same is measured by a guard around each call: [`Provider::call`];
+//! [`CallLayer`] puts it over any tower service, such as a channel of tonic. What comes by itself, over a WebSocket, a stream, a session of
+//! FIX or a queue, is a [`Feed`].
+//!
 //! # What counts as what
 //!
 //! **A call** lasts from `send` to the end of the response body, and is counted once, at its end: in `provider_requests_total` by
@@ -31,17 +36,21 @@
 //! | happens | outcome | error type |
 //! |---|---|---|
 //! | the body was read to its end or not at all, and the status is no error | `ok` | |
-//! | status 429, or one that the provider is known to mean by it | `rate_limited` | `rate_limited` |
-//! | any other 4xx or 5xx | `error` | `client_error`, `server_error` |
-//! | no head came | `error` | `timeout`, `dns`, `connect`, `tls`, `redirect`, `transport`, `request` |
-//! | the body broke off | `error` | `timeout`, `body`, `too_large`, `decode` (while decompressing) |
-//! | the body was not what it should be, seen by [`Decode`] | `error` | `decode` |
+//! | status 429 or 999, or one that the provider is known to mean by it | `rate_limited` | `rate_limited` |
+//! | any other 4xx or 5xx | `error` | `unauthorized` (401, 407), `forbidden` (403), `not_found` (404, 410), `legal` (451), `client_error`, `server_error` |
+//! | no head came | `error` | `connect_timeout`, `timeout`, `dns`, `connect`, `tls`, `redirect`, `transport`, `request` |
+//! | the body broke off | `error` | `read_timeout`, `body`, `too_large`, `decode` (while decompressing) |
+//! | the body said that the provider refuses: [`Provider::rate_limited`] within [`Decode`] | `rate_limited` | `rate_limited` |
+//! | the body was not what it should be, seen by [`Decode`] | `error` | `decode`, or what [`Decode::decode_or`] says |
 //! | another middleware failed | `error` | `middleware`, or what it wraps |
 //! | the future was dropped before the head came, or the response while its body was being read | `cancelled` | `cancelled` |
 //! | something panicked on the way | `panicked` | `panic` |
 //!
 //! The first matching row applies: a 500 whose body breaks off is a `server_error`. A timeout *around* a call drops it, which is
 //! indistinguishable from a cancellation; set the timeout of the client, which is recognised.
+//!
+//! A response without an end, of `text/event-stream`, after an upgrade or to a request that says [`Stream`], is a call that ends with its
+//! headers; what comes afterwards is a [`Feed`]'s.
 //!
 //! **Time** to the headers is in `provider_request_headers_duration_seconds`. The time to the end of the body includes the time its
 //! consumer took. A body that is not read adds nothing.
@@ -56,26 +65,32 @@
 //!
 //! # Limits
 //!
-//! `provider_rate_limit_hits_total` counts refusals; [`Provider::retry_after`] returns how long to wait, from `Retry-After` or the header
-//! with the end of the window. `provider_rate_limit_remaining` is the latest value of one of the usual headers (`X-RateLimit-Remaining`
-//! and its variants, `RateLimit` of the IETF draft) or of [a header of the provider's own](ProviderBuilder::remaining_header). It is
-//! undefined (`NaN`) before the first value, and 0 after a refusal that carries none.
+//! `provider_rate_limit_hits_total` counts refusals; [`Provider::retry_after`] returns how long to wait, from `Retry-After`, also of a 5xx,
+//! or from the header with the end of the window; a shorter wait does not end a longer one. `provider_rate_limit_remaining` is the latest
+//! value of one of the usual headers (`X-RateLimit-Remaining` and its variants, `RateLimit` of the IETF draft) or of [a header of the
+//! provider's own](ProviderBuilder::remaining_header); of several limits, of the tightest. It is undefined (`NaN`) before the first value
+//! and once the window has ended, and 0 after a refusal that carries none, until the wait is over, the next answer comes, or a minute has
+//! passed. `provider_rate_limit_used` stands beside `provider_rate_limit_allowed`, where both are known: by the usual headers, or by a
+//! declared [`RateLimit`]. A limit of some endpoints makes only those [wait](Provider::retry_after_for).
 //!
 //! # Availability
 //!
 //! A provider counts as up until `down_after` consecutive failures (3 by default), and as back after `up_after` answers (1 by default).
-//! A **failure** is a call or attempt that ended with `timeout`, `dns`, `connect`, `tls`, `transport`, `body` or `server_error`, or a
-//! failed [probe](Provider::probe_every). An **answer** is one that succeeded or ended with a 4xx: a provider that refuses is there.
-//! Everything else changes nothing.
+//! A **failure** is a call or attempt that ended with `timeout`, `connect_timeout`, `read_timeout`, `dns`, `connect`, `tls`, `transport`,
+//! `body`, `server_error`, `unauthorized`, `forbidden` or `legal`, or a failed [probe](Provider::probe_every). An **answer** is one that
+//! succeeded or ended with another 4xx: a provider that refuses what was asked is there, one that lets nobody in is not. Everything else
+//! changes nothing. A [`Feed`] that is stalled, or lost for longer than it may be mute, takes the provider down whatever calls say.
 //!
 //! `provider_up` shows it, and `provider_unavailable_seconds_total` increases while it is 0, from the failure that took the provider
-//! down to the answer that brought it back. Call [`Provider::observe`] before every scrape, so that the time advances while there are no
-//! calls.
+//! down to the answer that brought it back. Where the provider has [sessions](ProviderBuilder::sessions), that is session time, and outside
+//! of them a failure of more than a quarter of an hour ago makes `provider_up` undefined. `provider_last_heard_timestamp_seconds` says when
+//! something was last known. Call [`Provider::observe`] before every scrape, so that the time advances while there are no calls.
 //!
 //! # Caches and freshness
 //!
 //! [`Cache`] puts a store in front of a load; [`Lookup`] is for caches of your own. A [`Dataset`] knows when its data was last updated,
-//! and a [session dataset](Provider::session_dataset) how much of the time since then its [`Market`] was open.
+//! and a [session dataset](Provider::session_dataset) how much of the time since then its [`Market`] was open. `provider_data_expected_seconds`
+//! says [how old it may become](Dataset::expected_within).
 //!
 //! # Secrets
 //!

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 
 use obs_core::TestRecorder;
-use obs_providers::{Provider, ProviderKind};
+use obs_providers::{ChannelKind, Moment, Provider, ProviderKind, Sequencing};
 use reqwest_middleware::ClientBuilder;
 
 /// The most allocations measuring may add to a call, reqwest-middleware's own included.
@@ -66,4 +66,23 @@ fn measuring_adds_few_allocations() {
     let (without, with) = (least(&bare), least(&seen));
     let added = with - without;
     assert!(added <= MOST, "{added} allocations added to {without}");
+}
+
+#[test]
+fn a_message_of_a_feed_allocates_nothing() {
+    let test = TestRecorder::new();
+    let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
+    let feed = provider.feed("sip").open();
+    let mut trades = feed.channel(ChannelKind::Trades, Sequencing::next().per_symbol(10));
+    feed.connected();
+    let received = Moment::now();
+    let mut number = 0;
+    // The recorder of tests keeps every observation of a histogram: the messages here have no time of the venue.
+    let mut message = || {
+        number += 1;
+        trades.message(number, None, received);
+        trades.message_of("AAPL", number, None, received);
+    };
+    message();
+    assert_eq!(allocation_counter::measure(&mut message).count_total, 0);
 }

@@ -11,7 +11,7 @@ use common::{Hostile, plain_client};
 use obs_core::{Closed, TestRecorder};
 use obs_providers::{
     Cache, Call, CallLayer, CallOutcome, Decode, Endpoint, ErrorType, Provider, ProviderKind,
-    Stream,
+    RateLimit, Stream,
 };
 use reqwest_middleware::ClientBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -123,6 +123,29 @@ fn a_status_and_headers_come_as_text_and_number() {
         Some(2)
     );
     assert!(provider.retry_after() <= Some(Duration::from_millis(1_500)));
+}
+
+#[test]
+fn a_ban_is_for_all_endpoints_whoever_brings_it() {
+    let test = TestRecorder::new();
+    let provider = test.run(|| {
+        let builder = Provider::builder("alpaca", ProviderKind::Broker);
+        let orders = RateLimit::new("orders").endpoints(["orders"]);
+        let builder = builder.rate_limit(orders).ban_status(418);
+        builder.build().unwrap()
+    });
+    let refused = |status| {
+        let mut call = provider.call("orders");
+        call.status(status);
+        call.limits(|name| (name == "retry-after").then_some("60"));
+        call.ok();
+    };
+    refused(429);
+    assert_eq!(provider.retry_after(), None);
+    assert!(provider.retry_after_for("orders").is_some());
+    refused(418);
+    assert!(provider.retry_after().is_some());
+    assert_eq!(calls(&test, "orders", CallOutcome::RateLimited), 2);
 }
 
 /// A key that was revoked answers every call at once, and nothing can be had from it.

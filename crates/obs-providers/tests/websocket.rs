@@ -1,4 +1,4 @@
-//! A feed over real WebSockets, against a server that drops, loses, repeats and goes mute by a script.
+//! A feed over real sockets, against a server that drops, loses, repeats and goes mute by a script.
 
 #[path = "common/script.rs"]
 mod script;
@@ -112,7 +112,7 @@ async fn a_script_of_faults_counts_alike_over_sockets() {
         "{expected:?}"
     );
     let connects = test.counter_sum("feed_connects_total", &[("outcome", "ok")]);
-    assert_eq!(connects as usize, connections);
+    assert_eq!(usize::try_from(connects), Ok(connections));
     // Neither a label nor anything that can be printed shows the key.
     let shown = format!("{:?} {feed:?} {provider:?}", test.snapshot());
     assert!(!shown.contains("SECRET"));
@@ -120,9 +120,9 @@ async fn a_script_of_faults_counts_alike_over_sockets() {
 
 /// What an SDK that owns its socket offers: callbacks, from threads of its own.
 struct Sdk {
-    on_open: Box<dyn Fn() + Send>,
-    on_message: Box<dyn FnMut(u64) + Send>,
-    on_close: Box<dyn Fn(u16) + Send>,
+    opened: Box<dyn Fn() + Send>,
+    message: Box<dyn FnMut(u64) + Send>,
+    ended: Box<dyn Fn(u16) + Send>,
 }
 
 #[test]
@@ -131,11 +131,11 @@ fn an_sdk_that_owns_its_socket_is_measured_by_its_callbacks() {
     let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
     let feed = provider.feed("sip").open();
     let mut trades = feed.channel(ChannelKind::Trades, Sequencing::next());
-    let (opened, closed) = (feed.clone(), feed.clone());
+    let (connected, closed) = (feed.clone(), feed.clone());
     let mut sdk = Sdk {
-        on_open: Box::new(move || opened.connected()),
-        on_message: Box::new(move |number| trades.message(number, None, Moment::now())),
-        on_close: Box::new(move |code| {
+        opened: Box::new(move || connected.connected()),
+        message: Box::new(move |number| trades.message(number, None, Moment::now())),
+        ended: Box::new(move |code| {
             closed.lost(match code {
                 1000 => DisconnectReason::Closed,
                 1008 => DisconnectReason::Refused,
@@ -144,9 +144,9 @@ fn an_sdk_that_owns_its_socket_is_measured_by_its_callbacks() {
         }),
     };
     let sdk = std::thread::spawn(move || {
-        (sdk.on_open)();
-        (1..=100).for_each(&mut sdk.on_message);
-        (sdk.on_close)(1008);
+        (sdk.opened)();
+        (1..=100).for_each(&mut sdk.message);
+        (sdk.ended)(1008);
     });
     sdk.join().unwrap();
     assert_eq!(

@@ -435,9 +435,9 @@ mod tests {
 
     #[test]
     fn numbers_that_rise_have_no_holes() {
+        use Place::{InOrder, Old};
         let mut tracks = Tracks::new(Sequencing::rising());
         let places = [5, 9, 9, 7, 100].map(|number: u64| tracks.place(number.into(), 0));
-        use Place::{InOrder, Old};
         assert_eq!(places, [InOrder, InOrder, Old, Old, InOrder]);
     }
 
