@@ -1,4 +1,5 @@
-//! The statistics against empyrical-reloaded and quantstats; `golden/regenerate.py` makes `golden/reference.json`.
+//! The statistics against empyrical-reloaded, quantstats and ffn; `golden/regenerate.py` makes `golden/reference.json`, and
+//! `golden/regenerate_new_seeds.py` makes `golden/new_seeds.json`.
 
 #![expect(clippy::float_cmp, reason = "what is compared is exact")]
 
@@ -12,7 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use obs_trading::{
     Basis, Calendar, ClosedTrade, Conventions, Currency, Deviation, Error, Ledger, Money, Period,
-    PeriodsPerYear, RiskFree, TradeResult, Undefined, Valuation,
+    PeriodsPerYear, RiskFree, TradeResult, Undefined, Valuation, Window,
 };
 use random::Random;
 use serde_json::Value;
@@ -21,6 +22,8 @@ const FIRST_DAY: Date = date(2024, 1, 1);
 const PERIODS: [f64; 2] = [252.0, 365.0];
 const YEARLY: [f64; 3] = [0.0, 0.02, 0.05];
 const DAY: f64 = 86_400.0;
+/// Where the seeds of `golden/regenerate_new_seeds.py` begin.
+const NEW_SEEDS: u64 = 70_000;
 
 #[test]
 fn a_thousand_random_curves() {
@@ -52,6 +55,99 @@ fn a_thousand_random_lists_of_trades() {
             assert_close(theirs, number(&expected[0]), &case);
         }
     }
+}
+
+/// Curves by seeds of their own, with rates below zero among the risk-free ones, against empyrical, quantstats and ffn.
+#[test]
+fn five_hundred_curves_by_new_seeds() {
+    const YEARLY: [f64; 4] = [0.0, 0.035, -0.0075, 0.1];
+    const PERIODS: [f64; 3] = [252.0, 365.0, 260.0];
+    let reference = read("new_seeds.json");
+    let curves = reference["curves"].as_array().unwrap();
+    assert_eq!(curves.len(), 500);
+    for (case, expected) in curves.iter().enumerate() {
+        let equity = curve(NEW_SEEDS + case as u64);
+        let (periods, yearly) = (PERIODS[case % 3], YEARLY[case % 4]);
+        let ledger = marked(daily(periods, yearly), &equity);
+        let without = marked(daily(periods, 0.0), &equity);
+        let case = format!("new curve {case}");
+        for library in [0, 4, 8] {
+            let expected = |place: usize| number(&expected[library + place]);
+            // quantstats takes no rate below zero off the returns.
+            let excess = if library == 4 && yearly < 0.0 {
+                &without
+            } else {
+                &ledger
+            };
+            assert_close(excess.sharpe_ratio().unwrap(), expected(0), &case);
+            if let Ok(sortino) = excess.sortino_ratio() {
+                assert_close(sortino, expected(1), &case);
+            }
+            assert_close(ledger.max_drawdown_ratio(), expected(2), &case);
+            assert_close(ledger.volatility_ratio().unwrap(), expected(3), &case);
+        }
+        assert_close(ledger.growth_ratio().unwrap(), number(&expected[12]), &case);
+        match ledger.calmar_ratio() {
+            Ok(calmar) => assert_close(calmar, number(&expected[13]), &case),
+            Err(why) => assert_eq!(why, Undefined::NoDrawdown, "{case}"),
+        }
+    }
+}
+
+#[test]
+fn three_hundred_lists_of_trades_by_new_seeds() {
+    let reference = read("new_seeds.json");
+    let lists = reference["trades"].as_array().unwrap();
+    assert_eq!(lists.len(), 300);
+    for (case, expected) in lists.iter().enumerate() {
+        let pnl = profits(NEW_SEEDS + case as u64);
+        let ledger = traded(&pnl);
+        let case = format!("new trades {case}");
+        assert_trades(&ledger, expected, &case);
+        let mean = pnl.iter().sum::<f64>() / pnl.len() as f64;
+        assert!(
+            (ledger.expectancy().unwrap() - mean).abs() < 1e-9 * 1e4,
+            "{case}"
+        );
+    }
+}
+
+/// ranaroussi/quantstats#438, quantopian/pyfolio#179: a fall on the first day was left out of the drawdown, for the first value was taken as
+/// the first peak.
+#[test]
+fn quantstats_438_a_fall_on_the_first_day_is_part_of_the_drawdown() {
+    let ledger = marked(daily(252.0, 0.0), &[100.0, 90.0, 75.0, 80.0]);
+    assert!((ledger.max_drawdown_ratio() + 0.25).abs() < 1e-12);
+    assert!((ledger.over(Window::ALL).max_drawdown_ratio().unwrap() + 0.25).abs() < 1e-12);
+}
+
+/// ranaroussi/quantstats#458: 26 weekly returns of 0.6 % grow by some 37 % a year; days divided by the periods of a year make 4.7 % of them.
+#[test]
+fn quantstats_458_growth_counts_the_periods_that_were_there() {
+    let per_trade = Conventions::new(
+        Basis::PerTrade,
+        Valuation::ClosedTrades,
+        PeriodsPerYear::new(52.0).unwrap(),
+        Calendar::every_day(TimeZone::UTC),
+    );
+    let mut ledger = Ledger::new(per_trade, usd(1_000.0)).unwrap();
+    for week in 0..26 {
+        let pnl = ledger.equity() * 0.006;
+        ledger
+            .trade_closed(&ClosedTrade::new(noon(7 * week), usd(pnl)))
+            .unwrap();
+    }
+    assert!((ledger.growth_ratio().unwrap() - (1.006_f64.powi(52) - 1.0)).abs() < 1e-9);
+}
+
+/// ranaroussi/quantstats#71: every risk-free rate gave the same ratio.
+#[test]
+fn quantstats_71_another_rate_is_another_ratio() {
+    let of = |rate| {
+        let ledger = marked(daily(252.0, rate), &[100.0, 101.0, 100.5, 102.0]);
+        ledger.sharpe_ratio().unwrap()
+    };
+    assert!(of(0.0) > of(0.05) && of(0.05) > of(0.5) && of(-0.01) > of(0.0));
 }
 
 #[test]
@@ -434,7 +530,12 @@ fn normal(random: &mut Random) -> f64 {
 }
 
 fn reference() -> Value {
-    let text = std::fs::read_to_string(manifest().join("tests/golden/reference.json")).unwrap();
+    read("reference.json")
+}
+
+fn read(file: &str) -> Value {
+    let path = manifest().join("tests/golden").join(file);
+    let text = std::fs::read_to_string(path).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 

@@ -29,7 +29,9 @@ impl Performance {
             Valuation::Marks,
             days.periods_per_year(),
             days.calendar(),
-        );
+        )
+        // Less than half a cent is what is left of floats.
+        .with_scratch(0.005)?;
         let part = usd(cash / StrategyId::ALL.len() as f64);
         let ledger = |id: StrategyId| {
             let ledger = StrategyLedger::new("main", id.as_str(), conventions.clone(), part)?;
