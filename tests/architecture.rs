@@ -1,6 +1,6 @@
 //! The arrows between the crates, read from their manifests, and what their sources must not know of each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -144,4 +144,32 @@ fn families_are_shown_where_the_first_edition_showed_them() {
         let group = declared.group().unwrap_or_else(|| panic!("{declared:?}"));
         assert_eq!(title_of(&family["group"]), group.title, "{family}");
     }
+}
+
+#[test]
+fn the_task_runner_is_small_and_obstool_light_without_its_terminal_view() {
+    let workspace = obs_tests::tools::workspace();
+    let lines: usize = ["src", "tests"]
+        .iter()
+        .map(|folder| workspace.join("xtask").join(folder))
+        .filter(|folder| folder.exists())
+        .flat_map(|folder| files(&folder))
+        .map(|path| std::fs::read_to_string(path).unwrap().lines().count())
+        .sum();
+    assert!((1_000..=4_000).contains(&lines), "xtask has {lines} lines");
+
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none", "--format", "{p}"])
+        .args(["--edges", "normal,build", "--package", "obstool"])
+        .arg("--no-default-features")
+        .current_dir(workspace)
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let crates: BTreeSet<&str> = tree
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert!((20..150).contains(&crates.len()), "{} crates", crates.len());
 }

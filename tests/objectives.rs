@@ -83,8 +83,8 @@ fn alerts_fire_on_an_outage_and_are_silent_on_one_failure_an_hour() {
         put(
             "tests.yml",
             tests
-                .replace("0+199x400", "0+0x400")
-                .replace("0+1x400", "0+200x400"),
+                .replace("0+199x500", "0+0x500")
+                .replace("0+1x500", "0+200x500"),
         );
         let (passed, said) = promtool(&["test", "rules", "tests.yml"], folder.path());
         assert!(!passed, "{said}");

@@ -1,10 +1,9 @@
 //! The sample desk as its users run it: its own process, its own ports.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 
-use crate::{Error, Process, tools};
+use crate::{Error, Process, built};
 
 /// The line by which the desk says where its metrics are begins with this word.
 const METRICS: &str = "metrics";
@@ -96,45 +95,9 @@ impl Desk {
 
 /// What starts a desk on free ports, once it is built.
 fn command() -> Result<Command, Error> {
-    build()?;
-    let mut desk = Command::new(binary()?);
+    let mut desk = Command::new(built("trading-desk")?);
     desk.args(["--listen", "127.0.0.1:0"])
         .env("OBS_LISTEN", "127.0.0.1:0")
         .env("OBS_ENVIRONMENT", "test");
     Ok(desk)
-}
-
-/// Builds the desk with the profile of this program, the first time.
-fn build() -> Result<(), Error> {
-    static BUILT: Mutex<bool> = Mutex::new(false);
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if *built {
-        return Ok(());
-    }
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(["build", "--package", "trading-desk"])
-        .current_dir(tools::workspace());
-    if !cfg!(debug_assertions) {
-        cargo.arg("--release");
-    }
-    let status = cargo.status().map_err(Error::system("run cargo"))?;
-    if status.success() {
-        *built = true;
-        return Ok(());
-    }
-    Err(Error::Failed {
-        program: "cargo build --package trading-desk".to_owned(),
-        status,
-    })
-}
-
-/// Where cargo puts it: beside this program, or one folder up where this is a test or an example.
-fn binary() -> Result<PathBuf, Error> {
-    let this = std::env::current_exe().map_err(Error::system("find this program"))?;
-    let mut folder = this.with_file_name("");
-    if folder.ends_with("deps") || folder.ends_with("examples") {
-        folder.pop();
-    }
-    Ok(folder.join("trading-desk"))
 }

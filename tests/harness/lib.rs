@@ -11,6 +11,7 @@
 
 mod agent;
 mod ask;
+mod built;
 mod desk;
 mod error;
 mod grafana;
@@ -28,6 +29,7 @@ pub mod tools;
 
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::ask;
+pub use crate::built::built;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::grafana::grafana_says;

@@ -95,6 +95,8 @@ impl Stack {
                 [
                     ("interval: 15s", "interval: 1s"),
                     ("interval: 2m", "interval: 1s"),
+                    ("interval: 5m", "interval: 1s"),
+                    ("interval: 30s", "interval: 1s"),
                     ("timeout: 10s", "timeout: 1s"),
                     ("for: 1m", "for: 1s"),
                     ("for: 2m", "for: 1s"),

@@ -1,7 +1,8 @@
-//! `cargo xtask gen`: the reference in the guide and the dashboards, from the declarations.
+//! `cargo xtask gen`: the reference in the guide, the dashboards and the rules on objectives, from the declarations.
 
 use obs_verify::dashboard;
 use obs_verify::generated::Generated;
+use obs_verify::objectives::{self, Style};
 use obs_verify::queried::vocabulary;
 use obs_verify::reference::reference;
 
@@ -18,7 +19,11 @@ const GUIDE: &str = "docs/METRICS_GUIDE.md";
 /// The guide to the dashboards, whose drawings are between the same marks.
 const DASHBOARDS_GUIDE: &str = "docs/GRAFANA_DASHBOARDS.md";
 
-/// Write the reference part of the guide, and the dashboards, from the declarations
+/// The rules that follow from objectives, and their tests.
+const OBJECTIVES: &str = "objectives.yml";
+const RULE_TESTS: &str = "deploy/prometheus/tests";
+
+/// Write the reference part of the guide, the dashboards, and the rules on objectives, from the declarations
 #[derive(clap::Args)]
 pub(crate) struct Gen {
     /// Write nothing, and fail when something is stale.
@@ -40,6 +45,11 @@ impl Gen {
         let all = dashboards::all();
         between(DASHBOARDS_GUIDE, &dashboard::guide(&all, BY))?;
 
+        let objectives = format!("{}/{OBJECTIVES}", deployed::RULES);
+        put(&objectives, &objectives::rules(&catalog, &style(), BY))?;
+        let cases = objectives::tests(&catalog, &style(), &format!("../rules/{OBJECTIVES}"), BY);
+        put(&format!("{RULE_TESTS}/{OBJECTIVES}"), &cases)?;
+
         let vocabulary = vocabulary(&catalog, &deployed::rules()?);
         for drawn in &all {
             let name = format!("{}/{}.json", deployed::DASHBOARDS, drawn.name);
@@ -52,6 +62,15 @@ impl Gen {
             put(&format!("{}/{name}.yaml", kubernetes::MANIFESTS), &text)?;
         }
         Ok(true)
+    }
+}
+
+/// As the other rules are. They have alerts on budgets of series of their own.
+fn style() -> Style {
+    Style {
+        runbooks: "docs/ALERTS.md#".to_owned(),
+        budgets: false,
+        ..Style::default()
     }
 }
 

@@ -237,7 +237,7 @@ no line feed";
     #[test]
     fn what_asks_a_server_runs_with_both_generations() {
         let mut asking = Vec::new();
-        for folder in ["tests", "crates/obstool/tests", "xtask/tests"] {
+        for folder in ["tests", "crates/obstool/tests"] {
             let folder = tools::workspace().join(folder);
             for entry in folder.read_dir().unwrap().flatten() {
                 let path = entry.path();

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use obs_core::{
     By, Catalogue, Closed, Counter, Each, Figure, Gauge, Group, Histogram, Keyed, Late, Reading,
-    Value, Worse, buckets,
+    Value, Worse, buckets, objective,
 };
 
 use crate::labels::{Endpoint, ErrorType, Method, StatusClass, StatusCode, UNMATCHED};
@@ -45,6 +45,7 @@ obs_core::families! {
         pub(crate) duration: Late<StatusClass, Histogram> = "http_request_duration_seconds" {
             buckets: buckets::LATENCY,
             budget: 3_000,
+            objective: objective!(99 % under 0.5 over 30 d),
         },
         /// Size of request bodies, as declared, or else as read.
         pub(crate) request_size: Histogram = "http_request_size_bytes" { buckets: buckets::BYTES },

@@ -30,13 +30,13 @@ obs_core::label! {
     /// How a call, or an attempt of it, ended.
     pub enum CallOutcome as "outcome" {
         /// The provider answered, and the answer is no error. Its body, where it was read, came to its end.
-        Ok = "ok",
+        Ok = "ok" is good,
         /// Something went wrong; `provider_errors_total` says what.
         Error = "error",
         /// The provider refused because too much was asked of it.
         RateLimited = "rate_limited",
         /// The future was dropped before there was an answer, or the body before its end was read.
-        Cancelled = "cancelled",
+        Cancelled = "cancelled" is good,
         /// Something panicked on the way.
         Panicked = "panicked",
     }

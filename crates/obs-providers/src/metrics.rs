@@ -1,7 +1,8 @@
 //! The families of a provider.
 
 use obs_core::{
-    Alarm, By, Counter, Figure, Gauge, Group, Histogram, Outcome, Reading, TimeCounter, Unit, Worse,
+    Alarm, By, Counter, Figure, Gauge, Group, Histogram, Outcome, Reading, TimeCounter, Unit,
+    Worse, objective,
 };
 
 use crate::{
@@ -126,7 +127,10 @@ obs_core::families! {
     /// One endpoint of a provider, by what the provider provides.
     pub struct RequestMetrics(provider: ProviderName, kind: ProviderKind, endpoint: EndpointName) {
         /// Calls that have ended, by how.
-        pub requests: By<CallOutcome, Counter> = "provider_requests_total" { budget: 2_500 },
+        pub requests: By<CallOutcome, Counter> = "provider_requests_total" {
+            budget: 2_500,
+            objective: objective!(99 % good over 30 d),
+        },
     }
 }
 

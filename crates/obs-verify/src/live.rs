@@ -20,6 +20,8 @@ const RUNTIMES: [&str; 8] = [
 const ONE_BUCKET: f64 = 0.95;
 /// With fewer observations the share means nothing.
 const FEWEST_OBSERVATIONS: f64 = 100.0;
+/// Bounds of 1, 2.5, 5, 10 are as close as bounds usually are.
+const CLOSE: f64 = 2.5;
 
 /// How much of what is declared has to be exported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -234,6 +236,16 @@ fn on_all<'a>(catalog: &Catalog, exposition: &'a Exposition) -> BTreeSet<&'a str
     };
     common.retain(|key| !declares(key));
     common
+}
+
+/// Whether bounds are close in a bucket and on both sides of it: if nearly all observations lie there, they are steady, and no fault
+/// of the bounds. On a quicker machine all of them would lie in the bucket below.
+fn is_amid_close_bounds(bounds: &[f64], bucket: usize) -> bool {
+    let around = bucket
+        .checked_sub(2)
+        .and_then(|first| bounds.get(first..=bucket + 1));
+    let is_close = |pair: &[f64]| pair[0] > 0.0 && pair[1] <= pair[0] * CLOSE * (1.0 + 1e-9);
+    around.is_some_and(|around| around.windows(2).all(is_close))
 }
 
 /// A family as declared and as scraped.
@@ -546,7 +558,10 @@ impl<'a> Both<'a> {
             .copied()
             .enumerate()
             .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        if all < FEWEST_OBSERVATIONS || most / all < ONE_BUCKET {
+        if all < FEWEST_OBSERVATIONS
+            || most / all < ONE_BUCKET
+            || is_amid_close_bounds(&bounds, fullest)
+        {
             return None;
         }
         let unit = match self.family.unit {
@@ -826,6 +841,11 @@ desk_quote_seconds_count 1
         let one = finding("le=\"0.5\"} 40", "le=\"0.5\"} 1");
         let problem = "95 % of 140 observations lie in the one bucket above 0.5 up to 1 seconds";
         assert_found(&one, Fault::OneBucket, "desk_fill_seconds", problem);
+
+        // Where bounds are close all around, it is the observations that are steady.
+        let bounds = [0.000_5, 0.001, 0.002_5, 0.005, 0.05, f64::INFINITY];
+        let steady = [0, 1, 2, 3, 4, 5].map(|bucket| is_amid_close_bounds(&bounds, bucket));
+        assert_eq!(steady, [false, false, true, false, false, false]);
 
         // The same share of fewer observations is none.
         let few = AS_DECLARED

@@ -9,10 +9,15 @@ pub use cases::tests;
 
 use std::fmt::Write;
 
+use obs_core::Unit;
+
 use crate::{Catalog, Family, Label};
 
 /// So many events have to have failed within the long window: with little traffic one failure is a large share, and no outage.
 pub const FEWEST_FAILED: u32 = 10;
+
+/// Leaves out what runs on the clock of a replay.
+const LIVE_ONLY: &str = r#"mode!="backtest""#;
 
 /// How often the rules are evaluated, in seconds; what is recorded is added up over windows by it.
 const INTERVAL: u32 = 30;
@@ -75,6 +80,8 @@ pub struct Style {
     pub runbooks: String,
     /// The labels that each alert gets, as YAML in braces would have them, such as `team: desk`; may be empty.
     pub labels: String,
+    /// Whether families that come near their budgets of series get alerts too.
+    pub budgets: bool,
 }
 
 impl Default for Style {
@@ -86,6 +93,7 @@ impl Default for Style {
                 .to_vec(),
             runbooks: String::new(),
             labels: String::new(),
+            budgets: true,
         }
     }
 }
@@ -115,7 +123,9 @@ pub fn rules(catalog: &Catalog, style: &Style, by: &str) -> String {
     for kept in kept(catalog, style) {
         kept.rules(&mut text);
     }
-    text.push_str(&budgets(catalog, style));
+    if style.budgets {
+        text.push_str(&budgets(catalog, style));
+    }
     if text.ends_with("groups:\n") {
         text = text.replace("groups:\n", "groups: []\n");
     }
@@ -153,8 +163,14 @@ impl Kept<'_> {
         burn.times.min((most * 10.0).floor() / 10.0)
     }
 
+    /// Whether what is recorded still says the mode. If so, backtests are recorded too, for the dashboards, and no alert asks for them.
+    fn tells_modes(&self) -> bool {
+        self.style.by.iter().any(|label| label == "mode")
+    }
+
     fn selector(&self, suffix: &str, matcher: &str) -> String {
-        let matchers: Vec<_> = [self.style.matchers.as_str(), matcher, r#"mode!="backtest""#]
+        let modes = if self.tells_modes() { "" } else { LIVE_ONLY };
+        let matchers: Vec<_> = [self.style.matchers.as_str(), matcher, modes]
             .into_iter()
             .filter(|matcher| !matcher.is_empty())
             .collect();
@@ -264,9 +280,14 @@ impl Kept<'_> {
             let name = format!("{}Burn{}", self.title(), burn.name);
             let times = self.times(burn);
             let threshold = format!("{times} * {budget}");
+            let modes = if self.tells_modes() {
+                format!("{{{LIVE_ONLY}}}")
+            } else {
+                String::new()
+            };
             let _ = write!(
                 text,
-                "      - alert: {name}\n        expr: >-\n          {} > {threshold}\n          and {} > {threshold}\n          and {} * {seconds} >= {FEWEST_FAILED}\n        for: {}\n        labels: {{ severity: {}, objective: {}{} }}\n",
+                "      - alert: {name}\n        expr: >-\n          {}{modes} > {threshold}\n          and {} > {threshold}\n          and {} * {seconds} >= {FEWEST_FAILED}\n        for: {}\n        labels: {{ severity: {}, objective: {}{} }}\n",
                 self.record("failed_ratio", burn.long),
                 self.record("failed_ratio", burn.short),
                 self.record("failed_rate", burn.long),
@@ -281,9 +302,9 @@ impl Kept<'_> {
             );
             let _ = write!(
                 text,
-                "        annotations:\n          summary: \"{{{{ $labels.service }}}} spends the error budget of {} {} times faster than it may\"\n          description: \"{}: {{{{ $value | humanizePercentage }}}} failed within {}.\"\n",
+                "        annotations:\n          summary: \"{{{{ $labels.service }}}} spends the error budget of {} {}\"\n          description: \"{}: {{{{ $value | humanizePercentage }}}} failed within {}.\"\n",
                 self.name(),
-                times,
+                pace(times),
                 self.promise(),
                 burn.long,
             );
@@ -318,9 +339,21 @@ impl Kept<'_> {
             ..
         } = self.objective;
         match under {
+            Some(bound) if self.family.unit == Some(Unit::Seconds) => {
+                format!("{percent} % under {bound} s over {days} days")
+            }
             Some(bound) => format!("{percent} % under {bound} over {days} days"),
             None => format!("{percent} % good over {days} days"),
         }
+    }
+}
+
+/// How fast a budget is spent, in words.
+fn pace(times: f64) -> String {
+    if times > 1.0 {
+        format!("{times} times as fast as it may")
+    } else {
+        "faster than it may".to_owned()
     }
 }
 

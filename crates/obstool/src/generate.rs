@@ -171,6 +171,7 @@ impl Rules {
             by: self.by.clone(),
             runbooks: self.runbooks.clone(),
             labels: self.labels.clone(),
+            budgets: true,
         };
         self.source
             .put(&self.out, &objectives::rules(&catalog, &style, BY))?;

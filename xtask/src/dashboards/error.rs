@@ -43,6 +43,26 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Panics by component", "Panics within a quarter of an hour.")
                     .ask("sum by (component) (increase(panics_total{@}[15m]))", "{{component}}"),
             ]),
+            row("Objectives", [
+                stat("Budget of API latency", "What is left of 30 days' error budget: 99 % of the requests end within half a second.")
+                    .ask("min(objective:http_request_duration_seconds:budget_left_ratio{@})", "")
+                    .below(0.25, 0.0)
+                    .act("HttpRequestDurationSecondsBurnFast, HttpRequestDurationSecondsBurnSlow, HttpRequestDurationSecondsBurnSteady"),
+                lines("Slow requests", "The share of requests that take longer than half a second. 1 % may.")
+                    .ask("max by (service) (objective:http_request_duration_seconds:failed_ratio1h{@})", "{{service}}, an hour")
+                    .ask("max by (service) (objective:http_request_duration_seconds:failed_ratio6h{@})", "{{service}}, six hours")
+                    .above(0.06, 0.144)
+                    .act("HttpRequestDurationSecondsBurnFast, HttpRequestDurationSecondsBurnSlow"),
+                stat("Budget of provider calls", "What is left of 30 days' error budget: 99 % of the calls to providers succeed.")
+                    .ask("min(objective:provider_requests_total:budget_left_ratio{@})", "")
+                    .below(0.25, 0.0)
+                    .act("ProviderRequestsBurnFast, ProviderRequestsBurnSlow, ProviderRequestsBurnSteady"),
+                lines("Failed provider calls", "The share of calls to providers that fail. 1 % may.")
+                    .ask("max by (service) (objective:provider_requests_total:failed_ratio1h{@})", "{{service}}, an hour")
+                    .ask("max by (service) (objective:provider_requests_total:failed_ratio6h{@})", "{{service}}, six hours")
+                    .above(0.06, 0.144)
+                    .act("ProviderRequestsBurnFast, ProviderRequestsBurnSlow"),
+            ]),
             row("Patterns", [
                 bars("Most frequent", "The ten kinds of errors that were most frequent within the last hour.")
                     .ask("topk(10, sum by (component, error_type) (error_type:errors:increase1h{@}) > 0)", "{{component}} {{error_type}}"),

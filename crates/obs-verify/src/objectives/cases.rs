@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{BURNS, Burn, INTERVAL, Kept, Style, kept};
+use super::{BURNS, Burn, INTERVAL, Kept, Style, kept, pace};
 use crate::{Catalog, Label};
 
 /// The tests of [`rules`](super::rules) as `promtool test rules` runs them: each objective's alerts fire on an outage, and are
@@ -42,7 +42,7 @@ impl Load {
     /// The values of a counter.
     fn values(self, [all, failed]: Counts) -> String {
         match self {
-            Self::Outage => format!("0+{}x400", 200 * all + 199 * failed),
+            Self::Outage => format!("0+{}x500", 200 * all + 199 * failed),
             Self::Trickle => {
                 // An hour's failure is at its half.
                 let value = |minute: i32| all * minute + failed * ((minute + 30) / 60);
@@ -57,7 +57,7 @@ impl Kept<'_> {
     fn cases(&self) -> String {
         let alert = |burn: &Burn| format!("{}Burn{}", self.title(), burn.name);
         let mut outage = self.case("an outage is noticed", Load::Outage);
-        for (at, burn) in [("10m", &BURNS[0]), ("45m", &BURNS[1])] {
+        for (at, burn) in [("10m", &BURNS[0]), ("45m", &BURNS[1]), ("80m", &BURNS[2])] {
             let _ = writeln!(
                 outage,
                 "      - eval_time: {at}\n        alertname: {}",
@@ -96,7 +96,7 @@ impl Kept<'_> {
             series(&name, &load.values(counts));
         }
         if let Some(switch) = &self.objective.during {
-            series(&format!("{switch}{{{}}}", self.base_labels()), "1x400");
+            series(&format!("{switch}{{{}}}", self.base_labels()), "1x500");
         }
         text.push_str("    alert_rule_test:\n");
         text
@@ -112,10 +112,10 @@ impl Kept<'_> {
         labels.extend(Some(self.style.labels.clone()).filter(|labels| !labels.is_empty()));
         let _ = write!(
             text,
-            "        exp_alerts:\n          - exp_labels: {{ {} }}\n            exp_annotations:\n              summary: \"test spends the error budget of {} {} times faster than it may\"\n              description: \"{}: 99.5% failed within {}.\"\n",
+            "        exp_alerts:\n          - exp_labels: {{ {} }}\n            exp_annotations:\n              summary: \"test spends the error budget of {} {}\"\n              description: \"{}: 99.5% failed within {}.\"\n",
             labels.join(", "),
             self.name(),
-            self.times(burn),
+            pace(self.times(burn)),
             self.promise(),
             burn.long,
         );

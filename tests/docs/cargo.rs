@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use obs_exporter::{Config, ExporterError};
-use obs_tests::tools;
+use obs_tests::{built, tools};
 use serde_json::Value;
 
 /// What `cargo xtask` is.
-pub(crate) const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+pub(crate) fn xtask() -> PathBuf {
+    built("xtask").unwrap()
+}
 
 /// The commands of ours that are done within seconds and leave nothing behind. The rest is only asked what it would take.
 const FINISHING: [&str; 2] = ["gen", "verify-metrics"];
@@ -41,7 +43,7 @@ impl Workspace {
             {
                 finishes(verb, rest)
             }
-            ["xtask", rest @ ..] => says(Command::new(XTASK).args(rest).arg("--help")),
+            ["xtask", rest @ ..] => says(Command::new(xtask()).args(rest).arg("--help")),
             rest => self.of_cargo(rest),
         }
     }
@@ -97,7 +99,7 @@ impl Workspace {
 
     /// The program of a package, which is beside ours.
     fn program(&self, package: &str) -> Result<PathBuf, String> {
-        let path = PathBuf::from(XTASK).with_file_name(package);
+        let path = xtask().with_file_name(package);
         let there = self.has("--bin", package) && path.is_file();
         there
             .then_some(path)
@@ -147,7 +149,7 @@ fn named<'a>(arguments: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str
 
 /// Runs one of our commands to its end. What would write only checks.
 fn finishes(verb: &str, arguments: &[&str]) -> Result<(), String> {
-    let mut command = Command::new(XTASK);
+    let mut command = Command::new(xtask());
     command.arg(verb).args(arguments);
     if verb == "gen" && !arguments.contains(&"--check") {
         command.arg("--check");

@@ -8,10 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use obs_tests::{Desk, Manner, Process, Pushgateway, Stack, tools};
+use obs_tests::{Desk, Manner, Process, Pushgateway, Stack, built, tools};
 use tempfile::TempDir;
-
-use crate::cargo::XTASK;
 
 /// Programs of every system that do no harm in a copy.
 const RUN: [&str; 14] = [
@@ -54,14 +52,6 @@ pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
 }
 
-/// Our own program, which is beside the one that runs this.
-fn obstool() -> PathBuf {
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--package", "obstool"]);
-    assert!(build.status().unwrap().success());
-    PathBuf::from(XTASK).with_file_name("obstool")
-}
-
 /// The shell and what is around it. Dropped, all of it is gone.
 pub(crate) struct Place {
     workspace: TempDir,
@@ -89,7 +79,7 @@ impl Place {
         let fetched = [
             ("amtool", tools::amtool().unwrap()),
             ("promtool", tools::promtool().unwrap()),
-            ("obstool", obstool()),
+            ("obstool", built("obstool").unwrap()),
         ];
         for (name, program) in found.into_iter().chain(fetched) {
             symlink(program, programs.path().join(name)).unwrap();
@@ -183,7 +173,7 @@ impl Place {
 
 /// A desk that is built already, at a socket too. It stays in the first of its days: all it has to do is to answer.
 fn desk_at(socket: &Path) -> Process {
-    let mut desk = Command::new(Path::new(XTASK).with_file_name("trading-desk"));
+    let mut desk = Command::new(built("trading-desk").unwrap());
     desk.args(["--listen", "127.0.0.1:0", "--pace", "1h"])
         .env("OBS_LISTEN", "127.0.0.1:0")
         .env("OBS_UNIX_SOCKET", socket);

@@ -178,7 +178,8 @@ fn sources(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            if !path.ends_with("target") {
+            // Those of this test speak of documents that they do not compile.
+            if !path.ends_with("target") && !path.ends_with("tests/docs") {
                 sources(&path, look);
             }
         } else if path.extension().is_some_and(|end| end == "rs") {

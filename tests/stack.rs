@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use obs_tests::scrape;
+use obs_tests::{built, scrape};
 
 /// A stack that is killed where a test fails.
 struct Running(Child);
@@ -20,7 +20,7 @@ impl Drop for Running {
 fn a_signal_leaves_nothing_behind() {
     for signal in ["INT", "TERM"] {
         let folder = tempfile::tempdir().unwrap();
-        let mut stack = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let mut stack = Command::new(built("xtask").unwrap());
         stack
             .args(["stack", "--free-ports"])
             .env("TMPDIR", folder.path())

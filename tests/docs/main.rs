@@ -20,7 +20,7 @@ fn none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Run whole, in their order and with real programs, by `tests/getting_started.rs` of `obs-tests`.
+/// Run whole, in their order and with real programs, by `tests/getting_started.rs`.
 const DONE_ELSEWHERE: &str = "docs/GETTING_STARTED.md";
 
 /// Everything there is to say against what documents name, with its place.
