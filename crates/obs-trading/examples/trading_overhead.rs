@@ -88,7 +88,7 @@ fn by_position() -> Result<(), Failure> {
         Ok((book, key))
     };
     let (mut closing, closed) = book("closing")?;
-    let (mut named, known) = book("named")?;
+    let (mut with_ids, known) = book("named")?;
     let mut second = 0_i64;
     let mut number = 0_u64;
     let mut next = || {
@@ -99,7 +99,7 @@ fn by_position() -> Result<(), Failure> {
     // A purchase that stays open, so that each sale after it closes a part of a position.
     let stock = Fill::new(1_000_000_000, 187.25).at(start);
     let _ = closing.fill(closed, Side::Buy, &stock)?;
-    let _ = named.fill(known, Side::Buy, &stock)?;
+    let _ = with_ids.fill(known, Side::Buy, &stock)?;
 
     println!();
     let ledger = line("a closed trade in account and strategy ledger", &mut || {
@@ -114,7 +114,7 @@ fn by_position() -> Result<(), Failure> {
     line("the same with an identifier", &mut || {
         number += 1;
         let fill = Fill::new(1, black_box(187.31)).with_id(number).at(next());
-        let fed = named.fill(known, Side::Sell, &fill);
+        let fed = with_ids.fill(known, Side::Sell, &fill);
         debug_assert!(fed.is_ok_and(|fed| fed.booked.closed.is_some()));
     });
     Ok(())

@@ -81,7 +81,7 @@ impl Executions {
         self.0.is_forgotten(at)
     }
 
-    pub(crate) const fn has_forgotten(&self) -> bool {
+    pub(crate) fn has_forgotten(&self) -> bool {
         self.0.has_forgotten()
     }
 

@@ -481,7 +481,7 @@ impl Order {
                 quantity,
                 ..executed
             };
-            self.follow(fill, new, self.time_of(fill));
+            self.follow(fill, new, None);
         }
         if let Some(costs) = &self.costs {
             let executions = &costs.executions;
@@ -538,8 +538,7 @@ impl Order {
         }
         if let Some(fill) = &fill {
             self.count_money(fill, false);
-            let at = fill.venue_time.map(|_| self.time_of(fill)).or(at);
-            if let Some(at) = at {
+            if fill.venue_time.is_some() || at.is_some() {
                 self.follow(fill, Executed::from(fill), at);
             }
         }
@@ -550,9 +549,11 @@ impl Order {
         self.count_shortfall();
     }
 
-    /// Follows a fill that happened at this time, where there are mids.
-    fn follow(&self, fill: &Fill, executed: Executed, at: i64) {
+    /// Follows a fill, where there are mids, from the venue's time of it; where that is not said, from the time given, or from now.
+    fn follow(&self, fill: &Fill, executed: Executed, at: Option<i64>) {
         if let (Some(mids), Some(costs)) = (self.venue.mids(), &self.costs) {
+            let at = at.filter(|_| fill.venue_time.is_none());
+            let at = at.unwrap_or_else(|| self.time_of(fill));
             mids.follow(fill, executed, at, &self.state, costs);
         }
     }
@@ -669,12 +670,9 @@ impl Order {
     /// Counts what the shortfall of a closed order is now beyond what was counted of it: all of it when it closes, and later what
     /// a late fill or a correction changes.
     fn count_shortfall(&mut self) {
-        if !self.is_closed() {
-            return;
-        }
-        let now = self.state.parts();
-        let before = std::mem::replace(&mut self.state.counted, now);
-        if let Some(costs) = &self.costs {
+        if let Some(costs) = self.costs.as_ref().filter(|_| self.state.ended.is_some()) {
+            let now = self.state.parts();
+            let before = std::mem::replace(&mut self.state.counted, now);
             for ((component, now), (_, before)) in now.parts().into_iter().zip(before.parts()) {
                 let before = if before.is_nan() { 0.0 } else { before };
                 add_cost(&costs.money.shortfall[component], now - before);

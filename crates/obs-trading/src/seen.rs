@@ -105,10 +105,17 @@ pub(crate) enum Met {
 /// gives them the time at which it received them.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen<T = ()> {
+    /// The block that is not full. The first entry needs no allocation, since most orders have one execution.
+    last: Block<T>,
+    /// Apart, since few orders have so many, and an order is moved about.
+    more: Option<Box<More<T>>>,
+}
+
+/// What there is beyond a few entries.
+#[derive(Clone, Debug)]
+struct More<T> {
     /// Blocks that are full, the oldest first.
     full: VecDeque<Block<T>>,
-    /// The one that is not. The first entry needs no allocation, since most orders have one execution.
-    last: Block<T>,
     /// Where each entry is, numbered from the first ever inserted, once there are too many to search.
     index: HashMap<u64, u64, BuildHasherDefault<Hashed>>,
     /// How many were forgotten.
@@ -151,7 +158,8 @@ impl<T> Seen<T> {
             return Vec::new();
         }
         if self.last.entries.len() == BLOCK {
-            self.full.push_back(std::mem::take(&mut self.last));
+            let full = std::mem::take(&mut self.last);
+            self.more_mut().full.push_back(full);
         }
         let latest = self.last.latest.zip(at.into());
         self.last.latest = latest.map(|(latest, at)| latest.max(at));
@@ -162,13 +170,17 @@ impl<T> Seen<T> {
 
     pub(crate) fn get(&self, identity: Identity) -> Option<&T> {
         let (block, place) = self.place(identity)?;
-        let block = self.full.get(block).unwrap_or(&self.last);
+        let more = self.more.as_ref();
+        let full = more.and_then(|more| more.full.get(block));
+        let block = full.unwrap_or(&self.last);
         block.entries.get(place).map(|(_, value)| value)
     }
 
     pub(crate) fn get_mut(&mut self, identity: Identity) -> Option<&mut T> {
         let (block, place) = self.place(identity)?;
-        let block = self.full.get_mut(block).unwrap_or(&mut self.last);
+        let more = self.more.as_mut();
+        let full = more.and_then(|more| more.full.get_mut(block));
+        let block = full.unwrap_or(&mut self.last);
         block.entries.get_mut(place).map(|(_, value)| value)
     }
 
@@ -178,38 +190,41 @@ impl<T> Seen<T> {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.full.len() * BLOCK + self.last.entries.len()
+        self.in_full() + self.last.entries.len()
     }
 
     /// Whether an event of this time may be among those that were forgotten.
     pub(crate) fn is_forgotten(&self, at: Option<Timestamp>) -> bool {
-        at.is_some_and(|at| self.forgotten.is_some_and(|forgotten| at <= forgotten))
+        at.is_some_and(|at| self.forgotten().is_some_and(|forgotten| at <= forgotten))
     }
 
     /// Whether anything was forgotten.
-    pub(crate) const fn has_forgotten(&self) -> bool {
-        self.forgotten.is_some()
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.forgotten().is_some()
     }
 
     /// Whether it has keys of [`Identity::of_earlier_ledger`].
-    pub(crate) const fn has_earlier(&self) -> bool {
-        self.gone < self.earlier
+    pub(crate) fn has_earlier(&self) -> bool {
+        self.earlier() > 0
     }
 
     /// Forgets the oldest block, where enough is remembered without it.
     fn forget(&mut self) -> Vec<T> {
-        if self.len() <= REMEMBERED + BLOCK
-            || self.full.front().is_none_or(|block| block.latest.is_none())
-        {
-            return Vec::new();
-        }
-        let Some(oldest) = self.full.pop_front() else {
+        let is_enough = self.len() > REMEMBERED + BLOCK;
+        let Some(more) = self.more.as_mut().filter(|_| is_enough) else {
             return Vec::new();
         };
-        self.gone += BLOCK as u64;
-        self.forgotten = self.forgotten.max(oldest.latest);
+        let has_times = |block: &Block<T>| block.latest.is_some();
+        if !more.full.front().is_some_and(has_times) {
+            return Vec::new();
+        }
+        let Some(oldest) = more.full.pop_front() else {
+            return Vec::new();
+        };
+        more.gone += BLOCK as u64;
+        more.forgotten = more.forgotten.max(oldest.latest);
         let forget = |(key, value)| {
-            self.index.remove(&key);
+            more.index.remove(&key);
             value
         };
         oldest.entries.into_iter().map(forget).collect()
@@ -222,16 +237,37 @@ impl<T> Seen<T> {
             return;
         }
         let known = if count == FEW + 1 { 0 } else { count - 1 };
+        let before = self.in_full();
+        let more = self.more.get_or_insert_default();
         let new = (known..count).filter_map(|at| {
-            let entry = self.last.entries.get(at - self.full.len() * BLOCK)?;
-            Some((entry.0, self.gone + at as u64))
+            let entry = self.last.entries.get(at - before)?;
+            Some((entry.0, more.gone + at as u64))
         });
-        self.index.extend(new);
+        more.index.extend(new);
+    }
+
+    fn more_mut(&mut self) -> &mut More<T> {
+        self.more.get_or_insert_default()
+    }
+
+    fn in_full(&self) -> usize {
+        let more = self.more.as_ref();
+        more.map_or(0, |more| more.full.len() * BLOCK)
+    }
+
+    fn forgotten(&self) -> Option<Timestamp> {
+        self.more.as_ref()?.forgotten
+    }
+
+    /// How many of the first entries have the keys of [`Identity::of_earlier_ledger`].
+    fn earlier(&self) -> u64 {
+        let more = self.more.as_ref();
+        more.map_or(0, |more| more.earlier.saturating_sub(more.gone))
     }
 
     fn number(&self, identity: Identity) -> Option<u64> {
         if self.len() > FEW {
-            return self.index.get(&identity.0).copied();
+            return self.more.as_ref()?.index.get(&identity.0).copied();
         }
         let place = self
             .last
@@ -243,7 +279,8 @@ impl<T> Seen<T> {
 
     /// The block of an entry, that after the full ones being the last, and its place there.
     fn place(&self, identity: Identity) -> Option<(usize, usize)> {
-        let at = usize::try_from(self.number(identity)? - self.gone).ok()?;
+        let gone = self.more.as_ref().map_or(0, |more| more.gone);
+        let at = usize::try_from(self.number(identity)? - gone).ok()?;
         Some((at / BLOCK, at % BLOCK))
     }
 
@@ -252,7 +289,8 @@ impl<T> Seen<T> {
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block<T>> {
-        self.full.iter().chain([&self.last])
+        let more = self.more.iter();
+        more.flat_map(|more| &more.full).chain([&self.last])
     }
 }
 
@@ -263,7 +301,7 @@ impl Seen {
         for key in keys {
             seen.insert(Identity(*key), at, ());
         }
-        seen.earlier = seen.len() as u64;
+        seen.more_mut().earlier = keys.len() as u64;
         seen
     }
 }
@@ -271,8 +309,16 @@ impl Seen {
 impl<T> Default for Seen<T> {
     fn default() -> Self {
         Self {
-            full: VecDeque::new(),
             last: Block::default(),
+            more: None,
+        }
+    }
+}
+
+impl<T> Default for More<T> {
+    fn default() -> Self {
+        Self {
+            full: VecDeque::new(),
             index: HashMap::default(),
             gone: 0,
             forgotten: None,
@@ -305,7 +351,7 @@ impl<T> Default for Block<T> {
 /// By what it knows.
 impl<T: PartialEq> PartialEq for Seen<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.forgotten == other.forgotten
+        self.forgotten() == other.forgotten()
             && self.len() == other.len()
             && self.entries().eq(other.entries())
     }
@@ -345,8 +391,8 @@ impl<T: Serialize> Serialize for Seen<T> {
         let blocks = self.blocks().filter(|block| !block.entries.is_empty());
         let kept = Kept {
             blocks: blocks.map(Block::keep).collect(),
-            forgotten: self.forgotten,
-            earlier: self.earlier.saturating_sub(self.gone),
+            forgotten: self.forgotten(),
+            earlier: self.earlier(),
         };
         kept.serialize(serializer)
     }
@@ -374,8 +420,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Seen<T> {
                 seen.insert(Identity(key), block.latest, value);
             }
         }
-        seen.forgotten = seen.forgotten.max(kept.forgotten);
-        seen.earlier = earlier;
+        if kept.forgotten.is_some() || earlier > 0 {
+            let more = seen.more_mut();
+            more.forgotten = more.forgotten.max(kept.forgotten);
+            more.earlier = earlier;
+        }
         Ok(seen)
     }
 }
