@@ -356,7 +356,7 @@ impl AccountBook {
             refused.extend(account.mark_equity(at, value).err());
         }
         for (name, ledger) in &mut self.strategies {
-            if let Some(open) = self.positions.open_pnl_of(name) {
+            if let Some(open) = self.positions.outstanding_of(name) {
                 refused.extend(ledger.mark_open_pnl(at, open).err());
             }
         }

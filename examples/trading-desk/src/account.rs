@@ -14,7 +14,7 @@ use crate::bars::Bar;
 use crate::broker::{CancelError, PaperBroker, Tally};
 use crate::calendar::TradingDays;
 use crate::error::Error;
-use crate::metrics::{OrderFlow, Performance, Strategies};
+use crate::metrics::{OrderFlow, Strategies};
 use crate::order::{Order, OrderId, OrderRequest, OrderStatus, RejectReason, Side};
 use crate::portfolio::{ClosedTrade, Portfolio};
 use crate::risk::{Exposure, Limits, Proposal, Refusal, RiskCheck, UseOfLimits};
@@ -31,7 +31,6 @@ pub struct Account {
     days: TradingDays,
     market: Market,
     flow: OrderFlow,
-    performance: Performance,
     refused: BTreeMap<(StrategyId, RejectReason), u32>,
     today: Date,
     changes: Changes,
@@ -51,17 +50,21 @@ impl Account {
     /// the cash are none.
     pub fn open(
         limits: Limits,
-        broker: PaperBroker,
+        mut broker: PaperBroker,
         cash: f64,
         days: &BTreeSet<Date>,
     ) -> Result<Self, Error> {
         let trading_days = TradingDays::of(days);
+        broker.deposit(cash);
         Ok(Self {
             risk: RiskCheck::new(limits, cash, &trading_days)?,
             broker,
-            portfolio: Portfolio::new(cash),
+            portfolio: Portfolio::new(
+                cash,
+                &trading_days,
+                days.first().copied().unwrap_or(Date::MIN),
+            )?,
             flow: OrderFlow::new(Strategies::default()),
-            performance: Performance::new(cash, trading_days.clone())?,
             refused: BTreeMap::new(),
             today: days.first().copied().unwrap_or(Date::MIN),
             market: trading_days.market(),
@@ -103,8 +106,10 @@ impl Account {
             self.flow.price(symbol, close, bar.close);
         }
         self.flow.advance_to(close);
-        self.portfolio.mark(date, bars);
-        self.performance.mark(date, &self.portfolio)?;
+        self.portfolio.mark(close, date, bars)?;
+        let closes = self.portfolio.closes();
+        let (statement, value) = self.broker.statement(close, closes);
+        self.portfolio.reconcile(close, &statement, value)?;
         self.observe_limits();
         Ok(())
     }
@@ -185,7 +190,7 @@ impl Account {
             sellable: held,
         };
         for (_, owned, position) in self.portfolio.positions() {
-            exposure.add(owned == symbol, self.portfolio.value(owned, position));
+            exposure.add(owned == symbol, position.value);
         }
         for order in self.broker.open_orders() {
             match order.side {
@@ -293,7 +298,7 @@ impl Account {
     fn observe_limits(&mut self) {
         let mut by_symbol: BTreeMap<&Symbol, f64> = BTreeMap::new();
         for (_, symbol, position) in self.portfolio.positions() {
-            *by_symbol.entry(symbol).or_default() += self.portfolio.value(symbol, position);
+            *by_symbol.entry(symbol).or_default() += position.value;
         }
         let use_of_limits = UseOfLimits {
             equity: self.portfolio.equity(),
@@ -309,11 +314,9 @@ impl Account {
     fn book(&mut self, order: Order) -> Result<(), Error> {
         self.flow.closed(&order, self.days.open(self.today));
         if let (OrderStatus::Filled, Some(fill)) = (order.status, order.fill) {
-            let trade = self.portfolio.apply(&order, fill, self.today)?;
+            let open = self.days.open(self.today);
+            let trade = self.portfolio.apply(&order, fill, open, self.today)?;
             self.risk.filled(&order, fill, self.today)?;
-            if let Some(trade) = &trade {
-                self.performance.trade_closed(trade)?;
-            }
             self.changes.trades.extend(trade);
         }
         self.changes.orders.push(order);

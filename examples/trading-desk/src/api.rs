@@ -337,12 +337,12 @@ impl StrategyView {
 impl PositionView {
     fn all(account: &Account) -> Vec<Self> {
         let portfolio = account.portfolio();
-        let view = |(strategy, symbol, position): (StrategyId, &Symbol, &Position)| Self {
+        let view = |(strategy, symbol, position): (StrategyId, &Symbol, Position)| Self {
             strategy,
             symbol: symbol.clone(),
             quantity: position.quantity,
             cost: position.cost,
-            value: portfolio.value(symbol, position),
+            value: position.value,
             opened: position.opened,
         };
         portfolio.positions().map(view).collect()

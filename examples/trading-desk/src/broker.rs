@@ -6,8 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use obs_core::Closed;
+use obs_trading::{Currency, Decimal, Money, Statement};
 use serde::{Deserialize, Serialize};
 
 use crate::bars::Bar;
@@ -39,6 +41,9 @@ pub struct PaperBroker {
     quotes: BTreeMap<Symbol, Option<f64>>,
     open: BTreeMap<OrderId, OpenOrder>,
     last_id: OrderId,
+    /// The account as the broker keeps it.
+    cash: Decimal,
+    held: BTreeMap<Symbol, Decimal>,
     closed: BTreeMap<OrderStatus, u32>,
 }
 
@@ -92,6 +97,8 @@ impl PaperBroker {
             quotes: symbols.into_iter().map(|symbol| (symbol, None)).collect(),
             open: BTreeMap::new(),
             last_id: 0,
+            cash: Decimal::ZERO,
+            held: BTreeMap::new(),
             closed: closed.map(|status| (*status, 0)).collect(),
         }
     }
@@ -217,7 +224,56 @@ impl PaperBroker {
             commission: f64::from(order.quantity) * price * self.terms.commission_bps / 1e4,
             slippage_bps: slippage_bps(order.side, order.decision_price.unwrap_or(price), price),
         });
+        self.settle(&order);
         Some(self.close(order, OrderStatus::Filled, bar.date))
+    }
+
+    /// Keeps the account as a broker does, from its own side of the trade.
+    fn settle(&mut self, order: &Order) {
+        let Some(fill) = order.fill else { return };
+        let quantity = Decimal::from(order.quantity);
+        let paid = quantity * Decimal::from(fill.price);
+        let held = self.held.entry(order.symbol.clone()).or_default();
+        self.cash -= Decimal::from(fill.commission);
+        match order.side {
+            Side::Buy => {
+                *held += quantity;
+                self.cash -= paid;
+            }
+            Side::Sell => {
+                *held -= quantity;
+                self.cash += paid;
+            }
+        }
+    }
+
+    /// Cash was paid in.
+    pub fn deposit(&mut self, cash: f64) {
+        self.cash += Decimal::from(cash);
+    }
+
+    /// What it has for the account at a close, and what that is worth.
+    #[must_use]
+    pub fn statement(
+        &self,
+        as_of: Timestamp,
+        closes: &BTreeMap<Symbol, f64>,
+    ) -> (Statement, Money) {
+        let mut value = self.cash;
+        for (symbol, held) in &self.held {
+            let close = closes.get(symbol).copied().unwrap_or_default();
+            value += *held * Decimal::from(close);
+        }
+        let held = self
+            .held
+            .iter()
+            .map(|(symbol, held)| (symbol.as_str(), *held));
+        let value = Money::new(value, Currency::USD);
+        let statement = Statement::new(as_of)
+            .with_positions(held)
+            .with_cash(Money::new(self.cash, Currency::USD))
+            .with_value(value);
+        (statement, value)
     }
 
     fn close(&mut self, mut order: Order, status: OrderStatus, on: Date) -> Order {

@@ -52,6 +52,7 @@ use app::App;
 use cli::Args;
 use obs_exporter::{Config, Exporter, Mode};
 use obs_health::{Host, Panics, Runtime};
+use obs_trading::Ended;
 use progress::Progress;
 
 /// Runs the desk as the command line says, until its end or Ctrl-C.
@@ -68,7 +69,15 @@ pub async fn run(args: Args) -> Result<(), Error> {
         Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
     let app = App::start(config).await?;
     let service = app.service().clone();
-    exporter.on_scrape(move || service.observe());
+    let recorder = exporter.clone();
+    exporter.on_scrape(move || {
+        let ended = service.observe();
+        if let Some(engine) = recorder.engine() {
+            for family in Ended::FAMILIES {
+                engine.remove(family, |labels| ended.iter().any(|it| it.is(labels)));
+            }
+        }
+    });
     if exporter.config().page {
         println!("open         http://{}/", metrics.local_addr());
     }

@@ -1,20 +1,28 @@
-//! The portfolio: cash, positions, profit and loss, in US dollars.
+//! The portfolio: what is held and what it made, in US dollars. [`AccountBook`] keeps it; here it is put into the desk's words.
 //!
-//! A position carries what was paid for it, commissions included, at average cost. Selling realises the
-//! difference, so that at any time
+//! A position carries what was paid for it, commissions included, so that at any time
 //!
 //! > equity = starting cash + realised P/L + open P/L
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
+use obs_core::Closed;
+use obs_trading::{
+    Account, AccountBook, Basis, Conventions, Currency, Decimal, Instrument, Money, PnlComponent,
+    PositionGauges, PositionKey, Positions, Reconciled, Statement, StrategyLedger, Tolerances,
+    Valuation,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::bars::Bar;
+use crate::calendar::TradingDays;
 use crate::error::Error;
 use crate::order::{Fill, Order, OrderId, Side};
 use crate::strategy::StrategyId;
 use crate::symbol::Symbol;
+use crate::venue::execution;
 
 /// Marks that make a year: the trading days of US equities.
 const YEAR: usize = 252;
@@ -23,10 +31,9 @@ const YEAR: usize = 252;
 #[derive(Debug)]
 pub struct Portfolio {
     starting_cash: f64,
-    cash: f64,
-    positions: BTreeMap<(StrategyId, Symbol), Position>,
+    book: AccountBook,
+    opened: BTreeMap<(StrategyId, Symbol), Date>,
     closes: BTreeMap<Symbol, f64>,
-    realized: BTreeMap<StrategyId, f64>,
     marks: Vec<Mark>,
 }
 
@@ -37,6 +44,8 @@ pub struct Position {
     pub quantity: u32,
     /// What they cost, commissions included, in US dollars.
     pub cost: f64,
+    /// What they are worth at the last close, or at their price until the first one, in US dollars.
+    pub value: f64,
     /// The day of the first purchase.
     pub opened: Date,
 }
@@ -75,17 +84,32 @@ pub struct Mark {
 }
 
 impl Portfolio {
-    /// A portfolio of nothing but cash.
-    #[must_use]
-    pub fn new(cash: f64) -> Self {
-        Self {
-            starting_cash: cash,
-            cash,
-            positions: BTreeMap::new(),
-            closes: BTreeMap::new(),
-            realized: BTreeMap::new(),
-            marks: Vec::new(),
+    /// A portfolio of nothing but cash, on this day. Each strategy is allotted an equal part of it. Fails where the cash is none.
+    pub fn new(cash: f64, days: &TradingDays, first: Date) -> Result<Self, Error> {
+        let start = days.open(first);
+        let conventions = Conventions::new(
+            Basis::PeriodReturns,
+            Valuation::Marks,
+            days.periods_per_year(),
+            days.calendar(),
+        )
+        // Less than half a cent is what is left of floats.
+        .with_scratch(0.005)?;
+        let positions = Positions::new("main", start, usd(cash)).with_calendar(days.calendar());
+        let account = Account::new("main", conventions.clone(), usd(cash))?;
+        let mut book = AccountBook::new(positions).with_account(account);
+        for id in StrategyId::ALL {
+            let part = usd(cash / StrategyId::ALL.len() as f64);
+            let ledger = StrategyLedger::new("main", id.as_str(), conventions.clone(), part)?;
+            book = book.with_strategy(id.as_str(), ledger);
         }
+        Ok(Self {
+            starting_cash: cash,
+            book,
+            opened: BTreeMap::new(),
+            closes: BTreeMap::new(),
+            marks: Vec::new(),
+        })
     }
 
     /// Books a filled order; a sale comes back as a closed trade. Fails when more is sold than is held.
@@ -93,35 +117,98 @@ impl Portfolio {
         &mut self,
         order: &Order,
         fill: Fill,
+        at: Timestamp,
         on: Date,
     ) -> Result<Option<ClosedTrade>, Error> {
-        match order.side {
-            Side::Buy => {
-                self.buy(order, fill, on);
-                Ok(None)
+        let held = self.position(order.strategy, &order.symbol);
+        if order.side == Side::Sell {
+            let held = held.map_or(0, |position| position.quantity);
+            if held < order.quantity {
+                return Err(Error::Oversold {
+                    order: order.id,
+                    symbol: order.symbol.clone(),
+                    quantity: order.quantity,
+                    held,
+                });
             }
-            Side::Sell => self.sell(order, fill, on).map(Some),
         }
+        let key = self.key(order.strategy, &order.symbol)?;
+        let place = (order.strategy, order.symbol.clone());
+        let opened = *self.opened.entry(place.clone()).or_insert(on);
+        let fed = self
+            .book
+            .fill(key, order.side, &execution(order, fill, at))?;
+        if let Some(refused) = fed.refused.into_iter().next() {
+            return Err(refused.into());
+        }
+        if fed.booked.quantity.is_zero() {
+            self.opened.remove(&place);
+        }
+        let trade = |closed: obs_trading::ClosedPart| {
+            let (quantity, pnl) = (f64::from(order.quantity), closed.pnl.amount());
+            let proceeds = closed.proceeds.amount() - fill.commission;
+            ClosedTrade {
+                order: order.id,
+                strategy: order.strategy,
+                symbol: order.symbol.clone(),
+                quantity: order.quantity,
+                opened,
+                closed: on,
+                entry_price: (proceeds - pnl) / quantity,
+                exit_price: proceeds / quantity,
+                pnl,
+            }
+        };
+        Ok(fed.booked.closed.map(trade))
     }
 
     /// Values the positions at the closes of `bars` and remembers the equity of that day. A symbol
     /// without a bar keeps its last close.
-    pub fn mark(&mut self, date: Date, bars: &[(Symbol, Bar)]) -> Mark {
+    pub fn mark(
+        &mut self,
+        at: Timestamp,
+        date: Date,
+        bars: &[(Symbol, Bar)],
+    ) -> Result<Mark, Error> {
         for (symbol, bar) in bars {
             self.closes.insert(symbol.clone(), bar.close);
+        }
+        let prices = bars
+            .iter()
+            .map(|(symbol, bar)| (symbol.as_str(), Decimal::from(bar.close)));
+        if let Some(refused) = self.book.mark(at, prices).into_iter().next() {
+            return Err(refused.into());
         }
         let mark = Mark {
             date,
             equity: self.equity(),
         };
         self.marks.push(mark);
-        mark
+        Ok(mark)
+    }
+
+    /// Holds the books to what the broker says, and takes its value as the account's.
+    pub fn reconcile(
+        &mut self,
+        at: Timestamp,
+        statement: &Statement,
+        value: Money,
+    ) -> Result<Reconciled, Error> {
+        let positions = self.book.positions_mut();
+        positions.state_value(at, value)?;
+        Ok(positions.reconcile(at, statement, &[], &Tolerances::default()))
+    }
+
+    /// The gauges of the positions.
+    #[must_use]
+    pub fn gauges(&self) -> PositionGauges {
+        self.book.positions().gauges()
     }
 
     /// Cash, in US dollars. A gap between decision and fill can bring it below 0.
     #[must_use]
     pub fn cash(&self) -> f64 {
-        self.cash
+        self.book.positions().cash_in(Currency::USD).amount()
     }
 
     /// What it began with, in US dollars.
@@ -133,34 +220,31 @@ impl Portfolio {
     /// Cash and positions at the last closes, in US dollars.
     #[must_use]
     pub fn equity(&self) -> f64 {
-        self.cash
-            + self
-                .positions()
-                .map(|(_, symbol, position)| self.value(symbol, position))
-                .sum::<f64>()
-    }
-
-    /// What a position is worth at the last close, in US dollars.
-    #[must_use]
-    pub fn value(&self, symbol: &Symbol, position: &Position) -> f64 {
-        // A position bought before the first mark of its symbol is worth what it cost.
-        match self.closes.get(symbol) {
-            Some(close) => f64::from(position.quantity) * close,
-            None => position.cost,
-        }
+        let value = self.book.positions().value();
+        value.map_or(f64::NAN, Money::amount)
     }
 
     /// All positions.
-    pub fn positions(&self) -> impl Iterator<Item = (StrategyId, &Symbol, &Position)> {
-        self.positions
-            .iter()
-            .map(|((strategy, symbol), position)| (*strategy, symbol, position))
+    pub fn positions(&self) -> impl Iterator<Item = (StrategyId, &Symbol, Position)> {
+        self.opened.iter().filter_map(|((strategy, symbol), _)| {
+            let position = self.position(*strategy, symbol)?;
+            Some((*strategy, symbol, position))
+        })
     }
 
     /// What a strategy has of a symbol.
     #[must_use]
-    pub fn position(&self, strategy: StrategyId, symbol: &Symbol) -> Option<&Position> {
-        self.positions.get(&(strategy, symbol.clone()))
+    pub fn position(&self, strategy: StrategyId, symbol: &Symbol) -> Option<Position> {
+        let opened = *self.opened.get(&(strategy, symbol.clone()))?;
+        let positions = self.book.positions();
+        let key = positions.find(strategy.as_str(), symbol.as_str())?;
+        let cost = positions.cost(key).ok()?.amount() + positions.open_fees(key).ok()?.amount();
+        Some(Position {
+            quantity: units(positions.quantity(key).ok()?),
+            cost,
+            value: positions.market_value(key).ok()?.amount(),
+            opened,
+        })
     }
 
     /// The last close of each symbol that has one, in US dollars.
@@ -172,17 +256,23 @@ impl Portfolio {
     /// Profit and loss of a strategy's closed trades, in US dollars.
     #[must_use]
     pub fn realized(&self, strategy: StrategyId) -> f64 {
-        self.realized.get(&strategy).copied().unwrap_or_default()
+        let ledger = self.book.strategy(strategy.as_str());
+        ledger.map_or(0.0, |ledger| {
+            ledger.ledger().realized_pnl(obs_trading::Period::Total)
+        })
     }
 
     /// Profit and loss of a strategy's positions at the last closes, in US dollars.
     #[must_use]
     pub fn unrealized(&self, strategy: StrategyId) -> f64 {
-        self.positions()
-            .filter(|(owner, ..)| *owner == strategy)
-            .map(|(_, symbol, position)| self.value(symbol, position) - position.cost)
-            // Not `sum`, which makes -0 of nothing.
-            .fold(0.0, |sum, pnl| sum + pnl)
+        let open = self.book.positions().outstanding_of(strategy.as_str());
+        open.map_or(f64::NAN, Money::amount)
+    }
+
+    /// What a component of the bridge made since the beginning, in US dollars.
+    #[must_use]
+    pub fn made(&self, component: PnlComponent) -> Option<Money> {
+        self.book.positions().made(component)
     }
 
     /// The equity of every day so far.
@@ -217,68 +307,29 @@ impl Portfolio {
         change(year.fold(start, f64::max), last.equity)
     }
 
-    fn buy(&mut self, order: &Order, fill: Fill, on: Date) {
-        let cost = f64::from(order.quantity) * fill.price + fill.commission;
-        self.cash -= cost;
-        let key = (order.strategy, order.symbol.clone());
-        let empty = Position {
-            quantity: 0,
-            cost: 0.0,
-            opened: on,
-        };
-        let position = self.positions.entry(key).or_insert(empty);
-        position.quantity += order.quantity;
-        position.cost += cost;
-    }
-
-    fn sell(&mut self, order: &Order, fill: Fill, on: Date) -> Result<ClosedTrade, Error> {
-        let sold = self.take_out(order)?;
-        let quantity = f64::from(order.quantity);
-        let proceeds = quantity * fill.price - fill.commission;
-        let pnl = proceeds - sold.cost;
-        self.cash += proceeds;
-        *self.realized.entry(order.strategy).or_default() += pnl;
-        Ok(ClosedTrade {
-            order: order.id,
-            strategy: order.strategy,
-            symbol: order.symbol.clone(),
-            quantity: order.quantity,
-            opened: sold.opened,
-            closed: on,
-            entry_price: sold.cost / quantity,
-            exit_price: proceeds / quantity,
-            pnl,
-        })
-    }
-
-    /// Takes the units that `order` sells out of their position, with their part of its cost.
-    fn take_out(&mut self, order: &Order) -> Result<Position, Error> {
-        let key = (order.strategy, order.symbol.clone());
-        let held = self
-            .positions
-            .get(&key)
-            .map_or(0, |position| position.quantity);
-        let oversold = || Error::Oversold {
-            order: order.id,
-            symbol: order.symbol.clone(),
-            quantity: order.quantity,
-            held,
-        };
-        let left = held.checked_sub(order.quantity).ok_or_else(oversold)?;
-        let position = self.positions.get_mut(&key).ok_or_else(oversold)?;
-        let cost = position.cost * f64::from(order.quantity) / f64::from(held);
-        let sold = Position {
-            quantity: order.quantity,
-            cost,
-            opened: position.opened,
-        };
-        position.quantity = left;
-        position.cost -= cost;
-        if left == 0 {
-            self.positions.remove(&key);
+    fn key(&mut self, strategy: StrategyId, symbol: &Symbol) -> Result<PositionKey, Error> {
+        let positions = self.book.positions_mut();
+        if let Some(known) = positions.find(strategy.as_str(), symbol.as_str()) {
+            return Ok(known);
         }
-        Ok(sold)
+        positions.declare(symbol.as_str(), Instrument::new(Currency::USD));
+        Ok(positions.key(strategy.as_str(), symbol.as_str())?)
     }
+}
+
+/// Whole units, which is all that the desk trades.
+fn units(quantity: Decimal) -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "sums of orders of u32 units that are never below zero; as a cast saturates"
+    )]
+    let units = quantity.to_f64() as u32;
+    units
+}
+
+fn usd(amount: f64) -> Money {
+    Money::new(amount, Currency::USD)
 }
 
 /// From `before` to `after`, as a share of `before`; 0 where there was nothing.
@@ -303,9 +354,28 @@ mod tests {
         Symbol::new("SPX").unwrap()
     }
 
-    fn order(side: Side, quantity: u32) -> Order {
+    fn days() -> TradingDays {
+        TradingDays::of(&[DAY].into())
+    }
+
+    fn open() -> Timestamp {
+        days().open(DAY)
+    }
+
+    fn portfolio() -> Portfolio {
+        Portfolio::new(1000.0, &days(), DAY).unwrap()
+    }
+
+    /// Another order each time.
+    fn portfolio_id() -> OrderId {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn order(id: OrderId, side: Side, quantity: u32) -> Order {
         Order {
-            id: 1,
+            id,
             strategy: StrategyId::Manual,
             symbol: spx(),
             side,
@@ -331,7 +401,9 @@ mod tests {
             commission: 1.0,
             slippage_bps: 0.0,
         };
-        portfolio.apply(&order(side, quantity), fill, DAY).unwrap()
+        portfolio
+            .apply(&order(portfolio_id(), side, quantity), fill, open(), DAY)
+            .unwrap()
     }
 
     fn close_at(portfolio: &mut Portfolio, close: f64) -> f64 {
@@ -343,7 +415,8 @@ mod tests {
             close,
             volume: 0.0,
         };
-        portfolio.mark(DAY, &[(spx(), bar)]).equity
+        let (date, close) = (DAY, days().close(DAY));
+        portfolio.mark(close, date, &[(spx(), bar)]).unwrap().equity
     }
 
     fn assert_near(left: f64, right: f64) {
@@ -352,7 +425,7 @@ mod tests {
 
     #[test]
     fn equity_is_starting_cash_and_profit_and_loss() {
-        let mut portfolio = Portfolio::new(1000.0);
+        let mut portfolio = portfolio();
         trade(&mut portfolio, Side::Buy, 4, 100.0);
         assert_near(portfolio.cash(), 599.0);
         assert_near(close_at(&mut portfolio, 110.0), 1039.0);
@@ -370,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_sold_out_position_is_gone() {
-        let mut portfolio = Portfolio::new(1000.0);
+        let mut portfolio = portfolio();
         trade(&mut portfolio, Side::Buy, 2, 100.0);
         trade(&mut portfolio, Side::Buy, 2, 200.0);
         let closed = trade(&mut portfolio, Side::Sell, 4, 160.0).unwrap();
@@ -382,7 +455,7 @@ mod tests {
 
     #[test]
     fn selling_more_than_is_held_is_an_error() {
-        let mut portfolio = Portfolio::new(1000.0);
+        let mut portfolio = portfolio();
         trade(&mut portfolio, Side::Buy, 2, 100.0);
         let fill = Fill {
             price: 1.0,
@@ -390,7 +463,7 @@ mod tests {
             slippage_bps: 0.0,
         };
         let error = portfolio
-            .apply(&order(Side::Sell, 3), fill, DAY)
+            .apply(&order(portfolio_id(), Side::Sell, 3), fill, open(), DAY)
             .unwrap_err();
         assert!(
             error.to_string().contains("sold 3 SPX of 2 held"),
@@ -401,7 +474,7 @@ mod tests {
 
     #[test]
     fn the_day_is_measured_from_close_to_close() {
-        let mut portfolio = Portfolio::new(1000.0);
+        let mut portfolio = portfolio();
         assert_near(portfolio.day_return(), 0.0);
         trade(&mut portfolio, Side::Buy, 5, 100.0);
         close_at(&mut portfolio, 100.0);
@@ -412,7 +485,7 @@ mod tests {
 
     #[test]
     fn a_drawdown_is_from_the_highest_close_of_a_year() {
-        let mut portfolio = Portfolio::new(1000.0);
+        let mut portfolio = portfolio();
         trade(&mut portfolio, Side::Buy, 5, 100.0);
         assert_near(portfolio.drawdown(), 0.0);
         close_at(&mut portfolio, 100.0);

@@ -9,7 +9,7 @@ use obs_core::Closed;
 use obs_exposition::Exposition;
 use obs_providers::CacheResult;
 use obs_sentiment::{AggregationOutcome, Divergence};
-use obs_trading::{OrderOutcome, RejectReason};
+use obs_trading::{OrderOutcome, PnlComponent, ReconciledPart, RejectReason};
 
 use crate::error::Error;
 use crate::strategy::StrategyId;
@@ -20,6 +20,8 @@ pub fn report(exposition: &str) -> Result<String, Error> {
     let metrics = obs_exposition::parse(exposition)?;
     let tables = [
         strategies(&metrics),
+        bridge(&metrics),
+        reconciliation(&metrics),
         orders(&metrics),
         refusals(&metrics),
         providers(&metrics),
@@ -50,6 +52,43 @@ fn strategies(metrics: &Exposition) -> Table {
             count(sum("trading_trades_rejected_total")),
             percent(sum("trading_win_ratio")),
             money(sum("trading_pnl_realized")),
+        ]);
+    }
+    table
+}
+
+/// What made the profit and loss. The strategies' parts, and what belongs to none, add up to the account's.
+fn bridge(metrics: &Exposition) -> Table {
+    let owners = values(metrics, "trading_pnl_component", "strategy");
+    let mut header = vec!["profit and loss", "day", "month", "total"];
+    header.extend(owners.iter().copied());
+    let mut table = table(&header);
+    for component in PnlComponent::ALL {
+        let component = ("component", component.as_str());
+        let of = |period| {
+            let labels = [component, ("period", period)];
+            money(metrics.sum("portfolio_pnl_component", &labels))
+        };
+        let mut row = vec![component.1.to_owned()];
+        row.extend(["day", "month", "total"].map(of));
+        row.extend(owners.iter().map(|strategy| {
+            let labels = [component, ("strategy", *strategy)];
+            money(metrics.sum("trading_pnl_component", &labels))
+        }));
+        table.add_row(row);
+    }
+    table
+}
+
+/// Whether the broker agrees.
+fn reconciliation(metrics: &Exposition) -> Table {
+    let mut table = table(&["reconciliation", "open breaks", "difference"]);
+    for part in ReconciledPart::ALL {
+        let part = [("what", part.as_str())];
+        table.add_row([
+            part[0].1.to_owned(),
+            count(metrics.sum("portfolio_reconciliation_open_breaks", &part)),
+            money(metrics.sum("portfolio_reconciliation_difference", &part)),
         ]);
     }
     table

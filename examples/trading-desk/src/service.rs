@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use obs_core::{CountError, ErrorMetrics};
 use obs_providers::Provider;
+use obs_trading::{Ended, PositionGauges};
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
 
@@ -31,6 +32,7 @@ pub struct Service {
     market: MarketData,
     sentiment: SentimentFeed,
     stream: QuoteStream,
+    positions: PositionGauges,
     errors: Arc<ErrorMetrics>,
 }
 
@@ -46,6 +48,7 @@ impl Service {
     ) -> Self {
         let errors = ["oversold", "performance", "risk", "unfinished"];
         Self {
+            positions: desk.account().portfolio().gauges(),
             desk: Mutex::new(desk),
             store,
             market,
@@ -121,11 +124,14 @@ impl Service {
 
     /// Brings up to date what changes by itself: connections of the pool, seconds that a provider is away, the age of data.
     /// To be called before each scrape.
-    pub fn observe(&self) {
+    ///
+    /// Returns the positions whose series have ended, to be removed.
+    pub fn observe(&self) -> Vec<Ended> {
         self.store.observe();
         self.market.provider().observe();
         self.sentiment.providers().for_each(Provider::observe);
         self.stream.observe();
+        self.positions.observe()
     }
 
     fn finished<T>(&self, task: Result<T, JoinError>) -> Result<T, Error> {

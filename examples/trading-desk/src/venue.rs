@@ -23,7 +23,7 @@ use obs_trading::{
     OrderOutcome, OrderType,
 };
 
-use crate::order::{Order, OrderId};
+use crate::order::{self, Order, OrderId};
 
 /// The numbers that the venue gives: far beyond ours.
 const VENUE: OrderId = 1_000_000_000;
@@ -88,7 +88,7 @@ pub fn parent(id: OrderId) -> Option<OrderId> {
 /// Reports the fill of an order to the book, in the order's manner.
 pub fn report_fill(order: &Order, at: Timestamp, book: &mut OrderBook<OrderId>) {
     let id = order.id;
-    let Some(fill) = execution(order, at) else {
+    let Some(fill) = order.fill.map(|fill| execution(order, fill, at)) else {
         book.close(&id, OrderOutcome::Filled);
         return;
     };
@@ -157,8 +157,8 @@ fn execution_id(id: OrderId, number: u64) -> ExecutionId {
     (u64::from(id) * 2 + number).into()
 }
 
-fn execution(order: &Order, at: Timestamp) -> Option<Fill> {
-    let fill = order.fill?;
+/// What the broker filled an order with, as an execution.
+pub(crate) fn execution(order: &Order, fill: order::Fill, at: Timestamp) -> Fill {
     let fee = Fee::new(
         FeeKind::Commission,
         Money::new(fill.commission, Currency::USD),
@@ -167,9 +167,9 @@ fn execution(order: &Order, at: Timestamp) -> Option<Fill> {
         OrderType::Limit => Liquidity::Maker,
         _ => Liquidity::Taker,
     };
-    let fill = Fill::new(f64::from(order.quantity), fill.price)
+    Fill::new(order.quantity, fill.price)
         .with_id(execution_id(order.id, 0))
         .with_fee(fee)
-        .with_liquidity(liquidity);
-    Some(fill.at(at))
+        .with_liquidity(liquidity)
+        .at(at)
 }

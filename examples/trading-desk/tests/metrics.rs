@@ -35,7 +35,7 @@ async fn a_scrape_agrees_with_the_books() {
     let server = exporter.serve().await.unwrap();
     let app = App::start(desk()).await.unwrap();
     let service = app.service().clone();
-    exporter.on_scrape(move || service.observe());
+    exporter.on_scrape(move || drop(service.observe()));
     let mut replay = app.replay().await.unwrap();
     replay.run(&mut Progress::silent()).await.unwrap();
 

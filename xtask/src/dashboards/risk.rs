@@ -69,6 +69,45 @@ pub(super) fn dashboard() -> Dashboard {
                     .below(-0.05, -0.15)
                     .act("PortfolioDrawdownDeep"),
             ]),
+            row("What made the profit and loss", [
+                table("Bridge", "Profit and loss by what made it. The parts add up to the change of value; the residual is what they leave unexplained.")
+                    .ask("sum by (account, currency, component, period) (portfolio_pnl_component{@})", "P/L"),
+                table("Bridge by strategy", "The same since the beginning; what belongs to no strategy is unallocated.")
+                    .ask("sum by (account, strategy, currency, component) (trading_pnl_component{@})", "P/L"),
+                lines("Unexplained", "What the stated value changed by beyond the parts.")
+                    .ask(r#"sum by (account, currency, period) (portfolio_pnl_component{@, component="residual"})"#, "{{account}} {{currency}} {{period}}")
+                    .act("ProfitAndLossUnexplained"),
+            ]),
+            row("Does the broker agree?", [
+                lines("Open breaks", "Differences from the last statement, by what differs.")
+                    .ask("sum by (account, what) (portfolio_reconciliation_open_breaks{@})", "{{account}} {{what}}")
+                    .above(1.0, 1.0)
+                    .act("ReconciliationBreaksOpen"),
+                table("Differences", "Ours against the broker's, in money.")
+                    .ask("sum by (account, currency, what) (portfolio_reconciliation_difference{@})", "difference"),
+                lines("Last statement", "When the broker's statement was last compared.")
+                    .ask("max by (account) (portfolio_reconciliation_timestamp_seconds{@})", "{{account}}"),
+            ]),
+            row("Positions", [
+                lines("Exposure", "Market value of all positions.")
+                    .ask("sum by (account, currency, kind) (portfolio_exposure{@})", "{{account}} {{currency}} {{kind}}"),
+                lines("Leverage", "Gross exposure by the account's value.")
+                    .ask("max by (account, currency) (portfolio_leverage_ratio{@})", "{{account}} {{currency}}"),
+                lines("Concentration", "The largest symbol's share of gross exposure.")
+                    .ask("max by (account, currency) (portfolio_concentration_ratio{@})", "{{account}} {{currency}}"),
+                lines("Turnover", "What was bought and sold by the account's value.")
+                    .ask("max by (account, currency, period) (portfolio_turnover_ratio{@})", "{{account}} {{currency}} {{period}}"),
+                lines("Cash", "Settled and unsettled.")
+                    .ask("sum by (account, currency, state) (portfolio_cash{@})", "{{account}} {{currency}} {{state}}"),
+                table("Held", "Units of each symbol; short is negative. The smallest are shown together, as other.")
+                    .ask("sum by (account, strategy, symbol) (position_quantity{@})", "units")
+                    .ask("min by (account, strategy, symbol) (position_liquidation_distance_ratio{@})", "to liquidation"),
+                table("Worth", "Market value and open profit and loss.")
+                    .ask("sum by (account, strategy, symbol, currency) (position_value{@})", "value")
+                    .ask("sum by (account, strategy, symbol, currency) (position_unrealized_pnl{@})", "open P/L"),
+                lines("Rates missing", "Events a second that had no exchange rate when they came, or one that was too old.")
+                    .ask("sum by (account, currency) (rate(portfolio_rates_missing_total{@}[$__rate_interval]))", "{{account}} {{currency}}"),
+            ]),
             row("Statistics", [
                 table("Ratios", "Every account in a row. What has not happened often enough to be known is empty.")
                     .ask("sum by (account, currency) (portfolio_win_ratio{@})", "win ratio")

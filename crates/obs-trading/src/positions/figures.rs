@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{ExposureKind, PnlComponent, PositionKey, Positions, money};
+use super::{ExposureKind, PnlComponent, PositionKey, Positions, TradesOf, money};
 use crate::performance::Period;
 use crate::{Currency, Decimal, Error, Fill, Money};
 
@@ -199,6 +199,35 @@ impl Positions {
             sum += money.convert(self.state.now, position.pocket, position.open_pnl())?;
         }
         Some(Money::new(sum, self.state.money.base))
+    }
+
+    /// What a strategy's positions made and no closed trade has, in the base currency: their open P/L less the fees that were paid to open
+    /// them, and with round trips as trades what the trips under way made so far. With the closed trades, it is what its ledger follows.
+    #[must_use]
+    pub fn outstanding_of(&self, strategy: &str) -> Option<Money> {
+        let mut sum = Decimal::ZERO;
+        for index in self
+            .keys
+            .get(strategy)
+            .into_iter()
+            .flat_map(HashMap::values)
+        {
+            let position = &self.state.positions[*index];
+            let made = match self.trades {
+                TradesOf::Closings => -position.holding.fees(),
+                TradesOf::RoundTrips => position.holding.trip(),
+            };
+            let open = position.open_pnl() + made;
+            let money = &self.state.money;
+            sum += money.convert(self.state.now, position.pocket, open)?;
+        }
+        Some(Money::new(sum, self.state.money.base))
+    }
+
+    /// What was paid to open what is held, in the currency of its price.
+    pub fn open_fees(&self, key: PositionKey) -> Result<Money, Error> {
+        let position = self.position(key)?;
+        Ok(money(position, position.holding.fees()))
     }
 
     /// How many events had no rate when they came.

@@ -111,6 +111,16 @@ impl Holding {
         self.total.cost
     }
 
+    /// What was paid to open what is held.
+    pub(crate) const fn fees(&self) -> Decimal {
+        self.total.fees
+    }
+
+    /// What the round trip under way made net of fees, but for what is open.
+    pub(crate) const fn trip(&self) -> Decimal {
+        self.trip
+    }
+
     pub(crate) const fn realized(&self) -> Decimal {
         self.realized
     }

@@ -2,11 +2,10 @@
 //!
 //! Everything here is built once, after the exporter was installed, and handed to the part that speaks: the
 //! traders hold their strategy, the account holds its [order flow](OrderFlow) and its
-//! [performance](Performance), the risk check its limits. What wraps something measures by itself and stands where that
+//! [portfolio](crate::portfolio::Portfolio), the risk check its limits. What wraps something measures by itself and stands where that
 //! is: the pool in the store, the providers around their clients, the HTTP layer on the API.
 
 mod flow;
-mod performance;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use obs_trading::{MarketEvent, ReplayClock, Strategy};
 use crate::strategy::StrategyId;
 
 pub use flow::OrderFlow;
-pub use performance::Performance;
 
 /// Every family of the desk and of the crates it uses.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
