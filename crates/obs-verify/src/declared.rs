@@ -190,8 +190,9 @@ fn declared_twice(catalog: &Catalog) -> Vec<Finding> {
     findings
 }
 
-/// A key that is described alike in two places is one label, and has the same values in both. Within a package an open key
-/// is one label whatever its descriptions say: else a join over it is nonsense.
+/// A key that is described alike in two places is one label, and has the same values in both. Within a package, among families
+/// whose names begin with one word, an open key is one label whatever its descriptions say: else a join over it is nonsense. The
+/// `method` of HTTP is not that of gRPC.
 ///
 /// Apart from that, labels may share a key: the `outcome` of an order is not that of a function call.
 fn labels(catalog: &Catalog) -> Vec<Finding> {
@@ -217,10 +218,15 @@ fn labels(catalog: &Catalog) -> Vec<Finding> {
     findings
 }
 
+/// The first word of a name.
+fn subsystem(name: &str) -> &str {
+    name.split('_').next().unwrap_or(name)
+}
+
 /// Why two declarations of one key do not go together.
 fn clash((label, family): (&Label, &Family), (other, at): (&Label, &Family)) -> Option<String> {
     let alike = label.help == other.help;
-    let near = family.package == at.package;
+    let near = family.package == at.package && subsystem(&family.name) == subsystem(&at.name);
     match ((&label.values, label.limit), (&other.values, other.limit)) {
         ((Some(values), _), (Some(others), _)) => (alike && values != others)
             .then(|| "is described alike and has other values in".to_owned()),

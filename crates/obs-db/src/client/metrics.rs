@@ -27,7 +27,7 @@ obs_core::families! {
         /// `BLPOP`, `XREAD … BLOCK`, `WAIT` and their like; they are not in `redis_client_command_duration_seconds`.
         pub(crate) blocking: Late<Command, Histogram> = "redis_client_blocking_duration_seconds" {
             buckets: buckets::LATENCY,
-            budget: 1_000,
+            budget: 200,
         },
         /// Commands that ended, by how they ended, those of pipelines and transactions among them.
         pub(crate) commands: Late<Command, By<Outcome, Counter>> = "redis_client_commands_total" { budget: 4_000 },

@@ -21,14 +21,14 @@ obs_core::families! {
     /// One method of a server.
     pub(crate) struct ServerMethod(rpc_service: RpcService, method: RpcMethod) {
         /// Calls that have ended, by their status code.
-        pub(crate) requests: Late<RpcCode, Counter> = "rpc_server_requests_total" { budget: 8_000 },
+        pub(crate) requests: Late<RpcCode, Counter> = "rpc_server_requests_total" { budget: 2_000 },
         /// Time from the call of the service to the end of the response.
         pub(crate) duration: Late<CodeClass, Histogram> = "rpc_server_request_duration_seconds" {
             buckets: buckets::LATENCY,
-            budget: 3_000,
+            budget: 600,
         },
         /// Messages of requests and responses, counted when the call has ended.
-        pub(crate) messages: By<Direction, Counter> = "rpc_server_messages_total",
+        pub(crate) messages: By<Direction, Counter> = "rpc_server_messages_total" { budget: 1_000 },
     }
 }
 
@@ -48,14 +48,14 @@ obs_core::families! {
     /// One method that a client calls.
     pub(crate) struct ClientMethod(rpc_service: RpcService, method: RpcMethod) {
         /// Calls that have ended, by their status code.
-        pub(crate) requests: Late<RpcCode, Counter> = "rpc_client_requests_total" { budget: 8_000 },
+        pub(crate) requests: Late<RpcCode, Counter> = "rpc_client_requests_total" { budget: 2_000 },
         /// Time from the call of the client to the end of the response.
         pub(crate) duration: Late<CodeClass, Histogram> = "rpc_client_request_duration_seconds" {
             buckets: buckets::LATENCY,
-            budget: 3_000,
+            budget: 600,
         },
         /// Messages of requests and responses, counted when the call has ended.
-        pub(crate) messages: By<Direction, Counter> = "rpc_client_messages_total",
+        pub(crate) messages: By<Direction, Counter> = "rpc_client_messages_total" { budget: 1_000 },
     }
 }
 
