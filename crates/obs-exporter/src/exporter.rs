@@ -162,7 +162,7 @@ impl Builder {
         )?;
 
         let handles = || {
-            let own = Own::new(&self.app, self.config.git_commit.as_deref());
+            let own = Own::new(&self.app, &self.config);
             (own, Refusals::new())
         };
         let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
@@ -368,6 +368,11 @@ impl Exporter {
 
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {
         &self.0.refusals
+    }
+
+    /// Notes when the first of the endpoint's certificates ends, in seconds since 1970.
+    pub(crate) fn certificate_ends(&self, at: f64) {
+        self.0.own.certificate_ends(at);
     }
 
     /// A place among the scrapes under way; none when all are taken.

@@ -154,6 +154,8 @@ mod access;
 mod app;
 mod backend;
 mod blocking;
+#[cfg(feature = "tls")]
+mod certificate;
 mod config;
 mod connections;
 mod error;

@@ -7,9 +7,9 @@ use obs_core::{
     Severity,
 };
 
-use crate::AppInfo;
 #[cfg(feature = "process")]
 use crate::process::FIGURES;
+use crate::{AppInfo, Config};
 
 obs_core::label! {
     /// The package that runs.
@@ -116,6 +116,16 @@ obs_core::families! {
     }
 }
 
+obs_core::families! {
+    group METRICS;
+
+    /// What the endpoint shows of itself.
+    struct CertificateMetrics {
+        /// When the first of the certificates that the endpoint serves with ends. Only where it serves with TLS.
+        expiry: Gauge = "obs_certificate_expiry_timestamp_seconds",
+    }
+}
+
 /// The families of `obs-core` and of this crate. Every exporter has them in its catalogue already.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     let own = Catalogue::of(&[
@@ -126,6 +136,7 @@ pub fn catalogue() -> Result<Catalogue, CatalogueError> {
         ScrapeMetrics::FAMILIES,
         FindingMetrics::FAMILIES,
         EndpointMetrics::FAMILIES,
+        CertificateMetrics::FAMILIES,
     ]);
     Catalogue::join([obs_core::catalogue(), own])
 }
@@ -139,6 +150,8 @@ pub(crate) struct Own {
     process: crate::process::ProcessMetrics,
     scrape: ScrapeMetrics,
     findings: FindingMetrics,
+    /// Where something is encrypted.
+    certificate: Option<CertificateMetrics>,
     errors: ErrorMetrics,
 }
 
@@ -147,8 +160,9 @@ const READING_PANICKED: &str = "reading_panicked";
 
 impl Own {
     /// Resolves the handles from the recorder that is current.
-    pub(crate) fn new(app: &AppInfo, git_commit: Option<&str>) -> Self {
-        let git_commit = app.git_commit.or(git_commit).unwrap_or("unknown");
+    pub(crate) fn new(app: &AppInfo, config: &Config) -> Self {
+        let git_commit = app.git_commit.or(config.git_commit.as_deref());
+        let git_commit = git_commit.unwrap_or("unknown");
         AppMetrics::new(app.name, app.version, AppInfo::RUST_VERSION, git_commit)
             .info
             .set(1);
@@ -166,6 +180,7 @@ impl Own {
             process: crate::process::ProcessMetrics::new(),
             scrape,
             findings: FindingMetrics::new(),
+            certificate: config.tls_cert.is_some().then(CertificateMetrics::new),
             errors,
         }
     }
@@ -173,6 +188,13 @@ impl Own {
     /// Notes how many handles were built too early.
     pub(crate) fn found_dead(&self, handles: usize) {
         self.findings.dead.set(handles as f64);
+    }
+
+    /// Notes when the first of the endpoint's certificates ends, in seconds since 1970.
+    pub(crate) fn certificate_ends(&self, at: f64) {
+        if let Some(certificate) = &self.certificate {
+            certificate.expiry.set(at);
+        }
     }
 
     /// Notes that a reading before a scrape panicked.

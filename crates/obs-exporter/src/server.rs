@@ -64,6 +64,9 @@ impl Server {
         runtime::check()?;
         let config = exporter.config();
         let tls = Tls::new(config)?;
+        if let Some(tls) = &tls {
+            exporter.certificate_ends(tls.ends());
+        }
         let address = config.listen;
         let is_private = address.ip().to_canonical().is_loopback();
         if !is_private && !config.authenticates() && !config.allow_public {

@@ -20,6 +20,7 @@ mod imp {
     use tokio_rustls::server::TlsStream;
 
     use crate::access::warn_if_others_read;
+    use crate::certificate::ends;
     use crate::{Config, ExporterError};
 
     const CERT: (&str, &str) = (
@@ -34,7 +35,10 @@ mod imp {
 
     /// What the server encrypts with.
     #[derive(Clone)]
-    pub(crate) struct Tls(TlsAcceptor);
+    pub(crate) struct Tls {
+        acceptor: TlsAcceptor,
+        ends: f64,
+    }
 
     impl Tls {
         /// Reads the files; none where no TLS is configured.
@@ -56,6 +60,8 @@ mod imp {
                 None => WebPkiClientVerifier::no_client_auth(),
             };
             let chain = certificates(cert, CERT)?;
+            let ends = chain.iter().map(|certificate| ends(certificate));
+            let ends = ends.fold(f64::NAN, f64::min);
             warn_if_others_read(key, KEY.0);
             let private = PrivateKeyDer::from_pem_file(key).map_err(refuse(key, KEY))?;
             let mut server = ServerConfig::builder_with_provider(provider)
@@ -65,12 +71,18 @@ mod imp {
                 .with_single_cert(chain, private)
                 .map_err(refuse(key, KEY))?;
             server.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok(Some(Self(TlsAcceptor::from(Arc::new(server)))))
+            let acceptor = TlsAcceptor::from(Arc::new(server));
+            Ok(Some(Self { acceptor, ends }))
+        }
+
+        /// When the first of its certificates ends, in seconds since 1970; NaN if none says it in a way that is understood.
+        pub(crate) fn ends(&self) -> f64 {
+            self.ends
         }
 
         /// Greets a client.
         pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-            self.0.accept(stream).await
+            self.acceptor.accept(stream).await
         }
     }
 
@@ -135,6 +147,10 @@ mod imp {
         #[expect(clippy::unnecessary_wraps, reason = "with the feature it reads files")]
         pub(crate) fn new(_: &Config) -> Result<Option<Self>, ExporterError> {
             Ok(None)
+        }
+
+        pub(crate) fn ends(&self) -> f64 {
+            match *self {}
         }
 
         pub(crate) fn accept(&self, _: TcpStream) -> Ready<io::Result<TcpStream>> {

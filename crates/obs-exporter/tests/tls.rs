@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{exporter, refused};
 use obs_exporter::{Config, Server};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -34,7 +34,8 @@ impl Paper {
         put("ca.pem", authority.pem());
         for name in ["localhost", "client"] {
             let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new([name.to_owned()]).unwrap();
+            let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+            params.not_after = date_time_ymd(2100, 1, 1);
             let certificate = params.signed_by(&key, &authority).unwrap();
             put(&format!("{name}.pem"), certificate.pem());
             put(&format!("{name}.key"), key.serialize_pem());
@@ -231,4 +232,19 @@ async fn a_certificate_that_cannot_be_used_is_an_error_that_names_it() {
         let error = exporter.serve().await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_end_of_the_certificate_is_a_metric() {
+    let paper = Paper::new();
+    let (_recorder, exporter) = exporter(paper.config());
+    let server = exporter.serve().await.unwrap();
+    let answer = scrape(&server, paper.client(false)).await.unwrap();
+    let is_it = |line: &&str| line.starts_with("obs_certificate_expiry_timestamp_seconds");
+    let shown = answer.lines().find(is_it);
+    assert!(
+        shown.is_some_and(|line| line.ends_with(" 4102444800")),
+        "{shown:?}"
+    );
+    server.shutdown().await;
 }

@@ -1,12 +1,13 @@
 //! The host: CPU, memory, disks.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use obs_core::{Each, Gauge};
 use sysinfo::{CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
 
 use crate::SYSTEM;
+use crate::container::Container;
 
 obs_core::label! {
     /// Where a file system is mounted.
@@ -28,6 +29,8 @@ obs_core::families! {
         pub disk_total: Each<Mountpoint, Gauge> = "system_disk_total_bytes",
         /// Space on a file system that a program without privileges can use.
         pub disk_available: Each<Mountpoint, Gauge> = "system_disk_available_bytes",
+        /// What the program's clock says at the time of the scrape. Against the time that the scraper notes, it shows a clock that is off.
+        pub clock: Gauge = "app_clock_timestamp_seconds",
     }
 }
 
@@ -37,10 +40,11 @@ const CPU_EVERY: Duration = Duration::from_secs(1);
 /// A file system is asked for its space by a system call that may wait for a slow disk.
 const DISKS_EVERY: Duration = Duration::from_secs(10);
 
-/// Reads the host. Where several threads ask at once, one reads and the others go on.
+/// Reads the host, and the bounds of the container or unit that the program runs in. Where several threads ask at once, one reads and the others go on.
 #[derive(Debug)]
 pub struct Host {
     metrics: HostMetrics,
+    container: Container,
     readings: Mutex<Readings>,
 }
 
@@ -81,12 +85,16 @@ impl Host {
         };
         Self {
             metrics,
+            container: Container::new(),
             readings: Mutex::new(readings),
         }
     }
 
-    /// Reads memory, the CPU if the last reading is a second old, and the disks if theirs is ten.
+    /// Reads memory, the container's bounds, the CPU if the last reading is a second old, and the disks if theirs is ten.
     pub fn observe(&self) {
+        // A clock before 1970 is off by more than any rule needs to see.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.metrics.clock.set(now.unwrap_or_default());
         // What is behind the lock are readings: a panic while it was held leaves older ones at worst.
         let mut readings = match self.readings.try_lock() {
             Ok(readings) => readings,
@@ -96,6 +104,7 @@ impl Host {
         self.read_cpu(&mut readings);
         self.read_memory(&mut readings);
         self.read_disks(&mut readings);
+        self.container.observe();
     }
 
     fn read_cpu(&self, readings: &mut Readings) {
@@ -167,6 +176,19 @@ mod tests {
         host.observe();
         let memory = test.gauge("system_memory_total_bytes", &[]);
         assert!(memory.is_some_and(|bytes| bytes > 0.0), "{memory:?}");
+    }
+
+    #[test]
+    fn the_clock_is_what_the_program_goes_by() {
+        let test = TestRecorder::new();
+        let host = test.run(Host::new);
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let before = now();
+        host.observe();
+        let shown = test.gauge("app_clock_timestamp_seconds", &[]).unwrap();
+        // What a double holds of it is a microsecond.
+        let around = before.as_secs_f64() - 1e-6..=now().as_secs_f64() + 1e-6;
+        assert!(around.contains(&shown), "{shown} is not in {around:?}");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Health of the host, the runtime and the program: disks, memory, CPU, Tokio's workers, panics, and logged errors.
+//! Health of the host, the runtime and the program: disks, memory, CPU, a container's own bounds, Tokio's workers, panics, and logged
+//! errors.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -21,6 +22,7 @@
 //! Errors that a library only logs are counted by a `tracing` layer, [`LoggedErrors`] (feature `tracing`, on by default). The types of
 //! `tokio::runtime` and `tracing_subscriber` in its interface are those of tokio 1 and tracing-subscriber 0.3.
 
+mod container;
 mod host;
 #[cfg(feature = "tracing")]
 mod logged;
@@ -29,6 +31,7 @@ mod runtime;
 
 use obs_core::{Catalogue, Group};
 
+pub use crate::container::ContainerMetrics;
 pub use crate::host::{Host, HostMetrics, Mountpoint};
 #[cfg(feature = "tracing")]
 pub use crate::logged::LoggedErrors;
@@ -43,6 +46,7 @@ const SYSTEM: Group = Group::new("System").rank(Group::SYSTEM);
 pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
         HostMetrics::FAMILIES,
+        ContainerMetrics::FAMILIES,
         RuntimeMetrics::FAMILIES,
         PanicMetrics::FAMILIES,
     ])

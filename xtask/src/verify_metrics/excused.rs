@@ -67,6 +67,10 @@ pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[
         "redis_client_blocking_duration_seconds",
         "the desk's cache asks for nothing that waits in the server",
     ),
+    (
+        "obs_certificate_expiry_timestamp_seconds",
+        "the sample desk serves on loopback, without TLS",
+    ),
 ];
 
 /// Families that no panel and no rule uses, and why that is right.
