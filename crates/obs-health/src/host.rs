@@ -1,7 +1,7 @@
 //! The host: CPU, memory, disks.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use obs_core::{Each, Gauge};
 use sysinfo::{CpuRefreshKind, DiskRefreshKind, Disks, MemoryRefreshKind, RefreshKind, System};
@@ -29,8 +29,6 @@ obs_core::families! {
         pub disk_total: Each<Mountpoint, Gauge> = "system_disk_total_bytes",
         /// Space on a file system that a program without privileges can use.
         pub disk_available: Each<Mountpoint, Gauge> = "system_disk_available_bytes",
-        /// What the program's clock says at the time of the scrape. Against the time that the scraper notes, it shows a clock that is off.
-        pub clock: Gauge = "app_clock_timestamp_seconds",
     }
 }
 
@@ -92,9 +90,6 @@ impl Host {
 
     /// Reads memory, the container's bounds, the CPU if the last reading is a second old, and the disks if theirs is ten.
     pub fn observe(&self) {
-        // A clock before 1970 is off by more than any rule needs to see.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.metrics.clock.set(now.unwrap_or_default());
         // What is behind the lock are readings: a panic while it was held leaves older ones at worst.
         let mut readings = match self.readings.try_lock() {
             Ok(readings) => readings,
@@ -176,19 +171,6 @@ mod tests {
         host.observe();
         let memory = test.gauge("system_memory_total_bytes", &[]);
         assert!(memory.is_some_and(|bytes| bytes > 0.0), "{memory:?}");
-    }
-
-    #[test]
-    fn the_clock_is_what_the_program_goes_by() {
-        let test = TestRecorder::new();
-        let host = test.run(Host::new);
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let before = now();
-        host.observe();
-        let shown = test.gauge("app_clock_timestamp_seconds", &[]).unwrap();
-        // What a double holds of it is a microsecond.
-        let around = before.as_secs_f64() - 1e-6..=now().as_secs_f64() + 1e-6;
-        assert!(around.contains(&shown), "{shown} is not in {around:?}");
     }
 
     #[test]
