@@ -105,6 +105,7 @@ fn by_position() -> Result<(), Failure> {
     let ledger = line("a closed trade in account and strategy ledger", &mut || {
         ledgers.trade();
     });
+    line("a mark of the account's equity", &mut || ledgers.mark());
     let fill = line("a fill that closes a trade, through all of it", &mut || {
         let fill = Fill::new(1, black_box(187.31)).at(next());
         let fed = closing.fill(closed, Side::Sell, &fill);
@@ -329,6 +330,12 @@ impl Desk {
         order.fill(Fill::new(100.0, black_box(187.25)));
         order.close_filled();
         self.trade();
+    }
+
+    fn mark(&mut self) {
+        self.now += SignedDuration::from_secs(1);
+        let equity = Money::new(black_box(1_000_012.5), Currency::USD);
+        let _ = self.account.mark_equity(self.now, equity);
     }
 
     fn trade(&mut self) {

@@ -191,7 +191,13 @@ impl Account {
 
     /// The account is worth this much; see [`Ledger::mark_equity`].
     pub fn mark_equity(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
+        let day = self.ledger.standing.today;
         let done = self.ledger.mark_equity(at, equity);
+        if done.is_ok() && day == self.ledger.standing.today {
+            let periods = self.ledger.standing.periods;
+            self.export_value(&periods);
+            return Ok(());
+        }
         self.exported(done)
     }
 
@@ -300,20 +306,10 @@ impl Account {
     }
 
     fn export(&mut self, periods: &Periods) {
+        self.export_value(periods);
         let (ledger, metrics, money) = (&self.ledger, &self.metrics, &self.money);
-        if self.ratios.follow(ledger) {
-            show(&metrics.sharpe, self.ratios.sharpe);
-            show(&metrics.sortino, self.ratios.sortino);
-            show(&metrics.volatility, self.ratios.volatility);
-            show(&metrics.growth, self.ratios.growth);
-            show(&metrics.calmar, self.ratios.calmar);
-        }
         show(&metrics.win_ratio, ledger.win_ratio());
         show(&metrics.profit_factor, ledger.profit_factor());
-        metrics.max_drawdown.set(ledger.max_drawdown_ratio());
-        metrics.drawdown.set(ledger.drawdown_ratio());
-        show(&metrics.recovery, ledger.longest_recovery_seconds());
-        metrics.drawdown_age.set(ledger.drawdown_age_seconds());
         for (result, streak) in metrics.streak.iter() {
             streak.set(ledger.streak(result) as f64);
         }
@@ -323,17 +319,33 @@ impl Account {
         for (period, trades) in metrics.trades.iter() {
             trades.set(ledger.trades_in(periods, period) as f64);
         }
-        money.value.set(ledger.equity());
         for (period, pnl) in money.pnl.iter() {
             pnl.set(ledger.realized_in(periods, period));
-        }
-        for (period, change) in money.value_change.iter() {
-            change.set(ledger.standing.equity_change(periods, period));
         }
         show(&money.expectancy, ledger.expectancy());
         show(&money.average_win, ledger.average_win());
         show(&money.average_loss, ledger.average_loss());
         show(&money.best_trade, ledger.best_trade());
         show(&money.worst_trade, ledger.worst_trade());
+    }
+
+    /// What a mark within the day changes.
+    fn export_value(&mut self, periods: &Periods) {
+        let (ledger, metrics, money) = (&self.ledger, &self.metrics, &self.money);
+        if self.ratios.follow(ledger) {
+            show(&metrics.sharpe, self.ratios.sharpe);
+            show(&metrics.sortino, self.ratios.sortino);
+            show(&metrics.volatility, self.ratios.volatility);
+            show(&metrics.growth, self.ratios.growth);
+            show(&metrics.calmar, self.ratios.calmar);
+        }
+        metrics.max_drawdown.set(ledger.max_drawdown_ratio());
+        metrics.drawdown.set(ledger.drawdown_ratio());
+        show(&metrics.recovery, ledger.longest_recovery_seconds());
+        metrics.drawdown_age.set(ledger.drawdown_age_seconds());
+        money.value.set(ledger.equity());
+        for (period, change) in money.value_change.iter() {
+            change.set(ledger.standing.equity_change(periods, period));
+        }
     }
 }

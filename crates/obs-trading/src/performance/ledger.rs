@@ -374,7 +374,7 @@ impl Ledger {
     }
 
     fn mark(&mut self, at: Timestamp, money: Money, what: What) -> Result<(), Error> {
-        self.check_mark(at, money)?;
+        self.check_markable(at, money)?;
         let entry = self.entry(at, what);
         let is_known = |kept: &Entry| {
             kept.what.is_mark() && (kept.what == what || kept.is_corrected || kept.is_void)
@@ -660,13 +660,18 @@ impl Ledger {
         }
     }
 
-    /// Whether a mark can be taken now.
-    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+    /// Whether a mark can be taken, but for its age.
+    fn check_markable(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         self.check(money)?;
         if self.rules.conventions.valuation() != Valuation::Marks {
             return Err(Error::NotMarked);
         }
-        self.check_time(at)?;
+        self.check_time(at)
+    }
+
+    /// Whether a mark can be taken now.
+    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+        self.check_markable(at, money)?;
         if self.journal.base().can_take(at, self.rules.day(at)) {
             return Ok(());
         }
