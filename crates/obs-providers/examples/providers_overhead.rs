@@ -40,12 +40,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let url = runtime.block_on(serve())?;
     let plain = reqwest::Client::builder().no_proxy().build()?;
     let client = || ClientBuilder::new(plain.clone());
-    let on_engine = metrics::with_local_recorder(&engine, provider)?;
+    // Series come with the middleware, so it is made where they are to be.
+    let on_engine =
+        metrics::with_local_recorder(&engine, || provider().map(|provider| provider.middleware()))?;
     let clients = [
         ("unmeasured, through reqwest-middleware", client().build()),
         (
             "obs-providers, our recorder",
-            client().with(on_engine.middleware()).build(),
+            client().with(on_engine).build(),
         ),
         (
             "obs-providers, stock recorder",
@@ -103,10 +105,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = engine.render(Format::Classic);
     let line = text.lines().find(|line| line.starts_with(counted));
     println!("{}", line.unwrap_or("our recorder has seen nothing"));
-    let provider = metrics::with_local_recorder(&engine, provider)?;
-    guards(&provider);
-    metrics::with_local_recorder(&engine, || messages(&provider));
-    Ok(())
+    metrics::with_local_recorder(&engine, || {
+        let provider = provider()?;
+        guards(&provider);
+        messages(&provider);
+        Ok(())
+    })
 }
 
 /// Nanoseconds of one of many, in the quickest and the middle round.

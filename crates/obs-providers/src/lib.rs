@@ -102,20 +102,23 @@
 //!
 //! # What it costs
 //!
-//! Nine allocations and about 1.3 µs per call, of which reqwest-middleware itself takes one and 0.3 to 0.4 µs. `taskset -c 0 cargo
-//! run --release -p obs-providers --example providers_overhead`, a GET over loopback on two shared cores of a virtual machine,
-//! 23 November 2026; the range of three runs:
+//! Nine allocations and about 0.7 to 0.9 µs per call through reqwest-middleware, which takes one allocation and up to 0.1 µs of that by
+//! itself. `taskset -c 0 cargo run --release -p obs-providers --example providers_overhead`, a GET over loopback on two shared and busy cores
+//! of a virtual machine, 28 November 2026; the range of three runs:
 //!
 //! | | added, least | added, median | allocations |
 //! |---|---|---|---|
-//! | reqwest-middleware alone | 0.32 to 0.44 µs | 0.30 to 0.43 µs | 1 |
-//! | this crate, into `obs-recorder` | 1.26 to 1.32 µs | 1.23 to 1.30 µs | 9 |
-//! | this crate, into `metrics-exporter-prometheus` | 1.26 to 1.38 µs | 1.23 to 1.41 µs | 9 |
-//! | `reqwest-metrics`, into `metrics-exporter-prometheus` | 4.24 to 4.28 µs | 4.49 to 4.66 µs | 86 |
+//! | this crate, into `obs-recorder` | 0.69 to 0.73 µs | 0.85 to 0.89 µs | 9 |
+//! | this crate, into `metrics-exporter-prometheus` | 0.65 to 0.69 µs | 0.64 to 0.71 µs | 9 |
+//! | `reqwest-metrics`, into `metrics-exporter-prometheus` | 2.74 to 2.85 µs | 3.05 to 3.25 µs | 86 |
 //!
 //! Most of it pays for following a body to its end and for redacting URLs: reqwest's response cannot be wrapped, so it is taken apart and
 //! rebuilt, with three boxes for the body, three allocations for the URL, and more work for each frame. Recording itself is a tenth of
 //! the instructions.
+//!
+//! A guard by itself takes 102 to 109 ns and no allocation, two looks at the clock of 20 ns each among them; with the time of the headers
+//! 138 to 148 ns. A message of a feed in its place, with its number, the venue's time and the time of receipt, takes 10 ns, 52 to 54 ns with a
+//! look at both clocks of its own, and no allocation.
 //!
 //! # Versions
 //!
