@@ -451,7 +451,8 @@ async fn live() {
         Valuation::ClosedTrades,
         PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
-    );
+    )
+    .unwrap();
     let usd = |amount| Money::new(amount, Currency::USD);
     let mut account = Account::new("main", conventions, usd(10_000.0)).unwrap();
     let provider = Provider::new("alpaca", ProviderKind::MarketData);

@@ -317,6 +317,23 @@ impl Calendar {
         days.div_euclid(7) * count(7) + count(days.rem_euclid(7))
     }
 
+    /// The same days of the week from midnight to midnight, without exceptions: how a calendar is stated that has no ready one. `None`
+    /// where sessions open on the evening before, or the week is neither Monday to Friday nor every day.
+    #[must_use]
+    pub fn plain_week(&self) -> Option<Self> {
+        let hours = || self.0.week.iter().flatten();
+        if hours().any(|hours| hours.opens_day_before()) {
+            return None;
+        }
+        let zone = self.zone().clone();
+        let plain = match hours().count() {
+            7 => Self::every_day(zone),
+            _ => Self::weekdays(zone),
+        };
+        let is_open = |week: &[Option<Hours>; 7]| week.map(|hours| hours.is_some());
+        (is_open(&plain.0.week) == is_open(&self.0.week)).then_some(plain)
+    }
+
     /// How many trading days a year has in the mean: of 2016 to 2025 for a ready calendar, of the years from the first stated
     /// exception to the last, or of the regular week. About 252 on the NYSE, 261 for weekdays without holidays, 365 for every day.
     #[must_use]
@@ -878,6 +895,16 @@ mod tests {
 
     #[test]
     fn a_calendar_shows_its_name_and_zone() {
+        let plain = |calendar: &Calendar| calendar.plain_week().map(|plain| plain.to_string());
+        assert_eq!(
+            plain(&Calendar::nyse()).as_deref(),
+            Some("weekdays America/New_York")
+        );
+        assert_eq!(
+            plain(&Calendar::always_open()).as_deref(),
+            Some("every day UTC")
+        );
+        assert_eq!(plain(&Calendar::fx()), None);
         assert_eq!(Calendar::nyse().to_string(), "NYSE America/New_York");
         let fixed = TimeZone::fixed(jiff::tz::offset(9));
         assert_eq!(Calendar::every_day(fixed).to_string(), "every day +09");

@@ -134,7 +134,6 @@
 mod availability;
 mod body;
 mod cache;
-mod calendar;
 mod call;
 mod call_layer;
 mod carried;
@@ -169,13 +168,16 @@ pub use http;
 pub use jiff;
 #[cfg(feature = "moka")]
 pub use moka;
+pub use obs_calendar;
+/// The calendar of `obs-calendar`, which `obs-trading` has too.
+pub use obs_calendar::Calendar as TradingCalendar;
+pub use obs_calendar::Session;
 #[cfg(feature = "redis")]
 pub use redis;
 pub use reqwest;
 pub use reqwest_middleware;
 
 pub use crate::cache::{Cache, Entry, Load, Lookup, Served, Store};
-pub use crate::calendar::{Session, TradingCalendar};
 pub use crate::call::Call;
 pub use crate::call_layer::{CallLayer, CallService};
 pub use crate::clock::{Clock, ClockMetrics, ClockSource, Offset, OwnClockMetrics};

@@ -179,5 +179,13 @@ obs_core::families! {
     pub struct MarketMetrics(venue: MarketVenue) {
         /// Whether the market is in a regular session.
         pub open: Gauge = "market_session_open" { unit: Unit::Switch },
+        /// When the market opens next, after the present session if there is one; undefined if it never closes.
+        pub next_open: Gauge = "market_next_open_timestamp_seconds",
+        /// When the market closes next: the end of the session under way, or of the next one; undefined if it never closes.
+        pub next_close: Gauge = "market_next_close_timestamp_seconds",
+        /// The end of the last day that its exchange has published; undefined for a calendar without an end.
+        ///
+        /// Later days are by rule only. An alert two months before says that the calendar is to be updated.
+        pub calendar_end: Gauge = "market_calendar_end_timestamp_seconds",
     }
 }

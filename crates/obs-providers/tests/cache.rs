@@ -128,7 +128,7 @@ async fn what_is_stale_is_loaded_anew_and_served_only_where_it_may_be() {
 #[tokio::test]
 async fn a_session_dataset_is_as_fresh_on_sunday_as_it_was_on_friday() {
     let (test, provider) = provider();
-    let closed = TradingCalendar::closed(jiff::tz::TimeZone::UTC);
+    let closed = TradingCalendar::closed("none", jiff::tz::TimeZone::UTC);
     let scores = test.run(|| provider.session_dataset("scores", closed));
     let memory = Memory::new(10);
     Store::put(&memory, "AAPL", &loaded(1, 172_800))

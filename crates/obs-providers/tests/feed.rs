@@ -113,8 +113,8 @@ fn is(value: f64, expected: f64) -> bool {
 
 fn nyse() -> TradingCalendar {
     TradingCalendar::nyse()
-        .holidays([date(2026, 1, 1), date(2026, 11, 26), date(2026, 12, 25)])
-        .early_close(date(2026, 11, 27), time(13, 0, 0, 0))
+        .with_holidays([date(2026, 1, 1), date(2026, 11, 26), date(2026, 12, 25)])
+        .with_early_close(date(2026, 11, 27), time(13, 0, 0, 0))
 }
 
 /// `nautilus_trader#4298`, `alpaca-py#740`: connected, answering pings, and mute.

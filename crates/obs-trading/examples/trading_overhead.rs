@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use obs_recorder::Engine;
 use obs_trading::{
@@ -226,8 +226,9 @@ fn conventions() -> Conventions {
         Basis::PeriodReturns,
         Valuation::Marks,
         PeriodsPerYear::TRADING_DAYS,
-        Calendar::weekdays(TimeZone::UTC),
+        Calendar::nyse(),
     )
+    .expect("252 trading days a year")
 }
 
 fn line(name: &str, run: &mut dyn FnMut()) -> f64 {

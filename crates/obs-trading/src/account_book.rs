@@ -17,7 +17,7 @@ use crate::{
 /// cash accounts and day trades. One call feeds them all, in one kind of money.
 ///
 /// ```
-/// use obs_trading::jiff::{Timestamp, tz::TimeZone};
+/// use obs_trading::jiff::Timestamp;
 /// use obs_trading::{
 ///     Account, AccountBook, Basis, Calendar, Conventions, Currency, Fill, Instrument, Money, PeriodsPerYear, Positions,
 ///     Side, StrategyLedger, Valuation,
@@ -27,8 +27,8 @@ use crate::{
 ///     Basis::PeriodReturns,
 ///     Valuation::Marks,
 ///     PeriodsPerYear::TRADING_DAYS,
-///     Calendar::weekdays(TimeZone::UTC),
-/// );
+///     Calendar::nyse(),
+/// )?;
 /// let usd = |amount| Money::new(amount, Currency::USD);
 /// let at: Timestamp = "2026-03-02T15:00:00Z".parse()?;
 ///

@@ -29,6 +29,19 @@ pub enum Error {
         /// What is accepted.
         expected: &'static str,
     },
+    /// A number of periods that the calendar's year does not have.
+    #[error(
+        "{periods} periods per year contradict the calendar {calendar}, whose year has {days} trading days; state the calendar of \
+         your exchange, such as Calendar::nyse(), or PeriodsPerYear::of(&calendar)"
+    )]
+    Contradiction {
+        /// The periods stated.
+        periods: f64,
+        /// The calendar stated.
+        calendar: String,
+        /// The trading days of its year, in the mean.
+        days: f64,
+    },
     /// A text that is no currency code.
     #[error(
         "`{code}` is no currency code; it has 1 to 12 printable ASCII characters, such as `USD`"

@@ -60,6 +60,8 @@ mod venue;
 use obs_core::Catalogue;
 
 pub use jiff;
+pub use obs_calendar;
+pub use obs_calendar::Calendar;
 
 pub use crate::account_book::{AccountBook, Fed, SavedAccountBook};
 pub use crate::book::{OrderBook, SavedBook};
@@ -79,9 +81,9 @@ pub use crate::mids::Mids;
 pub use crate::money::{Currency, Money};
 pub use crate::order::{Order, OrderReport, StageTimes};
 pub use crate::performance::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, CorrectionWindow, Deviation, Ledger,
-    LedgerState, Period, PeriodsPerYear, RiskFree, Statistics, StrategyLedger, TradeId,
-    TradeResult, Transfer, Undefined, Valuation, Window,
+    Account, Basis, ClosedTrade, Conventions, CorrectionWindow, Deviation, Ledger, LedgerState,
+    Period, PeriodsPerYear, RiskFree, Statistics, StrategyLedger, TradeId, TradeResult, Transfer,
+    Undefined, Valuation, Window,
 };
 pub use crate::positions::{
     Booked, Break, BreakKind, ClosedPart, Ended, ExposureKind, Flow, Instrument, LotMethod,
@@ -92,10 +94,10 @@ pub use crate::positions::{
 };
 pub use crate::reject::{RejectCodes, RejectReason};
 pub use crate::risk::{
-    BusinessDays, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand,
-    ConfidenceBands, DayTradeRule, DayTrades, Exit, ExitPlan, Funding, LimitHit, LimitName, Limits,
-    PdtAction, Risk, RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedLimits,
-    Trigger, limit,
+    CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand, ConfidenceBands,
+    DayTradeRule, DayTrades, Exit, ExitPlan, Funding, LimitHit, LimitName, Limits, PdtAction, Risk,
+    RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedLimits, SettlementDays, Trigger,
+    limit,
 };
 pub use crate::saved_order::SavedOrder;
 pub use crate::state_file::StateFile;

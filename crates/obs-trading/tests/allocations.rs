@@ -1,6 +1,6 @@
 //! A signal and its decision allocate nothing, nor does an order or a trade in a ledger.
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 use obs_trading::{
     Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
     PeriodsPerYear, Side, Signal, Strategy, Ticket, Valuation, Venue,
@@ -14,10 +14,10 @@ fn the_hot_path_does_not_allocate() {
         .expect("a recorder");
     let (strategy, venue, mut account) = metrics::with_local_recorder(&engine, || {
         let usd = Money::new(1e6, Currency::USD);
-        let calendar = Calendar::weekdays(TimeZone::UTC);
+        let calendar = Calendar::nyse();
         let (basis, valuation) = (Basis::PeriodReturns, Valuation::Marks);
         let conventions =
-            Conventions::new(basis, valuation, PeriodsPerYear::TRADING_DAYS, calendar);
+            Conventions::new(basis, valuation, PeriodsPerYear::TRADING_DAYS, calendar).unwrap();
         let account = Account::new("main", conventions, usd).expect("an account");
         (Strategy::new("crossover"), Venue::new("alpaca"), account)
     });

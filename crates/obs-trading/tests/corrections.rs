@@ -322,7 +322,8 @@ fn returns_on_notional_and_of_hours() {
         Valuation::ClosedTrades,
         PeriodsPerYear::new(100.0).unwrap(),
         Calendar::every_day(TimeZone::UTC),
-    );
+    )
+    .unwrap();
     let mut ledger = Ledger::new(per_trade, usd(1_000.0)).unwrap();
     let noon = at("2024-06-03T12:00:00Z");
     let none = ledger.trade_closed(&ClosedTrade::new(noon, usd(5.0)));
@@ -351,7 +352,8 @@ fn returns_on_notional_and_of_hours() {
         Valuation::Marks,
         PeriodsPerYear::EVERY_HOUR,
         Calendar::every_day(TimeZone::get("America/New_York").unwrap()),
-    );
+    )
+    .unwrap();
     let mut ledger = Ledger::new(hourly, usd(1_000.0)).unwrap();
     let start = at("2024-11-03T03:30:00Z");
     for hour in 0..6_i32 {
@@ -679,7 +681,7 @@ impl Fund {
         let mut day = first;
         while day < today {
             known = closes.get(&day).copied().unwrap_or(known);
-            if calendar.counts(day) {
+            if calendar.is_trading_day(day) {
                 returns.push((day, known / last - 1.0));
                 last = known;
             }
@@ -837,9 +839,11 @@ fn conventions(calendar: Calendar) -> Conventions {
     Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::EVERY_DAY,
+        PeriodsPerYear::of(&calendar),
         calendar,
     )
+    .unwrap()
+    .annualized_by(PeriodsPerYear::EVERY_DAY)
 }
 
 fn ledger() -> Ledger {

@@ -130,7 +130,7 @@ fn quantstats_458_growth_counts_the_periods_that_were_there() {
         PeriodsPerYear::new(52.0).unwrap(),
         Calendar::every_day(TimeZone::UTC),
     );
-    let mut ledger = Ledger::new(per_trade, usd(1_000.0)).unwrap();
+    let mut ledger = Ledger::new(per_trade.unwrap(), usd(1_000.0)).unwrap();
     for week in 0..26 {
         let pnl = ledger.equity() * 0.006;
         ledger
@@ -317,6 +317,7 @@ fn ratios_per_trade() {
             PeriodsPerYear::new(80.0).unwrap(),
             Calendar::every_day(TimeZone::UTC),
         )
+        .unwrap()
         .with_risk_free(RiskFree::per_period(1e-5).unwrap())
         .with_deviation(Deviation::Population);
         let mut ledger = Ledger::new(conventions, usd(start)).unwrap();
@@ -441,9 +442,12 @@ fn market_ledger(calendar: Calendar, bars: &[(Date, f64)]) -> Ledger {
     let conventions = Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::TRADING_DAYS,
+        PeriodsPerYear::of(&calendar),
         calendar,
     )
+    .unwrap()
+    // What the other programs take for every series.
+    .annualized_by(PeriodsPerYear::TRADING_DAYS)
     .with_risk_free(RiskFree::per_year(0.03).unwrap());
     let mut ledger = Ledger::new(conventions, usd(bars[0].1)).unwrap();
     let at_close = |day: Date| {
@@ -464,9 +468,11 @@ fn daily(periods: f64, yearly: f64) -> Conventions {
     Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::new(periods).unwrap(),
+        PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
     )
+    .unwrap()
+    .annualized_by(PeriodsPerYear::new(periods).unwrap())
     .with_risk_free(RiskFree::per_year(yearly).unwrap())
 }
 

@@ -175,7 +175,8 @@ fn a_strategy_exports_all_of_the_contract() {
         Valuation::ClosedTrades,
         PeriodsPerYear::new(100.0).unwrap(),
         Calendar::every_day(TimeZone::UTC),
-    );
+    )
+    .unwrap();
     let mut performance = test
         .run(|| StrategyLedger::new("main", "crossover", conventions, usd(1_000.0)))
         .unwrap();
@@ -362,7 +363,8 @@ fn a_clock_that_jumps_over_midnight_and_back_closes_one_day_once() {
         Valuation::ClosedTrades,
         PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
-    );
+    )
+    .unwrap();
     let test = TestRecorder::new();
     let account = test.run(|| Account::new("main", conventions, usd(1_000.0)));
     let (shown, mut account) = (Shown(test), account.unwrap());
@@ -604,11 +606,30 @@ fn a_ledger_begins_with_something_and_keeps_its_conventions() {
     let next_year = Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::TRADING_DAYS,
+        PeriodsPerYear::of(&calendar),
         calendar,
     )
+    .unwrap()
+    .annualized_by(PeriodsPerYear::TRADING_DAYS)
     .with_risk_free(RiskFree::per_year(0.04).unwrap());
-    assert!(Ledger::restore(next_year, saved).is_ok());
+    assert!(Ledger::restore(next_year, saved.clone()).is_ok());
+    // The exchange's own calendar is a list of holidays, and holds the next time.
+    let exchange = |calendar| {
+        let conventions = Conventions::new(
+            Basis::PeriodReturns,
+            Valuation::Marks,
+            PeriodsPerYear::TRADING_DAYS,
+            calendar,
+        );
+        let rate = RiskFree::per_year(0.04).unwrap();
+        conventions.unwrap().with_risk_free(rate)
+    };
+    let ledger = Ledger::restore(exchange(Calendar::nyse()), saved.clone()).unwrap();
+    assert!(Ledger::restore(exchange(Calendar::nyse()), ledger.save()).is_ok());
+    assert!(Ledger::restore(equities(), ledger.save()).is_err());
+    // A market whose days begin in the evening has other days.
+    let futures = Calendar::cme(obs_trading::obs_calendar::CmeGroup::EquityIndex);
+    assert!(Ledger::restore(exchange(futures), saved).is_err());
 }
 
 #[test]
@@ -737,9 +758,11 @@ fn any_conventions() -> impl Strategy<Value = Conventions> {
             } else {
                 Valuation::ClosedTrades
             },
-            PeriodsPerYear::TRADING_DAYS,
+            PeriodsPerYear::of(&calendar),
             calendar,
         )
+        .unwrap()
+        .annualized_by(PeriodsPerYear::TRADING_DAYS)
         .with_risk_free(RiskFree::per_year(0.03).unwrap())
     })
 }
@@ -831,12 +854,15 @@ fn ratios_say_why_they_are_undefined() {
 }
 
 fn equities() -> Conventions {
+    let weekdays = Calendar::weekdays(new_york());
     Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::TRADING_DAYS,
-        Calendar::weekdays(new_york()),
+        PeriodsPerYear::of(&weekdays),
+        weekdays,
     )
+    .unwrap()
+    .annualized_by(PeriodsPerYear::TRADING_DAYS)
     .with_risk_free(RiskFree::per_year(0.04).unwrap())
 }
 
@@ -847,6 +873,7 @@ fn daily() -> Conventions {
         PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
     )
+    .unwrap()
 }
 
 fn new_york() -> TimeZone {

@@ -40,6 +40,7 @@ fn conventions() -> Conventions {
         PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
     )
+    .unwrap()
 }
 
 fn file(folder: &Path) -> StateFile<LedgerState> {

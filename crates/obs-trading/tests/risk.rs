@@ -8,9 +8,9 @@ use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use obs_core::TestRecorder;
 use obs_trading::{
-    Basis, BusinessDays, Calendar, CashAccount, CashRule, ComplianceAction, ComplianceRule,
-    ConfidenceBands, Conventions, Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Ledger,
-    Limits, Money, PdtAction, PeriodsPerYear, RejectReason, Risk, RiskError, Side, Trigger,
+    Basis, Calendar, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBands,
+    Conventions, Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Ledger, Limits, Money,
+    PdtAction, PeriodsPerYear, RejectReason, Risk, RiskError, SettlementDays, Side, Trigger,
     Valuation, limit,
 };
 use proptest::prelude::*;
@@ -424,8 +424,12 @@ fn fills() -> impl Strategy<Value = Vec<Fill>> {
     prop::collection::vec(fill, 0..60)
 }
 
-fn calendar() -> BusinessDays {
-    BusinessDays::weekdays().holidays([date(2026, 3, 5), date(2026, 3, 9), date(2026, 4, 3)])
+fn calendar() -> Calendar {
+    Calendar::weekdays(TimeZone::UTC).with_holidays([
+        date(2026, 3, 5),
+        date(2026, 3, 9),
+        date(2026, 4, 3),
+    ])
 }
 
 fn dated(fills: &[Fill]) -> Vec<(Date, Fill)> {
@@ -471,7 +475,7 @@ fn window_of_model(history: &[(Date, Fill)], day: Date) -> (u32, u32) {
     let mut days = vec![];
     let mut at = day;
     while days.len() < 5 {
-        if calendar.contains(at) {
+        if calendar.is_trading_day(at) {
             days.push(at);
         }
         at = at.yesterday().unwrap();
@@ -510,7 +514,12 @@ fn events() -> impl Strategy<Value = Vec<(u32, Event)>> {
 }
 
 fn cash_account(risk: &Risk) -> CashAccount {
-    CashAccount::new(risk, Currency::USD, CashRule::default(), calendar())
+    CashAccount::new(
+        risk,
+        Currency::USD,
+        CashRule::default(),
+        SettlementDays::same(calendar()),
+    )
 }
 
 fn usd(cents: i64) -> Money {
@@ -722,7 +731,7 @@ proptest! {
             Basis::PeriodReturns, Valuation::Marks, PeriodsPerYear::EVERY_DAY, Calendar::every_day(TimeZone::UTC),
         );
         let usd = |amount| Money::new(amount, Currency::USD);
-        let mut ledger = Ledger::new(conventions, usd(start)).unwrap();
+        let mut ledger = Ledger::new(conventions.unwrap(), usd(start)).unwrap();
         let (mut equity, mut day) = (usd(start).amount(), MONDAY);
         limits.mark(day, equity).unwrap();
         for (change, flow) in steps {
@@ -775,7 +784,7 @@ proptest! {
         let mut day = MONDAY;
         for (i, (days_later, equity, sector)) in marks.iter().enumerate() {
             // A clock that is set right goes back.
-            let step = if *days_later < 0 { BusinessDays::before } else { BusinessDays::after };
+            let step = if *days_later < 0 { Calendar::before } else { Calendar::after };
             day = step(&calendar(), day, days_later.unsigned_abs());
             if i == cut {
                 let saved = kept(&parts.limits.save());

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::{civil::date, tz::TimeZone};
 use obs_core::TestRecorder;
 use obs_trading::{
-    Account, Basis, BusinessDays, Calendar, CashAccount, CashRule, ClosedTrade, Conventions,
-    Currency, DayTradeRule, DayTrades, Error, ExecutionId, Fill, LedgerState, Limits, Money,
-    OrderBook, OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount,
-    SavedDayTrades, SavedLimits, SavedOrder, Side, StateFile, Strategy, StrategyLedger, Ticket,
+    Account, Basis, Calendar, CashAccount, CashRule, ClosedTrade, Conventions, Currency,
+    DayTradeRule, DayTrades, Error, ExecutionId, Fill, LedgerState, Limits, Money, OrderBook,
+    OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount, SavedDayTrades,
+    SavedLimits, SavedOrder, SettlementDays, Side, StateFile, Strategy, StrategyLedger, Ticket,
     Valuation, Venue, limit,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -41,9 +41,11 @@ fn conventions() -> Conventions {
     Conventions::new(
         Basis::PeriodReturns,
         Valuation::Marks,
-        PeriodsPerYear::TRADING_DAYS,
+        PeriodsPerYear::of(&calendar),
         calendar,
     )
+    .unwrap()
+    .annualized_by(PeriodsPerYear::TRADING_DAYS)
 }
 
 #[test]
@@ -96,11 +98,16 @@ fn the_risk_managers_state_of_the_first_edition_goes_on() {
         .unwrap()
         .restore(load::<SavedLimits>("limits"));
     assert_eq!(limits.headroom(limit::DRAWDOWN), Some(0.95));
-    let days = BusinessDays::weekdays;
+    let days = || Calendar::weekdays(TimeZone::UTC);
     let trades = DayTrades::new(&risk, "main", DayTradeRule::default(), days());
     let trades = trades.restore(load::<SavedDayTrades>("day_trades"));
     assert_eq!(trades.day_trades(date(2023, 11, 15)), 1);
-    let cash = CashAccount::new(&risk, Currency::USD, CashRule::default(), days());
+    let cash = CashAccount::new(
+        &risk,
+        Currency::USD,
+        CashRule::default(),
+        SettlementDays::same(days()),
+    );
     let cash = cash.restore(load::<SavedCashAccount>("cash")).unwrap();
     assert_eq!(cash.held("AAPL").to_bits(), 6.0_f64.to_bits());
 }
@@ -167,7 +174,7 @@ fn a_book_of_the_second_edition_goes_on_with_every_execution() {
 fn a_cash_account_in_cents_goes_on_in_money() {
     let usd = |cents| Money::of_minor(cents, 2, Currency::USD);
     let account = |currency| {
-        let days = BusinessDays::weekdays();
+        let days = SettlementDays::same(Calendar::weekdays(TimeZone::UTC));
         CashAccount::new(&Risk::new(), currency, CashRule::default(), days)
     };
     let kept: SavedCashAccount = load_of("second-edition", "cash");
@@ -197,7 +204,7 @@ fn earlier_editions_refuse_a_cash_account_of_this_one() {
         &Risk::new(),
         Currency::USD,
         CashRule::default(),
-        BusinessDays::weekdays(),
+        SettlementDays::us_equities(),
     );
     let json = serde_json::to_string(&account.save()).unwrap();
     assert!(serde_json::from_str::<InCents>(&json).is_err(), "{json}");

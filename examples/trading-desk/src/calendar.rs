@@ -4,97 +4,109 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday, time};
-use jiff::tz::TimeZone;
-use obs_providers::{Market, TradingCalendar};
-use obs_trading::{BusinessDays, Calendar, PeriodsPerYear};
+use obs_providers::Market;
+use obs_trading::{Calendar, PeriodsPerYear, SettlementDays};
 
-/// When the New York Stock Exchange opens and closes.
+/// When a day opens and closes that the calendar has no session of.
 const SESSION: [Time; 2] = [time(9, 30, 0, 0), time(16, 0, 0, 0)];
 
 /// The days on which the bars trade.
 ///
-/// Bars of weekdays only are those of an exchange: the weekdays without a bar are its holidays, and a year has 252 days. A bar
-/// on a weekend is of a market that never closes: every day counts.
+/// Bars of days on which the New York Stock Exchange trades are of that exchange. Others of weekdays are of one whose holidays are the
+/// weekdays without a bar. A bar on a weekend is of a market that never closes: every day counts.
 #[derive(Debug, Clone)]
 pub struct TradingDays {
-    zone: TimeZone,
-    /// The exchange's holidays; `None` for a market that never closes.
-    holidays: Option<Vec<Date>>,
+    calendar: Calendar,
+    market: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Nyse,
+    OtherExchange,
+    AlwaysOpen,
 }
 
 impl TradingDays {
     /// The calendar that bars of these days follow.
     #[must_use]
     pub fn of(days: &BTreeSet<Date>) -> Self {
-        // The database of time zones is built in, and New York is in it.
-        let zone = TimeZone::get("America/New_York").unwrap_or(TimeZone::UTC);
-        let holidays = days
-            .iter()
-            .all(|day| is_weekday(*day))
-            .then(|| holidays(days));
-        Self { zone, holidays }
+        let nyse = Calendar::nyse();
+        let zone = nyse.zone().clone();
+        let (calendar, market) = if days.iter().all(|day| nyse.is_trading_day(*day)) {
+            (nyse, Kind::Nyse)
+        } else if days.iter().all(|day| is_weekday(*day)) {
+            let [open, close] = SESSION;
+            let calendar = Calendar::closed("exchange", zone)
+                .with_hours(Calendar::WEEKDAYS, open, close)
+                .with_holidays(holidays(days));
+            (calendar, Kind::OtherExchange)
+        } else {
+            (Calendar::every_day(zone), Kind::AlwaysOpen)
+        };
+        Self { calendar, market }
     }
 
     /// The moment at which that day's session opens.
     #[must_use]
     pub fn open(&self, day: Date) -> Timestamp {
-        self.at(day, SESSION[0])
+        let session = self.session(day).map(|session| session.start);
+        session.unwrap_or_else(|| self.at(day, SESSION[0]))
     }
 
     /// The moment at which that day's session closes.
     #[must_use]
     pub fn close(&self, day: Date) -> Timestamp {
-        self.at(day, SESSION[1])
+        let session = self.session(day).map(|session| session.end);
+        session.unwrap_or_else(|| self.at(day, SESSION[1]))
     }
 
-    /// The days that have a return, for the performance statistics.
+    /// The bars of a market that never closes are those of an exchange's hours all the same.
+    fn session(&self, day: Date) -> Option<obs_trading::obs_calendar::Session> {
+        let has_hours = self.market != Kind::AlwaysOpen;
+        has_hours.then(|| self.calendar.session(day)).flatten()
+    }
+
+    /// The days that have a return, by which data ages too.
     #[must_use]
     pub fn calendar(&self) -> Calendar {
-        match &self.holidays {
-            Some(holidays) => Calendar::weekdays(self.zone.clone()).with_holidays(holidays.clone()),
-            None => Calendar::every_day(self.zone.clone()),
-        }
+        self.calendar.clone()
     }
 
-    /// The sessions of the market, by which its data ages.
-    #[must_use]
-    pub fn sessions(&self) -> TradingCalendar {
-        match &self.holidays {
-            Some(holidays) => TradingCalendar::nyse().holidays(holidays.iter().copied()),
-            None => TradingCalendar::always_open(),
-        }
-    }
-
-    /// The market under measurement, which is to be told what time it is in the replay.
+    /// The market under measurement, whose gauges follow the time in the replay.
     #[must_use]
     pub fn market(&self) -> Market {
-        let venue = match self.holidays {
-            Some(_) => "NYSE",
-            None => "24/7",
+        let venue = match self.market {
+            Kind::AlwaysOpen => "24/7",
+            Kind::Nyse | Kind::OtherExchange => "NYSE",
         };
-        Market::new(venue, self.sessions())
+        Market::new(venue, self.calendar())
     }
 
     /// How many of them make a year.
     #[must_use]
     pub fn periods_per_year(&self) -> PeriodsPerYear {
-        match self.holidays {
-            Some(_) => PeriodsPerYear::TRADING_DAYS,
-            None => PeriodsPerYear::EVERY_DAY,
+        match self.market {
+            Kind::Nyse => PeriodsPerYear::TRADING_DAYS,
+            Kind::OtherExchange => PeriodsPerYear::of(&self.calendar),
+            Kind::AlwaysOpen => PeriodsPerYear::EVERY_DAY,
         }
     }
 
-    /// The days on which trades settle; none in a market that never closes.
+    /// The days on which trades are made and settle; none in a market that never closes.
     #[must_use]
-    pub fn business_days(&self) -> Option<BusinessDays> {
-        let holidays = self.holidays.clone()?;
-        Some(BusinessDays::weekdays().holidays(holidays))
+    pub fn settlement(&self) -> Option<SettlementDays> {
+        match self.market {
+            Kind::Nyse => Some(SettlementDays::us_equities()),
+            Kind::OtherExchange => Some(SettlementDays::same(self.calendar())),
+            Kind::AlwaysOpen => None,
+        }
     }
 
-    /// A time that the change of the clocks leaves out, or that lies beyond the end of time, is the nearest there is.
+    /// A time that lies beyond the end of time is the last there is.
     fn at(&self, day: Date, time: Time) -> Timestamp {
-        self.zone
-            .to_timestamp(day.to_datetime(time))
+        let zone = self.calendar.zone();
+        zone.to_timestamp(day.to_datetime(time))
             .unwrap_or(Timestamp::MAX)
     }
 }
@@ -122,21 +134,19 @@ mod tests {
 
     #[test]
     fn weekdays_without_a_bar_are_holidays() {
-        let days = TradingDays::of(&[date(2020, 1, 2), date(2020, 1, 3), date(2020, 1, 7)].into());
-        assert_eq!(days.holidays, Some(vec![date(2020, 1, 6)]));
-        assert_eq!(days.periods_per_year(), PeriodsPerYear::TRADING_DAYS);
-        let settles = days
-            .business_days()
-            .map(|days| days.after(date(2020, 1, 3), 1));
-        assert_eq!(settles, Some(date(2020, 1, 7)));
+        // New Year's Day, on which no exchange in New York trades.
+        let days = TradingDays::of(&[date(2020, 1, 1), date(2020, 1, 3), date(2020, 1, 7)].into());
+        assert!(!days.calendar().is_trading_day(date(2020, 1, 6)));
+        let settlement = days.settlement().unwrap().settlement;
+        assert_eq!(settlement.after(date(2020, 1, 3), 1), date(2020, 1, 7));
     }
 
     #[test]
     fn a_bar_on_a_sunday_is_of_a_market_that_never_closes() {
         let days = TradingDays::of(&[date(2020, 1, 3), date(2020, 1, 5)].into());
         assert_eq!(days.periods_per_year(), PeriodsPerYear::EVERY_DAY);
-        assert!(days.business_days().is_none());
-        assert!(days.calendar().counts(date(2020, 1, 4)));
+        assert!(days.settlement().is_none());
+        assert!(days.calendar().is_trading_day(date(2020, 1, 4)));
     }
 
     #[test]
@@ -150,14 +160,25 @@ mod tests {
             days.close(date(2020, 7, 3)).to_string(),
             "2020-07-03T20:00:00Z"
         );
+        // A half day.
+        assert_eq!(
+            days.close(date(2020, 11, 27)).to_string(),
+            "2020-11-27T18:00:00Z"
+        );
     }
 
+    /// Twenty years of real bars are of the exchange's days, and of all of them.
     #[test]
-    fn the_bundled_bars_are_an_exchanges() {
+    fn the_bundled_bars_are_those_of_the_exchange() {
         let days = crate::bars::days(&crate::bars::bundled().unwrap());
-        let holidays = TradingDays::of(&days).holidays.unwrap();
-        assert!(holidays.contains(&date(2001, 9, 11)));
-        // About nine a year.
-        assert!((160..220).contains(&holidays.len()), "{}", holidays.len());
+        let trading_days = TradingDays::of(&days);
+        assert_eq!(
+            trading_days.periods_per_year(),
+            PeriodsPerYear::TRADING_DAYS
+        );
+        assert!(trading_days.calendar().is_trading_day(date(2001, 9, 10)));
+        let (first, last) = (*days.first().unwrap(), *days.last().unwrap());
+        let between = trading_days.calendar().days_between(first, last);
+        assert_eq!(between + 2, days.len() as u64);
     }
 }

@@ -63,7 +63,7 @@ impl MarketData {
             .build()?;
         // Pages age by the clock on the wall, while the market is open; bars are as of the day they are about, which in a
         // replay is long past.
-        let dataset = provider.session_dataset("pages", days.sessions());
+        let dataset = provider.session_dataset("pages", days.calendar());
         // Another run has another provider, and other pages.
         let pages = Pages::open(redis, &format!("desk:{base}:"), FRESH_FOR).await?;
         Ok(Self {

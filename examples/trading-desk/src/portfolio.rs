@@ -92,7 +92,7 @@ impl Portfolio {
             Valuation::Marks,
             days.periods_per_year(),
             days.calendar(),
-        )
+        )?
         // Less than half a cent is what is left of floats.
         .with_scratch(0.005)?;
         let positions = Positions::new("main", start, usd(cash)).with_calendar(days.calendar());

@@ -129,7 +129,7 @@ impl RiskCheck {
             ..CashRule::default()
         };
         let mut account = days
-            .business_days()
+            .settlement()
             .map(|days| CashAccount::new(&risk, Currency::USD, rule, days));
         if let Some(account) = &mut account {
             account.deposit(usd(cash), Date::MIN)?;

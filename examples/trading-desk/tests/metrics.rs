@@ -145,6 +145,12 @@ fn providers_agree(scrape: &Exposition, app: &App) {
     assert_value(scrape, "provider_up", &[], 5);
     // The last bar's close is what the bars are as of, and with it the market has closed.
     assert_value(scrape, "market_session_open", &[("venue", "NYSE")], 0);
+    // It opens on a later day, and closes six and a half hours after that.
+    let moment = |name| scrape.sum(name, &[("venue", "NYSE")]).unwrap();
+    let next_open = moment("market_next_open_timestamp_seconds");
+    assert!(next_open > f64::from(last_close()));
+    let next_close = moment("market_next_close_timestamp_seconds");
+    assert!((next_close - next_open - 23_400.0).abs() < 0.5);
     let updated = [bars, ("dataset", "daily_bars")];
     assert_value(
         scrape,

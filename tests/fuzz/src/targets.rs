@@ -230,7 +230,8 @@ fn restored(state: &LedgerState) {
         Valuation::Marks,
         PeriodsPerYear::EVERY_DAY,
         Calendar::every_day(TimeZone::UTC),
-    );
+    )
+    .unwrap();
     let Ok(ledger) = Ledger::restore(conventions.clone(), state.clone()) else {
         return;
     };

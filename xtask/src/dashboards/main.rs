@@ -52,6 +52,10 @@ pub(super) fn dashboard() -> Dashboard {
             row("What it stands on", [
                 switches("Markets", "When each market was in a regular session, by the desk's own calendar.")
                     .ask("max by (venue) (market_session_open{@})", "{{venue}}"),
+                table("Sessions", "Until each market opens and closes next, and until the days end that its exchange has published: after those the calendar is a guess. In a backtest the replay's time is not that of the clock.")
+                    .ask("min by (service, venue) (market_next_open_timestamp_seconds{@}) - time()", "opens in")
+                    .ask("min by (service, venue) (market_next_close_timestamp_seconds{@}) - time()", "closes in")
+                    .ask("min by (service, venue) (market_calendar_end_timestamp_seconds{@}) - time()", "calendar ends in"),
                 switches("Providers", "When each provider was taken to be available.")
                     .ask("min by (provider) (provider_up{@})", "{{provider}}"),
                 lines("Errors", "Errors a second, by component.")

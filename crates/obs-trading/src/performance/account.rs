@@ -98,7 +98,7 @@ obs_core::families! {
 /// one of these for each, under the same name.
 ///
 /// ```
-/// use jiff::{Timestamp, tz::TimeZone};
+/// use jiff::Timestamp;
 /// use obs_trading::{
 ///     Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Money, PeriodsPerYear, Valuation,
 /// };
@@ -107,8 +107,8 @@ obs_core::families! {
 ///     Basis::PeriodReturns,
 ///     Valuation::Marks,
 ///     PeriodsPerYear::TRADING_DAYS,
-///     Calendar::weekdays(TimeZone::get("America/New_York")?),
-/// );
+///     Calendar::nyse(),
+/// )?;
 /// let usd = |amount| Money::new(amount, Currency::USD);
 /// let mut account = Account::new("main", conventions, usd(100_000.0))?;
 ///

@@ -5,23 +5,23 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use super::calendar::Calendar;
+use obs_calendar::Calendar;
+
 use crate::Error;
 
 /// How the statistics of a ledger are computed. What has no right default is stated in [`new`](Self::new).
 ///
 /// ```
-/// use jiff::tz::TimeZone;
 /// use obs_trading::{Basis, Calendar, Conventions, PeriodsPerYear, RiskFree, Valuation};
 ///
 /// let equities = Conventions::new(
 ///     Basis::PeriodReturns,
 ///     Valuation::Marks,
 ///     PeriodsPerYear::TRADING_DAYS,
-///     Calendar::weekdays(TimeZone::get("America/New_York")?),
-/// )
+///     Calendar::nyse(),
+/// )?
 /// .with_risk_free(RiskFree::per_year(0.04)?);
-/// assert_eq!(equities.to_string(), "period_returns, 252 periods per year, risk-free 0.04 per year, weekdays America/New_York");
+/// assert_eq!(equities.to_string(), "period_returns, 252 periods per year, risk-free 0.04 per year, NYSE America/New_York");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -79,6 +79,12 @@ impl PeriodsPerYear {
     pub const EVERY_HOUR: Self = Self(8_760.0);
     /// 12: months.
     pub const MONTHS: Self = Self(12.0);
+
+    /// As many as the calendar's years have trading days in the mean.
+    #[must_use]
+    pub fn of(calendar: &Calendar) -> Self {
+        Self(calendar.trading_days_per_year())
+    }
 
     /// A number of your own: of the days another exchange trades, or of the trades in a year. Must be finite and above 0.
     pub fn new(periods: f64) -> Result<Self, Error> {
@@ -216,6 +222,9 @@ pub enum Deviation {
     Population,
 }
 
+/// How far periods per year may be from the calendar's: years differ by a day or two.
+const CONTRADICTION: f64 = 0.02;
+
 impl Deviation {
     pub(crate) const fn ddof(self) -> u64 {
         match self {
@@ -227,14 +236,26 @@ impl Deviation {
 
 impl Conventions {
     /// Conventions without a risk-free return, and the deviation of a sample.
-    #[must_use]
-    pub const fn new(
+    ///
+    /// Fails where returns are of periods and the calendar's year has [another number](Calendar::trading_days_per_year) of them, by
+    /// more than 2 %: 252 periods contradict a calendar of all 261 weekdays, and every ratio would be wrong by the square root of the
+    /// two. [`PeriodsPerYear::of`] takes the calendar's own number.
+    pub fn new(
         basis: Basis,
         valuation: Valuation,
         periods_per_year: PeriodsPerYear,
         calendar: Calendar,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Error> {
+        let days = calendar.trading_days_per_year();
+        let differ = (periods_per_year.0 - days).abs() > CONTRADICTION * days;
+        if basis == Basis::PeriodReturns && differ {
+            return Err(Error::Contradiction {
+                periods: periods_per_year.0,
+                calendar: calendar.to_string(),
+                days: days.round(),
+            });
+        }
+        Ok(Self {
             basis,
             valuation,
             periods_per_year,
@@ -242,7 +263,15 @@ impl Conventions {
             risk_free: RiskFree::NONE,
             deviation: Deviation::Sample,
             scratch: SCRATCH,
-        }
+        })
+    }
+
+    /// The same, but annualised by a number of periods that the calendar's year does not have: what another program gives that takes 252
+    /// for every series. For comparison with it, and for nothing else.
+    #[must_use]
+    pub fn annualized_by(mut self, periods: PeriodsPerYear) -> Self {
+        self.periods_per_year = periods;
+        self
     }
 
     /// The same with this risk-free return.
@@ -321,10 +350,25 @@ impl Conventions {
         RiskFreeReturns(self.risk_free.by_period(self.periods_per_year))
     }
 
-    /// What a kept ledger was computed by and cannot change: basis, valuation and calendar, in words. The others only say how
-    /// statistics are made of what is kept.
-    pub(crate) fn fixed(&self) -> String {
-        fixed_part(&self.to_string()).unwrap_or_default()
+    /// Whether a ledger that was saved under these words may go on under these conventions. Holidays may be added: what was saved as
+    /// weekdays goes on as the exchange of the same time zone.
+    pub(crate) fn continue_from(&self, saved: &str) -> bool {
+        let saved = fixed_part(saved);
+        let mut calendars = self
+            .calendar
+            .plain_week()
+            .into_iter()
+            .chain([self.calendar.clone()]);
+        saved.is_some() && calendars.any(|calendar| saved == fixed_part(&self.words(&calendar)))
+    }
+
+    fn words(&self, calendar: &Calendar) -> String {
+        format!(
+            "{}, {} periods per year, risk-free {}, {calendar}",
+            self.basis_label(),
+            self.periods_per_year.0,
+            self.risk_free,
+        )
     }
 
     /// The basis as a label: its word, and what differs from the usual.
@@ -345,8 +389,9 @@ impl Conventions {
     }
 }
 
-/// What is [fixed](Conventions::fixed) of conventions in words; nothing where they are none.
-pub(crate) fn fixed_part(words: &str) -> Option<String> {
+/// What a kept ledger was computed by and cannot change, of conventions in words: basis, valuation and calendar. The others only say
+/// how statistics are made of what is kept. Nothing where the words are none.
+fn fixed_part(words: &str) -> Option<String> {
     let (head, rest) = words.split_once(" periods per year, risk-free ")?;
     let basis = head.rsplit_once(", ")?.0;
     let basis = basis.strip_suffix(DDOF_0).unwrap_or(basis);
@@ -366,14 +411,7 @@ const SCRATCH: f64 = 1e-8;
 /// as break-even.
 impl fmt::Display for Conventions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, {} periods per year, risk-free {}, {}",
-            self.basis_label(),
-            self.periods_per_year.0,
-            self.risk_free,
-            self.calendar
-        )
+        f.write_str(&self.words(&self.calendar))
     }
 }
 
@@ -412,9 +450,11 @@ mod tests {
         let conventions = Conventions::new(
             Basis::PeriodReturns,
             Valuation::Marks,
-            PeriodsPerYear::new(1.0).unwrap(),
+            PeriodsPerYear::EVERY_DAY,
             Calendar::every_day(TimeZone::UTC),
         )
+        .unwrap()
+        .annualized_by(PeriodsPerYear::new(1.0).unwrap())
         .with_risk_free(series.unwrap());
         let returns = conventions.risk_free_returns();
         for (day, rate) in [
@@ -426,7 +466,10 @@ mod tests {
             assert!((returns.on(day) - rate).abs() < 1e-15, "{day}");
         }
         assert_eq!(RiskFree::series([]).unwrap(), RiskFree::NONE);
-        assert_eq!(conventions.fixed(), "period_returns, every day UTC");
+        assert_eq!(
+            fixed_part(&conventions.to_string()).unwrap(),
+            "period_returns, every day UTC"
+        );
     }
 
     #[test]
@@ -444,6 +487,41 @@ mod tests {
         );
     }
 
+    /// The right annual factor of 500 daily returns of a year of 261 days is 1.8 % above that of 252.
+    #[test]
+    fn periods_that_contradict_the_calendar_are_refused() {
+        let conventions = |basis, periods, calendar| {
+            let periods = PeriodsPerYear::new(periods).unwrap();
+            Conventions::new(basis, Valuation::Marks, periods, calendar)
+        };
+        let weekdays = || Calendar::weekdays(TimeZone::UTC);
+        let refused = conventions(Basis::PeriodReturns, 252.0, weekdays()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "252 periods per year contradict the calendar weekdays UTC, whose year has 261 trading days; state the calendar of your \
+             exchange, such as Calendar::nyse(), or PeriodsPerYear::of(&calendar)"
+        );
+        for (periods, calendar) in [
+            (252.0, Calendar::always_open()),
+            (365.0, Calendar::nyse()),
+            (12.0, Calendar::nyse()),
+        ] {
+            assert!(conventions(Basis::PeriodReturns, periods, calendar).is_err());
+        }
+        for (periods, calendar) in [
+            (252.0, Calendar::nyse()),
+            (252.0, Calendar::cme(obs_calendar::CmeGroup::EquityIndex)),
+            (261.0, weekdays()),
+            (365.0, Calendar::always_open()),
+        ] {
+            assert!(conventions(Basis::PeriodReturns, periods, calendar).is_ok());
+        }
+        // Trades are not counted by the calendar.
+        assert!(conventions(Basis::PerTrade, 40.0, Calendar::nyse()).is_ok());
+        let exact = PeriodsPerYear::of(&weekdays());
+        assert!((exact.get() - 260.9).abs() < 0.1);
+    }
+
     #[test]
     fn what_differs_from_the_usual_is_said() {
         let conventions = Conventions::new(
@@ -452,10 +530,11 @@ mod tests {
             PeriodsPerYear::new(40.0).unwrap(),
             Calendar::every_day(TimeZone::UTC),
         )
+        .unwrap()
         .with_deviation(Deviation::Population)
         .with_risk_free(RiskFree::per_period(0.001).unwrap());
         assert_eq!(
-            conventions.fixed(),
+            fixed_part(&conventions.to_string()).unwrap(),
             "per_trade of closed trades, every day UTC"
         );
         assert_eq!(

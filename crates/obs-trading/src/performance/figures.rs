@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::calendar::Period;
 use super::history::Single;
+use super::period::Period;
 use super::periods::Periods;
 use super::returns::Scale;
 use super::trades::TradeResult;

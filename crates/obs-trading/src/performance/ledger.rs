@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::conventions::fixed_part;
 use super::history::History;
 use super::journal::{CorrectionWindow, Entry, Journal, What};
 use super::periods::Periods;
@@ -34,7 +33,7 @@ use crate::{Clock, Error};
 ///     Valuation::Marks,
 ///     PeriodsPerYear::EVERY_DAY,
 ///     Calendar::every_day(TimeZone::UTC),
-/// );
+/// )?;
 /// let usd = |amount| Money::new(amount, Currency::USD);
 /// let mut ledger = Ledger::new(conventions, usd(10_000.0))?;
 /// let noon: Timestamp = "2024-06-03T12:00:00Z".parse()?;
@@ -153,9 +152,10 @@ impl Ledger {
     ///
     /// Under another risk-free rate, number of periods or deviation, the ratios are those of the new ones, of all returns that are
     /// [kept](super::KEPT_RETURNS); those before keep the rate at which they were counted. Fails when it was saved under another
-    /// basis, valuation or calendar; a longer list of holidays is no other calendar.
+    /// basis, valuation or calendar; a longer list of holidays is no other calendar, nor is the exchange's own in the place of its
+    /// weekdays.
     pub fn restore(conventions: Conventions, saved: LedgerState) -> Result<Self, Error> {
-        if fixed_part(&saved.conventions).as_ref() != Some(&conventions.fixed()) {
+        if !conventions.continue_from(&saved.conventions) {
             return Err(Error::OtherConventions {
                 saved: saved.conventions,
                 stated: conventions.to_string(),
@@ -295,7 +295,7 @@ impl Ledger {
     ///     Valuation::Marks,
     ///     PeriodsPerYear::EVERY_DAY,
     ///     Calendar::every_day(TimeZone::UTC),
-    /// );
+    /// )?;
     /// let usd = |amount| Money::new(amount, Currency::USD);
     /// let mut ledger = Ledger::new(conventions, usd(100_000.0))?;
     /// let close: Timestamp = "2024-06-03T20:00:00Z".parse()?;

@@ -7,7 +7,7 @@
 //! # Conventions
 //!
 //! A Sharpe ratio means nothing without its [`Conventions`]: of what the returns are ([`Basis`]), what the equity follows
-//! ([`Valuation`]), how many periods make a year ([`PeriodsPerYear`]), which days count and where they begin ([`Calendar`]) have
+//! ([`Valuation`]), how many periods make a year ([`PeriodsPerYear`]), which days count and where they begin ([`Calendar`](obs_calendar::Calendar)) have
 //! no default. Without risk-free return ([`RiskFree`]), and a deviation over `n − 1` ([`Deviation`]), are what is taken unless
 //! stated. `portfolio_statistics_info` and `trading_statistics_info` export them.
 //!
@@ -68,7 +68,6 @@
 //! | returns, prices | guessed by size | stated | equity below 1 is no return |
 
 mod account;
-mod calendar;
 mod conventions;
 mod drawdown;
 mod figures;
@@ -77,6 +76,7 @@ mod journal;
 mod labels;
 mod ledger;
 mod moments;
+mod period;
 mod periods;
 #[cfg(test)]
 mod random;
@@ -97,7 +97,6 @@ pub(crate) use crate::money::{Currency, Money};
 pub use self::account::{
     Account, PortfolioMetrics, PortfolioMoneyMetrics, PortfolioStatisticsInfo,
 };
-pub use self::calendar::{Calendar, Period};
 pub use self::conventions::{Basis, Conventions, Deviation, PeriodsPerYear, RiskFree, Valuation};
 pub use self::history::KEPT_RETURNS;
 pub use self::journal::CorrectionWindow;
@@ -107,6 +106,7 @@ pub use self::labels::{
 pub use self::ledger::{Ledger, LedgerState, Transfer};
 /// How many trades with identifiers a ledger would know again, at least: more than a broker's stream replays of a day.
 pub const REMEMBERED_TRADES: usize = crate::seen::REMEMBERED;
+pub use self::period::Period;
 pub use self::strategy::{
     PerformanceMetrics, PerformanceMoneyMetrics, PerformanceStatisticsInfo, StrategyLedger,
 };

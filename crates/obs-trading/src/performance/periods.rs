@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Period;
+use super::period::Period;
 use super::sum::Sum;
 
 /// The periods that begin and end; the total never does.

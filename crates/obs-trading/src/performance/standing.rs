@@ -4,11 +4,11 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Period;
 use super::conventions::RiskFreeReturns;
 use super::drawdown::Drawdown;
 use super::history::{History, Marker, Path, Single};
 use super::journal::{Entry, What};
+use super::period::Period;
 use super::periods::Periods;
 use super::returns::{Returns, change_of};
 use super::trades::{DayOfTrades, Trades};
@@ -182,7 +182,7 @@ impl Standing {
 
     /// Takes the return of the period that ends. What changed in one that does not count belongs to the next that does.
     fn close_period(&mut self, day: Date, rules: &Rules, history: &mut History) {
-        if !rules.conventions.calendar().counts(day) {
+        if !rules.conventions.calendar().is_trading_day(day) {
             return;
         }
         let value = self.fund.value();

@@ -95,7 +95,7 @@ obs_core::families! {
 /// [marked](Self::mark_open_pnl), the P/L of its open positions; its returns and drawdown are those of that equity.
 ///
 /// ```
-/// use jiff::{Timestamp, tz::TimeZone};
+/// use jiff::Timestamp;
 /// use obs_trading::{
 ///     Basis, Calendar, ClosedTrade, Conventions, Currency, Money, PeriodsPerYear, StrategyLedger, Valuation,
 /// };
@@ -104,8 +104,8 @@ obs_core::families! {
 ///     Basis::PerTrade,
 ///     Valuation::ClosedTrades,
 ///     PeriodsPerYear::new(300.0)?, // trades in a year
-///     Calendar::weekdays(TimeZone::get("America/New_York")?),
-/// );
+///     Calendar::nyse(),
+/// )?;
 /// let usd = |amount| Money::new(amount, Currency::USD);
 /// let mut performance = StrategyLedger::new("main", "crossover", conventions, usd(20_000.0))?;
 /// let at: Timestamp = "2024-06-03T20:00:00Z".parse()?;

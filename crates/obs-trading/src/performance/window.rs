@@ -21,7 +21,7 @@ use super::{PeriodsPerYear, TradeResult, Undefined};
 ///     Valuation::Marks,
 ///     PeriodsPerYear::EVERY_DAY,
 ///     Calendar::every_day(TimeZone::UTC),
-/// );
+/// )?;
 /// let usd = |amount| Money::new(amount, Currency::USD);
 /// let mut ledger = Ledger::new(conventions, usd(100.0))?;
 /// for (day, equity) in [("2024-01-30", 101.0), ("2024-01-31", 99.0), ("2024-02-01", 102.0), ("2024-02-02", 103.0)] {

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::civil::Date;
+use obs_calendar::Calendar;
 use serde::{Deserialize, Serialize};
 
 use super::error::positive;
-use crate::{BusinessDays, PdtAction, Risk, RiskError, Side};
+use super::today::Today;
+use crate::{Clock, PdtAction, Risk, RiskError, Side};
 
 /// The numbers of the rule. The default is that of FINRA Rule 4210(f)(8)(B), as [`DayTrades`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,9 +38,9 @@ impl Default for DayTradeRule {
 ///
 /// ```
 /// use jiff::civil::date;
-/// use obs_trading::{BusinessDays, DayTradeRule, DayTrades, Risk, Side};
+/// use obs_trading::{Calendar, DayTradeRule, DayTrades, Risk, Side};
 ///
-/// let mut account = DayTrades::new(&Risk::new(), "margin", DayTradeRule::default(), BusinessDays::weekdays());
+/// let mut account = DayTrades::new(&Risk::new(), "margin", DayTradeRule::default(), Calendar::nyse());
 /// let monday = date(2026, 3, 2);
 /// for symbol in ["AAPL", "MSFT", "NVDA"] {
 ///     account.fill(symbol, Side::Buy, 10.0, monday)?;
@@ -78,14 +80,17 @@ impl Default for DayTradeRule {
 /// and `violated` for each that completes or continues a pattern. `risk_day_trades_remaining` moves with each fill and each
 /// [`advance`](Self::advance). It leaves the 6 % aside, and is `NaN` for an account that the rule does not restrict.
 ///
-/// Events come in the order of their days. An event of an earlier day, of no business day, or of a quantity that is not a
-/// positive number is refused and changes nothing. Memory is bounded by the positions held, plus the symbols of the day.
+/// A fill that is reported late is counted on its day, as the last of it, and the days since are counted anew, as long as its day lies
+/// in the window and among the last 10,000 executions. An earlier one, one of a day that has not begun or is no trading day, and one of
+/// a quantity that is not a positive number are refused and change nothing. Memory is bounded by those executions and the positions
+/// held.
 #[derive(Debug)]
 pub struct DayTrades {
     risk: Risk,
     account: Box<str>,
     rule: DayTradeRule,
-    calendar: BusinessDays,
+    calendar: Calendar,
+    today: Today,
     state: SavedDayTrades,
 }
 
@@ -97,7 +102,31 @@ pub struct SavedDayTrades {
     /// The days of the window on which something was traded, oldest first.
     days: VecDeque<Tally>,
     symbols: BTreeMap<Box<str>, Holding>,
+    #[serde(default)]
+    recent: Recent,
 }
+
+/// The executions of the last days, so that one that is reported late can be put in its place.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Recent {
+    /// The first day from whose beginning on all of them are here; nothing before the first day.
+    from: Option<Date>,
+    /// What was held when that day began.
+    positions: BTreeMap<Box<str>, f64>,
+    /// By day, and within a day as reported.
+    executions: VecDeque<Execution>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Execution {
+    date: Date,
+    symbol: Box<str>,
+    /// Bought; sold if negative.
+    quantity: f64,
+}
+
+/// So many executions are kept for late reports.
+const KEPT: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Tally {
@@ -120,16 +149,25 @@ struct Holding {
 impl DayTrades {
     /// An account that holds nothing and has traded nothing.
     #[must_use]
-    pub fn new(risk: &Risk, account: &str, rule: DayTradeRule, calendar: BusinessDays) -> Self {
+    pub fn new(risk: &Risk, account: &str, rule: DayTradeRule, calendar: Calendar) -> Self {
         let day_trades = Self {
             risk: risk.clone(),
             account: account.into(),
             rule,
             calendar,
+            today: Today::default(),
             state: SavedDayTrades::default(),
         };
         day_trades.show();
         day_trades
+    }
+
+    /// The same, held to another clock than the machine's: an event of a day that has not begun is refused. A replay of days that are
+    /// yet to come hands in its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.today = Today::by(clock);
+        self
     }
 
     /// Takes a kept state up again.
@@ -154,7 +192,15 @@ impl DayTrades {
                 value: position,
             });
         }
-        self.state.holding(symbol).position = position;
+        let holding = self.state.holding(symbol);
+        let change = position - holding.position;
+        holding.position = position;
+        *self
+            .state
+            .recent
+            .positions
+            .entry(symbol.into())
+            .or_default() += change;
         Ok(())
     }
 
@@ -167,6 +213,7 @@ impl DayTrades {
 
     /// A new day begins. Not needed before a fill, but the day trades remaining are shown as of the last day told.
     pub fn advance(&mut self, date: Date) -> Result<(), RiskError> {
+        self.today.check(date, &self.calendar)?;
         if let Some(last) = self.state.last.filter(|last| date < *last) {
             return Err(RiskError::OutOfOrder { date, last });
         }
@@ -180,7 +227,8 @@ impl DayTrades {
 
     /// Something was executed. Returns whether it completed a day trade.
     ///
-    /// A fill larger than the position closes it and opens the rest the other way.
+    /// A fill larger than the position closes it and opens the rest the other way. One of an earlier day may complete day trades of that
+    /// day and undo others'; what is counted of it is the verdict on the present day.
     pub fn fill(
         &mut self,
         symbol: &str,
@@ -189,20 +237,43 @@ impl DayTrades {
         date: Date,
     ) -> Result<bool, RiskError> {
         let quantity = positive("the quantity", quantity)?;
-        if !self.calendar.contains(date) {
+        if !self.calendar.is_trading_day(date) {
             return Err(RiskError::NotABusinessDay { date });
         }
-        self.advance(date)?;
-        let holding = self.state.holding(symbol);
-        let is_new_run = holding.turn(side);
-        let is_day_trade = holding.trade(side, quantity);
-        self.state
-            .count(date, u32::from(is_day_trade), u32::from(is_new_run));
+        let execution = Execution {
+            date,
+            symbol: symbol.into(),
+            quantity: side.sign() * quantity,
+        };
+        let last = self.state.last.filter(|last| date < *last);
+        let is_day_trade = if let Some(last) = last {
+            self.fill_late(execution, last)?
+        } else {
+            self.advance(date)?;
+            let is_day_trade = self.state.execute(&execution);
+            self.state.recent.keep(execution);
+            is_day_trade
+        };
         if is_day_trade {
-            self.judge(date);
+            self.judge(last.unwrap_or(date));
         }
         self.show();
         Ok(is_day_trade)
+    }
+
+    /// Puts an execution in its place and counts the days since anew. Returns whether the window has more day trades for it.
+    fn fill_late(&mut self, execution: Execution, last: Date) -> Result<bool, RiskError> {
+        let date = execution.date;
+        let recent = &self.state.recent;
+        let is_full = recent.executions.len() >= KEPT;
+        let is_kept = !is_full && recent.from.is_some_and(|from| from <= date);
+        if !is_kept || date < self.window_start(last) {
+            return Err(RiskError::OutOfOrder { date, last });
+        }
+        let before = self.day_trades(last);
+        self.state.recent.insert(execution);
+        self.state.count_anew(last);
+        Ok(self.day_trades(last) > before)
     }
 
     /// Whether a fill of this side would complete a day trade.
@@ -288,7 +359,7 @@ impl DayTrades {
 
     /// The first day of the window that ends with this one.
     fn window_start(&self, date: Date) -> Date {
-        let last = if self.calendar.contains(date) {
+        let last = if self.calendar.is_trading_day(date) {
             date
         } else {
             self.calendar.before(date, 1)
@@ -313,6 +384,24 @@ impl SavedDayTrades {
 
     /// A new day: what is held now was held overnight, and what lies before the window is forgotten.
     fn begin(&mut self, date: Date, window_start: Date) {
+        if self.recent.from.is_none() {
+            self.recent = Recent {
+                from: Some(date),
+                positions: self.positions(),
+                ..Recent::default()
+            };
+        }
+        self.recent.forget(window_start);
+        self.begin_day(date, window_start);
+    }
+
+    fn positions(&self) -> BTreeMap<Box<str>, f64> {
+        let held = self.symbols.iter();
+        held.map(|(symbol, holding)| (symbol.clone(), holding.position))
+            .collect()
+    }
+
+    fn begin_day(&mut self, date: Date, window_start: Date) {
         self.last = Some(date);
         self.symbols.retain(|_, holding| holding.position != 0.0);
         for holding in self.symbols.values_mut() {
@@ -321,6 +410,55 @@ impl SavedDayTrades {
         }
         while self.days.front().is_some_and(|day| day.date < window_start) {
             self.days.pop_front();
+        }
+    }
+
+    /// Whether the execution completes a day trade. It is of the day under way.
+    fn execute(&mut self, execution: &Execution) -> bool {
+        let quantity = execution.quantity.abs();
+        let side = if execution.quantity > 0.0 {
+            Side::Buy
+        } else {
+            Side::Sell
+        };
+        let holding = self.holding(&execution.symbol);
+        let is_new_run = holding.turn(side);
+        let is_day_trade = holding.trade(side, quantity);
+        let (day_trades, trades) = (u32::from(is_day_trade), u32::from(is_new_run));
+        self.count(execution.date, day_trades, trades);
+        is_day_trade
+    }
+
+    /// Counts the days of the kept executions anew, from what was held before them.
+    fn count_anew(&mut self, last: Date) {
+        let Some(from) = self.recent.from else {
+            return;
+        };
+        self.days.retain(|day| day.date < from);
+        let held = self.recent.positions.iter();
+        self.symbols = held
+            .map(|(symbol, position)| {
+                let position = *position;
+                (
+                    symbol.clone(),
+                    Holding {
+                        position,
+                        ..Holding::default()
+                    },
+                )
+            })
+            .collect();
+        self.last = None;
+        let executions = std::mem::take(&mut self.recent.executions);
+        for execution in &executions {
+            if self.last != Some(execution.date) {
+                self.begin_day(execution.date, Date::MIN);
+            }
+            self.execute(execution);
+        }
+        self.recent.executions = executions;
+        if self.last != Some(last) {
+            self.begin_day(last, Date::MIN);
         }
     }
 
@@ -336,6 +474,44 @@ impl SavedDayTrades {
                 trades,
             }),
         }
+    }
+}
+
+impl Recent {
+    /// The execution is the latest.
+    fn keep(&mut self, execution: Execution) {
+        let today = execution.date;
+        self.executions.push_back(execution);
+        if self.executions.len() > KEPT {
+            let first = self.executions.front().map(|oldest| oldest.date);
+            match first.filter(|first| *first < today) {
+                Some(first) => self.forget(first.tomorrow().unwrap_or(today)),
+                // More than that in a day: late reports are taken again from the next day on.
+                None => *self = Self::default(),
+            }
+        }
+    }
+
+    /// After those of its day.
+    fn insert(&mut self, execution: Execution) {
+        let place = self
+            .executions
+            .partition_point(|kept| kept.date <= execution.date);
+        self.executions.insert(place, execution);
+    }
+
+    /// Forgets the executions before a day, but for what they left in the positions.
+    fn forget(&mut self, before: Date) {
+        let kept = self.executions.partition_point(|kept| kept.date < before);
+        for gone in self.executions.drain(..kept) {
+            let position = self.positions.entry(gone.symbol).or_default();
+            *position += gone.quantity;
+            if position.abs() <= ROUNDING * gone.quantity.abs() {
+                *position = 0.0;
+            }
+        }
+        self.positions.retain(|_, position| *position != 0.0);
+        self.from = self.from.max(Some(before));
     }
 }
 
@@ -375,6 +551,7 @@ impl Holding {
 mod tests {
     use Side::{Buy, Sell};
     use jiff::civil::date;
+    use jiff::tz::TimeZone;
     use obs_core::TestRecorder;
 
     use super::*;
@@ -386,7 +563,7 @@ mod tests {
 
     fn desk(holidays: &[Date]) -> Desk {
         let test = TestRecorder::new();
-        let calendar = BusinessDays::weekdays().holidays(holidays.iter().copied());
+        let calendar = Calendar::weekdays(TimeZone::UTC).with_holidays(holidays.iter().copied());
         let account =
             test.run(|| DayTrades::new(&Risk::new(), "margin", DayTradeRule::default(), calendar));
         Desk { test, account }
@@ -419,6 +596,122 @@ mod tests {
             desk.account.fill(symbol, *side, *quantity, MONDAY).unwrap();
         }
         desk.account.day_trades(MONDAY)
+    }
+
+    const TUESDAY: Date = date(2026, 3, 3);
+
+    #[test]
+    fn a_late_report_of_yesterday_completes_its_day_trade() {
+        let mut desk = desk(&[]);
+        for symbol in ["ABC", "XYZ"] {
+            desk.round_trip(symbol, MONDAY);
+        }
+        desk.account.fill("QRS", Buy, 10.0, MONDAY).unwrap();
+        // As far as is known, QRS was held overnight.
+        desk.account.fill("ABC", Buy, 1.0, TUESDAY).unwrap();
+        assert_eq!(desk.account.remaining(TUESDAY), Some(1));
+        assert!(desk.account.fill("QRS", Sell, 10.0, MONDAY).unwrap());
+        assert_eq!(desk.account.remaining(TUESDAY), Some(0));
+        assert_eq!((desk.events("warned"), desk.shown()), (1, 0.0));
+        // Nothing is left of QRS to be sold today, and ABC is open still.
+        assert!(!desk.account.would_be_day_trade("QRS", Sell, TUESDAY));
+        assert!(desk.account.check("ABC", Sell, TUESDAY).is_err());
+        // The same after a restart.
+        let saved = serde_json::to_string(&desk.account.save()).unwrap();
+        let mut again = super::tests::desk(&[]).account;
+        again = again.restore(serde_json::from_str(&saved).unwrap());
+        again.fill("QRS", Buy, 1.0, MONDAY).unwrap();
+        assert!(again.fill("QRS", Sell, 1.0, MONDAY).unwrap());
+        assert_eq!(again.day_trades(TUESDAY), 4);
+    }
+
+    /// Whichever last fill of a day comes late: the account is what it would be in the order of days.
+    #[test]
+    fn late_reports_leave_what_order_would_have() {
+        let days = [MONDAY, TUESDAY, date(2026, 3, 4), date(2026, 3, 5)];
+        let fills: Vec<_> = (0..40_u32)
+            .map(|number| {
+                let side = if number % 5 < 3 { Buy } else { Sell };
+                let symbol = ["ABC", "XYZ", "QRS"][(number % 3) as usize];
+                (
+                    symbol,
+                    side,
+                    f64::from(number % 4 + 1),
+                    days[(number / 10) as usize],
+                )
+            })
+            .collect();
+        let play = |account: &mut DayTrades, fills: &[(&str, Side, f64, Date)]| {
+            for (symbol, side, quantity, day) in fills {
+                account.fill(symbol, *side, *quantity, *day).unwrap();
+            }
+        };
+        let mut ordered = desk(&[]).account;
+        play(&mut ordered, &fills);
+        for late in [9, 19, 29] {
+            let mut shuffled = fills.clone();
+            let fill = shuffled.remove(late);
+            shuffled.push(fill);
+            let mut account = desk(&[]).account;
+            play(&mut account, &shuffled);
+            let (account, ordered) = (account.save(), ordered.save());
+            assert_eq!(account.days, ordered.days, "{late}");
+            assert_eq!(account.recent, ordered.recent, "{late}");
+            let held = |state: &SavedDayTrades| {
+                let mut held = state.symbols.clone();
+                held.retain(|_, holding| *holding != Holding::default());
+                held
+            };
+            assert_eq!(held(&account), held(&ordered), "{late}");
+        }
+    }
+
+    #[test]
+    fn what_left_the_window_is_not_counted_any_more() {
+        let mut account = desk(&[]).account;
+        account.hold("ABC", 5.0).unwrap();
+        account.fill("ABC", Buy, 1.0, MONDAY).unwrap();
+        let next_monday = date(2026, 3, 9);
+        account.fill("ABC", Sell, 1.0, next_monday).unwrap();
+        assert_eq!(
+            account.fill("ABC", Sell, 1.0, MONDAY),
+            Err(RiskError::OutOfOrder {
+                date: MONDAY,
+                last: next_monday
+            })
+        );
+        // Tuesday is in the window still, and five of ABC were held when it began.
+        assert!(!account.fill("ABC", Sell, 6.0, TUESDAY).unwrap());
+        assert_eq!(account.save().symbols["ABC"].position, -1.0);
+    }
+
+    #[test]
+    fn no_more_executions_are_kept_than_a_bound() {
+        let mut account = desk(&[]).account;
+        for _ in 0..KEPT / 2 + 10 {
+            account.fill("ABC", Buy, 1.0, MONDAY).unwrap();
+        }
+        for _ in 0..KEPT / 2 + 10 {
+            account.fill("ABC", Sell, 1.0, TUESDAY).unwrap();
+        }
+        let recent = account.save().recent;
+        assert_eq!(recent.executions.len(), KEPT / 2 + 10);
+        assert_eq!(recent.from, Some(TUESDAY));
+        assert!(account.fill("ABC", Buy, 1.0, MONDAY).is_err());
+        assert_eq!(account.save().symbols["ABC"].position, 0.0);
+    }
+
+    #[test]
+    fn a_day_that_has_not_begun_is_refused() {
+        let mut account = desk(&[]).account;
+        account.fill("ABC", Buy, 1.0, MONDAY).unwrap();
+        let before = account.save();
+        let error = account
+            .fill("ABC", Sell, 1.0, date(2064, 1, 2))
+            .unwrap_err();
+        assert!(matches!(error, RiskError::FromFuture { .. }), "{error}");
+        assert!(account.advance(date(2064, 1, 2)).is_err());
+        assert_eq!(account.save(), before);
     }
 
     #[test]

@@ -128,7 +128,17 @@ pub enum RiskError {
         /// The last day told.
         last: Date,
     },
-    /// A trade on a day that is no business day of the calendar.
+    /// An event of a day that has not begun.
+    #[error(
+        "{date} has not begun: by the clock it is {today}; find where the date comes from, or hand a replay's clock to `with_clock`"
+    )]
+    FromFuture {
+        /// The day of the event.
+        date: Date,
+        /// The day by the clock, with five minutes of tolerance.
+        today: Date,
+    },
+    /// A trade on a day that is no trading day of the calendar.
     #[error("{date} is a weekend or a holiday of the calendar; trades belong to business days")]
     NotABusinessDay {
         /// The day.

@@ -1,18 +1,17 @@
 //! What a desk risks: limits, exits, position sizes, and the rules of its accounts.
 
-mod calendar;
 mod day_trades;
 mod error;
 mod exits;
 mod labels;
 mod limits;
 mod settlement;
+mod today;
 
 use std::sync::Arc;
 
 use obs_core::{By, Counter, Each, Gauge, Histogram, Unit};
 
-pub use self::calendar::BusinessDays;
 pub use self::day_trades::{DayTradeRule, DayTrades, SavedDayTrades};
 pub use self::error::RiskError;
 pub use self::exits::{Exit, ExitPlan};
@@ -21,7 +20,7 @@ pub use self::labels::{
 };
 use self::limits::LimitGauges;
 pub use self::limits::{LimitHit, Limits, SavedLimits, limit};
-pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount};
+pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount, SettlementDays};
 use crate::StrategyName;
 use crate::performance::AccountName;
 

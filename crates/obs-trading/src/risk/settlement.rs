@@ -1,17 +1,18 @@
 //! Cash accounts: what has settled, and what may be sold without breaking a rule.
 
 use jiff::civil::Date;
+use obs_calendar::Calendar;
 use serde::{Deserialize, Serialize};
 
 use super::error::positive;
-use crate::{
-    BusinessDays, ComplianceAction, ComplianceRule, Currency, Decimal, Money, Risk, RiskError,
-};
+use super::today::Today;
+use crate::{Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Money, Risk, RiskError};
 
 /// The numbers of the rules. The default is that of US equities today, as [`CashAccount`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CashRule {
-    /// Business days from a trade to its settlement: 1; it was 2 until 27 May 2024.
+    /// Settlement dates from a trade to its settlement: 1; it was 2 until 27 May 2024. 0 settles at once, on whatever day the market
+    /// trades.
     pub settlement_days: u32,
     /// Calendar days a free ride freezes the account for: 90.
     pub freeze_days: u32,
@@ -26,16 +27,46 @@ impl Default for CashRule {
     }
 }
 
+/// The days on which a market trades, and those on which its trades settle. They differ: exchanges trade on Columbus and Veterans
+/// Day, when banks are closed and nothing settles.
+#[derive(Clone, Debug)]
+pub struct SettlementDays {
+    /// The days on which it trades.
+    pub trading: Calendar,
+    /// The days on which trades settle.
+    pub settlement: Calendar,
+}
+
+impl SettlementDays {
+    /// Of US equities.
+    #[must_use]
+    pub fn us_equities() -> Self {
+        Self {
+            trading: Calendar::nyse(),
+            settlement: Calendar::us_settlement(),
+        }
+    }
+
+    /// Of a market that settles on the days it trades, such as one that never closes and settles at once.
+    #[must_use]
+    pub fn same(calendar: Calendar) -> Self {
+        Self {
+            settlement: calendar.clone(),
+            trading: calendar,
+        }
+    }
+}
+
 /// A cash account: what has settled, what has not, and with what each position was paid.
 ///
 /// Money is exact, and of the account's one currency.
 ///
 /// ```
 /// use jiff::civil::date;
-/// use obs_trading::{BusinessDays, CashAccount, CashRule, Currency, Money, Risk};
+/// use obs_trading::{CashAccount, CashRule, Currency, Money, Risk, SettlementDays};
 ///
 /// let usd = |amount: i64| Money::new(amount, Currency::USD);
-/// let days = BusinessDays::weekdays();
+/// let days = SettlementDays::us_equities();
 /// let mut account = CashAccount::new(&Risk::new(), Currency::USD, CashRule::default(), days);
 /// let (friday, monday) = (date(2026, 3, 6), date(2026, 3, 9));
 /// account.hold("XYZ", 100.0)?;
@@ -52,7 +83,8 @@ impl Default for CashRule {
 ///
 /// # The rules
 ///
-/// A trade settles one business day after it was made since 28 May 2024 (SEC Rule 15c6-1, 17 CFR 240.15c6-1). Regulation T
+/// A trade settles one business day after it was made since 28 May 2024 (SEC Rule 15c6-1, 17 CFR 240.15c6-1); days on which banks are
+/// closed are none of these, though exchanges trade ([`SettlementDays`]). Regulation T
 /// (12 CFR 220.8) lets a cash account buy with funds it has, or on the agreement to pay in full before selling and without
 /// meaning to sell first. What was sold before it was paid for takes the privilege of paying later away for 90 calendar days.
 /// In the words brokers use:
@@ -82,13 +114,15 @@ impl Default for CashRule {
 /// cash does not cover, and `violated` for each rule that a purchase or sale broke. [`buy`](Self::buy) and
 /// [`sell`](Self::sell) say what happened and so never refuse because of a rule.
 ///
-/// Events come in the order of their days, trades on business days. What cannot be booked is refused and changes nothing.
+/// Events come in the order of their days, trades on trading days, and none of a day that has not begun. What cannot be booked is
+/// refused and changes nothing.
 #[derive(Debug)]
 pub struct CashAccount {
     risk: Risk,
     currency: Currency,
     rule: CashRule,
-    calendar: BusinessDays,
+    days: SettlementDays,
+    today: Today,
     state: SavedCashAccount,
 }
 
@@ -142,17 +176,26 @@ pub struct Funding {
 impl CashAccount {
     /// An account in a currency, without cash or positions.
     #[must_use]
-    pub fn new(risk: &Risk, currency: Currency, rule: CashRule, calendar: BusinessDays) -> Self {
+    pub fn new(risk: &Risk, currency: Currency, rule: CashRule, days: SettlementDays) -> Self {
         Self {
             risk: risk.clone(),
             currency,
             rule,
-            calendar,
+            days,
+            today: Today::default(),
             state: SavedCashAccount {
                 currency: Some(currency),
                 ..SavedCashAccount::default()
             },
         }
+    }
+
+    /// The same, held to another clock than the machine's: an event of a day that has not begun is refused. A replay of days that are
+    /// yet to come hands in its own.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
+        self.today = Today::by(clock);
+        self
     }
 
     /// Takes a kept state up again. Fails where that is of an account in another currency.
@@ -359,18 +402,18 @@ impl CashAccount {
     }
 
     fn settlement_of(&self, date: Date) -> Date {
-        self.calendar.after(date, self.rule.settlement_days)
+        self.days.settlement.after(date, self.rule.settlement_days)
     }
 
     fn check_order(&self, date: Date) -> Result<(), RiskError> {
         match self.state.last {
             Some(last) if date < last => Err(RiskError::OutOfOrder { date, last }),
-            _ => Ok(()),
+            _ => self.today.check(date, &self.days.trading),
         }
     }
 
     fn check_trade_day(&self, date: Date) -> Result<(), RiskError> {
-        if self.calendar.contains(date) {
+        if self.days.trading.is_trading_day(date) {
             self.check_order(date)
         } else {
             Err(RiskError::NotABusinessDay { date })
@@ -703,9 +746,11 @@ fn add_days(date: Date, days: u32) -> Date {
 mod tests {
     use ComplianceRule::{FreeRiding, GoodFaith, UnsettledFunds};
     use jiff::civil::date;
+    use jiff::tz::TimeZone;
     use obs_core::TestRecorder;
 
     use super::*;
+    use crate::ReplayClock;
 
     fn cents(cents: i64) -> Money {
         Money::of_minor(cents, 2, Currency::USD)
@@ -718,7 +763,8 @@ mod tests {
 
     fn desk_with(rule: CashRule, holidays: &[Date]) -> Desk {
         let test = TestRecorder::new();
-        let calendar = BusinessDays::weekdays().holidays(holidays.iter().copied());
+        let calendar = Calendar::weekdays(TimeZone::UTC).with_holidays(holidays.iter().copied());
+        let calendar = SettlementDays::same(calendar);
         let account = test.run(|| CashAccount::new(&Risk::new(), Currency::USD, rule, calendar));
         Desk { test, account }
     }
@@ -751,6 +797,84 @@ mod tests {
         assert_eq!(at(FRIDAY), (cents(0), cents(500)));
         assert_eq!(at(date(2026, 3, 9)), (cents(0), cents(500)));
         assert_eq!(at(date(2026, 3, 10)), (cents(500), cents(0)));
+    }
+
+    fn us_equities() -> Desk {
+        let test = TestRecorder::new();
+        let days = SettlementDays::us_equities();
+        let account =
+            test.run(|| CashAccount::new(&Risk::new(), Currency::USD, CashRule::default(), days));
+        Desk { test, account }
+    }
+
+    /// The exchange trades on Columbus Day, and Friday's proceeds settle on Tuesday.
+    #[test]
+    fn a_bank_holiday_is_a_trading_day_and_no_settlement_date() {
+        let mut desk = us_equities();
+        let (friday, columbus, tuesday) =
+            (date(2026, 10, 9), date(2026, 10, 12), date(2026, 10, 13));
+        desk.account.hold("XYZ", 10.0).unwrap();
+        desk.account.sell("XYZ", 10.0, cents(500), friday).unwrap();
+        let funding = desk.account.buy("ABC", 10.0, cents(500), friday).unwrap();
+        assert_eq!(funding.hold_until, Some(tuesday));
+        assert!(desk.account.check_sell("ABC", 10.0, columbus).is_err());
+        let broken = desk.account.sell("ABC", 10.0, cents(510), columbus);
+        assert_eq!(broken, Ok(vec![GoodFaith]));
+        assert_eq!(desk.events("good_faith", "violated"), 1);
+        // The same over Veterans Day, a Wednesday: Tuesday's sale settles on Thursday, Wednesday's too.
+        let mut account = us_equities().account;
+        account.hold("XYZ", 20.0).unwrap();
+        account
+            .sell("XYZ", 10.0, cents(500), date(2026, 11, 10))
+            .unwrap();
+        account
+            .sell("XYZ", 10.0, cents(500), date(2026, 11, 11))
+            .unwrap();
+        assert_eq!(account.unsettled(date(2026, 11, 11)), cents(1_000));
+        assert_eq!(account.settled(date(2026, 11, 12)), cents(1_000));
+    }
+
+    #[test]
+    fn a_market_that_never_closes_settles_at_once_on_a_saturday() {
+        let rule = CashRule {
+            settlement_days: 0,
+            ..CashRule::default()
+        };
+        let days = SettlementDays::same(Calendar::always_open());
+        let test = TestRecorder::new();
+        let mut account = test.run(|| CashAccount::new(&Risk::new(), Currency::USD, rule, days));
+        let saturday = date(2026, 3, 7);
+        account.deposit(cents(1_000), saturday).unwrap();
+        account
+            .buy("BTC-USD", 0.01, cents(1_000), saturday)
+            .unwrap();
+        assert_eq!(
+            account.sell("BTC-USD", 0.01, cents(1_100), saturday),
+            Ok(vec![])
+        );
+        assert_eq!(account.settled(saturday), cents(1_100));
+    }
+
+    #[test]
+    fn a_day_that_has_not_begun_is_refused() {
+        let clock = ReplayClock::new();
+        // Monday, 2 March 2026, 23:54:59 in New York, and a minute later: Tuesday is within five minutes.
+        clock.advance_to(std::time::Duration::from_secs(1_772_513_699));
+        let mut account = us_equities().account.with_clock(&clock);
+        let before = account.save();
+        let refused = account.deposit(cents(100), TUESDAY);
+        let today = MONDAY;
+        let date = TUESDAY;
+        assert_eq!(refused, Err(RiskError::FromFuture { date, today }));
+        assert!(
+            account
+                .buy("ABC", 1.0, cents(1), jiff::civil::date(2064, 1, 2))
+                .is_err()
+        );
+        assert_eq!(account.save(), before);
+        account.deposit(cents(100), MONDAY).unwrap();
+        clock.advance_to(std::time::Duration::from_secs(1_772_513_759));
+        account.deposit(cents(100), TUESDAY).unwrap();
     }
 
     #[test]
@@ -1000,7 +1124,7 @@ mod tests {
         for _ in 0..50 {
             account.sell("ABC", 1.0, cents(10), day).unwrap();
             account.buy("ABC", 1.0, cents(10), day).unwrap();
-            day = BusinessDays::weekdays().after(day, 1);
+            day = Calendar::weekdays(TimeZone::UTC).after(day, 1);
         }
         assert_eq!((account.save().lots.len(), account.held("ABC")), (2, 100.0));
     }
