@@ -112,6 +112,8 @@ impl<S> Cache<S> {
     /// A cache whose entries are fresh for so long.
     #[must_use]
     pub fn new(dataset: Dataset, store: S, fresh_for: Duration) -> Self {
+        // Its series are there before the first lookup, so that none is lost to a rate.
+        dataset.caches();
         Self {
             dataset,
             store,
