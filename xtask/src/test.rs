@@ -13,10 +13,10 @@ use crate::shell;
 
 /// Install what the tests need, and run them all
 ///
-/// Tests that ask Prometheus, Alertmanager or VictoriaMetrics run twice: with Debian's releases, and with the current ones, which are
+/// Tests that ask Prometheus, Alertmanager or `VictoriaMetrics` run twice: with Debian's releases, and with the current ones, which are
 /// built with Go where it is installed. The last line is the total, and says if only the former were asked. Arguments go to
 /// `cargo test`: `cargo xtask test --package obs-core` runs the tests of one crate, with Debian's releases, or with the current ones
-/// if TEST_SERVERS is set to `current`.
+/// if `TEST_SERVERS` is set to `current`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
     /// Arguments of `cargo test`; all of the workspace unless given.

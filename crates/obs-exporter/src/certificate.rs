@@ -102,6 +102,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "whole seconds")]
     fn the_end_is_what_was_written_in_either_form_of_time() {
         assert_eq!(ending(2027, 3, 1), 1_803_859_200.0);
         assert_eq!(ending(2028, 2, 29), 1_835_395_200.0);

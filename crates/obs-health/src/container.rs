@@ -57,25 +57,23 @@ impl Container {
         // The kernel kills where the smallest bound is reached, whichever group it belongs to.
         let bound = |group: &PathBuf| Some((number(group, "memory.max")?, group.clone()));
         let tightest = self.groups.iter().filter_map(bound).min();
-        match tightest {
-            Some((limit, group)) => {
-                self.metrics.memory_limit.set(limit as f64);
-                match used(&group) {
-                    Some(used) => self.metrics.memory_used.set(used as f64),
-                    None => self.metrics.memory_used.set_undefined(),
-                }
-            }
-            None => {
-                self.metrics.memory_limit.set_undefined();
-                self.metrics.memory_used.set_undefined();
-            }
-        }
+        let limit = tightest.as_ref().map(|(limit, _)| *limit);
+        let used = tightest.as_ref().and_then(|(_, group)| used(group));
+        show(&self.metrics.memory_limit, limit);
+        show(&self.metrics.memory_used, used);
         let throttled = |group: &PathBuf| field(group, "cpu.stat", "throttled_usec");
         if let Some(micros) = self.groups.iter().filter_map(throttled).max() {
             self.metrics
                 .cpu_throttled
                 .absolute(Duration::from_micros(micros));
         }
+    }
+}
+
+fn show(gauge: &Gauge, bytes: Option<u64>) {
+    match bytes {
+        Some(bytes) => gauge.set(bytes as f64),
+        None => gauge.set_undefined(),
     }
 }
 

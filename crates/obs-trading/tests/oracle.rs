@@ -649,7 +649,7 @@ fn run<O: Orders>(steps: &[Step]) -> Result<(), TestCaseError> {
             }
         }
         // Each order and the parent under three identifiers, twice where a desk keeps them elsewhere.
-        prop_assert!(life.orders.known() <= 2 * 3 * (ORDERS as usize + 1));
+        prop_assert!(life.orders.known() <= 2 * 3 * (usize::try_from(ORDERS).unwrap() + 1));
         prop_assert_eq!(life.orders.open(), open);
         prop_assert_eq!(
             life.test

@@ -562,7 +562,7 @@ fn adopting_is_an_entry_that_can_be_reversed() {
     ));
 }
 
-/// As in nautilus_trader#4535: an account in hedge mode reports its long and its short leg apart, in any order.
+/// As in `nautilus_trader#4535`: an account in hedge mode reports its long and its short leg apart, in any order.
 #[test]
 fn the_legs_of_a_hedged_account_are_added_up() {
     for order in [[0, 1], [1, 0]] {
@@ -681,6 +681,7 @@ fn five_thousand_option_symbols_add_up() {
 }
 
 #[test]
+#[expect(clippy::float_cmp, reason = "these numbers come out exactly")]
 fn exposure_cash_and_bridge_are_shown() {
     let test = TestRecorder::new();
     let mut book = test.run(|| positions().with_method(LotMethod::Fifo));

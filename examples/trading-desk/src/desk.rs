@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::bars;
     use crate::broker::{PaperBroker, Terms};
-    use crate::order::OrderStatus;
+    use crate::order::{Order, OrderStatus};
     use crate::risk::Limits;
     use crate::store::Store;
     use crate::venue::{self, Manner};
@@ -177,6 +177,10 @@ mod tests {
             store.record(desk.account.changes()).await.unwrap();
             desk.account.recorded();
         }
+        assert_counts_are_those_of(&store.orders(u32::MAX).await.unwrap(), &lives);
+    }
+
+    fn assert_counts_are_those_of(records: &[Order], lives: &[TestRecorder]) {
         // What each process abandons when it is killed, its end would have counted: nobody reads that.
         let sum = |name, labels: &[_]| {
             lives
@@ -184,7 +188,6 @@ mod tests {
                 .map(|life| life.counter_sum(name, labels))
                 .sum::<u64>()
         };
-        let records = store.orders(u32::MAX).await.unwrap();
         let of = |status| records.iter().filter(move |order| order.status == status);
         let told = |manner| {
             let of = of(OrderStatus::Filled).filter(|order| venue::manner(order.id) == manner);

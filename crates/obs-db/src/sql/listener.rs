@@ -26,7 +26,7 @@ impl PgListener {
     /// A listener on a connection of the pool, which it holds for as long as it lives. It counts under the name of the pool.
     pub async fn connect_with(pool: &Pool<Postgres>) -> Result<Self, Error> {
         let raw = sqlx::postgres::PgListener::connect_with(pool.raw()).await?;
-        let metrics = Arc::clone(pool.metrics());
+        let metrics = Arc::clone(&pool.metrics);
         for event in ListenerEvent::ALL {
             // From 0 on, so that the first loss is seen as an increase.
             metrics.listener[*event].increment(0);

@@ -39,7 +39,7 @@ use crate::sql::transaction::{Holder, Tx};
 /// ```
 pub struct Pool<DB: Database> {
     raw: sqlx::Pool<DB>,
-    metrics: Arc<PoolMetrics>,
+    pub(crate) metrics: Arc<PoolMetrics>,
 }
 
 impl<DB: Database> Pool<DB> {
@@ -207,10 +207,6 @@ impl<DB: Database> Pool<DB> {
     fn try_conn(&self) -> Option<Conn<DB>> {
         let raw = self.raw.try_acquire()?;
         Some(Conn::pooled(raw, Arc::clone(&self.metrics), Instant::now()))
-    }
-
-    pub(crate) fn metrics(&self) -> &Arc<PoolMetrics> {
-        &self.metrics
     }
 }
 
