@@ -95,9 +95,10 @@ pub use crate::positions::{
 pub use crate::reject::{RejectCodes, RejectReason};
 pub use crate::risk::{
     CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand, ConfidenceBands,
-    DayTradeRule, DayTrades, Exit, ExitPlan, Funding, LimitHit, LimitName, Limits, PdtAction, Risk,
-    RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedLimits, SettlementDays, Trigger,
-    limit,
+    DayTradeRule, DayTrades, Exit, ExitPlan, Funding, IntradayDeficit, IntradayMargin,
+    IntradayMarginRule, LimitHit, LimitName, Limits, MarginCadence, MarginCheck, PdtAction, Risk,
+    RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedIntradayMargin, SavedLimits,
+    SettlementDays, Trigger, limit,
 };
 pub use crate::saved_order::SavedOrder;
 pub use crate::state_file::StateFile;

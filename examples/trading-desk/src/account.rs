@@ -308,6 +308,8 @@ impl Account {
             drawdown: self.portfolio.drawdown(),
         };
         self.risk.observe(&use_of_limits);
+        // A figure that is not a number leaves the stand-in as it is.
+        let _ = self.risk.close(self.today, &use_of_limits);
     }
 
     /// Books an order that the broker closed.

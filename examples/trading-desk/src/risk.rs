@@ -8,7 +8,10 @@
 
 use jiff::civil::Date;
 use obs_core::Closed;
-use obs_trading::{CashAccount, CashRule, Currency, Money, RejectReason, Risk, RiskError, limit};
+use obs_trading::{
+    CashAccount, CashRule, Currency, DayTradeRule, DayTrades, IntradayMargin, IntradayMarginRule,
+    Money, RejectReason, Risk, RiskError, limit,
+};
 
 use crate::calendar::TradingDays;
 use crate::order::{Fill, Order, Side};
@@ -97,6 +100,50 @@ pub struct RiskCheck {
     risk: Risk,
     /// What has settled. A market that never closes settles at once, and has no such rules.
     cash: Option<CashAccount>,
+    margin: MarginStandIn,
+}
+
+/// What the rules of margin accounts would say: a stand-in, since the desk's own account is paid in cash. It follows the same fills as if
+/// they were made in two margin accounts, one whose broker applies the intraday margin standard and one whose broker still counts day
+/// trades.
+#[derive(Debug)]
+struct MarginStandIn {
+    days: TradingDays,
+    rule: IntradayMarginRule,
+    intraday: IntradayMargin,
+    day_trades: DayTrades,
+}
+
+impl MarginStandIn {
+    fn new(risk: &Risk, days: &TradingDays) -> Self {
+        let rule = IntradayMarginRule::default();
+        let calendar = days.calendar();
+        Self {
+            days: days.clone(),
+            rule,
+            intraday: IntradayMargin::new(risk, "margin", Currency::USD, rule, calendar.clone()),
+            day_trades: DayTrades::new(risk, "day-trades", DayTradeRule::default(), calendar),
+        }
+    }
+
+    fn close(&mut self, day: Date, equity: f64, gross_value: f64) -> Result<(), RiskError> {
+        let maintenance = usd(gross_value * self.rule.long);
+        let close = self.days.close(day);
+        self.intraday.observe(close, usd(equity), maintenance)
+    }
+
+    fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), RiskError> {
+        let (symbol, quantity) = (order.symbol.as_str(), f64::from(order.quantity));
+        let (side, held) = match order.side {
+            Side::Buy => (obs_trading::Side::Buy, 0.0),
+            Side::Sell => (obs_trading::Side::Sell, quantity),
+        };
+        let change = self
+            .rule
+            .change(held, side, quantity, fill.price, fill.commission);
+        self.intraday.transact(self.days.open(on), usd(change))?;
+        self.day_trades.fill(symbol, side, quantity, on).map(drop)
+    }
 }
 
 impl Default for Limits {
@@ -134,11 +181,13 @@ impl RiskCheck {
         if let Some(account) = &mut account {
             account.deposit(usd(cash), Date::MIN)?;
         }
+        let margin = MarginStandIn::new(&risk, days);
         Ok(Self {
             limits,
             measured,
             risk,
             cash: account,
+            margin,
         })
     }
 
@@ -166,6 +215,7 @@ impl RiskCheck {
     /// An order was filled: its cash is on its way. Fails where the account does not hold what was sold, which the check
     /// rules out.
     pub fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), RiskError> {
+        self.margin.filled(order, fill, on)?;
         let Some(account) = &mut self.cash else {
             return Ok(());
         };
@@ -179,6 +229,11 @@ impl RiskCheck {
                 .sell(symbol, quantity, usd(value - fill.commission), on)
                 .map(drop),
         }
+    }
+
+    /// A day is over: what the rules of margin accounts would say of it.
+    pub fn close(&mut self, day: Date, account: &UseOfLimits) -> Result<(), RiskError> {
+        self.margin.close(day, account.equity, account.gross_value)
     }
 
     /// The limits it holds to.

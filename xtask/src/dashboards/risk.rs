@@ -67,6 +67,9 @@ fn limits() -> Vec<Row> {
                 .ask("sum by (trigger) (rate(risk_exits_total{@}[$__rate_interval]))", "{{trigger}}"),
             bars("Cash account rules", "What came of each rule within the time shown.")
                 .ask("sum by (rule, action) (increase(risk_compliance_events_total{@}[$__range]))", "{{rule}} {{action}}"),
+            lines("Margin left", "Equity less maintenance margin, and the intraday deficits that are not satisfied.")
+                .ask("min by (account, currency) (risk_margin_excess{@})", "{{account}} {{currency}} left")
+                .ask("max by (account, currency) (risk_intraday_margin_deficit{@})", "{{account}} {{currency}} deficit"),
             bars("Day trading rule", "What came of the rule within the time shown.")
                 .ask("sum by (action) (increase(risk_pdt_events_total{@}[$__range]))", "{{action}}"),
         ]),

@@ -50,7 +50,12 @@ obs_core::families! {
     /// What a strategy makes, in its currency.
     pub struct PerformanceMoneyMetrics(account: AccountName, strategy: StrategyName, currency: CurrencyCode) {
         /// P/L of each closed trade.
-        pub trade_pnl: Histogram = "trading_trade_pnl" { buckets: buckets::SIGNED_MONEY, unit: Unit::Currency },
+        pub trade_pnl: Histogram = "trading_trade_pnl" {
+            buckets: buckets::SIGNED_MONEY,
+            unit: Unit::Currency,
+            // A series has 36 lines.
+            budget: 3_000,
+        },
         /// P/L of all closed trades.
         pub realized: Gauge = "trading_pnl_realized" { unit: Unit::Currency },
         /// What the strategy is worth: its capital, what it realised, and its open positions.

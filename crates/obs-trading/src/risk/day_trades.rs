@@ -69,10 +69,10 @@ impl Default for DayTradeRule {
 /// down the 6 %. Which executions were held overnight and which were not is not told apart: after any opening trade of the
 /// day, the next closing one completes a day trade.
 ///
-/// **This rule is being replaced.** FINRA filed to remove it in favour of margin for the exposure within a day
-/// (SR-FINRA-2025-017); the press reported the SEC's approval in April 2026, with a time for brokers to change over. We did not
-/// read the order itself. Until your broker has changed, his count binds you, and some count otherwise or keep limits of their
-/// own: ask, and state his numbers in [`DayTradeRule`].
+/// **This rule is retired.** FINRA replaced it by [intraday margin standards](crate::IntradayMargin), in force since 4 June 2026
+/// (SR-FINRA-2025-017, 91 FR 20731); brokers may keep it until 20 October 2027. Which of the two binds an account is for its owner to find
+/// out and to choose: neither is a default. Some brokers count otherwise or keep limits of their own: state their numbers in
+/// [`DayTradeRule`].
 ///
 /// # Verdicts and counts
 ///

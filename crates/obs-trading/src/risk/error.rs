@@ -30,6 +30,14 @@ pub enum RiskError {
         /// The first day on which the trade is free, where waiting helps.
         until: Option<Date>,
     },
+    /// The account's margin refuses the trade.
+    #[error("the trade would lower the margin level and leave a deficit of {deficit}; {}", margin_wait(*.frozen_until))]
+    IntradayMargin {
+        /// The deficit it would make; zero where it is refused for another reason.
+        deficit: crate::Money,
+        /// Through when the account is frozen, if it is.
+        frozen_until: Option<Date>,
+    },
     /// A number that must be positive and finite is not.
     #[error("{what} is {value}, but must be a positive, finite number")]
     NotPositive {
@@ -158,12 +166,23 @@ impl RiskError {
     pub fn reason(&self) -> RejectReason {
         match self {
             Self::Limit(hit) => hit.reason,
-            Self::DayTrade { .. } | Self::Compliance { .. } => RejectReason::Compliance,
+            Self::DayTrade { .. } | Self::Compliance { .. } | Self::IntradayMargin { .. } => {
+                RejectReason::Compliance
+            }
             Self::NotSettled { .. } => RejectReason::InsufficientFunds,
             Self::NotHeld { .. } => RejectReason::InvalidQuantity,
             Self::NotABusinessDay { .. } => RejectReason::MarketClosed,
             _ => RejectReason::Other,
         }
+    }
+}
+
+fn margin_wait(frozen_until: Option<Date>) -> String {
+    match frozen_until {
+        Some(date) => {
+            format!("the account is frozen through {date}, or until its deficit is satisfied")
+        }
+        None => "pay in, close a position first, or trade less".to_owned(),
     }
 }
 

@@ -30,7 +30,7 @@ obs_core::label! {
 }
 
 obs_core::label! {
-    /// A rule of cash accounts.
+    /// A rule of cash accounts, or that on intraday margin.
     pub enum ComplianceRule as "rule" {
         /// What was bought with unsettled funds is held until they settle.
         GoodFaith = "good_faith",
@@ -38,6 +38,8 @@ obs_core::label! {
         FreeRiding = "free_riding",
         /// Purchases are covered by settled cash.
         UnsettledFunds = "unsettled_funds",
+        /// Of margin accounts: no transaction leaves less than the maintenance margin within the day.
+        IntradayMargin = "intraday_margin",
     }
 }
 

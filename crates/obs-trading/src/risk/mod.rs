@@ -3,6 +3,7 @@
 mod day_trades;
 mod error;
 mod exits;
+mod intraday_margin;
 mod labels;
 mod limits;
 mod settlement;
@@ -15,6 +16,10 @@ use obs_core::{By, Counter, Each, Gauge, Histogram, Unit};
 pub use self::day_trades::{DayTradeRule, DayTrades, SavedDayTrades};
 pub use self::error::RiskError;
 pub use self::exits::{Exit, ExitPlan};
+pub use self::intraday_margin::{
+    IntradayDeficit, IntradayMargin, IntradayMarginRule, MarginCadence, MarginCheck,
+    SavedIntradayMargin,
+};
 pub use self::labels::{
     ComplianceAction, ComplianceRule, ConfidenceBand, LimitName, PdtAction, Trigger,
 };
@@ -22,7 +27,7 @@ use self::limits::LimitGauges;
 pub use self::limits::{LimitHit, Limits, SavedLimits, limit};
 pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount, SettlementDays};
 use crate::StrategyName;
-use crate::performance::AccountName;
+use crate::performance::{AccountName, CurrencyCode};
 
 /// Shares of equity as positions take them: half a percent to all of it, and beyond with leverage.
 const POSITION_SIZES: &[f64] = &[
@@ -47,12 +52,17 @@ obs_core::families! {
         pub limit_used: Each<AccountName, Each<LimitName, Gauge>> = "risk_limit_used" { unit: Unit::Number },
         /// Positions closed by an exit, by what triggered it.
         pub exits: Each<StrategyName, By<Trigger, Counter>> = "risk_exits_total",
-        /// What came of the rules of cash accounts.
+        /// What came of the rules of accounts: those of cash accounts, and intraday margin.
         pub compliance: By<ComplianceRule, By<ComplianceAction, Counter>> = "risk_compliance_events_total",
         /// What came of the rule on pattern day trading.
         pub pdt: By<PdtAction, Counter> = "risk_pdt_events_total",
         /// Day trades that are free before they make a pattern; NaN where the rule does not restrict the account.
         pub day_trades_remaining: Each<AccountName, Gauge> = "risk_day_trades_remaining",
+        /// Margin left: equity less maintenance margin, in the account's currency; what is missing if negative. NaN before the first figures.
+        pub margin_excess: Each<AccountName, Each<CurrencyCode, Gauge>> = "risk_margin_excess" { unit: Unit::Currency },
+        /// Intraday margin deficits that are not satisfied, in the account's currency: that of the day, and those of earlier days that are
+        /// outstanding.
+        pub intraday_deficit: Each<AccountName, Each<CurrencyCode, Gauge>> = "risk_intraday_margin_deficit" { unit: Unit::Currency },
     }
 }
 
@@ -169,7 +179,7 @@ impl Risk {
         LimitGauges::new(self.metrics(), account, limit).show(used, allowed);
     }
 
-    /// Something came of a rule of cash accounts.
+    /// Something came of a rule of cash accounts, or of intraday margin.
     pub fn compliance(&self, rule: ComplianceRule, action: ComplianceAction) {
         self.metrics().compliance[rule][action].increment(1);
     }
