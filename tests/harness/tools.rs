@@ -457,7 +457,7 @@ mod tests {
     /// Programs of Debian's essential packages, which every Linux has.
     const EVERYWHERE: [&str; 7] = ["cp", "df", "mkdir", "sha256sum", "stty", "tar", "timeout"];
     /// What set-up itself is done with, and what has built it.
-    const BEFORE: [&str; 3] = ["apt-get", "dpkg-deb", "rustc"];
+    const BEFORE: [&str; 4] = ["apt-get", "cargo", "dpkg-deb", "rustc"];
     /// What less is tested without.
     const OPTIONAL: [&str; 1] = ["go"];
 

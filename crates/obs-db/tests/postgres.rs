@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
@@ -566,9 +566,8 @@ async fn a_begin_that_is_cancelled_is_seen() {
     let db = Database::start(1).await;
 
     let mut conn = db.pool.acquire().await.unwrap();
-    let mut begin = Box::pin(conn.begin());
-    assert!(is_pending(&mut begin).await);
-    drop(begin);
+    let backend = backend(&mut *conn).await;
+    cancel_unanswered(conn.begin(), backend).await;
     drop(conn);
     assert_eq!(db.transactions("begin_cancelled"), 1);
     assert_eq!(db.queries("begin", "cancelled"), 1);
@@ -583,17 +582,33 @@ async fn a_savepoint_whose_begin_is_cancelled_spoils_the_commit() {
 
     let mut tx = db.pool.begin().await.unwrap();
     resize(&mut *tx, 1).await.unwrap();
-    let mut begin = Box::pin(tx.begin());
-    assert!(is_pending(&mut begin).await);
-    drop(begin);
+    let backend = backend(&mut *tx).await;
+    cancel_unanswered(tx.begin(), backend).await;
     tx.commit().await.unwrap();
     assert_eq!(db.sizes().await, [1, 1]);
     assert_eq!(db.transactions("failed"), 1);
     assert_eq!(db.all("db_transactions_total"), 1);
 }
 
-async fn is_pending(future: &mut (impl Future + Unpin)) -> bool {
-    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx).is_pending())).await
+/// Drops a call when its statement is sent and the server, which stands still meanwhile, has not answered.
+async fn cancel_unanswered(call: impl Future, backend: i32) {
+    let mut call = Box::pin(call);
+    signal(backend, "STOP");
+    let is_pending = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+    signal(backend, "CONT");
+    assert!(is_pending);
+}
+
+/// The process that serves a connection.
+async fn backend(executor: impl PgExecutor<'_>) -> i32 {
+    let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(executor);
+    pid.await.unwrap()
+}
+
+fn signal(process: i32, signal: &str) {
+    let mut kill = Command::new("kill");
+    kill.arg(format!("-{signal}")).arg(process.to_string());
+    assert!(kill.status().unwrap().success());
 }
 
 /// sqlx#3808 and its like: a listener connects again by itself, and what was notified in between is lost.
