@@ -339,6 +339,8 @@ struct Run {
     at: Timestamp,
     next: u64,
     checks: u64,
+    /// The split of each symbol that was not taken back.
+    splits: [Option<(i32, i32)>; 5],
     /// The fees of the last executions.
     fees: BTreeMap<u64, Fee>,
 }
@@ -404,6 +406,7 @@ impl Run {
             at,
             next: 0,
             checks: 0,
+            splits: [None; 5],
             fees: BTreeMap::new(),
         };
         run.rate(1, Decimal::of_minor(108, 2), Decimal::ONE);
@@ -651,7 +654,11 @@ impl Run {
 
     fn split(&mut self) {
         let symbol = self.random.place(5);
-        let (to, from) = [(2, 1), (1, 2), (3, 2), (1, 10), (10, 1), (2, 3)][self.random.place(6)];
+        let new = [(2, 1), (1, 2), (3, 2), (1, 10), (10, 1), (2, 3)][self.random.place(6)];
+        // Each is followed by its opposite, so that a million operations stay within the range of numbers.
+        let last = self.splits[symbol].take();
+        let (to, from) = last.map_or(new, |(to, from)| (from, to));
+        self.splits[symbol] = last.is_none().then_some(new);
         let (to, from) = (Decimal::from(to), Decimal::from(from));
         self.positions
             .split(self.at, instruments()[symbol].0, to, from)

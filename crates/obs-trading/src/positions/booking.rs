@@ -250,7 +250,9 @@ impl Positions {
             let index = self.by_symbol[symbol][place];
             let position = &mut self.state.positions[index];
             let is_late = position.marked.is_some_and(|marked| at < marked);
-            if !is_late && position.instrument.prices.allow_exact(price) {
+            let value = position.instrument.amount(position.quantity(), price);
+            // A value beyond the range of numbers would leave the whole account without one.
+            if !is_late && position.instrument.prices.allow_exact(price) && value.is_number() {
                 (position.mark, position.marked) = (Some(price), Some(at));
                 self.settle(index, at);
             }

@@ -532,9 +532,16 @@ impl Positions {
                 return Err(invalid("a split", symbol, number));
             }
         }
+        let indexes = self.by_symbol.get(symbol).cloned().unwrap_or_default();
+        for index in &indexes {
+            let held = self.state.positions[*index].quantity();
+            if !held.mul_div(to, from).is_number() {
+                return Err(invalid("a position after a split", symbol, held));
+            }
+        }
         self.advance(at);
         let what = What::Split { to, from };
-        for index in self.by_symbol.get(symbol).cloned().unwrap_or_default() {
+        for index in indexes {
             let position = &mut self.state.positions[index];
             position.mark = position.mark.map(|mark| mark.mul_div(from, to));
             position.liquidation = position.liquidation.map(|price| price.mul_div(from, to));
