@@ -99,7 +99,9 @@ fn something_happened(scrape: &Exposition) {
     ] {
         assert!(sum(name, &[]) > 0.0, "{name}");
     }
-    let submitted = sum("trading_orders_total", &[]) + sum("trading_orders_resumed_total", &[]);
+    let submitted = sum("trading_orders_total", &[])
+        + sum("trading_orders_resumed_total", &[])
+        + sum("trading_orders_reopened_total", &[]);
     let ended = sum("trading_orders_closed_total", &[]) + sum("trading_orders_open", &[]);
     assert!(
         (submitted - ended).abs() < f64::EPSILON,

@@ -461,7 +461,10 @@ async fn a_connection_that_is_refused_says_why() {
         (as_role("limited"), "timeout"),
     ] {
         let before = db.refusals("connect", kind);
-        let refused = db.pool(PgPoolOptions::new(), connect);
+        let patience = Duration::from_millis(if kind == "timeout" { 100 } else { 30_000 });
+        let options = PgPoolOptions::new().acquire_timeout(patience);
+        let raw = options.connect_lazy_with(connect);
+        let refused = db.test.run(|| Pool::new(raw, "orders"));
         refused.execute("SELECT 1").await.unwrap_err();
         assert_eq!(db.refusals("connect", kind), before + 1, "{kind}");
     }
