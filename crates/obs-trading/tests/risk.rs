@@ -32,7 +32,7 @@ fn kept<T: Serialize + DeserializeOwned>(state: &T) -> T {
 #[test]
 fn every_series_that_is_known_exists_from_the_start() {
     let (test, risk) = desk();
-    assert_eq!(test.series("risk_compliance_events_total"), 9);
+    assert_eq!(test.series("risk_compliance_events_total"), 12);
     assert_eq!(test.series("risk_pdt_events_total"), 3);
     risk.register("crossover");
     assert_eq!(test.series("risk_exits_total"), 3);
