@@ -326,7 +326,7 @@ fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
     let url = format!("http://{storage}");
     let answered = |query| ask(&url, query).is_ok_and(|answer| answer.len() == 1);
     eventually(&true, || answered(r#"up{job="trading-desk"} == 1"#));
-    eventually(&true, || answered("service:up:avg_over_time1d == 1"));
+    eventually(&true, || answered("service:market_session_open:any >= 0"));
 }
 
 /// The arguments of a program in the guide, where it begins a line.

@@ -29,7 +29,7 @@ impl Flights {
     pub(crate) async fn board<K: Hash + ?Sized>(self: &Arc<Self>, key: &K) -> Flight {
         let key = self.hasher.hash_one(key);
         let turn = {
-            let mut under_way = self.lock();
+            let mut under_way = self.held();
             let turn = under_way.entry(key);
             Arc::clone(turn.or_insert_with(|| Arc::new(Semaphore::new(1))))
         };
@@ -48,7 +48,7 @@ impl Flights {
         flight
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Semaphore>>> {
+    fn held(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Semaphore>>> {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -69,7 +69,7 @@ impl Flight {
     /// The load has failed: those who wait for it do so no longer. Whoever comes later starts anew.
     pub(crate) fn fail(&self) {
         if let (Some(turn), Some(_)) = (&self.turn, &self.permit) {
-            let mut under_way = self.flights.lock();
+            let mut under_way = self.flights.held();
             if under_way
                 .get(&self.key)
                 .is_some_and(|of| Arc::ptr_eq(of, turn))
@@ -83,7 +83,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        let mut under_way = self.flights.lock();
+        let mut under_way = self.flights.held();
         // First, so that the next has its turn.
         self.permit = None;
         let Some(turn) = self.turn.take() else { return };
@@ -116,7 +116,7 @@ mod tests {
         let second = second.await.unwrap();
         assert!(second.has_waited() && !second.has_failed());
         drop(second);
-        assert!(flights.lock().is_empty());
+        assert!(flights.held().is_empty());
     }
 
     #[tokio::test]
@@ -131,7 +131,7 @@ mod tests {
         let third = flights.board("AAPL").await;
         assert!(!third.has_waited());
         drop((first, third));
-        assert!(flights.lock().is_empty());
+        assert!(flights.held().is_empty());
     }
 
     #[tokio::test]
@@ -144,6 +144,6 @@ mod tests {
             assert!(polled.is_pending());
         }
         drop(first);
-        assert!(flights.lock().is_empty());
+        assert!(flights.held().is_empty());
     }
 }

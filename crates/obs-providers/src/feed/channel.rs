@@ -41,7 +41,7 @@ struct Lags {
 pub(super) struct Pending(Mutex<Holes>);
 
 impl Pending {
-    fn lock(&self) -> MutexGuard<'_, Holes> {
+    fn holes(&self) -> MutexGuard<'_, Holes> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,7 +54,7 @@ impl Shared {
             let Some(pending) = channel.upgrade() else {
                 return false;
             };
-            let lost = pending.lock().expire(at.monotonic, self.give_up_after);
+            let lost = pending.holes().expire(at.monotonic, self.give_up_after);
             self.lose(lost);
             true
         });
@@ -124,7 +124,7 @@ impl Channel {
         let (slot, evicted) = self.tracks.slot(symbol);
         if evicted {
             self.feed.metrics.evictions.increment(1);
-            let lost = self.pending.lock().close(Some(slot));
+            let lost = self.pending.holes().close(Some(slot));
             self.feed.lose(lost);
         }
         let numbers = numbers.into();
@@ -156,7 +156,7 @@ impl Channel {
         self.feed.metrics.resyncs.increment(1);
         let (slot, _) = self.tracks.slot(symbol);
         self.tracks.restart(slot);
-        let lost = self.pending.lock().close(Some(slot));
+        let lost = self.pending.holes().close(Some(slot));
         self.feed.lose(lost);
     }
 
@@ -211,14 +211,14 @@ impl Channel {
     #[cold]
     fn begin_anew(&mut self) {
         self.tracks.restart_all();
-        let lost = self.pending.lock().close(None);
+        let lost = self.pending.holes().close(None);
         self.feed.lose(lost);
     }
 
     #[cold]
     fn out_of_place(&self, slot: usize, numbers: Numbers, place: Place, received: Moment) {
         let metrics = &self.feed.metrics;
-        let mut holes = self.pending.lock();
+        let mut holes = self.pending.holes();
         let given_up = holes.expire(received.monotonic, self.feed.give_up_after);
         self.feed.lose(given_up);
         match place {
@@ -269,7 +269,7 @@ impl Channel {
 /// What is missing when nobody reads any more stays so.
 impl Drop for Channel {
     fn drop(&mut self) {
-        let lost = self.pending.lock().close(None);
+        let lost = self.pending.holes().close(None);
         self.feed.lose(lost);
     }
 }
