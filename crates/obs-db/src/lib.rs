@@ -212,7 +212,7 @@ pub use crate::sql::{Conn, Pool, PoolConn, Tx};
 mod names {
     //! The names that sqlx has for these, so that a file is measured by a change of its `use` lines.
 
-    use crate::{Pool, PoolConn, Tx};
+    use crate::{PoolConn, Tx};
 
     /// A transaction, under sqlx's name.
     pub type Transaction<'c, DB> = Tx<'c, DB>;
@@ -223,7 +223,7 @@ mod names {
         ($feature:literal, $DB:ident, $Pool:ident, $Connection:ident, $Transaction:ident) => {
             #[doc = concat!("A pool of `", stringify!($DB), "`, under sqlx's name.")]
             #[cfg(feature = $feature)]
-            pub type $Pool = Pool<sqlx::$DB>;
+            pub type $Pool = crate::Pool<sqlx::$DB>;
             #[doc = concat!("A connection of `", stringify!($DB), "`, under sqlx's name.")]
             #[cfg(feature = $feature)]
             pub type $Connection = crate::Conn<sqlx::$DB>;

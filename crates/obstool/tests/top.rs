@@ -59,7 +59,7 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
     wait(&terminal, &["trading-desk", "test", "● up"]);
     wait(
         &terminal,
-        &["Portfolio value", "Drawdown", "Orders", "Rejections"],
+        &["Portfolio value", "Drawdown", "Exposure", "Risk headroom"],
     );
     wait(&terminal, &["▾ API", "7 metrics"]);
     wait(&terminal, &["http_requests_total", "in all", "/s"]);
@@ -186,7 +186,10 @@ fn a_pipe_gets_a_table() {
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with(' '))
         .collect();
-    assert_eq!(groups[..4], ["API", "Trading", "Performance", "Risk"]);
+    assert_eq!(
+        groups[..5],
+        ["API", "Trading", "Performance", "Positions", "Risk"]
+    );
     let orders = table
         .lines()
         .find(|line| line.starts_with("  trading_orders_total{"));

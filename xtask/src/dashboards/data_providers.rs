@@ -83,12 +83,12 @@ pub(super) fn dashboard() -> Dashboard {
                 lines("Since the last update", "By the clock, and by the time markets were open.")
                     .ask("time() - max by (provider, dataset) (provider_data_updated_timestamp_seconds{@})", "{{provider}} {{dataset}}")
                     .ask("max by (provider, dataset) (provider_data_session_age_seconds{@})", "{{provider}} {{dataset}}, market open")
-                    .ask("max by (provider, dataset) (provider_data_expected_seconds{@})", "{{provider}} {{dataset}}, expected within")
-                    .act("ProviderDataStale"),
+                    .ask("max by (provider, dataset) (provider_data_expected_seconds{@})", "{{provider}} {{dataset}}, expected within"),
                 lines("Loading and cache errors", "19 of 20 loads of what a cache did not have end within this time.")
                     .ask("histogram_quantile(0.95, sum by (provider, le) (rate(provider_cache_load_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}}"),
             ]),
             feeds(),
+            connections(),
             clocks(),
         ],
     }
@@ -104,13 +104,17 @@ fn feeds() -> Row {
                     .ask("sum by (provider, feed, channel) (rate(feed_messages_total{@}[$__rate_interval]))", "{{provider}} {{feed}} {{channel}}"),
                 lines("Lag", "19 of 20 messages come within this time of the venue's own, by our clock as it is and corrected; and what the desk bears.")
                     .ask("histogram_quantile(0.95, sum by (provider, feed, clock, le) (rate(feed_lag_seconds_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}} {{clock}}")
-                    .ask("max by (provider, feed) (feed_lag_allowed_seconds{@})", "{{provider}} {{feed}}, borne")
-                    .act("FeedLagHigh"),
+                    .ask("max by (provider, feed) (feed_lag_allowed_seconds{@})", "{{provider}} {{feed}}, borne"),
                 lines("Since the last word", "Time since the last message and the last heartbeat, and what is expected at most between two messages.")
                     .ask("time() - max by (provider, feed) (feed_last_message_timestamp_seconds{@})", "{{provider}} {{feed}}")
                     .ask("time() - max by (provider, feed) (feed_last_heartbeat_timestamp_seconds{@})", "{{provider}} {{feed}}, heartbeat")
-                    .ask("max by (provider, feed) (feed_expected_seconds{@})", "{{provider}} {{feed}}, expected")
-                    .act("FeedDown, FeedStalling"),
+                    .ask("max by (provider, feed) (feed_expected_seconds{@})", "{{provider}} {{feed}}, expected"),
+            ])
+}
+
+/// What went wrong with feeds, and what the books made of them say.
+fn connections() -> Row {
+    row("Connections and books", [
                 table("What went wrong", "Within the time shown: silences and their time, holes, what was lost in them, what came late or twice, and symbols forgotten.")
                     .ask("sum by (provider, feed) (increase(feed_stalls_total{@}[$__range]))", "stalls")
                     .ask("sum by (provider, feed) (increase(feed_stalled_seconds_total{@}[$__range]))", "seconds mute")
@@ -122,13 +126,11 @@ fn feeds() -> Row {
                 lines("Connections", "Attempts to connect and lost connections a second, and books made anew.")
                     .ask("sum by (provider, feed, outcome) (rate(feed_connects_total{@}[$__rate_interval]))", "{{provider}} {{feed}} connect {{outcome}}")
                     .ask("sum by (provider, feed, reason) (rate(feed_disconnects_total{@}[$__rate_interval]))", "{{provider}} {{feed}} lost, {{reason}}")
-                    .ask("sum by (provider, feed) (rate(feed_resyncs_total{@}[$__rate_interval]))", "{{provider}} {{feed}} resync")
-                    .act("FeedResyncing"),
+                    .ask("sum by (provider, feed) (rate(feed_resyncs_total{@}[$__rate_interval]))", "{{provider}} {{feed}} resync"),
                 lines("Back again", "19 of 20 outages ended within this time, from the loss to the next message.")
                     .ask("histogram_quantile(0.95, sum by (provider, feed, le) (rate(feed_outage_duration_seconds_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}}"),
                 lines("Subscriptions", "Asked for and confirmed.")
-                    .ask("sum by (provider, feed, state) (feed_subscriptions{@})", "{{provider}} {{feed}} {{state}}")
-                    .act("FeedSubscriptionMissing"),
+                    .ask("sum by (provider, feed, state) (feed_subscriptions{@})", "{{provider}} {{feed}} {{state}}"),
                 lines("Spread", "Half of the books' changes left a spread below this.")
                     .ask("histogram_quantile(0.5, sum by (provider, feed, le) (rate(feed_book_spread_bps_bucket{@}[$__rate_interval])))", "{{provider}} {{feed}}"),
                 lines("Books that make no sense", "Books, on average, that were crossed or one-sided.")
@@ -141,11 +143,9 @@ fn clocks() -> Row {
     row("Clocks", [
                 lines("Offset", "Their clock less ours, and the most by which that may be wrong.")
                     .ask("max by (source) (clock_offset_seconds{@})", "{{source}}")
-                    .ask("max by (source) (clock_offset_error_seconds{@})", "{{source}}, error")
-                    .act("ClockOff"),
+                    .ask("max by (source) (clock_offset_error_seconds{@})", "{{source}}, error"),
                 table("Our clock", "How far Prometheus' clock is ahead of the desk's, up to a scrape interval; and how often the desk's was set.")
                     .ask("time() - max by (instance) (app_clock_timestamp_seconds{@})", "behind Prometheus")
-                    .ask("sum by (instance) (increase(clock_jumps_total{@}[$__range]))", "set")
-                    .act("ClockOff"),
+                    .ask("sum by (instance) (increase(clock_jumps_total{@}[$__range]))", "set"),
             ])
 }

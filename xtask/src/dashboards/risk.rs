@@ -118,6 +118,8 @@ fn book() -> Vec<Row> {
                 .ask("max by (account, currency) (portfolio_concentration_ratio{@})", "{{account}} {{currency}}"),
             lines("Turnover", "What was bought and sold by the account's value.")
                 .ask("max by (account, currency, period) (portfolio_turnover_ratio{@})", "{{account}} {{currency}} {{period}}"),
+        ]),
+        row("Cash and holdings", [
             lines("Cash", "Settled and unsettled.")
                 .ask("sum by (account, currency, state) (portfolio_cash{@})", "{{account}} {{currency}} {{state}}"),
             table("Held", "Units of each symbol; short is negative. The smallest are shown together, as other.")

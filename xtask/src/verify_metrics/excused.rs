@@ -6,6 +6,14 @@ pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("annotation `Alerts`", "no alert fires"),
     ("panel `gRPC ", "the desk neither serves nor calls gRPC"),
     ("panel `Streams`", "no endpoint of the desk is a stream"),
+    (
+        "panel `Listeners`",
+        "the desk listens to neither PostgreSQL nor Redis",
+    ),
+    (
+        "panel `Redis time`, query B",
+        "the desk waits for nothing in Redis",
+    ),
     ("panel `Most frequent`", "no error was counted"),
     ("panel `Rejected by venues`", "no order was rejected"),
     (
