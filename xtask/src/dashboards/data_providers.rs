@@ -98,8 +98,7 @@ pub(super) fn dashboard() -> Dashboard {
 fn feeds() -> Row {
     row("Feeds", [
                 switches("Connected and speaking", "When each feed was connected and spoke as often as is expected of it.")
-                    .ask("min by (provider, feed) (feed_up{@})", "{{provider}} {{feed}}")
-                    .act("FeedDown"),
+                    .ask("min by (provider, feed) (feed_up{@})", "{{provider}} {{feed}}"),
                 lines("Messages", "Messages a second, by what they carry.")
                     .ask("sum by (provider, feed, channel) (rate(feed_messages_total{@}[$__rate_interval]))", "{{provider}} {{feed}} {{channel}}"),
                 lines("Lag", "19 of 20 messages come within this time of the venue's own, by our clock as it is and corrected; and what the desk bears.")

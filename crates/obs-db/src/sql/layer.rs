@@ -13,7 +13,13 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::sql::PoolMetrics;
 use crate::sql::labels::{PoolName, QueryOutcome};
 use crate::sql::operation::Operation;
-use crate::sql::span::{NAME, TARGET};
+
+/// The target of sqlx's own events. The mark of a measured query has the same one: what lets an event through a filter lets the mark
+/// through.
+pub(crate) const TARGET: &str = "sqlx::query";
+
+/// The name of that mark.
+pub(crate) const NAME: &str = "obs_db";
 
 /// A layer for `tracing-subscriber` that counts queries from the events in which sqlx reports them: sqlx 0.8 and 0.9 alike.
 ///

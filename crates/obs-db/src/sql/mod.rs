@@ -19,6 +19,7 @@ mod pool;
 mod postgres;
 #[cfg(feature = "sqlx")]
 mod query;
+#[cfg(feature = "sqlx")]
 mod span;
 #[cfg(feature = "sqlx")]
 mod timer;

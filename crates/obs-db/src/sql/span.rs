@@ -7,13 +7,8 @@ use futures_util::stream::Stream;
 #[cfg(feature = "tracing")]
 use tracing::level_filters::LevelFilter;
 
-/// The target of sqlx's own events. The mark has the same one: what lets an event through a filter lets the mark through.
 #[cfg(feature = "tracing")]
-pub(crate) const TARGET: &str = "sqlx::query";
-
-/// The name of the mark.
-#[cfg(feature = "tracing")]
-pub(crate) const NAME: &str = "obs_db";
+use crate::sql::layer::{NAME, TARGET};
 
 /// A span around one query. sqlx reports the query inside of it, on whatever thread: `SQLite`'s carries it to its own.
 ///
