@@ -96,8 +96,7 @@ fn book() -> Vec<Row> {
             table("Bridge by strategy", "The same since the beginning; what belongs to no strategy is unallocated.")
                 .ask("sum by (account, strategy, currency, component) (trading_pnl_component{@})", "P/L"),
             lines("Unexplained", "What the stated value changed by beyond the parts.")
-                .ask(r#"sum by (account, currency, period) (portfolio_pnl_component{@, component="residual"})"#, "{{account}} {{currency}} {{period}}")
-                .act("ProfitAndLossUnexplained"),
+                .ask(r#"sum by (account, currency, period) (portfolio_pnl_component{@, component="residual"})"#, "{{account}} {{currency}} {{period}}"),
         ]),
         row("Does the broker agree?", [
             lines("Open breaks", "Differences from the last statement, by what differs.")

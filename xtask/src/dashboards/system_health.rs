@@ -97,8 +97,7 @@ pub(super) fn dashboard() -> Dashboard {
             row("gRPC and streams", [
                 lines("gRPC calls", "Calls a second, by status code.")
                     .ask("sum by (rpc_service, code) (rate(rpc_server_requests_total{@}[$__rate_interval]))", "{{rpc_service}} {{code}}")
-                    .ask("sum by (rpc_service, code) (rate(rpc_client_requests_total{@}[$__rate_interval]))", "client: {{rpc_service}} {{code}}")
-                    .act("RpcRequestsFailing"),
+                    .ask("sum by (rpc_service, code) (rate(rpc_client_requests_total{@}[$__rate_interval]))", "client: {{rpc_service}} {{code}}"),
                 lines("gRPC time", "19 of 20 calls end within this time.")
                     .ask("histogram_quantile(0.95, sum by (rpc_service, le) (rate(rpc_server_request_duration_seconds_bucket{@}[$__rate_interval])))", "{{rpc_service}}")
                     .ask("histogram_quantile(0.95, sum by (rpc_service, le) (rate(rpc_client_request_duration_seconds_bucket{@}[$__rate_interval])))", "client: {{rpc_service}}"),
@@ -138,8 +137,7 @@ pub(super) fn dashboard() -> Dashboard {
             ]),
             row("Connections", [
                 lines("No connection", "Requests for a connection that failed, by what they were doing and why.")
-                    .ask("topk(10, sum by (pool, stage, error_type) (rate(db_pool_acquire_errors_total{@}[$__rate_interval])))", "{{pool}} {{stage}} {{error_type}}")
-                    .act("DatabaseUnreachable, DatabasePoolExhausted"),
+                    .ask("topk(10, sum by (pool, stage, error_type) (rate(db_pool_acquire_errors_total{@}[$__rate_interval])))", "{{pool}} {{stage}} {{error_type}}"),
                 lines("Requests for a connection", "How they ended, and how many are waiting.")
                     .ask("sum by (pool, outcome) (rate(db_pool_acquisitions_total{@}[$__rate_interval]))", "{{pool}} {{outcome}}")
                     .ask("sum by (pool) (db_pool_waiting{@})", "{{pool}} waiting"),
@@ -152,8 +150,7 @@ pub(super) fn dashboard() -> Dashboard {
             row("Transactions and Redis", [
                 lines("Transactions", "Transactions a second, by how they ended, and requests for a connection that gave up.")
                     .ask("sum by (pool, outcome) (rate(db_transactions_total{@}[$__rate_interval]))", "{{pool}} {{outcome}}")
-                    .ask("sum by (pool) (rate(db_pool_timeouts_total{@}[$__rate_interval]))", "{{pool}} gave up")
-                    .act("DatabaseTransactionsFailed, DatabaseBeginCancelled"),
+                    .ask("sum by (pool) (rate(db_pool_timeouts_total{@}[$__rate_interval]))", "{{pool}} gave up"),
                 lines("Redis commands", "Commands a second, and messages received.")
                     .ask("sum by (client) (rate(redis_client_commands_total{@}[$__rate_interval]))", "{{client}} commands")
                     .ask("sum by (client) (rate(redis_client_messages_total{@}[$__rate_interval]))", "{{client}} messages"),
