@@ -10,6 +10,7 @@ mod plain;
 mod target;
 mod view;
 
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +22,8 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use jiff::SignedDuration;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use keys::Next;
@@ -115,6 +118,7 @@ impl Top {
     fn show(&self, target: Target) -> Result<bool, Error> {
         let stopped = Arc::new(AtomicBool::new(false));
         stop_by_signals(&stopped).map_err(|source| Error::Signals { source })?;
+        thread::spawn(end_with_terminal);
         let (tell, told) = mpsc::channel();
         let interval = self.interval;
         thread::spawn(move || target.watch(interval, &tell));
@@ -129,8 +133,8 @@ impl Top {
     }
 }
 
-/// Sets the flag when somebody asks for an end, and ends at once when they ask again or the terminal is gone: whoever reads keys
-/// of a terminal that is gone never gets back from there, and nobody is left to give it back to.
+/// Sets the flag when somebody asks for an end, and ends at once when they ask again or the terminal is gone: reading keys of a
+/// terminal that is gone never returns, and there is nobody left to give it back to.
 fn stop_by_signals(stopped: &Arc<AtomicBool>) -> std::io::Result<()> {
     use signal_hook::flag::{register, register_conditional_shutdown};
 
@@ -142,6 +146,22 @@ fn stop_by_signals(stopped: &Arc<AtomicBool>) -> std::io::Result<()> {
         register(signal, Arc::clone(stopped))?;
     }
     Ok(())
+}
+
+/// Ends when the terminal is gone. The signal of that does not come where the shell around this ignores it, as under `nohup`.
+fn end_with_terminal() {
+    let Ok(terminal) = File::open("/dev/tty") else {
+        return;
+    };
+    loop {
+        // Asked for nothing, it tells of nothing but the end.
+        let mut ends = [PollFd::new(&terminal, PollFlags::empty())];
+        match poll(&mut ends, None) {
+            Ok(_) => std::process::exit(ENDED_BY_SIGNAL + SIGHUP),
+            Err(Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 /// Draws whatever changes until somebody has seen enough.

@@ -157,9 +157,19 @@ fn a_window_is_followed_and_ctrl_c_gives_the_terminal_back() {
 
 #[test]
 fn a_terminal_that_is_closed_ends_it() {
+    ends_with_its_terminal(str::to_owned);
+}
+
+/// A shell that ignores the signal of a terminal that hangs up, as one under `nohup` does, keeps it from what runs in it.
+#[test]
+fn a_terminal_that_is_closed_ends_it_without_a_signal() {
+    ends_with_its_terminal(|top| format!("trap '' HUP; sh -c '{top}'; read over"));
+}
+
+fn ends_with_its_terminal(within: impl FnOnce(&str) -> String) {
     let address = free_address();
-    let script = format!("echo number $$ here; read start; exec {OBSTOOL} top {address}");
-    let mut terminal = Terminal::run(&script, 30, 100).unwrap();
+    let top = format!("echo number $$ here; read start; exec {OBSTOOL} top {address}");
+    let mut terminal = Terminal::run(&within(&top), 30, 100).unwrap();
     let number = wait(&terminal, &["number ", " here"]);
     let number = number.split_whitespace().nth(1).unwrap().to_owned();
     terminal.type_keys("\n").unwrap();
