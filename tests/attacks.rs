@@ -1,5 +1,5 @@
 //! Labels from people who mean harm: a million paths, symbols, error types, commands and functions, through the recorder and the
-//! exporter as programs have them. Series stay inside their budgets, totals are exact, and whoever reads the text reads what was
+//! exporter as programs have them. Series stay inside their budgets, totals are exact, and a reader of the text reads what was
 //! sent: our own parser, promtool, Python's client in both formats, and a Prometheus that scrapes.
 
 use std::collections::BTreeMap;
@@ -231,7 +231,7 @@ fn samples(exposition: Exposition) -> Samples {
     samples.map(series).collect()
 }
 
-/// What has to be the same whoever reads it, and when: without what a process and a scrape say of themselves, without what only one
+/// What has to be the same for every reader, at any time: without what a process and a scrape say of themselves, without what only one
 /// format tells, and with bounds as numbers.
 fn comparable(samples: &Samples) -> BTreeMap<(&str, BTreeMap<&str, String>), u64> {
     let changes = ["process_", "obs_scrape_", "app_uptime"];
@@ -315,7 +315,7 @@ async fn paths(texts: u32) -> Attacked {
             .await
             .unwrap();
         let status = response.status();
-        // A known route is told by axum, also where it takes no such method; it takes no empty part.
+        // axum names a known route, also where it takes no such method; it takes no empty part.
         let is_route = known && !path.is_empty();
         models[0].take(if is_route {
             "/orders/{id}"

@@ -65,7 +65,7 @@ fn every_manifest_is_what_its_schema_knows() {
     assert_eq!(kinds, expected.into());
 }
 
-/// A slip in any of them is told: the check can fail.
+/// A slip in any of them is reported: the check can fail.
 #[test]
 fn what_no_schema_knows_is_found() {
     let slips = [

@@ -82,7 +82,7 @@ fn every_crate_says_what_a_registry_shows() {
     }
 }
 
-/// The compiler denies what is unsafe in whoever inherits the lints; so everybody does, and nobody allows it again.
+/// The compiler denies unsafe code in every crate that inherits the lints; so every crate does, and none allows it again.
 #[test]
 fn nothing_is_unsafe() {
     // In two pieces, so that this file does not hold what it looks for.

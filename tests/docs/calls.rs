@@ -69,7 +69,7 @@ impl<'a> Judge<'a> {
             .position(|(i, word)| {
                 !word.starts_with('-') && (i == 0 || !words[i - 1].starts_with('-'))
             })
-            .ok_or("compose is told nothing to do")?;
+            .ok_or("compose is given nothing to do")?;
         let (options, services) = words.split_at(verb);
         files(folder, options)?;
         // In the middle of a text, the reader is where the deployment is.

@@ -14,7 +14,7 @@ use crate::{
     resolving,
 };
 
-/// How many families recorders take that no catalogue knows, unless told.
+/// How many families recorders take that no catalogue knows, by default.
 pub const UNDECLARED_FAMILIES: usize = 1_000;
 
 /// The counter in which recorders add up what is counted under names that they do not take: one too many, or one of more than

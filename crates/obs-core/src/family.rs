@@ -230,7 +230,7 @@ impl Family {
         self
     }
 
-    /// Option `quantiles`: which quantiles a summary computes, each in `0..=1`; the median, 90 % and 99 % unless told.
+    /// Option `quantiles`: which quantiles a summary computes, each in `0..=1`; the median, 90 % and 99 % by default.
     #[must_use]
     pub const fn quantiles(mut self, quantiles: &'static [f64]) -> Self {
         self.quantiles = Some(quantiles);

@@ -13,7 +13,7 @@ use crate::{
     TimeCounter,
 };
 
-/// Something that can be timed: it is told when work ends, how, and how long it took.
+/// Something that can be timed: it learns when work ends, how, and how long it took.
 ///
 /// Implemented for a [`Histogram`], a [`Summary`] and a [`TimeCounter`], which take the time and do not ask for the
 /// outcome; for [`By<Outcome, …>`](By) and [`Late<Outcome, …>`](Late) of those, which do; for [`By<Outcome, Counter>`],
@@ -90,7 +90,7 @@ pub trait Timed {
     }
 }
 
-/// Times work until it is told the outcome or dropped.
+/// Times work until its outcome is given or it is dropped.
 #[derive(Debug)]
 #[must_use = "a guard that is dropped at once times nothing"]
 pub struct Timer<T: Timed> {

@@ -67,7 +67,7 @@ use crate::{ExporterError, Secret};
 pub struct Config {
     /// The address [`serve`](crate::Exporter::serve) listens on. Port 0 takes any free port.
     pub listen: SocketAddr,
-    /// The `service` label of every series; the name of the package unless told.
+    /// The `service` label of every series; the name of the package by default.
     pub service: Option<String>,
     /// The `environment` label of every series, such as `production`.
     pub environment: Option<String>,

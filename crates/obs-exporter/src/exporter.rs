@@ -107,7 +107,7 @@ impl Builder {
 
     /// Has the families that declare `exemplars` name the trace of the current OpenTelemetry span beside an observation, if the
     /// trace is sampled. The spans of `tracing` are among them where `tracing-opentelemetry` is installed, which puts their
-    /// context in force unless told otherwise (`with_context_activation`).
+    /// context in force by default (`with_context_activation` changes that).
     ///
     /// They are shown to who asks for `OpenMetrics`. Recording to other families costs nothing more. Where a
     /// [source](crate::set_trace_id_source) was set before, that stays.
@@ -337,7 +337,7 @@ impl Exporter {
     }
 
     /// Sends everything recorded to a Pushgateway or to `VictoriaMetrics`: the last thing a job does that ends before a scrape
-    /// would find it, such as a backtest. What serves until it is told to stop is scraped instead.
+    /// would find it, such as a backtest. What serves until somebody stops it is scraped instead.
     ///
     /// It is rendered once. Where nothing listens, where no answer comes, and where the answer is a status of 500 and above or
     /// 429, it is tried again after a pause, [`Push::ATTEMPTS`] times unless the push says otherwise; any other refusal is final.

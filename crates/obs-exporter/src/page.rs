@@ -84,7 +84,7 @@ static FILES: [File; 17] = [
     file!("uPlot.css", STYLE, "vendor/uPlot.min.css"),
 ];
 
-/// Nothing but the page's own files is loaded or run, nothing inside of a document is, and nobody is told of it. A text that
+/// Nothing but the page's own files is loaded or run, nothing inside of a document is, and no other origin learns of it. A text that
 /// became HTML by mistake would be refused by the browser itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; \
     img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \

@@ -75,7 +75,7 @@ const REFUSED: &str =
     "correct the URL, its user and password, or what was pushed, as the answer says";
 
 impl Push {
-    /// How often it is tried, unless told otherwise: over some eight seconds, in which a receiver can restart.
+    /// How often it is tried by default: over some eight seconds, in which a receiver can restart.
     pub const ATTEMPTS: u32 = 6;
     /// How long an attempt may take.
     pub const TIMEOUT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use obs_core::Closed;
 use crate::own::{EndpointMetrics, Refused};
 
 /// Who was turned away: every time in a counter, and at most once a second for each reason in the program's log, which
-/// whoever tries passwords would fill otherwise.
+/// somebody who tries passwords would fill otherwise.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     metrics: EndpointMetrics,

@@ -50,7 +50,7 @@ async fn assert_untouched(recorder: &impl metrics::Recorder, server: &Server, co
     assert_eq!(common::count(text, "recorded_total", ""), count);
 }
 
-/// Has the first scrape wait; it says when it does, and goes on when it is told to.
+/// Has the first scrape wait; it says when it does, and goes on when it is allowed to.
 fn block_first_scrape(exporter: &Exporter) -> (oneshot::Receiver<()>, mpsc::Sender<()>) {
     let (started, has_started) = oneshot::channel();
     let (go_on, may_go_on) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! A panic in what is read before a scrape costs its own values, and a runtime that cannot serve is told so.
+//! A panic in what is read before a scrape costs its own values, and a runtime that cannot serve is reported.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, set_hook, take_hook};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn exporter(recorder: RecorderKind) -> (impl Recorder, Exporter) {
         .unwrap()
 }
 
-/// What a panic carries that is told from those of other tests.
+/// What a panic carries, to tell it apart from those of other tests.
 struct Marked;
 
 /// Runs something, and says how many of its panics the process' hook heard of.

@@ -497,7 +497,7 @@ mod models {
     #[test]
     fn a_count_that_is_derived_never_is_less_than_an_earlier_one() {
         loom::model(|| {
-            // Two buckets of one owner: whoever reads them derives the count from what was read.
+            // Two buckets of one owner: a reader derives the count from what was read.
             let buckets = words::<2>();
             let writer = {
                 let buckets = Arc::clone(&buckets);

@@ -114,14 +114,14 @@ impl Builder {
         self
     }
 
-    /// How far back the quantiles of summaries look; a minute unless told.
+    /// How far back the quantiles of summaries look; a minute by default.
     pub fn quantile_window(mut self, window: Duration) -> Self {
         self.quantile_window = window;
         self
     }
 
     /// How many families there may be that the catalogue does not know, of all kinds together;
-    /// [`UNDECLARED_FAMILIES`](obs_core::UNDECLARED_FAMILIES) unless told.
+    /// [`UNDECLARED_FAMILIES`](obs_core::UNDECLARED_FAMILIES) by default.
     ///
     /// Names of metrics that are made at run time, by code of other people, are bounded by it. What is counted under names
     /// beyond it, and under ones of more than 256 bytes, is added up in the counter `other_total`; gauges and samples of theirs
@@ -132,7 +132,7 @@ impl Builder {
         self
     }
 
-    /// How long a series is shown after something was last recorded to it, where its family does not say; for good unless told.
+    /// How long a series is shown after something was last recorded to it, where its family does not say; for good by default.
     ///
     /// It is for labels that come and go. What is there from the start stays, so that no first event is missed: series of
     /// declared families without an open label. So does what is set once and then holds: families whose names end in `_info`,

@@ -138,7 +138,7 @@ impl CounterFn for Series<Counter> {
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     bits: AtomicU64,
-    /// Set by recording, cleared by whoever asks for the pulse: a value may be set again to what it is.
+    /// Set by recording, cleared by the reader that asks for the pulse: a value may be set again to what it is.
     touched: AtomicBool,
     pulse: AtomicU32,
 }

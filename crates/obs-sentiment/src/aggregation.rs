@@ -110,7 +110,7 @@ impl Aggregation {
     /// it is where no provider took part with any weight.
     #[expect(
         clippy::must_use_candidate,
-        reason = "the metrics have moved, and whoever computed the score has it already"
+        reason = "the metrics have moved, and the caller that computed the score has it already"
     )]
     pub fn finish_with(self, score: f64) -> Aggregate {
         let score = (-1.0..=1.0).contains(&score).then_some(score);

@@ -6,7 +6,7 @@ use crate::metrics::{SentimentMetrics, SentimentProviderMetrics};
 use crate::{Aggregation, SentimentError};
 
 /// The providers whose scores are aggregated, and what counts as a divergence among them. Built at start-up, cloned and
-/// handed to whoever aggregates; clones share their handles.
+/// handed to the code that aggregates; clones share their handles.
 ///
 /// ```
 /// use obs_sentiment::Sentiment;
@@ -82,7 +82,7 @@ impl Sentiment {
 
     /// Counts a divergence from the price when the aggregated score is at least `score` away from 0 (above 0, at most 1)
     /// and the price has moved at least `change` the other way (above 0; 0.01 is one percent). Not counted unless this
-    /// is set and the aggregation is told the [price change](Aggregation::price_change).
+    /// is set and the aggregation is given the [price change](Aggregation::price_change).
     pub fn diverges_from_price(mut self, score: f64, change: f64) -> Result<Self, SentimentError> {
         let score = threshold(
             "the score against the price",

@@ -1,7 +1,7 @@
 //! The account: the one way from a wish to a booked trade.
 //!
 //! An order passes the risk check, goes to the broker, and what the broker makes of it is booked in the
-//! portfolio. What changed is collected on the way, for whoever keeps the records.
+//! portfolio. What changed is collected on the way, for the code that keeps the records.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -111,7 +111,7 @@ fn watch_health(exporter: &Exporter) {
     });
 }
 
-/// The exporter's settings: those of the environment, and that all of this is a backtest unless told otherwise.
+/// The exporter's settings: those of the environment, and that all of this is a backtest unless they say otherwise.
 fn exporter_config() -> Result<Config, Error> {
     let mut config = Config::from_env()?;
     config.mode.get_or_insert(Mode::Backtest);

@@ -1,7 +1,7 @@
 //! Sentiment: what the providers make of each symbol, asked for once a week and aggregated.
 //!
 //! The providers are [stand-ins](crate::stand_in) that compute their scores from prices, so nothing is traded on them.
-//! They are reached over HTTP and fail like others do: whoever fails is left out of that week's aggregates.
+//! They are reached over HTTP and fail like others do: a provider that fails is left out of that week's aggregates.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -184,7 +184,7 @@ mod tests {
     use crate::risk::Limits;
     use crate::strategy::SignalKind;
 
-    /// Says what it is told to.
+    /// Says what it was given to say.
     #[derive(Debug)]
     struct Script(Vec<SignalKind>);
 

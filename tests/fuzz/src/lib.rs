@@ -1,4 +1,4 @@
-//! What reads bytes from outside, given bytes that nobody meant.
+//! What reads bytes from outside, given arbitrary bytes.
 //!
 //! A target is a function of bytes that panics where a promise is broken. [`run`] gives it each seed of its corpus,
 //! `corpus/<name>/`, and then changed and crossed seeds: a thousand by default, `PROPTEST_CASES` of them where that is set, and

@@ -97,7 +97,7 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     ),
     (
         "trading_corrections_total",
-        "venues take executions back once in years; looked up when a statement differs",
+        "venues take executions back seldom; looked up when a statement differs",
     ),
     (
         "trading_corrected_notional_total",

@@ -1,4 +1,4 @@
-//! What a statement does, told from its text. The text itself goes nowhere.
+//! What a statement does, as its text says. The text itself goes nowhere.
 
 obs_core::label! {
     /// What was asked of the database.

@@ -57,7 +57,7 @@ pub(super) fn rate(value: f64, unit: &str) -> String {
         // Seconds a second are a share: of one processor, of one worker.
         "seconds" => number(value, "ratio"),
         "bytes" => format!("{}/s", number(value, "bytes")),
-        // Below one a second they are told by the minute.
+        // Below one a second they are given by the minute.
         _ if value > 0.0 && value < 0.995 => format!("{}/min", digits(value * 60.0)),
         _ => {
             let (step, sign) = fit(&COUNTS, value);

@@ -330,7 +330,7 @@ impl History {
         };
         let (started_before, started) = both("process_start_time_seconds");
         let (uptime_before, uptime) = both("app_uptime_seconds");
-        // The start is told in whole seconds, from a boot time that may be read a second off.
+        // The start is given in whole seconds, from a boot time that may be read a second off.
         started > started_before + 1.5 || uptime < uptime_before
     }
 

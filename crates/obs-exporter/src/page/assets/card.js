@@ -387,7 +387,7 @@ function showQuantiles(element, lines, texts) {
   texts.forEach((text, index) => setText(element.children[index].lastChild, text));
 }
 
-/** Whether a value is told, not drawn: a point in time, or nothing but labels. */
+/** Whether a value is written, not drawn: a point in time, or nothing but labels. */
 function isText(unit) {
   return unit === 'timestamp' || unit === 'info';
 }

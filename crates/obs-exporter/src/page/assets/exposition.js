@@ -110,7 +110,7 @@ class Parser {
     } else if (!KINDS.has(text)) {
       this.#fail(`${text} is no type`);
     } else if (family.series.length > 0 || family.kind !== null) {
-      this.#fail(`the type of ${name} is told twice or too late`);
+      this.#fail(`the type of ${name} is declared twice or too late`);
     } else {
       family.kind = text;
     }

@@ -89,7 +89,7 @@ function scaleFor(unit, most) {
     case 'currency':
       return fit(COUNTS);
     default:
-      // Rates of whatever is counted. Below one a second they are told by the minute.
+      // Rates of whatever is counted. Below one a second they are given by the minute.
       return size > 0 && size < 0.995 ? [1 / 60, '/min'] : [fit(COUNTS)[0], `${fit(COUNTS)[1]}/s`];
   }
 }

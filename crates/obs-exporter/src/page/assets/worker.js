@@ -6,7 +6,7 @@
 import { Reader } from './exposition.js';
 
 const LIVE = new URL('../live', import.meta.url);
-/** How often in a row it may fail before that is told: a place is taken for a moment, a connection is closed as it is used. */
+/** How often in a row it may fail before that is shown: a place is taken for a moment, a connection is closed as it is used. */
 const PATIENCE = 2;
 const TIMEOUT_MS = 10_000;
 
