@@ -428,10 +428,49 @@ impl Calendar {
         let Ok(tomorrow) = local.date().tomorrow() else {
             return local.date();
         };
-        match self.regular_hours(tomorrow) {
-            Some(hours) if hours.opens_day_before() && local.time() >= hours.open => tomorrow,
+        match self.evening(tomorrow) {
+            Some(evening) if local.time() >= evening => tomorrow,
             _ => local.date(),
         }
+    }
+
+    /// The [day](Self::day) of a moment, and a later moment before which it stays that day: its end, midnight, or a change of the
+    /// market's clocks, whatever comes first. With it, the days of many moments in order take one look at the calendar for each day.
+    ///
+    /// ```
+    /// use jiff::civil::date;
+    /// use obs_calendar::{Calendar, CmeGroup};
+    ///
+    /// let futures = Calendar::cme(CmeGroup::EquityIndex);
+    /// let (day, until) = futures.day_and_end("2026-11-30T15:00Z".parse()?);
+    /// assert_eq!((day, until), (date(2026, 11, 30), "2026-11-30T23:00Z".parse()?)); // 17:00 in Chicago
+    /// # Ok::<(), jiff::Error>(())
+    /// ```
+    #[must_use]
+    pub fn day_and_end(&self, at: Timestamp) -> (Date, Timestamp) {
+        let local = self.0.zone.to_datetime(at);
+        let day = self.day(at);
+        let Ok(tomorrow) = local.date().tomorrow() else {
+            return (day, Timestamp::MAX);
+        };
+        let evening = self.evening(tomorrow).filter(|_| day < tomorrow);
+        let end = evening.map_or(tomorrow.to_datetime(Time::midnight()), |evening| {
+            local.date().to_datetime(evening)
+        });
+        // As long as the clocks are not changed, local time runs as any other does.
+        let end = at.saturating_add(end.duration_since(local));
+        let change = self.0.zone.following(at).next();
+        let end = end.unwrap_or(Timestamp::MAX);
+        (
+            day,
+            change.map_or(end, |change| end.min(change.timestamp())),
+        )
+    }
+
+    /// When on the evening before it a day begins, if it does.
+    fn evening(&self, day: Date) -> Option<Time> {
+        let hours = self.regular_hours(day)?;
+        hours.opens_day_before().then_some(hours.open)
     }
 
     /// The trading day a moment belongs to: its [day](Self::day), or the next trading day where that is none. `None` where no trading
@@ -743,6 +782,43 @@ mod tests {
             Calendar::nyse().trade_date(at("2026-11-28T05:00Z")),
             Some(monday)
         );
+    }
+
+    #[test]
+    fn a_day_stays_itself_until_its_end() {
+        // Clocks that are put back repeat an hour: in Havana until 2012 and in the Azores the one before midnight or after it.
+        let zones = [
+            "America/Havana",
+            "Atlantic/Azores",
+            "America/Sao_Paulo",
+            "UTC",
+        ];
+        let every_day = zones.map(|zone| Calendar::every_day(TimeZone::get(zone).unwrap()));
+        let ready = [
+            Calendar::nyse(),
+            Calendar::cme(CmeGroup::EquityIndex),
+            Calendar::fx(),
+        ];
+        for calendar in ready.into_iter().chain(every_day) {
+            let (mut now, last) = (at("2009-12-31T12:00Z"), at("2012-01-01T00:00Z"));
+            let (mut days, mut looks) = (std::collections::BTreeSet::new(), 1);
+            let (mut day, mut end) = calendar.day_and_end(now);
+            while now < last {
+                if now >= end {
+                    (day, end) = calendar.day_and_end(now);
+                    looks += 1;
+                }
+                assert!(now < end);
+                assert_eq!(calendar.day(now), day, "{calendar} at {now}");
+                days.insert(day);
+                now += jiff::SignedDuration::from_mins(11);
+            }
+            // A day with a session begins in the evening before, and is looked at once more at midnight.
+            assert!(
+                (days.len()..=2 * days.len() + 8).contains(&looks),
+                "{calendar}: {looks}"
+            );
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use obs_trading::{
-    Account, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill, Money, OrderType,
-    PeriodsPerYear, Side, Signal, Strategy, Ticket, Valuation, Venue,
+    Account, AccountBook, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Fill,
+    Instrument, Money, OrderType, PeriodsPerYear, Positions, Side, Signal, Strategy,
+    StrategyLedger, Ticket, Valuation, Venue,
 };
 
 #[test]
@@ -45,4 +46,38 @@ fn the_hot_path_does_not_allocate() {
     assert_eq!(allocation_counter::measure(signal).count_total, 0);
     assert_eq!(allocation_counter::measure(order).count_total, 0);
     assert_eq!(allocation_counter::measure(trade).count_total, 0);
+}
+
+/// Ledgers keep the last 10,000 events: once there are as many, each further one takes the place of one that is forgotten.
+#[test]
+fn a_fill_that_closes_a_trade_does_not_allocate() {
+    let engine = obs_recorder::Engine::builder()
+        .catalogue(obs_trading::catalogue())
+        .build()
+        .expect("a recorder");
+    let mut now = Timestamp::from_second(1_700_000_000).unwrap();
+    let (mut book, key) = metrics::with_local_recorder(&engine, || {
+        let usd = Money::new(1e6, Currency::USD);
+        let calendar = Calendar::nyse();
+        let (basis, valuation) = (Basis::PeriodReturns, Valuation::Marks);
+        let conventions =
+            Conventions::new(basis, valuation, PeriodsPerYear::TRADING_DAYS, calendar).unwrap();
+        let positions = Positions::new("main", now, usd)
+            .with_instrument("AAPL", Instrument::new(Currency::USD));
+        let ledger = StrategyLedger::new("main", "crossover", conventions.clone(), usd).unwrap();
+        let mut book = AccountBook::new(positions)
+            .with_account(Account::new("main", conventions, usd).unwrap())
+            .with_strategy("crossover", ledger);
+        let key = book.key("crossover", "AAPL").unwrap();
+        (book, key)
+    });
+    let mut fill = |side, quantity: u32| {
+        now += SignedDuration::from_millis(1);
+        let fill = Fill::new(quantity, 187.31).at(now);
+        book.fill(key, side, &fill).unwrap().booked.closed.is_some()
+    };
+    assert!(!fill(Side::Buy, 1_000_000));
+    assert!((0..12_000).all(|_| fill(Side::Sell, 1)));
+    let closing = || assert!((0..2_000).all(|_| fill(Side::Sell, 1)));
+    assert_eq!(allocation_counter::measure(closing).count_total, 0);
 }

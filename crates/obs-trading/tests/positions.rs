@@ -6,8 +6,8 @@ use std::path::Path;
 use obs_core::{Closed, TestRecorder};
 use obs_trading::jiff::{SignedDuration, Timestamp};
 use obs_trading::{
-    BreakKind, Currency, Decimal, Error, ExecutionId, ExposureKind, Fee, FeeKind, Fill, Flow,
-    Instrument, LotMethod, Money, OpenOrder, Period, PnlComponent, Positions, Prices,
+    BreakKind, Calendar, Currency, Decimal, Error, ExecutionId, ExposureKind, Fee, FeeKind, Fill,
+    Flow, Instrument, LotMethod, Money, OpenOrder, Period, PnlComponent, Positions, Prices,
     ReconciledPart, SavedPositions, Side, Statement, Tolerances, TradesOf,
 };
 
@@ -329,6 +329,20 @@ fn an_event_that_is_missed_is_the_residual_and_nothing_else() {
     let mut complete = complete;
     complete.state_value(at(4), value).unwrap();
     assert!(made(&complete, PnlComponent::Residual).is_zero());
+}
+
+/// Monday ends at 17:00 in New York, where the Tuesday of foreign exchange begins.
+#[test]
+fn a_day_begins_where_its_session_does() {
+    let mut book = positions().with_calendar(Calendar::fx());
+    let mut day_at = |at: &str| {
+        book.advance_to(at.parse().unwrap());
+        book.today().unwrap().to_string()
+    };
+    assert_eq!(day_at("2026-03-02T15:00:00Z"), "2026-03-02");
+    assert_eq!(day_at("2026-03-02T21:59:59Z"), "2026-03-02");
+    assert_eq!(day_at("2026-03-02T22:00:00Z"), "2026-03-03");
+    assert_eq!(day_at("2026-03-03T15:00:00Z"), "2026-03-03");
 }
 
 #[test]

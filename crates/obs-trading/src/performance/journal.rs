@@ -107,6 +107,8 @@ pub(crate) struct Journal {
     segments: VecDeque<Segment>,
     count: usize,
     window: CorrectionWindow,
+    /// The memory of a segment that was forgotten, for the next.
+    spare: Vec<Entry>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +134,7 @@ impl Journal {
             segments: [first].into(),
             count: 0,
             window,
+            spare: Vec::new(),
         }
     }
 
@@ -167,9 +170,10 @@ impl Journal {
                 .back()
                 .is_some_and(|last| last.entries.len() >= full);
         if needs_new {
+            let entries = self.memory();
             self.segments.push_back(Segment {
                 start: *before,
-                entries: Vec::new(),
+                entries,
             });
         }
         if let Some(last) = self.segments.back_mut() {
@@ -177,6 +181,13 @@ impl Journal {
             self.count += 1;
         }
         needs_new
+    }
+
+    /// Room for a segment as long as the one before, in memory that was used already where there is some.
+    fn memory(&mut self) -> Vec<Entry> {
+        let mut entries = std::mem::take(&mut self.spare);
+        entries.reserve(self.segments.back().map_or(0, |last| last.entries.len()));
+        entries
     }
 
     /// Forgets what the window does not hold. Returns whether anything was.
@@ -193,7 +204,10 @@ impl Journal {
                 break;
             }
             self.count -= oldest.len();
-            self.segments.pop_front();
+            if let Some(mut oldest) = self.segments.pop_front() {
+                oldest.entries.clear();
+                self.spare = oldest.entries;
+            }
         }
         self.segments.len() < before
     }

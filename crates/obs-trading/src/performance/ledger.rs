@@ -57,6 +57,8 @@ pub struct Ledger {
     clock: Clock,
     /// What the clock said when it was last asked, in nanoseconds since 1970.
     clock_was: i64,
+    /// The day of the event before, with moments from and until which it is the day: most events follow on the same day.
+    last_day: Option<(Timestamp, Timestamp, Date)>,
 }
 
 /// How far an event's clock may be ahead of ours.
@@ -144,6 +146,7 @@ impl Ledger {
             remembered: Seen::default(),
             clock: Clock::default(),
             clock_was: i64::MIN,
+            last_day: None,
         })
     }
 
@@ -179,6 +182,7 @@ impl Ledger {
             remembered: saved.remembered,
             clock: Clock::default(),
             clock_was: i64::MIN,
+            last_day: None,
         };
         // What does not fit came from a damaged file, and is passed over.
         let _ = ledger.replay(&saved.base, saved.entries.unwrap_or_default());
@@ -259,7 +263,8 @@ impl Ledger {
                 let of = entry.day;
                 let late = What::LateTrade { pnl, notional, of };
                 // It is appended, which nothing refuses.
-                let _ = self.enter(self.entry(now, late));
+                let late = self.entry(now, late);
+                let _ = self.enter(late);
             }
             Err(Refused::Overdrawn(overdrawn)) => return Err(self.overdrawn(overdrawn)),
             Ok(()) => {}
@@ -555,10 +560,23 @@ impl Ledger {
 
 /// How events are taken.
 impl Ledger {
-    fn entry(&self, at: Timestamp, what: What) -> Entry {
+    /// The day of an event.
+    fn day(&mut self, at: Timestamp) -> Date {
+        if let Some((from, until, day)) = self.last_day
+            && from <= at
+            && at < until
+        {
+            return day;
+        }
+        let (day, until) = self.rules.day_and_end(at);
+        self.last_day = Some((at, until, day));
+        day
+    }
+
+    fn entry(&mut self, at: Timestamp, what: What) -> Entry {
         Entry {
             at,
-            day: self.rules.day(at),
+            day: self.day(at),
             what,
             id: None,
             is_corrected: false,

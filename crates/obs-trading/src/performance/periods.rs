@@ -41,8 +41,10 @@ impl Periods {
 
     /// A trade counts in the periods under way that its day lies in, and not in those that are over.
     pub(crate) fn trade(&mut self, day: Date, pnl: f64) {
+        // Most trades are of the day under way, which lies in the week and the month under way.
+        let is_today = self.0[0].start == Some(day);
         for (period, under_way) in ROLLING.into_iter().zip(&mut self.0) {
-            if under_way.start == Some(period.start(day)) {
+            if is_today || under_way.start == Some(period.start(day)) {
                 under_way.trades += 1;
                 under_way.realized.add(pnl);
             }

@@ -78,6 +78,10 @@ impl Rules {
         self.conventions.calendar().day(at)
     }
 
+    pub(crate) fn day_and_end(&self, at: Timestamp) -> (Date, Timestamp) {
+        self.conventions.calendar().day_and_end(at)
+    }
+
     fn day_of_hour(&self, hour: i64) -> Date {
         self.day(Timestamp::from_second(hour * HOUR).unwrap_or(Timestamp::MAX))
     }
@@ -146,9 +150,10 @@ impl Standing {
     ) {
         match rules.conventions.basis() {
             Basis::PeriodReturns => {
-                // A zone may repeat a day: the clock of the ledger does not.
-                let earliest = day.saturating_sub(LONGEST_GAP_DAYS.days());
-                self.today = self.today.map(|today| today.max(earliest));
+                if self.today.is_some_and(|today| today < day) {
+                    let earliest = day.saturating_sub(LONGEST_GAP_DAYS.days());
+                    self.today = self.today.map(|today| today.max(earliest));
+                }
                 // A zone may repeat a day: the clock of the ledger does not.
                 while let Some(today) = self.today.filter(|today| *today < day) {
                     self.close_period(today, rules, history);

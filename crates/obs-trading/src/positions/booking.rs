@@ -1,7 +1,6 @@
 //! How positions are booked.
 
 use jiff::Timestamp;
-use jiff::civil::Time;
 
 use super::booked::{Booked, ClosedPart, PositionKey, TradesOf};
 use super::holding::Closing;
@@ -281,14 +280,10 @@ impl Positions {
         if self.until.is_some_and(|until| at < until) {
             return;
         }
-        let day = self.calendar.day(at);
+        let (day, until) = self.calendar.day_and_end(at);
         self.today = self.today.max(Some(day));
+        self.until = Some(until);
         self.state.money.advance(day);
-        let tomorrow = day.tomorrow().ok();
-        let zone = self.calendar.zone();
-        let midnight =
-            |day: jiff::civil::Date| zone.to_timestamp(day.to_datetime(Time::midnight()));
-        self.until = tomorrow.and_then(|day| midnight(day).ok());
         self.export();
     }
 
