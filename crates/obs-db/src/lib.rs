@@ -1,4 +1,4 @@
-//! Measures sqlx pools and Redis connections: wrap the pool once, and change the `use` lines of what it is handed to.
+//! Measures pools of connections and Redis: wrap the pool once, and change the types in the signatures that it is handed to.
 //!
 //! ```
 //! # #[cfg(not(feature = "sqlite"))] fn main() {}
@@ -100,15 +100,26 @@
 //! | `impl Acquire<'_>`, `migrate!` | | compiles, not measured |
 //! | `pool.copy_in_raw(…)` of `PgPoolCopyExt` | `conn.copy_in_raw(…)` | not measured, the statement is |
 //! | a library that takes a `sqlx::PgPool` | [`pool.raw()`](Pool::raw) | not measured |
+//! | `fn f(redis: &mut redis::aio::ConnectionManager)` | `fn f(redis: &mut obs_db::aio::ConnectionManager)` | measured |
+//! | `fn f(redis: &mut impl AsyncCommands)`, `&mut impl ConnectionLike` | | measured |
+//! | a connection borrowed from a pool of bb8 or deadpool | `metrics.on(&mut *conn)`, of [`RedisMetrics`] | measured |
+//! | `bb8::Pool`, `deadpool::managed::Pool` | `obs_db::Bb8`, `obs_db::Deadpool` around it | waits and sizes |
 //!
 //! With `use obs_db::{PgConnection, PgPool, PgTransaction, Transaction}` in place of sqlx's names the bodies of functions stay as they
-//! are; for `MySQL` and `SQLite` likewise. `tests/forms.rs` compiles and runs each row.
+//! are; for `MySQL` and `SQLite` likewise. What keeps sqlx's own types in its signatures does not compile with a measured pool. Three
+//! forms compile unchanged and are not measured: `impl Acquire`, `migrate!`, and `copy_in_raw` of a pool. `tests/forms.rs` compiles and
+//! runs each row.
 //!
 //! **Not measured** are queries on a connection of sqlx itself: [`Pool::raw`] and [`Conn::raw`] return one, and generic code over
 //! `Acquire` gets one, because sqlx's trait allows no other. A function that takes a `&mut sqlx::PgConnection` does not accept a
 //! [`Conn`], so code that is not measured is visible as such. The feature `tracing` has a layer for all of these, `QueryLayer`. It
-//! needs no wrapper and works with sqlx 0.8 as well; there is no wrapper for 0.8, whose `SQLite` driver cannot be linked beside that
-//! of 0.9 in one program.
+//! needs no wrapper, works with sqlx 0.8 as well, and warns where a filter keeps the events from it. There is no wrapper for sqlx 0.8.
+//!
+//! # Pools of other libraries
+//!
+//! With the feature `pools`, `Bb8` and `Deadpool` measure the pools of these libraries, of whatever they manage, and `PoolMeter` one of
+//! any other library, such as sqlx 0.8: in the families `db_pool_…` above, but for `db_pool_connect_duration_seconds`, for they do not
+//! say when they begin to connect.
 //!
 //! # Redis
 //!
@@ -139,8 +150,8 @@
 //! conversion happens after the reply has gone through. An `EVALSHA` of a script that the server does not know yet is `cancelled` and
 //! no error: `redis::Script` loads it then and asks again.
 //!
-//! **A connection of a pool**, such as bb8's or deadpool's, is measured for as long as it is borrowed: `metrics.on(&mut conn)`. A
-//! function that takes a `&mut ConnectionManager` takes a `&mut Redis<ConnectionManager>` instead, or any `&mut impl AsyncCommands`.
+//! **A connection of a pool**, such as bb8's or deadpool's, is measured for as long as it is borrowed: `metrics.on(&mut *conn)`. A
+//! function that takes a `&mut ConnectionManager` keeps its body under `use obs_db::aio::ConnectionManager`.
 //!
 //! **Subscriptions**: [`RedisMetrics::messages`] counts those of a `PubSub` connection, [`RedisMetrics::push`] those of RESP3, and both
 //! count in `redis_client_subscriptions_lost_total` that the connection has ended.
@@ -171,17 +182,20 @@
 //!
 //! # Versions
 //!
-//! Types of sqlx 0.9 and redis 1.8 are part of this crate's interface; they are re-exported as `obs_db::sqlx` and `obs_db::redis`.
+//! Types of sqlx 0.9, redis 1, deadpool 0.13 and bb8 0.9 are part of this crate's interface; they are re-exported under their names.
 //!
 //! # Features
 //!
 //! - `sqlite`, `postgres`, `mysql`: a driver of sqlx; or `sqlx` alone, for a driver that the program enables itself.
 //! - `redis`: Redis connections, blocking and async; `connection-manager`: subscriptions through a `ConnectionManager`.
+//! - `pools`: `Bb8`, `Deadpool` and `PoolMeter`, with or without sqlx.
 //! - `tracing`: `QueryLayer`, with or without sqlx.
 //! - `serde`: labels through serde.
 
 #[cfg(feature = "redis")]
 mod client;
+#[cfg(any(feature = "sqlx", feature = "tracing", feature = "pools"))]
+mod pool;
 #[cfg(any(feature = "sqlx", feature = "tracing"))]
 mod sql;
 
@@ -189,6 +203,8 @@ mod sql;
 pub use redis;
 #[cfg(feature = "sqlx")]
 pub use sqlx;
+#[cfg(feature = "pools")]
+pub use {bb8, deadpool};
 
 #[cfg(feature = "redis")]
 pub use crate::client::{
@@ -196,17 +212,32 @@ pub use crate::client::{
     Subscription,
 };
 
+#[cfg(any(feature = "sqlx", feature = "tracing", feature = "pools"))]
+pub use crate::pool::{AcquireError, AcquireStage, ConnectionState, PoolName};
+#[cfg(feature = "pools")]
+pub use crate::pool::{Bb8, Deadpool, Lent, PoolMeter};
+
 #[cfg(feature = "postgres")]
 pub use crate::sql::PgListener;
 #[cfg(feature = "tracing")]
 pub use crate::sql::QueryLayer;
-#[cfg(any(feature = "sqlx", feature = "tracing"))]
-pub use crate::sql::{
-    AcquireError, AcquireStage, ConnectionState, ListenerEvent, Operation, PoolName, QueryError,
-    QueryOutcome, SqlStateClass, TransactionOutcome,
-};
 #[cfg(feature = "sqlx")]
 pub use crate::sql::{Conn, Pool, PoolConn, Tx};
+#[cfg(any(feature = "sqlx", feature = "tracing"))]
+pub use crate::sql::{
+    ListenerEvent, Operation, QueryError, QueryOutcome, SqlStateClass, TransactionOutcome,
+};
+
+/// The names that redis has for its connections, for measured ones: a file is measured by `use obs_db::aio::…` in place of
+/// `use redis::aio::…`.
+#[cfg(feature = "redis")]
+pub mod aio {
+    /// A [`redis::aio::MultiplexedConnection`] that is measured.
+    pub type MultiplexedConnection = crate::Redis<redis::aio::MultiplexedConnection>;
+    /// A [`redis::aio::ConnectionManager`] that is measured.
+    #[cfg(feature = "connection-manager")]
+    pub type ConnectionManager = crate::Redis<redis::aio::ConnectionManager>;
+}
 
 #[cfg(feature = "sqlx")]
 mod names {
@@ -253,7 +284,11 @@ use obs_core::Catalogue;
 pub fn catalogue() -> Catalogue {
     Catalogue::of(&[
         #[cfg(any(feature = "sqlx", feature = "tracing"))]
-        sql::PoolMetrics::FAMILIES,
+        sql::QueryMetrics::FAMILIES,
+        #[cfg(feature = "sqlx")]
+        sql::WrapperMetrics::FAMILIES,
+        #[cfg(any(feature = "sqlx", feature = "pools"))]
+        pool::PoolMetrics::FAMILIES,
         #[cfg(feature = "redis")]
         client::ClientMetrics::FAMILIES,
     ])

@@ -1,4 +1,4 @@
-//! The forms in which sqlx is used. Each is written as it is for sqlx; where a file is to be measured, its `use` lines name this
+//! The forms in which sqlx and redis are used. Each is written as it is for them; where a file is to be measured, its `use` lines name this
 //! crate. See the table on the front page.
 
 mod common;
@@ -7,7 +7,10 @@ use common::Postgres;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, TryStreamExt};
 use obs_core::TestRecorder;
-use obs_db::{PgConnection, PgListener, PgPool, PgTransaction, Pool, Transaction};
+use obs_db::aio::{ConnectionManager, MultiplexedConnection};
+use obs_db::{PgConnection, PgListener, PgPool, PgTransaction, Pool, Redis, Transaction};
+use redis::AsyncCommands;
+use redis::aio::ConnectionLike;
 use sqlx::postgres::{PgPoolCopyExt, PgPoolOptions, PgRow};
 use sqlx::{Acquire, Database, Executor, PgExecutor, Postgres as Pg};
 
@@ -93,9 +96,48 @@ fn rows(pool: &PgPool) -> BoxStream<'static, sqlx::Result<PgRow>> {
     sqlx::query("SELECT 1").fetch(pool)
 }
 
+async fn of_a_connection_manager(redis: &mut ConnectionManager) -> redis::RedisResult<i64> {
+    redis.get("AAPL").await
+}
+
+async fn of_a_connection_like(
+    redis: &mut (impl ConnectionLike + Send + Sync),
+) -> redis::RedisResult<i64> {
+    redis::cmd("GET").arg("AAPL").query_async(redis).await
+}
+
+async fn of_commands<C: AsyncCommands>(redis: &mut C) -> redis::RedisResult<i64> {
+    redis.get("AAPL").await
+}
+
 /// What a web framework asks of its state.
 fn state<S: Clone + Send + Sync + 'static>(state: S) -> S {
     state
+}
+
+#[tokio::test]
+async fn the_forms_of_redis_are_measured() {
+    let server = common::Redis::start();
+    let client = redis::Client::open(server.url()).unwrap();
+    let test = TestRecorder::new();
+    let raw = client.get_connection_manager().await.unwrap();
+    let mut manager: ConnectionManager = test.run(|| Redis::new(raw, "prices"));
+    let _: () = manager.set("AAPL", 7).await.unwrap();
+    assert_eq!(of_a_connection_manager(&mut manager).await.unwrap(), 7);
+    assert_eq!(of_a_connection_like(&mut manager).await.unwrap(), 7);
+    assert_eq!(of_commands(&mut manager).await.unwrap(), 7);
+
+    // Of a pool, for as long as it is borrowed.
+    let mut raw = client.get_multiplexed_async_connection().await.unwrap();
+    let mut borrowed = manager.metrics().on(&mut raw);
+    assert_eq!(of_commands(&mut borrowed).await.unwrap(), 7);
+    let mut own: MultiplexedConnection = Redis::with_metrics(raw, manager.metrics().clone());
+    assert_eq!(of_commands(&mut own).await.unwrap(), 7);
+    let labels = [("client", "prices"), ("command", "get"), ("outcome", "ok")];
+    assert_eq!(
+        test.counter("redis_client_commands_total", &labels),
+        Some(5)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -324,7 +324,7 @@ async fn a_server_that_dies_and_comes_back() {
     db.check_rest().await;
 }
 
-/// Killed and revived twice while eight tasks ask: what fails is told by its kind, nothing hangs, and everything comes back.
+/// Killed and restarted twice while eight tasks send queries: each failure has its kind, nothing hangs, and everything recovers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_and_revived_under_load() {
     let options = PgPoolOptions::new().acquire_timeout(Duration::from_millis(200));
@@ -434,7 +434,7 @@ async fn a_thousand_tasks_on_ten_connections_add_up() {
     db.check_rest().await;
 }
 
-/// What a server refuses says why, and is told from a pool that has no connection to give.
+/// A refusal of the server has its reason, and does not count as a pool without a free connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_refused_says_why() {
     let db = Database::start(1).await;
@@ -507,6 +507,41 @@ async fn a_connection_that_is_refused_says_why() {
     assert_eq!(db.test.gauge("db_pool_waiting", &[POOL]), Some(0.0));
 }
 
+/// sqlx#3132: requests time out although the pool is not full, because their timeout strikes while they connect; each opens a
+/// connection and drops it.
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_times_out_without_being_full_was_connecting() {
+    // It accepts connections and never answers on them.
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(mute.local_addr().unwrap().port());
+    let raw = PgPoolOptions::new()
+        .max_connections(20)
+        .acquire_timeout(Duration::from_secs(1))
+        .connect_lazy_with(options);
+    let test = TestRecorder::new();
+    let pool = test.run(|| Pool::new(raw, "orders"));
+
+    let requests = (0..10).map(|_| pool.acquire());
+    let results = futures_util::future::join_all(requests).await;
+    for result in results {
+        let error = result.map(drop).unwrap_err();
+        assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
+    }
+    pool.observe();
+    let timed_out = |stage| {
+        let labels = [POOL, ("stage", stage), ("error_type", "timeout")];
+        test.counter("db_pool_acquire_errors_total", &labels)
+    };
+    assert_eq!(timed_out("connect"), Some(10));
+    assert_eq!(timed_out("wait"), Some(0));
+    let opened = test.samples("db_pool_connect_duration_seconds", &[POOL]);
+    assert_eq!(opened.unwrap().len(), 10);
+    assert_eq!(test.gauge("db_pool_connections_max", &[POOL]), Some(20.0));
+    drop(mute);
+}
+
 /// What a commit says is held to what is in the table.
 #[tokio::test]
 async fn a_transaction_that_the_server_rolled_back_is_no_commit() {
@@ -563,6 +598,22 @@ async fn a_transaction_that_the_server_rolled_back_is_no_commit() {
     db.check_rest().await;
 }
 
+/// rust-postgres#1342: a query fails behind the rows that were read of it, and nobody reads the error before the commit.
+#[tokio::test]
+async fn a_commit_behind_an_error_that_nobody_read_is_no_commit() {
+    let db = Database::start(1).await;
+    let mut tx = db.pool.begin().await.unwrap();
+    resize(&mut *tx, 1).await.unwrap();
+    let late = "SELECT 10 / (20000 - i) FROM generate_series(1, 30000) AS i";
+    let first = sqlx::query(late).fetch(&mut *tx).try_next().await.unwrap();
+    assert!(first.is_some());
+    tx.commit().await.unwrap_err();
+    assert_eq!(db.sizes().await, [1, 1]);
+    assert_eq!(db.transactions("failed"), 1);
+    assert_eq!(db.transactions("commit"), 0);
+    db.check_rest().await;
+}
+
 /// sqlx#4385: what is cancelled between a statement and its answer.
 #[tokio::test]
 async fn a_begin_that_is_cancelled_is_seen() {
@@ -614,7 +665,7 @@ fn signal(process: i32, signal: &str) {
     assert!(kill.status().unwrap().success());
 }
 
-/// sqlx#3808 and its like: a listener connects again by itself, and what was notified in between is lost.
+/// sqlx#447: a listener connects again by itself, and what was notified in between is lost without a word.
 #[tokio::test]
 async fn a_listener_that_lost_its_connection_leaves_a_trace() {
     let db = Database::start(3).await;

@@ -471,7 +471,7 @@ async fn messages_of_subscriptions_are_counted() {
     assert_eq!(lost(), Some(1));
 }
 
-/// redis-rs#1223: a consumer that waits in the server is no slow command.
+/// A consumer that waits in the server is no slow command; and redis-rs#1924: the client's own timeout ends a blocking command.
 #[tokio::test]
 async fn commands_that_wait_in_the_server_are_timed_apart() {
     let cache = Cache::start();
@@ -515,7 +515,7 @@ async fn commands_that_wait_in_the_server_are_timed_apart() {
     assert_eq!(times(slow, "pipeline"), None);
     cache.check_sums(5);
 
-    // A time-out of the client that is shorter than the wait makes an error of it.
+    // As the default of 500 ms does, less patiently.
     let config = redis::AsyncConnectionConfig::new()
         .set_response_timeout(Some(std::time::Duration::from_millis(20)));
     let hasty = cache

@@ -43,7 +43,7 @@
 //! handler takes a [`WebSocketMetrics`] and runs the socket in it. Their time is not that of a request, and a client that goes away is
 //! no error: it is the `reason` `aborted`.
 //!
-//! **gRPC** is told by `content-type: application/grpc` and counts in families of its own, not in those of HTTP, where every call that
+//! **gRPC** is recognised by `content-type: application/grpc` and counts in families of its own, not in those of HTTP, where every call that
 //! is answered has succeeded. `code` is the `grpc-status` of the trailers or, where there is nothing else, of the headers. An answer of
 //! plain HTTP has the code that clients make of it; a call that is dropped is `CANCELLED`, or `DEADLINE_EXCEEDED` where its
 //! `grpc-timeout` has passed; one that panics is `INTERNAL`. Clients choose the words of a path: a method is known once one of its calls

@@ -95,6 +95,7 @@ async fn call(channel: Channel, path: &'static str) -> Result<(), Status> {
     answer.map(drop)
 }
 
+/// grpc-rust#855 and #1824: the `grpc-status` of an error is a header, that of a success is a trailer, and a layer sees `200` for both.
 #[tokio::test]
 async fn calls_are_counted_by_service_method_and_code() {
     let health = Health::start(obs_http::layer).await;
@@ -162,7 +163,7 @@ async fn methods_that_are_named_count_from_their_first_call() {
     assert_eq!(health.count("Check", "NOT_FOUND"), 1);
 }
 
-/// grpc-rust#855: a stream is under way for as long as it is open, and its end is the client's.
+/// A stream is in flight for as long as it is open, and the client ends it.
 #[tokio::test]
 #[expect(clippy::float_cmp, reason = "whole numbers")]
 async fn a_stream_that_is_dropped_is_cancelled() {
@@ -179,7 +180,7 @@ async fn a_stream_that_is_dropped_is_cancelled() {
     assert_eq!(health.count("Watch", "CANCELLED"), 1);
 }
 
-/// grpc-rust#1824: a deadline that passes is told from a caller that gave up.
+/// A deadline that passes does not count as a caller that gave up.
 #[tokio::test]
 async fn a_deadline_that_passes_is_no_cancellation() {
     let health = Health::start(|| obs_http::layer().rpc_methods(HEALTH, ["Watch"])).await;

@@ -15,9 +15,8 @@ use sqlx::{
     Transaction,
 };
 
-use crate::sql::PoolMetrics;
-use crate::sql::acquisition::Held;
-use crate::sql::labels::PoolName;
+use crate::pool::{Held, PoolName};
+use crate::sql::SqlMetrics;
 use crate::sql::operation::Operation;
 use crate::sql::query::{Answer, Step, fetch_optional};
 use crate::sql::span::Marked;
@@ -53,7 +52,7 @@ use crate::sql::transaction::{Holder, Tx};
 pub struct Conn<DB: Database> {
     raw: Raw<DB>,
     session: Session,
-    held: Held,
+    held: Held<SqlMetrics>,
 }
 
 /// Where a connection comes from.
@@ -73,10 +72,10 @@ impl<DB: Database> Conn<DB> {
     #[must_use]
     #[track_caller]
     pub fn new(connection: DB::Connection, name: impl Into<Value<PoolName>>) -> Self {
-        Self::own(connection, Arc::new(PoolMetrics::new(name)))
+        Self::own(connection, Arc::new(SqlMetrics::new(name)))
     }
 
-    pub(crate) fn own(connection: DB::Connection, metrics: Arc<PoolMetrics>) -> Self {
+    pub(crate) fn own(connection: DB::Connection, metrics: Arc<SqlMetrics>) -> Self {
         Self {
             raw: Raw::Own(connection),
             session: Session::new(),
@@ -86,7 +85,7 @@ impl<DB: Database> Conn<DB> {
 
     pub(crate) fn pooled(
         raw: PoolConnection<DB>,
-        metrics: Arc<PoolMetrics>,
+        metrics: Arc<SqlMetrics>,
         since: Instant,
     ) -> Self {
         Self {
@@ -183,7 +182,7 @@ impl<DB: Database> Conn<DB> {
         self.raw.shrink_buffers();
     }
 
-    pub(crate) fn metrics(&self) -> &PoolMetrics {
+    pub(crate) fn metrics(&self) -> &SqlMetrics {
         self.held.metrics()
     }
 

@@ -3,8 +3,9 @@
 use sqlx::Error;
 use sqlx::error::{DatabaseError, ErrorKind};
 
-use crate::sql::PoolMetrics;
-use crate::sql::labels::{AcquireError, QueryError};
+use crate::pool::AcquireError;
+use crate::sql::SqlMetrics;
+use crate::sql::labels::QueryError;
 
 /// A code by which a database names an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,18 +174,18 @@ fn is_sqlstate(code: &str) -> bool {
 }
 
 /// Counts the error of a query.
-pub(crate) fn count_error(metrics: &PoolMetrics, error: &Error) {
-    metrics.errors[QueryError::of(error)].increment(1);
+pub(crate) fn count_error(metrics: &SqlMetrics, error: &Error) {
+    metrics.wrapper.errors[QueryError::of(error)].increment(1);
     count_sqlstate(metrics, error);
 }
 
 /// Counts the class of an error's SQLSTATE, if it has one.
-pub(crate) fn count_sqlstate(metrics: &PoolMetrics, error: &Error) {
+pub(crate) fn count_sqlstate(metrics: &SqlMetrics, error: &Error) {
     let Some(state) = error.as_database_error().and_then(DatabaseError::code) else {
         return;
     };
     if is_sqlstate(&state) {
-        metrics.sqlstates.of(&state[..2]).increment(1);
+        metrics.wrapper.sqlstates.of(&state[..2]).increment(1);
     }
 }
 

@@ -1,9 +1,4 @@
-//! The labels of a pool.
-
-obs_core::label! {
-    /// The pool, as the program calls it.
-    pub open PoolName as "pool" up to 32
-}
+//! The labels of queries and transactions.
 
 obs_core::label! {
     /// How a query ended.
@@ -18,16 +13,6 @@ obs_core::label! {
         Panicked = "panicked",
         /// It went past the wrapper, and sqlx's event does not say.
         Unknown = "unknown",
-    }
-}
-
-obs_core::label! {
-    /// What a connection of a pool is doing.
-    pub enum ConnectionState as "state" {
-        /// It waits to be used.
-        Idle = "idle",
-        /// Somebody holds it, or it is being opened or tested for somebody.
-        InUse = "in_use",
     }
 }
 
@@ -82,41 +67,6 @@ obs_core::label! {
 obs_core::label! {
     /// The class of an error: the first two characters of its SQLSTATE.
     pub open SqlStateClass as "sqlstate_class" up to 48
-}
-
-obs_core::label! {
-    /// What a request for a connection was doing when it failed.
-    pub enum AcquireStage as "stage" {
-        /// It waited for a connection of the pool.
-        Wait = "wait",
-        /// It opened a connection, or tested an idle one.
-        Connect = "connect",
-    }
-}
-
-obs_core::label! {
-    /// Why a request for a connection failed.
-    pub enum AcquireError as "error_type" {
-        /// The pool's timeout ended it. While connecting this hides that the server refuses connections or has too many: sqlx
-        /// tries again for as long as the timeout lasts.
-        Timeout = "timeout",
-        /// The pool was closed.
-        PoolClosed = "pool_closed",
-        /// The server does not know the user, or refuses the password or the host (SQLSTATE 28).
-        Rejected = "rejected",
-        /// The server has no such database (SQLSTATE 3D000); `SQLite` cannot open the file.
-        Database = "database",
-        /// The server takes no more connections (SQLSTATE 53300).
-        TooMany = "too_many",
-        /// The server is starting or stopping (SQLSTATE 57P).
-        Unavailable = "unavailable",
-        /// The connection could not be made, or broke.
-        Io = "io",
-        /// TLS could not be agreed on.
-        Tls = "tls",
-        /// Anything else.
-        Other = "other",
-    }
 }
 
 obs_core::label! {

@@ -9,7 +9,7 @@ use obs_core::Closed;
 use sqlx::postgres::PgNotification;
 use sqlx::{Error, Postgres};
 
-use crate::sql::PoolMetrics;
+use crate::sql::SqlMetrics;
 use crate::sql::labels::ListenerEvent;
 use crate::sql::pool::Pool;
 
@@ -19,7 +19,7 @@ use crate::sql::pool::Pool;
 /// Everything else is reached through the dereference to [`sqlx::postgres::PgListener`].
 pub struct PgListener {
     raw: sqlx::postgres::PgListener,
-    metrics: Arc<PoolMetrics>,
+    metrics: Arc<SqlMetrics>,
 }
 
 impl PgListener {
@@ -29,7 +29,7 @@ impl PgListener {
         let metrics = Arc::clone(&pool.metrics);
         for event in ListenerEvent::ALL {
             // From 0 on, so that the first loss is seen as an increase.
-            metrics.listener[*event].increment(0);
+            metrics.wrapper.listener[*event].increment(0);
         }
         Ok(Self { raw, metrics })
     }
@@ -53,7 +53,7 @@ impl PgListener {
             Err(Error::PoolClosed) => return received,
             Err(_) => ListenerEvent::Failed,
         };
-        self.metrics.listener[event].increment(1);
+        self.metrics.wrapper.listener[event].increment(1);
         received
     }
 

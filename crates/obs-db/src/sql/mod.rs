@@ -28,15 +28,14 @@ mod transaction;
 
 #[cfg(feature = "sqlx")]
 pub use connection::{Conn, PoolConn};
-pub use labels::{
-    AcquireError, AcquireStage, ConnectionState, ListenerEvent, PoolName, QueryError, QueryOutcome,
-    SqlStateClass, TransactionOutcome,
-};
+pub use labels::{ListenerEvent, QueryError, QueryOutcome, SqlStateClass, TransactionOutcome};
 #[cfg(feature = "tracing")]
 pub use layer::QueryLayer;
 #[cfg(feature = "postgres")]
 pub use listener::PgListener;
-pub(crate) use metrics::PoolMetrics;
+pub(crate) use metrics::QueryMetrics;
+#[cfg(feature = "sqlx")]
+pub(crate) use metrics::{SqlMetrics, WrapperMetrics};
 pub use operation::Operation;
 #[cfg(feature = "sqlx")]
 pub use pool::Pool;

@@ -1,4 +1,4 @@
-//! What a statement does, as its text says. The text itself goes nowhere.
+//! What a statement does, by its first words. The text itself is not kept.
 
 obs_core::label! {
     /// What was asked of the database.

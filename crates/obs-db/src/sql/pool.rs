@@ -16,10 +16,10 @@ use sqlx::{
     Transaction,
 };
 
-use crate::sql::PoolMetrics;
+use crate::pool::PoolName;
+use crate::sql::SqlMetrics;
 use crate::sql::acquisition::Acquisition;
 use crate::sql::connection::{Conn, PoolConn};
-use crate::sql::labels::{ConnectionState, PoolName};
 use crate::sql::query::Step;
 use crate::sql::transaction::{Holder, Tx};
 
@@ -39,7 +39,7 @@ use crate::sql::transaction::{Holder, Tx};
 /// ```
 pub struct Pool<DB: Database> {
     raw: sqlx::Pool<DB>,
-    pub(crate) metrics: Arc<PoolMetrics>,
+    pub(crate) metrics: Arc<SqlMetrics>,
 }
 
 impl<DB: Database> Pool<DB> {
@@ -52,7 +52,7 @@ impl<DB: Database> Pool<DB> {
     pub fn new(pool: sqlx::Pool<DB>, name: impl Into<Value<PoolName>>) -> Self {
         let pool = Self {
             raw: pool,
-            metrics: Arc::new(PoolMetrics::new(name)),
+            metrics: Arc::new(SqlMetrics::new(name)),
         };
         pool.observe();
         pool
@@ -61,14 +61,9 @@ impl<DB: Database> Pool<DB> {
     /// Reads how many connections the pool has: `db_pool_connections` and `db_pool_connections_max`. To be called before
     /// each scrape, for which exporters have a hook; it takes no lock and does not wait.
     pub fn observe(&self) {
-        let idle = self.raw.num_idle();
         let open = self.raw.size() as usize;
-        let connections = &self.metrics.connections;
-        connections[ConnectionState::Idle].set(idle as f64);
-        // The two are read one after the other, so idle ones may have been closed in between.
-        connections[ConnectionState::InUse].set(open.saturating_sub(idle) as f64);
-        let max = self.raw.options().get_max_connections();
-        self.metrics.connections_max.set(max);
+        let max = self.raw.options().get_max_connections() as usize;
+        self.metrics.pool.observe(open, self.raw.num_idle(), max);
     }
 
     /// The pool of sqlx itself, for what needs one. What goes through it is not measured, other than by the tracing layer.

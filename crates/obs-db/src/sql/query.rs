@@ -8,7 +8,7 @@ use futures_util::stream::{BoxStream, Stream};
 use sqlx::error::BoxDynError;
 use sqlx::{Database, Either, Error, Execute, Executor, SqlStr};
 
-use crate::sql::PoolMetrics;
+use crate::sql::SqlMetrics;
 use crate::sql::operation::Operation;
 use crate::sql::span::Marked;
 use crate::sql::timer::{QueryTimer, Session};
@@ -47,7 +47,7 @@ impl<'q, DB: Database, E: Execute<'q, DB>> Execute<'_, DB> for Peek<'_, E> {
 pub(crate) async fn fetch_optional<'q, DB, E>(
     connection: &mut DB::Connection,
     session: &Session,
-    metrics: &PoolMetrics,
+    metrics: &SqlMetrics,
     start: Instant,
     query: E,
 ) -> Result<Option<DB::Row>, Error>
@@ -75,7 +75,7 @@ impl<'e, DB: Database> Answer<'e, DB> {
     pub(crate) fn new<'q, E>(
         connection: &'e mut DB::Connection,
         session: &'e Session,
-        metrics: &'e PoolMetrics,
+        metrics: &'e SqlMetrics,
         start: Instant,
         query: E,
     ) -> Self

@@ -6,7 +6,7 @@ use std::time::Instant;
 use obs_core::{Closed, Outcome, PanicWatch};
 use sqlx::Error;
 
-use crate::sql::PoolMetrics;
+use crate::sql::SqlMetrics;
 use crate::sql::errors::count_error;
 use crate::sql::labels::QueryOutcome;
 use crate::sql::operation::Operation;
@@ -58,7 +58,7 @@ impl Session {
 /// which the wait for the connection ended.
 #[derive(Debug)]
 pub(crate) struct QueryTimer<'a> {
-    metrics: &'a PoolMetrics,
+    metrics: &'a SqlMetrics,
     session: &'a Session,
     start: Instant,
     panics: PanicWatch,
@@ -67,7 +67,7 @@ pub(crate) struct QueryTimer<'a> {
 
 impl<'a> QueryTimer<'a> {
     /// Goes on with the time of a query from its `start`. Its operation may become known later.
-    pub(crate) fn start(metrics: &'a PoolMetrics, session: &'a Session, start: Instant) -> Self {
+    pub(crate) fn start(metrics: &'a SqlMetrics, session: &'a Session, start: Instant) -> Self {
         Self {
             metrics,
             session,
@@ -95,8 +95,8 @@ impl<'a> QueryTimer<'a> {
     fn record(&mut self, outcome: QueryOutcome) {
         self.ended = true;
         let operation = self.session.operation();
-        self.metrics.duration[operation].record(self.start.elapsed());
-        self.metrics.queries[operation][outcome].increment(1);
+        self.metrics.queries.duration[operation].record(self.start.elapsed());
+        self.metrics.queries.queries[operation][outcome].increment(1);
     }
 }
 
@@ -113,7 +113,7 @@ impl Drop for QueryTimer<'_> {
 
 /// Times what the wrapper itself asks of the database.
 pub(crate) async fn time<T>(
-    metrics: &PoolMetrics,
+    metrics: &SqlMetrics,
     session: &Session,
     operation: Operation,
     work: impl Future<Output = Result<T, Error>>,

@@ -126,7 +126,7 @@ impl<DB: Database> Drop for Tx<'_, DB> {
             self.session().forget_failure();
         }
         if let Some(outcome) = self.outcome {
-            self.metrics().transactions[outcome].increment(1);
+            self.metrics().wrapper.transactions[outcome].increment(1);
         }
     }
 }

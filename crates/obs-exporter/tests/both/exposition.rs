@@ -796,7 +796,7 @@ fn further_labels_stand_on_every_series_and_no_family_has_them() {
     assert!(error.starts_with(expected), "{error}");
 }
 
-/// Of few samples, a quantile is one of them: the nearest rank.
+/// Of few samples, a quantile is one of them: the nearest rank. readyset#251: of two, the upper quantiles are the slower one.
 #[test]
 fn quantiles_of_few_samples_are_near_to_the_exact_ones() {
     for count in [1, 2, 3, 9, 10, 11, 100, 101] {
