@@ -569,6 +569,220 @@ async fn a_failure_is_told_and_a_restart_is_seen() {
     server.shutdown().await;
 }
 
+/// A process that hangs takes connections and answers none: from three seconds on nothing that is shown is called now.
+#[tokio::test]
+async fn what_is_old_is_not_shown_as_now() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    let state = "document.getElementById('state-text').textContent";
+    let fresh = format!(
+        "Number(document.documentElement.dataset.samples) > 2 && {state}.startsWith('Up ') && \
+         !document.documentElement.hasAttribute('data-stale') && document.title"
+    );
+    let title: String = browser.until(&fresh).await;
+    assert_eq!(title, "trading-desk");
+
+    desk.pause().unwrap();
+    let (shown, icon): (String, String) = browser
+        .until(&format!(
+            "document.documentElement.hasAttribute('data-stale') && document.title.startsWith('No answer: ') && \
+             [{state}, document.getElementById('icon').getAttribute('href')]"
+        ))
+        .await;
+    assert!(shown.starts_with("No answer for "), "{shown}");
+    assert_eq!(icon, "page/icon-down.svg");
+    // The axis runs on without new values, and figures lose their ink.
+    let [now, ink]: [bool; 2] = browser
+        .until(
+            "(() => { const plot = document.querySelector('.tile .plot').drawing; \
+             const isBehind = plot.plot.scales.x.max > plot.track.times.at(-1) + 3; \
+             const colour = (selector) => getComputedStyle(document.querySelector(selector)).color; \
+             return isBehind && [isBehind, colour('.tile .figure') === colour('.tile h3')]; })()",
+        )
+        .await;
+    assert!(now && ink);
+
+    desk.resume().unwrap();
+    browser.until::<String>(&fresh).await;
+    let shown: String = browser.run(&format!("return {state}")).await;
+    assert!(!shown.contains("restarted"), "it only stood still: {shown}");
+    desk.stop().unwrap();
+}
+
+/// What is looked for takes the place of the overview, by the words that people have for it, and stands in the address.
+#[tokio::test]
+async fn what_is_searched_is_found_and_can_be_linked_to() {
+    let (recorder, exporter) = exporter("127.0.0.1:0");
+    let quoter = metrics::with_local_recorder(&recorder, Quoter::new);
+    quoter.reaction.record(0.002);
+    let server = exporter.serve().await.unwrap();
+    let page = format!("http://{}/", server.local_addr());
+    let browser = Browser::start().await;
+    browser.open(&format!("{page}?q=latency")).await;
+    let found = "document.getElementById('found').textContent";
+    let shown: Vec<String> = browser
+        .until(&format!(
+            "{found} && [...document.querySelectorAll('.card')].map((card) => card.dataset.family)"
+        ))
+        .await;
+    assert!(
+        shown.contains(&"quoter_reaction_duration_seconds".into()),
+        "{shown:?}"
+    );
+    assert!(!shown.contains(&"quoter_quotes_total".into()), "{shown:?}");
+    let overview = "document.getElementById('overview').checkVisibility()";
+    assert!(!browser.run::<bool>(&format!("return {overview}")).await);
+
+    browser
+        .run::<Value>("const search = document.getElementById('search'); search.value = 'p99 quoter'; search.dispatchEvent(new Event('input'))")
+        .await;
+    let address: String = browser
+        .until(&format!("{found}.startsWith('1 of ') && location.search"))
+        .await;
+    assert_eq!(address, "?q=p99+quoter");
+    browser
+        .run::<Value>("const search = document.getElementById('search'); search.value = 'no such'; search.dispatchEvent(new Event('input'))")
+        .await;
+    let none: String = browser
+        .until(&format!(
+            "document.querySelectorAll('.card').length === 0 && {found}"
+        ))
+        .await;
+    assert!(none.starts_with("Nothing matches “no such”"), "{none}");
+    browser
+        .run::<Value>("document.getElementById('search').focus()")
+        .await;
+    browser.press("\u{e00c}").await;
+    browser
+        .until::<bool>(&format!(
+            "{overview} && location.search === '' && {found} === ''"
+        ))
+        .await;
+
+    // A link to a group leads to it, though its card comes after the page.
+    browser.size(800, 620, 1).await;
+    browser.open(&format!("{page}#group-quoting")).await;
+    browser
+        .until::<bool>(
+            "scrollY > 100 && document.getElementById('group-quoting').getBoundingClientRect().top < innerHeight / 2",
+        )
+        .await;
+    server.shutdown().await;
+}
+
+/// What is under the pointer is shown, and nothing that is further away.
+#[tokio::test]
+async fn the_pointer_is_told_what_it_points_at() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    let card = "document.querySelector('[data-family=http_request_duration_seconds]')";
+    browser
+        .until::<bool>(&format!("{card} !== null && (({card}.scrollIntoView({{ behavior: 'instant', block: 'center' }})), true)"))
+        .await;
+    browser
+        .until::<bool>(&format!("{card}.querySelector('.strip')?.drawing?.shown != null && Number({card}.querySelector('.facet').dataset.points) > 3"))
+        .await;
+    let point = |part: &str, share: f64| {
+        format!(
+            "const target = {card}.querySelector('{part}'); const box = target.getBoundingClientRect(); \
+             const at = {{ clientX: box.left + box.width * {share}, clientY: box.top + box.height / 2, bubbles: true }}; \
+             target.dispatchEvent(new MouseEvent('mouseenter', at)); target.dispatchEvent(new MouseEvent('mousemove', at)); \
+             const tip = document.querySelector('.tip'); return tip.hidden ? '' : tip.textContent"
+        )
+    };
+    // The strip's latest column, whose middle row is a bucket with its bounds and count.
+    let cell: String = browser.run(&point(".strip canvas", 0.95)).await;
+    assert!(cell.contains(" to ") && cell.contains(':'), "{cell}");
+    let near: String = browser.run(&point(".u-over", 0.99)).await;
+    assert!(near.contains("p99"), "{near}");
+    let hidden = "document.querySelector('.tip').hidden";
+    // A finger does not leave; it touches something else.
+    browser
+        .run::<Value>(
+            "document.body.dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }))",
+        )
+        .await;
+    assert!(browser.run::<bool>(&format!("return {hidden}")).await);
+    // Where nothing was measured yet nothing is said: the first quarter of an hour is not over.
+    browser
+        .run::<Value>("document.querySelector('[data-span=\"900\"]').click()")
+        .await;
+    browser
+        .until::<bool>("document.querySelector('[data-span=\"900\"]').ariaPressed === 'true'")
+        .await;
+    let far: String = browser.run(&point(".u-over", 0.3)).await;
+    assert_eq!(far, "");
+    desk.stop().unwrap();
+}
+
+/// On paper, at twice the size, and by colour.
+#[tokio::test]
+async fn it_is_read_on_paper_enlarged_and_in_either_light() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    browser
+        .until::<bool>("document.querySelectorAll('.card').length > 40 && document.querySelectorAll('.uplot').length > 20")
+        .await;
+    // Every card that is open is drawn for the printer, not only those in sight.
+    let blank = "[...document.querySelectorAll('.card')].filter((card) => !card.querySelector('.facet')).length";
+    assert!(browser.run::<usize>(&format!("return {blank}")).await > 0);
+    browser
+        .run::<Value>("dispatchEvent(new Event('beforeprint'))")
+        .await;
+    assert_eq!(browser.run::<usize>(&format!("return {blank}")).await, 0);
+    browser
+        .run::<Value>("dispatchEvent(new Event('afterprint'))")
+        .await;
+    assert!(browser.run::<usize>(&format!("return {blank}")).await > 0);
+
+    // 1536 by 864 at 200 % and at 400 %: the head goes away with what it stands above.
+    for (width, height) in [(768, 432), (384, 216)] {
+        browser.size(width, height, 1).await;
+        browser
+            .until::<bool>(&format!(
+                "innerHeight === {height} && getComputedStyle(document.querySelector('.top')).position === 'static'"
+            ))
+            .await;
+    }
+    browser.size(1440, 900, 1).await;
+
+    // An area that does not begin at 0 is none.
+    let areas: Vec<(bool, bool)> = browser
+        .run(
+            "return [...document.querySelectorAll('.plot')].map(({ drawing }) => drawing).filter((drawing) => drawing?.track) \
+             .flatMap(({ plot, range }) => plot.series.slice(1).filter(({ fill }) => fill) \
+             .map((series) => [range.min <= 0 && range.max >= 0, !['transparent', null].includes(series.fill(plot, 1))]))",
+        )
+        .await;
+    let filled = areas.iter().filter(|(_, is_filled)| *is_filled);
+    assert!(filled.clone().count() > 5, "{areas:?}");
+    assert!(filled.clone().all(|(has_zero, _)| *has_zero), "{areas:?}");
+    assert!(areas.iter().any(|(has_zero, _)| !has_zero), "{areas:?}");
+
+    for scheme in ["light", "dark"] {
+        browser.prefer(scheme).await;
+        let contrasts: Vec<(String, f64)> = browser
+            .run(
+                "const light = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255) \
+                 .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)) \
+                 .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0); \
+                 const style = getComputedStyle(document.documentElement); \
+                 const of = (name) => light(style.getPropertyValue(`--${name}`).trim()); \
+                 return ['soft', 'accent', 'strong', 'bad', 'warn', 'good', 'muted'].map((name) => { \
+                 const [a, b] = [of(name), of('card')].sort((a, b) => b - a); return [name, (a + 0.05) / (b + 0.05)]; })",
+            )
+            .await;
+        // WCAG 2.2, 1.4.11 for what is drawn.
+        for (name, contrast) in contrasts {
+            assert!(contrast >= 3.0, "{name} in {scheme}: {contrast}");
+        }
+    }
+    desk.stop().unwrap();
+}
+
 #[tokio::test]
 async fn without_scripts_it_is_a_table() {
     let (_recorder, exporter) = exporter("127.0.0.1:0");

@@ -75,6 +75,16 @@ impl Desk {
         self.process.id()
     }
 
+    /// Halts it where it is: it takes connections, and answers nothing.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.process.pause()
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.process.resume()
+    }
+
     /// Ends it as `kill -9` does.
     pub fn kill(self) {
         drop(self);

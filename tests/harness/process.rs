@@ -68,8 +68,22 @@ impl Process {
 
     /// Asks it to end, as Ctrl-C does, and does not wait: what it has to say first can still be read.
     pub fn ask_to_stop(&self) -> Result<(), Error> {
-        let stop = Error::system(format!("stop {}", self.program.display()));
-        kill_process(Pid::from_child(&self.child), Signal::INT).map_err(|errno| stop(errno.into()))
+        self.signal("stop", Signal::INT)
+    }
+
+    /// Halts it where it is: its sockets stay open, and nothing answers.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.signal("halt", Signal::STOP)
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.signal("go on with", Signal::CONT)
+    }
+
+    fn signal(&self, what: &str, signal: Signal) -> Result<(), Error> {
+        let failed = Error::system(format!("{what} {}", self.program.display()));
+        kill_process(Pid::from_child(&self.child), signal).map_err(|errno| failed(errno.into()))
     }
 
     /// Asks it to end, as Ctrl-C does, and waits until it has.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { format, formatBound, formatTicks, rateOf, stepOf, unitOfName } from '../../crates/obs-exporter/src/page/assets/format.js';
+import { format, formatBound, formatTicks, rateOf, scaleOf, span, stepOf, unitOfName } from '../../crates/obs-exporter/src/page/assets/format.js';
 
 /** Narrow blanks as plain ones. */
 const plain = (text) => text.replaceAll('\u202f', ' ');
@@ -59,15 +59,30 @@ test('what is undefined is never 0', () => {
 test('neighbouring ticks differ, and share a scale', () => {
   assert.deepEqual(formatTicks([0, 2.5, 5, 7.5], 'count/s').map(plain), ['0', '2.5/s', '5.0/s', '7.5/s']);
   assert.deepEqual(formatTicks([0, 0.0005, 0.001], 'seconds').map(plain), ['0', '0.5 ms', '1.0 ms']);
-  assert.deepEqual(formatTicks([0, 20, 40, 60], 'seconds').map(plain), ['0', '20 s', '40 s', '60 s']);
+  assert.deepEqual(formatTicks([0, 20, 40], 'seconds').map(plain), ['0', '20 s', '40 s']);
   assert.deepEqual(formatTicks([0, 0.05, 0.1], 'ratio').map(plain), ['0', '5 %', '10 %']);
 });
 
 test('steps are round in the scale that is shown', () => {
-  assert.equal(stepOf(0.3, 'count', 1), 0.5);
-  assert.equal(stepOf(700, 'bytes', 2048), 1024);
-  assert.equal(stepOf(0.0003, 'seconds', 0.001), 0.0005);
-  assert.equal(stepOf(80, 'seconds', 240), 120);
+  const step = (size, unit, most) => stepOf(size, unit, scaleOf(unit, most));
+  assert.equal(step(0.3, 'count', 1), 0.5);
+  assert.equal(step(700, 'bytes', 2048), 1024);
+  assert.equal(step(0.3, 'bytes', 200), 1);
+  assert.equal(step(0.0003, 'seconds', 0.001), 0.0005);
+  assert.equal(step(80, 'seconds', 240), 120);
+});
+
+test('a rate is given as its axis is', () => {
+  const [bySecond, byMinute] = [scaleOf('count/s', 2), scaleOf('count/s', 0.5)];
+  assert.equal(plain(format(0.34, 'count/s', { scale: bySecond })), '0.34/s');
+  assert.equal(plain(format(2, 'count/s', { scale: byMinute })), '120/min');
+  assert.equal(plain(format(0, 'count/s', { scale: byMinute })), '0/min');
+  assert.equal(plain(format(0.002, 'seconds', { scale: scaleOf('seconds', 2) })), '2.00 ms');
+});
+
+test('long spans are in years', () => {
+  assert.equal(plain(span(25 * 31_556_952 + 90_000)), '25 y 1 d');
+  assert.equal(plain(format(86_400 * 400, 'seconds')), '1 y 34 d');
 });
 
 test('bounds have no more digits than they need', () => {

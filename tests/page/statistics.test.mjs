@@ -61,6 +61,15 @@ test('a process that started anew has no increase from before', () => {
   assert.equal(rate(history, 3, 'a', null), 1);
 });
 
+test('a process that stood still did not start anew', () => {
+  const text = (start, uptime) =>
+    `# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ${start}\n` +
+    `# TYPE app_uptime_seconds gauge\napp_uptime_seconds ${uptime}\n`;
+  // Stopped for seven seconds, in the middle of a rendering.
+  const history = historyOf([50, text(0, 50)], [58, text(0, 51)], [59, text(0, 59)], [60, text(59.5, 0.5)]);
+  assert.deepEqual(history.restarts, [60]);
+});
+
 test('quantiles are those of Prometheus', () => {
   // The histogram of Prometheus' own tests of histogram_quantile, and what they expect of it.
   const positive = [[0.1, 0.2, 1, Infinity], [50, 70, 110, 120]];

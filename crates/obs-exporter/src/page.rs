@@ -10,6 +10,7 @@
 
 mod catalog;
 mod figures;
+mod files;
 mod groups;
 mod html;
 mod live;
@@ -20,6 +21,7 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
+use self::files::File;
 use self::live::Live;
 use crate::server::{self, Peer, Response};
 use crate::{AppInfo, Config, Exporter};
@@ -43,47 +45,6 @@ impl Page {
     }
 }
 
-/// A file that the page loads.
-pub(crate) struct File {
-    path: &'static str,
-    media_type: &'static str,
-    text: &'static str,
-}
-
-const SCRIPT: &str = "text/javascript; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
-const PICTURE: &str = "image/svg+xml";
-
-macro_rules! file {
-    ($name:literal, $media_type:expr, $from:literal) => {
-        File {
-            path: concat!("/page/", $name),
-            media_type: $media_type,
-            text: include_str!(concat!("page/", $from)),
-        }
-    };
-}
-
-static FILES: [File; 17] = [
-    file!("app.css", STYLE, "assets/app.css"),
-    file!("app.js", SCRIPT, "assets/app.js"),
-    file!("card.js", SCRIPT, "assets/card.js"),
-    file!("chart.js", SCRIPT, "assets/chart.js"),
-    file!("dom.js", SCRIPT, "assets/dom.js"),
-    file!("exposition.js", SCRIPT, "assets/exposition.js"),
-    file!("figures.js", SCRIPT, "assets/figures.js"),
-    file!("format.js", SCRIPT, "assets/format.js"),
-    file!("groups.js", SCRIPT, "assets/groups.js"),
-    file!("history.js", SCRIPT, "assets/history.js"),
-    file!("icon.svg", PICTURE, "assets/icon.svg"),
-    file!("overview.js", SCRIPT, "assets/overview.js"),
-    file!("statistics.js", SCRIPT, "assets/statistics.js"),
-    file!("warnings.js", SCRIPT, "assets/warnings.js"),
-    file!("worker.js", SCRIPT, "assets/worker.js"),
-    file!("uPlot.js", SCRIPT, "vendor/uPlot.iife.min.js"),
-    file!("uPlot.css", STYLE, "vendor/uPlot.min.css"),
-];
-
 /// Nothing but the page's own files is loaded or run, nothing inside of a document is, and no other origin learns of it. A text that
 /// became HTML by mistake would be refused by the browser itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; worker-src 'self'; \
@@ -105,7 +66,7 @@ impl Route {
             "/" => Some(Self::Index),
             "/catalog.json" => Some(Self::Catalogue),
             "/live" => Some(Self::Live),
-            _ => FILES.iter().find(|file| file.path == path).map(Self::File),
+            _ => File::at(path).map(Self::File),
         }
     }
 
@@ -119,33 +80,36 @@ impl Route {
         let response = match self {
             Self::Index => {
                 let service = page.service(exporter.config());
-                server::html(html::index(service, &exporter.catalogue()))
+                let text = html::index(service, &exporter.catalogue());
+                files::packed("text/html; charset=utf-8", text.into(), headers)
             }
-            Self::Catalogue => catalogue(exporter),
+            Self::Catalogue => catalogue(exporter, headers),
             Self::Live => page.live.answer(exporter, peer, headers).await,
-            Self::File(file) => server::typed(file.media_type, file.text),
+            Self::File(file) => return guarded(file.answer(headers), files::CACHED),
         };
-        guarded(response)
+        guarded(response, NEVER_KEPT)
     }
 }
 
-fn catalogue(exporter: &Exporter) -> Response {
+fn catalogue(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let (families, warnings) = (exporter.catalogue(), exporter.warnings());
     let catalogue = catalog::Catalog::new(exporter.page(), exporter.config(), &families, &warnings);
     match serde_json::to_vec(&catalogue) {
-        Ok(json) => server::typed("application/json", json),
+        Ok(json) => files::packed("application/json", json.into(), headers),
         Err(_) => server::unavailable("the catalogue cannot be written\n"),
     }
 }
 
+/// What shows values, or comes with every new version of the program under the same name, and of which only some may see it.
+const NEVER_KEPT: &str = "no-store";
+
 /// Adds the headers that keep the page to itself.
-fn guarded(mut response: Response) -> Response {
+fn guarded(mut response: Response, kept: &'static str) -> Response {
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     set(CONTENT_SECURITY_POLICY, POLICY);
     set(X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(REFERRER_POLICY, "no-referrer");
-    // It shows what only some may see, and a new version of the program is a new page.
-    set(CACHE_CONTROL, "no-store");
+    set(CACHE_CONTROL, kept);
     response
 }

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use obs_core::{
 use obs_exporter::{Config, Exporter, Secret};
 use reqwest::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY,
-    CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -129,7 +131,13 @@ async fn everything_of_the_page_is_kept_to_itself() {
         );
         assert_eq!(header(&response, &X_CONTENT_TYPE_OPTIONS), "nosniff");
         assert_eq!(header(&response, &REFERRER_POLICY), "no-referrer");
-        assert_eq!(header(&response, &CACHE_CONTROL), "no-store");
+        // What shows values is kept by nobody, a file by the browser that it was sent to.
+        let kept = if path.starts_with("/page/") {
+            "private, no-cache"
+        } else {
+            "no-store"
+        };
+        assert_eq!(header(&response, &CACHE_CONTROL), kept, "{path}");
         let media_type = match path.rsplit_once('.') {
             None if path == "/" => "text/html; charset=utf-8",
             None => "text/plain; version=0.0.4; charset=utf-8",
@@ -139,6 +147,59 @@ async fn everything_of_the_page_is_kept_to_itself() {
         };
         assert_eq!(header(&response, &CONTENT_TYPE), media_type, "{path}");
     }
+}
+
+/// A browser that has a file is sent nothing, and what it is sent is small: the whole first screen in one go over a slow line.
+#[tokio::test]
+async fn files_are_compressed_and_sent_once() {
+    const FIRST_PAINT_BYTES: usize = 150_000;
+    let (_recorder, exporter) = exporter(Config::default());
+    let server = exporter.serve().await.unwrap();
+    let page = format!("http://{}", server.local_addr());
+    let ask = |path: &str, name: HeaderName, value: String| {
+        let asked = Client::new().get(format!("{page}/{path}"));
+        asked.header(name, value).send()
+    };
+    let index = ask("", ACCEPT_ENCODING, "gzip".into()).await.unwrap();
+    assert_eq!(header(&index, &CONTENT_ENCODING), "gzip");
+    let mut first_paint = index.bytes().await.unwrap().len();
+    for path in files() {
+        let path = path.as_str();
+        let plain = ask(path, ACCEPT_ENCODING, "identity".into()).await.unwrap();
+        assert_eq!(plain.headers().get(CONTENT_ENCODING), None, "{path}");
+        let tag = header(&plain, &ETAG).to_owned();
+        let plain = plain.bytes().await.unwrap();
+        let packed = ask(path, ACCEPT_ENCODING, "gzip".into()).await.unwrap();
+        assert_eq!(header(&packed, &CONTENT_ENCODING), "gzip", "{path}");
+        assert_eq!(header(&packed, &VARY), "accept-encoding", "{path}");
+        let packed = packed.bytes().await.unwrap();
+        first_paint += packed.len();
+        let mut unpacked = Vec::new();
+        let mut decoder = flate2::read::GzDecoder::new(&packed[..]);
+        decoder.read_to_end(&mut unpacked).unwrap();
+        assert!(unpacked == plain, "{path}");
+
+        for known in [tag.clone(), format!("\"other\", W/{tag}")] {
+            let again = ask(path, IF_NONE_MATCH, known).await.unwrap();
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
+            assert_eq!(again.bytes().await.unwrap().len(), 0, "{path}");
+        }
+        let other = ask(path, IF_NONE_MATCH, "\"other\"".into()).await.unwrap();
+        assert_eq!(other.status(), StatusCode::OK, "{path}");
+    }
+    assert!(first_paint < FIRST_PAINT_BYTES, "{first_paint}");
+}
+
+/// Every file that the page may load.
+fn files() -> Vec<String> {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/assets");
+    let names = assets.read_dir().unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let own = names.filter(|name| name != "index.html" && name != "package.json");
+    let vendored = ["uPlot.js", "uPlot.css"].map(String::from);
+    own.chain(vendored)
+        .map(|name| format!("page/{name}"))
+        .collect()
 }
 
 /// What the policy forbids is not there in the first place, and every file that the document names is served.

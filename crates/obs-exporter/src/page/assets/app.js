@@ -12,8 +12,11 @@ import { Warnings } from './warnings.js';
 const EVERY_MS = 1000;
 const HIDDEN_MS = 10_000;
 
-/** What is shown unless somebody chose, in seconds: the shortest of these that has room for all there is. */
-const SPANS = [60, 120, 300, 600, 900];
+/** What is shown until somebody chooses, in seconds: the shortest of these that has room for all there is, and little more. */
+const SPANS = [60, 75, 90, 120, 150, 180, 240, 300, 360, 480, 600, 720, 900];
+
+/** Without news for this long, in seconds, what is shown is old. */
+const LATE = 3;
 
 const $ = (id) => document.getElementById(id);
 
@@ -30,7 +33,10 @@ let catalogue = {};
 let chosenSpan = null;
 let began = null;
 let failure = null;
+/** When the latest sample came, by the clock that does not jump, in milliseconds. */
+let heard = performance.now();
 let isDrawing = false;
+let hasArrived = false;
 let worker = null;
 
 start();
@@ -44,6 +50,19 @@ async function start() {
   await loadCatalogue();
   worker = startWorker();
   worker.onmessage = ({ data }) => (data.sample ? receive(data.sample) : fail(data.failure));
+  setInterval(age, 1000);
+}
+
+/** Has time go on where no sample does that. */
+function age() {
+  if (!history.latest || document.hidden || silence() === 0) return;
+  draw();
+}
+
+/** For how many seconds there has been no news, once that is too long. */
+function silence() {
+  const seconds = (performance.now() - heard) / 1000;
+  return seconds > LATE ? seconds : 0;
 }
 
 /** The one script that is started from a name: the browser takes it from this policy and from nowhere else. */
@@ -101,12 +120,15 @@ function receive(sample) {
   const isFirst = history.snapshots.length === 0;
   const restarts = history.restarts.length;
   history.add(sample);
+  heard = performance.now();
   if (isFirst || sample.families) findGlobals();
   began ??= sample.at;
   if (history.restarts.length > restarts) loadCatalogue();
   else if (warnings.hasNews(history.latest) || (sample.families && hasStrangers())) readCatalogue().catch(tellWarnings);
   recover();
-  setText($('cost'), `${history.latest.layout.seriesCount.toLocaleString('en-US')} series, ${format(sample.bytes, 'bytes')} a scrape`);
+  if (isFirst && $('search').value) search();
+  const [series, samples] = [history.latest.layout.seriesCount, sample.values.length].map((count) => count.toLocaleString('en-US'));
+  setText($('cost'), `${series} series in ${samples} samples, ${format(sample.bytes, 'bytes')} a scrape`);
   document.documentElement.dataset.samples = String(history.added);
   document.documentElement.dataset.at = String(sample.at);
   draw();
@@ -139,11 +161,22 @@ function draw() {
     overview.update();
     groups.update();
     tellState();
+    followHash();
   });
 }
 
+/** A link to a group leads there once there is one. */
+function followHash() {
+  if (hasArrived) return;
+  hasArrived = true;
+  const id = location.hash.slice(1);
+  if (!id) return;
+  groups.open(id.replace(/^group-/, ''));
+  document.getElementById(id)?.scrollIntoView({ block: 'start', behavior: 'instant' });
+}
+
 function setView() {
-  const { at } = history.latest;
+  const at = history.latest.at + silence();
   const elapsed = at - began;
   const seconds = chosenSpan ?? SPANS.find((one) => elapsed <= one) ?? SPANS.at(-1);
   Object.assign(view, { from: at - seconds, to: at, restarts: history.restarts });
@@ -153,17 +186,22 @@ function setView() {
 }
 
 function tellState() {
+  const silent = Math.floor(silence());
+  const isDown = Boolean(failure) || silent > 0;
   const state = $('state');
-  if (failure) {
-    state.dataset.state = 'down';
-    setText($('state-text'), 'No answer');
+  state.dataset.state = isDown ? 'down' : 'up';
+  // While it is down a screen reader hears the banner, not each second.
+  if (isDown) {
+    setText($('state-text'), silent ? `No answer for ${span(silent)}` : 'No answer');
   } else {
-    state.dataset.state = 'up';
     const restarted = history.restarts.at(-1);
     const note = restarted ? `, restarted ${clock(restarted)}` : '';
     setText($('state-text'), `Up ${span(value(history.latest, 'app_uptime_seconds') || 0)}${note}`);
   }
-  document.title = `${failure ? 'No answer: ' : ''}${$('service').textContent}`;
+  document.documentElement.toggleAttribute('data-stale', isDown && Boolean(history.latest));
+  document.title = `${isDown ? 'No answer: ' : ''}${$('service').textContent}`;
+  const icon = isDown ? 'page/icon-down.svg' : 'page/icon.svg';
+  if ($('icon').getAttribute('href') !== icon) $('icon').setAttribute('href', icon);
 }
 
 function fail(reason) {
@@ -171,7 +209,7 @@ function fail(reason) {
   failure = reason;
   const banner = $('banner');
   const since = history.latest ? ` What is shown is from ${clock(history.latest.at)}.` : '';
-  setText(banner, `The process does not tell its metrics: ${reason}.${since} Asking again until it does.`);
+  setText(banner, `The process does not give its metrics: ${reason}.${since} The page goes on asking.`);
   banner.hidden = false;
   tellState();
 }
@@ -183,12 +221,15 @@ function recover() {
 
 function listen() {
   document.addEventListener('visibilitychange', () => {
+    // What was asked for every ten seconds is not late because of that.
+    if (!failure) heard = performance.now();
     worker?.postMessage({ every: document.hidden ? HIDDEN_MS : EVERY_MS, now: !document.hidden });
   });
   document.addEventListener('keydown', onKey);
-  $('search').addEventListener('input', () => {
-    if (history.latest) groups.search($('search').value);
-  });
+  $('search').value = new URLSearchParams(location.search).get('q') ?? '';
+  $('search').addEventListener('input', search);
+  addEventListener('beforeprint', () => groups.showAll());
+  addEventListener('afterprint', () => groups.showSeen());
   $('theme').addEventListener('click', () => {
     const theme = isDark() ? 'light' : 'dark';
     remember('obs-theme', theme);
@@ -201,6 +242,19 @@ function listen() {
       draw();
     });
   }
+}
+
+/** Shows what is found in the place of the overview, and keeps the words in the address. */
+function search() {
+  const words = $('search').value.trim();
+  const url = new URL(location.href);
+  if (words) url.searchParams.set('q', words);
+  else url.searchParams.delete('q');
+  globalThis.history.replaceState(null, '', url);
+  $('main').classList.toggle('searching', words !== '');
+  if (!history.latest) return;
+  groups.search(words);
+  scrollTo({ top: 0, behavior: 'instant' });
 }
 
 function onKey(event) {
@@ -229,7 +283,9 @@ function onKey(event) {
 
 /** Goes to the next or the previous group, from the one that has the focus or else from what is in sight. */
 function step(by) {
-  const headings = [$('overview-title'), ...groups.headings];
+  const isSearching = $('main').classList.contains('searching');
+  const headings = [...(isSearching ? [] : [$('overview-title')]), ...groups.headings];
+  if (headings.length === 0) return;
   let from = headings.indexOf(document.activeElement);
   if (from < 0) from = headings.findLastIndex((heading) => heading.getBoundingClientRect().top < innerHeight / 3);
   const to = headings[Math.min(Math.max(from + by, 0), headings.length - 1)];

@@ -63,6 +63,7 @@ export class Card {
 
   /** Lets go of them. */
   deactivate() {
+    if (!this.#isActive) return;
     this.#isActive = false;
     this.#clear();
   }
@@ -76,7 +77,8 @@ export class Card {
     for (const facet of this.#facets) facet.track.extend(history);
     const tracks = this.#facets.map((facet) => facet.track);
     const fromZero = this.kind !== 'gauge' && this.kind !== 'untyped';
-    this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero);
+    const currency = labelOf(this.#facets[0]?.labels ?? [], 'currency');
+    this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero, { currency });
     for (const facet of this.#facets) this.#show(facet);
     this.#tellScale();
     this.#sum();
@@ -114,7 +116,8 @@ export class Card {
       'aria-expanded': 'false',
       onclick: () => this.#reveal(this.shown === this.few ? MORE : this.shown + MORE),
     });
-    this.footer = el('footer', {}, this.note, this.scale, this.fewer, this.more);
+    this.legend = el('span', { class: 'legend' });
+    this.footer = el('footer', {}, this.note, this.legend, this.scale, this.fewer, this.more);
     this.element = el(
       'article',
       { class: 'card', dataset: { family: this.name } },
@@ -313,7 +316,7 @@ export class Card {
   #show(facet) {
     const { history } = this.context;
     const { now, times } = facet.track;
-    const more = { currency: labelOf(facet.labels, 'currency') };
+    const more = { currency: labelOf(facet.labels, 'currency'), scale: this.#range?.scale };
     const texts = now.map((value) => format(this.#exact(facet, value), this.shownUnit, more));
     if (this.unit === 'timestamp') setText(facet.value, momentAndAge(now[0] ?? NaN, history.latest.at));
     else if (facet.track.lines.length === 1) setText(facet.value, texts[0]);
@@ -338,10 +341,20 @@ export class Card {
 
   /** Small charts have no axis, but all have the same. */
   #tellScale() {
-    const { min, max, isEmpty } = this.#range;
+    const { min, max, scale, isEmpty } = this.#range;
     const isSmall = this.#facets.length > 1 && !isEmpty && !isText(this.unit) && this.unit !== '0 or 1';
-    const more = { currency: labelOf(this.#facets[0]?.labels ?? [], 'currency') };
+    const more = { currency: labelOf(this.#facets[0]?.labels ?? [], 'currency'), scale };
+    this.#tellLines(isSmall);
     setText(this.scale, isSmall ? formatTicks([min, max], this.shownUnit, more).join(' to ') : '');
+  }
+
+  /** In small charts there is no room to name each line; it is named once for all of them. */
+  #tellLines(isSmall) {
+    const lines = isSmall ? this.#lines(this.#facets[0]) : [];
+    const named = lines.length > 1 ? lines : [];
+    const text = named.map(({ name }) => name).join(' ');
+    if (this.legend.textContent.trim() === text) return;
+    this.legend.replaceChildren(...named.flatMap(({ name, tone }) => [el('span', { class: `swatch ${tone}` }), ` ${name} `]));
   }
 
   /** What stands beside the name: everything together, where that means something. */
@@ -355,7 +368,7 @@ export class Card {
     }
     const keys = this.#filter ? this.#selected.series.map(({ key }) => key) : null;
     const sum = rate(history, history.snapshots.length - 1, this.name, keys);
-    setText(this.now, format(sum, this.shownUnit));
+    setText(this.now, format(sum, this.shownUnit, { scale: this.#range?.scale }));
     const counted = total(history.latest, this.name, keys);
     this.now.dataset.total = String(counted);
     this.now.title = `${format(counted, this.unit)} since the process started`;

@@ -1,14 +1,18 @@
 // Charts: lines by uPlot, and strips of heat for histograms. All show the same stretch of time, which ends now.
 
-import { clock, format, formatBound, formatTicks, stepOf } from './format.js';
+import { axisOf, marksOf, textsOf } from './axis.js';
+import { clock, format, formatBound } from './format.js';
 import { el } from './dom.js';
 
 /** What every chart shows: from when to when, in seconds since 1970, and where the process was seen to start anew. */
 export const view = { from: 0, to: 1, restarts: [] };
 
 /** Where the plotting area begins and ends beside its axis, in pixels; the same everywhere, so that charts align. */
-const LEFT = 58;
+const LEFT = 62;
 const RIGHT = 14;
+
+/** Between a text of the axis and the plotting area, in pixels. */
+const GAP = 6;
 
 const FONT = "11px Inter, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, system-ui, sans-serif";
 
@@ -30,14 +34,14 @@ export function forgetPalette() {
 }
 
 /**
- * The range of an axis over what the tracks have in view: it begins and ends on a mark, and stays what it was as long as that
- * fits, so that lines do not jump.
+ * The range of an axis over what the tracks have in view.
  * @param {import('./statistics.js').Track[]} tracks
  * @param {string} unit
- * @param {{min: number, max: number, step: number}|null} before
+ * @param {import('./axis.js').Range|null} before
  * @param {boolean} fromZero whether 0 is always shown
+ * @param {{currency?: string}} [more]
  */
-export function rangeOf(tracks, unit, before, fromZero) {
+export function rangeOf(tracks, unit, before, fromZero, more) {
   let [min, max] = [Infinity, -Infinity];
   for (const { times, lines } of tracks) {
     let index = times.length;
@@ -51,27 +55,29 @@ export function rangeOf(tracks, unit, before, fromZero) {
       }
     }
   }
-  if (unit === '0 or 1') return { min: 0, max: 1, step: 1 };
-  if (min > max) return { min: 0, max: 1, step: 0.5, isEmpty: true };
-  if (fromZero || max === min || min < 0 || max - min > max / 4) {
-    min = Math.min(min, 0);
-    max = Math.max(max, 0);
+  return axisOf(min, max, unit, before, { fromZero, fits: hasRoom, more });
+}
+
+const widths = new Map();
+let pen = null;
+
+/** Whether a text is narrow enough to stand beside the axis. */
+function hasRoom(text) {
+  let width = widths.get(text);
+  if (width === undefined) {
+    pen ??= document.createElement('canvas').getContext('2d');
+    pen.font = FONT;
+    width = pen.measureText(text).width;
+    if (widths.size > 2000) widths.clear();
+    widths.set(text, width);
   }
-  if (max === min) return { min: 0, max: 1, step: 0.5 };
-  const step = stepOf((max - min) / 3, unit, Math.max(max, -min));
-  const range = {
-    min: Math.floor(min / step + 1e-9) * step,
-    max: Math.ceil(max / step - 1e-9) * step,
-    step,
-  };
-  const fits = before && before.min <= range.min && before.max >= range.max;
-  return fits && range.max - range.min > 0.45 * (before.max - before.min) ? before : range;
+  return width <= LEFT - GAP - 1;
 }
 
 /** Marks of the axis of time: how long ago. They stand still while the lines move. */
 function timeMarks() {
   const span = view.to - view.from;
-  const step = span >= 600 ? 300 : span >= 300 ? 120 : span >= 120 ? 60 : 30;
+  const step = span >= 600 ? 300 : span >= 300 ? 120 : span >= 120 ? 60 : span >= 75 ? 30 : 15;
   const marks = [];
   for (let ago = Math.floor(span / step) * step; ago >= 0; ago -= step) marks.push(view.to - ago);
   return marks;
@@ -144,7 +150,9 @@ export class Chart {
     const paths = stepped ? uPlot.paths.stepped({ align: 1 }) : undefined;
     const series = lines.map(({ tone, area }) => ({
       stroke: colour[tone],
-      fill: area ? colour[tone === 'bad' ? 'bad-area' : 'area'] : undefined,
+      // An area says how much; that is true of one that begins at 0 only.
+      fill: area ? () => (this.range.min <= 0 && this.range.max >= 0 ? colour[tone === 'bad' ? 'bad-area' : 'area'] : 'transparent') : undefined,
+      fillTo: 0,
       width: small ? 1.25 : 1.5,
       points: { show: false },
       paths,
@@ -169,9 +177,9 @@ export class Chart {
           {
             ...axis,
             size: LEFT,
-            gap: 6,
-            splits: () => this.#marks(),
-            values: (_, marks) => formatTicks(marks, unit, more),
+            gap: GAP,
+            splits: () => marksOf(this.range),
+            values: () => textsOf(this.range, unit, more),
           },
         ];
     this.plot = new uPlot(
@@ -211,14 +219,6 @@ export class Chart {
       [[], ...lines.map(() => [])],
       this.host,
     );
-  }
-
-  #marks() {
-    const { min, max, step, isEmpty } = this.range;
-    if (isEmpty) return [];
-    const count = Math.round((max - min) / step);
-    const every = count > 4 ? 2 : 1;
-    return Array.from({ length: Math.floor(count / every) + 1 }, (_, index) => min + index * every * step);
   }
 }
 
@@ -260,40 +260,63 @@ const tip = el('div', { class: 'tip', hidden: '' });
 document.body.append(tip);
 let pointed = null;
 
-function enter(chart) {
-  pointed = chart;
+/** A value further than this from the pointer, in pixels, is not what it points at. */
+const NEAR = 12;
+
+function enter(drawing) {
+  pointed = drawing;
 }
 
-function leave(chart) {
-  if (pointed !== chart) return;
+function leave(drawing) {
+  if (!drawing || pointed !== drawing) return;
   pointed = null;
   tip.hidden = true;
 }
 
-function tell(chart) {
-  if (pointed !== chart) return;
-  const { idx, left, top } = chart.plot.cursor;
-  if (idx === null || idx === undefined || left < 0 || !chart.track) {
-    tip.hidden = true;
-    return;
-  }
-  const { lines, unit, more } = chart.options;
-  const rows = lines.map(({ name, tone }, number) =>
+// A finger never leaves a chart as a mouse does: it touches something else, or moves the page.
+document.addEventListener('pointerdown', ({ target }) => {
+  if (pointed && !pointed.host.contains(target)) leave(pointed);
+});
+addEventListener('scroll', () => leave(pointed), { passive: true, capture: true });
+addEventListener('beforeprint', () => leave(pointed));
+
+/**
+ * Shows what is known at a point of the window.
+ * @param {number} x
+ * @param {number} y
+ * @param {string} time
+ * @param {[string, string, string][]} rows tone of a swatch, name and value of each
+ */
+function showTip(x, y, time, rows) {
+  const lines = rows.map(([tone, name, value]) =>
     el(
       'div',
       { class: 'tip-row' },
       el('span', { class: `swatch ${tone}` }),
       el('span', { class: 'tip-name' }, name),
-      el('span', { class: 'tip-value' }, format(chart.track.lines[number][idx], unit, more)),
+      el('span', { class: 'tip-value' }, value),
     ),
   );
-  tip.replaceChildren(el('div', { class: 'tip-time' }, clock(chart.track.times[idx])), ...rows);
+  tip.replaceChildren(el('div', { class: 'tip-time' }, time), ...lines);
   tip.hidden = false;
-  const box = chart.plot.over.getBoundingClientRect();
   const width = tip.offsetWidth;
-  const x = box.left + left + 14;
-  tip.style.left = `${x + width > innerWidth - 8 ? box.left + left - width - 14 : x}px`;
-  tip.style.top = `${Math.max(8, box.top + top - tip.offsetHeight - 10)}px`;
+  tip.style.left = `${Math.max(8, x + 14 + width > innerWidth - 8 ? x - width - 14 : x + 14)}px`;
+  tip.style.top = `${Math.max(8, y - tip.offsetHeight - 10)}px`;
+}
+
+function tell(chart) {
+  if (pointed !== chart) return;
+  const { idx, left, top } = chart.plot.cursor;
+  const time = chart.track?.times[idx ?? -1];
+  if (time === undefined || left < 0 || Math.abs(chart.plot.valToPos(time, 'x') - left) > NEAR) {
+    tip.hidden = true;
+    return;
+  }
+  const { lines, unit, more } = chart.options;
+  const scaled = { ...more, scale: chart.range.scale };
+  const rows = lines.map(({ name, tone }, number) => [tone, name, format(chart.track.lines[number][idx], unit, scaled)]);
+  const box = chart.plot.over.getBoundingClientRect();
+  showTip(box.left + left, box.top + top, clock(time), rows);
 }
 
 /** When observations fell into which bucket: time to the right, bounds upwards, more of them darker. */
@@ -305,7 +328,12 @@ export class HeatStrip {
   constructor(host, options) {
     this.host = host;
     this.options = options;
-    this.canvas = el('canvas', { 'aria-hidden': 'true' });
+    this.canvas = el('canvas', {
+      'aria-hidden': 'true',
+      onmouseenter: () => enter(this),
+      onmouseleave: () => leave(this),
+      onmousemove: ({ offsetX, offsetY, clientX, clientY }) => this.#tell(offsetX, offsetY, clientX, clientY),
+    });
     host.append(this.canvas);
     host.drawing = this;
     sizes.observe(host);
@@ -342,6 +370,7 @@ export class HeatStrip {
   destroy() {
     sizes.unobserve(this.host);
     this.host.drawing = null;
+    leave(this);
     this.canvas.remove();
   }
 
@@ -354,11 +383,13 @@ export class HeatStrip {
     context.globalAlpha = 0.5;
     context.fillRect(LEFT, 0, width, height);
     context.globalAlpha = 1;
+    this.shown = null;
     if (first < 0) return;
     // A strip of one bucket would say nothing of where it is.
     if (last - first < 2) [first, last] = [Math.max(0, first - 1), Math.min(lines.length - 1, last + 1)];
     const bins = binned(times, lines.slice(first, last + 1), Math.max(8, Math.floor(width / 6)));
     const rowHeight = height / (last - first + 1);
+    this.shown = { bins, first, rowHeight, width, height };
     const columnWidth = (width * bins.seconds) / (view.to - view.from);
     context.fillStyle = colour.accent;
     context.save();
@@ -377,8 +408,34 @@ export class HeatStrip {
     this.#labels(context, height, first, last);
   }
 
+  /** What the cell under the pointer counts. */
+  #tell(x, y, left, top) {
+    if (!this.shown || x < LEFT || x >= LEFT + this.shown.width) {
+      tip.hidden = true;
+      return;
+    }
+    const { bins, first, rowHeight, width, height } = this.shown;
+    const time = view.from + ((x - LEFT) / width) * (view.to - view.from);
+    const bin = Math.floor(time / bins.seconds);
+    const row = Math.floor((height - y) / rowHeight);
+    const counts = bins.columns.get(bin);
+    if (!counts || row < 0 || row >= counts.length) {
+      tip.hidden = true;
+      return;
+    }
+    const { unit, more } = this.options;
+    const bound = (index) => formatBound(index < 0 ? this.#lowest() : this.bounds[index], unit, more);
+    const name = `${bound(first + row - 1)} to ${bound(first + row)}`;
+    const stretch = bins.seconds > 1 ? `${clock(bin * bins.seconds)} to ${clock((bin + 1) * bins.seconds)}` : clock(bin * bins.seconds);
+    showTip(left, top, stretch, [['accent', name, format(counts[row], 'count')]]);
+  }
+
+  #lowest() {
+    return this.options.lowest ?? (this.bounds[0] > 0 ? 0 : -Infinity);
+  }
+
   #labels(context, height, first, last) {
-    const { unit, more, lowest } = this.options;
+    const { unit, more } = this.options;
     context.globalAlpha = 1;
     context.fillStyle = palette().muted;
     context.font = FONT;
@@ -387,7 +444,7 @@ export class HeatStrip {
     const upper = this.bounds[last];
     context.fillText(formatBound(upper, unit, more), LEFT - 6, 0);
     context.textBaseline = 'bottom';
-    const lower = first > 0 ? this.bounds[first - 1] : (lowest ?? (this.bounds[0] > 0 ? 0 : -Infinity));
+    const lower = first > 0 ? this.bounds[first - 1] : this.#lowest();
     context.fillText(formatBound(lower, unit, more), LEFT - 6, height);
   }
 }

@@ -36,9 +36,12 @@ export const ROWS = 5;
  * @property {(history: import('./history.js').History, index: number) => number[]} values of the lines
  * @property {boolean} isFromZero
  * @property {(history: import('./history.js').History) => string|undefined} currency the one of its series, where they have one
- * @property {(history: import('./history.js').History, now: number[]) => string} main the large figure
+ * @property {(history: import('./history.js').History, now: number[], scale?: [number, string]) => string} main the large figure;
+ *   `scale` is the one of its chart
+ * @property {(history: import('./history.js').History) => number} [gain] what is a gain above 0, and a loss below
  * @property {string} [suffix]
- * @property {(history: import('./history.js').History, now: number[]) => [string, string, string?][]} facts name, text, colour of a line
+ * @property {(history: import('./history.js').History, now: number[], scale?: [number, string]) => [string, string, string?][]} facts
+ *   name, text, colour of a line
  * @property {(history: import('./history.js').History) => boolean} isBad whether somebody should look
  * @property {(history: import('./history.js').History) => number} [share] how far a bar is filled, 0 to 1
  * @property {(history: import('./history.js').History) => {heads: string[], rows: string[][], more: number}} [table]
@@ -127,7 +130,7 @@ export function designOf(figure, context, layout) {
     ...shown,
     id: figure.title,
     title: figure.title,
-    facts: (history, now) => [...told(history, now), ...facts.map(({ name, value }) => [name, value.text(history)])],
+    facts: (history, now, scale) => [...told(history, now), ...facts.map(({ name, value }) => [name, value.text(history, scale)])],
     currency: ({ latest }) => [...currencies(seriesOf(latest.layout, [shown.needs]))][0],
     isBad: (history) => alarms.some((alarm) => alarm(history)),
   };
@@ -137,7 +140,10 @@ export function designOf(figure, context, layout) {
 const SHOWS = {
   value(figure, reading) {
     const value = reading(figure.value);
-    return value && { needs: value.needs, ...charted(figure, value, reading), main: (history) => value.text(history) };
+    if (!value) return null;
+    // A gain or a loss: a signed number of which less is worse.
+    const gain = figure.value.signed && figure.worse === 'down' ? (history) => value.at(history, last(history)) : undefined;
+    return { needs: value.needs, ...charted(figure, value, reading), main: (history, _, scale) => value.text(history, scale), gain };
   },
 
   ratio(figure, reading) {
@@ -294,7 +300,7 @@ export function readingOf(spec, context, layout) {
   const of = (snapshot) => seriesOf(snapshot.layout, families, spec.labels);
   const unit = unitOf(spec, context, layout);
   const at = (history, index) => read(history, index, of(history.snapshots[index]), spec);
-  const text = (history) => textOf(at(history, last(history)), unit, spec, of(history.latest));
+  const text = (history, scale) => textOf(at(history, last(history)), unit, spec, of(history.latest), scale);
   return { needs: families[0] ?? null, families, unit, at, text };
 }
 
@@ -356,10 +362,10 @@ function isOfOneCurrency(found) {
   return currencies(found).size <= 1;
 }
 
-function textOf(value, unit, { signed }, found) {
+function textOf(value, unit, { signed }, found, scale) {
   if (typeof value === 'string') return value;
   const [currency] = currencies(found);
-  const text = format(value, unit, { currency });
+  const text = format(value, unit, { currency, scale });
   return signed && value > 0 ? `+${text}` : text;
 }
 

@@ -38,7 +38,11 @@ export function rateOf(unit) {
   return unit === 'seconds' ? 'ratio' : `${unit}/s`;
 }
 
+/** Of the mean length in the Gregorian calendar, as a span of years is meant. */
+const YEAR = 31_556_952;
+
 const TIMES = [
+  [YEAR, 'y'],
   [86400, 'd'],
   [3600, 'h'],
   [60, 'min'],
@@ -60,12 +64,20 @@ const COUNTS = [
   [1e6, 'M'],
   [1, ''],
 ];
+/** As people abbreviate amounts of money. */
+const AMOUNTS = [
+  [1e12, 'T'],
+  [1e9, 'B'],
+  [1e6, 'M'],
+  [1e3, 'K'],
+  [1, ''],
+];
 
 /**
  * The factor and the sign with which values up to `most` are shown.
  * @returns {[number, string]}
  */
-function scaleFor(unit, most) {
+export function scaleOf(unit, most) {
   const size = Math.abs(most);
   const fit = (steps) => steps.find(([step]) => size >= step * 0.9995) ?? steps.at(-1);
   switch (unit) {
@@ -78,27 +90,44 @@ function scaleFor(unit, most) {
       return [step, `${sign}/s`];
     }
     case 'ratio':
-      return [0.01, '%'];
+      return size < 1000 ? [0.01, '%'] : multipleOf(size, 1);
     case 'basis points':
-      return [1, 'bp'];
+      return size < 1e5 ? [1, 'bp'] : multipleOf(size, 1e4);
+    case 'currency':
+      return fit(AMOUNTS);
     case 'count':
     case 'number':
     case 'info':
     case '0 or 1':
     case 'timestamp':
-    case 'currency':
       return fit(COUNTS);
     default:
       // Rates of whatever is counted. Below one a second they are given by the minute.
-      return size > 0 && size < 0.995 ? [1 / 60, '/min'] : [fit(COUNTS)[0], `${fit(COUNTS)[1]}/s`];
+      return size > 0 && size < 0.995 ? BY_MINUTE : [fit(COUNTS)[0], `${fit(COUNTS)[1]}/s`];
   }
+}
+
+/** What is many times the whole is read as a multiple of it. */
+function multipleOf(size, whole) {
+  const [step, sign] = COUNTS.find(([step]) => size >= step * whole * 0.9995) ?? COUNTS.at(-1);
+  return [step * whole, `${sign}×`];
+}
+
+const BY_MINUTE = [1 / 60, '/min'];
+
+/** The scale of one value. A rate over an axis is by the minute where the axis is, and by the second where that is. */
+function scaleOfOne(value, unit, axis) {
+  const own = scaleOf(unit, value);
+  if (!axis || unit === 'bytes/s' || !unit.endsWith('/s')) return own;
+  if (axis[1] === BY_MINUTE[1]) return BY_MINUTE;
+  return own === BY_MINUTE ? [1, '/s'] : own;
 }
 
 /**
  * A value with its unit.
  * @param {number|null} value
  * @param {string} unit a word of the catalogue, or that and `/s`
- * @param {{currency?: string}} [more]
+ * @param {{currency?: string, scale?: [number, string]}} [more] `scale` is the one of the axis beside it
  */
 export function format(value, unit, more = {}) {
   if (value === null || value === undefined || Number.isNaN(value)) return UNDEFINED;
@@ -107,25 +136,23 @@ export function format(value, unit, more = {}) {
   if (unit === '0 or 1') return value === 1 ? 'yes' : value === 0 ? 'no' : digits(value, true);
   if (unit === 'currency') return money(value, more.currency);
   if (unit === 'seconds' && Math.abs(value) >= 60) return span(value);
-  const [step, sign] = scaleFor(unit, value);
+  const [step, sign] = scaleOfOne(value, unit, more.scale);
   const isWhole = COUNTED.has(unit) || sign === 'B';
   return join(digits(value / step, isWhole), sign);
 }
 
-/** The same for the marks of an axis, which share one scale. */
+/**
+ * The same for the marks of an axis, which share one scale and have the decimals that tell neighbours apart.
+ * @param {number[]} ticks
+ * @param {{currency?: string, scale?: [number, string]}} [more] `scale` is the one that their step was chosen in
+ */
 export function formatTicks(ticks, unit, more = {}) {
-  let [step, sign] = scaleFor(unit, Math.max(...ticks.map(Math.abs)));
-  let places = placesOf(ticks, step);
-  if (places > 2) {
-    // Thirds of a minute are better told in seconds.
-    [step, sign] = scaleFor(unit, ticks[1] - ticks[0]);
-    places = placesOf(ticks, step);
-  }
+  const [step, sign] = more.scale ?? scaleOf(unit, Math.max(...ticks.map(Math.abs)));
+  const places = placesOf(ticks, step);
   return ticks.map((tick) => {
-    if (tick === 0 && unit !== 'currency') return '0';
     if (unit === 'timestamp') return moment(tick);
-    if (unit === 'currency') return money(tick, more.currency, true);
-    return join(fixed(tick / step, places), sign);
+    if (unit === 'currency') return amount(tick / step, sign, places, more.currency);
+    return tick === 0 ? '0' : join(fixed(tick / step, places), sign);
   });
 }
 
@@ -133,16 +160,22 @@ export function formatTicks(ticks, unit, more = {}) {
 export function formatBound(bound, unit, more = {}) {
   if (bound === 0) return '0';
   if (!Number.isFinite(bound) || unit === 'timestamp') return format(bound, unit, more);
-  if (unit === 'currency') return money(bound, more.currency, true);
-  const [step, sign] = scaleFor(unit, bound);
+  const [step, sign] = scaleOf(unit, bound);
+  if (unit === 'currency') return amount(bound / step, sign, placesOf([0, bound], step), more.currency);
   return join(String(Number((bound / step).toPrecision(3))).replace('-', '−'), sign);
 }
+
+/** As many decimals as a number has that is worth reading. */
+const MOST_PLACES = 12;
 
 /** How many decimals neighbouring ticks need to differ. */
 function placesOf(ticks, step) {
   const distance = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) / step : 1;
-  const isWhole = (places) => Math.abs(distance * 10 ** places - Math.round(distance * 10 ** places)) < 1e-6;
-  return [0, 1, 2, 3, 4, 5].find(isWhole) ?? 6;
+  const isWhole = (places) => {
+    const whole = Math.round(distance * 10 ** places);
+    return whole >= 1 && Math.abs(distance * 10 ** places - whole) < 1e-6;
+  };
+  return Array.from({ length: MOST_PLACES }, (_, places) => places).find(isWhole) ?? MOST_PLACES;
 }
 
 function join(number, sign) {
@@ -182,7 +215,7 @@ export function span(seconds) {
   const sign = seconds < 0 ? '−' : '';
   let rest = Math.round(Math.abs(seconds));
   const parts = [];
-  for (const [size, name] of TIMES.slice(0, 4)) {
+  for (const [size, name] of TIMES.slice(0, 5)) {
     const count = Math.floor(rest / size);
     rest -= count * size;
     if (count || parts.length) parts.push(`${count}${GAP}${name}`);
@@ -213,20 +246,29 @@ export function clock(seconds) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-function money(value, currency, brief = false) {
-  const size = Math.abs(value);
-  const style = { minimumFractionDigits: size < 1000 ? 2 : 0, maximumFractionDigits: size < 1000 ? 2 : 0 };
-  if (brief) Object.assign(style, { notation: 'compact', minimumFractionDigits: 0, maximumSignificantDigits: 4 });
-  if (/^[A-Z]{3}$/.test(currency ?? '')) Object.assign(style, { style: 'currency', currency });
-  if (brief) delete style.maximumFractionDigits;
-  return new Intl.NumberFormat('en-US', style).format(value).replace('-', '−');
+function money(value, currency) {
+  const places = Math.abs(value) < 1000 ? 2 : 0;
+  return amount(value, '', places, currency);
 }
 
-/** A round step of about this size, in the scale that values up to `most` are shown with. */
-export function stepOf(size, unit, most) {
-  const [scale] = scaleFor(unit, most);
-  const wanted = size / scale;
+/** An amount of money in thousands or millions, where `sign` says so. */
+function amount(value, sign, places, currency) {
+  const style = { minimumFractionDigits: places, maximumFractionDigits: places };
+  if (/^[A-Z]{3}$/.test(currency ?? '')) Object.assign(style, { style: 'currency', currency });
+  const text = new Intl.NumberFormat('en-US', style).format(Object.is(value, -0) ? 0 : value);
+  return text.replace('-', '−') + (value === 0 ? '' : sign);
+}
+
+/**
+ * A round step of about this size, no smaller: in the scale that is printed, by tens; of bytes by powers of two.
+ * @param {number} size
+ * @param {string} unit
+ * @param {[number, string]} scale
+ */
+export function stepOf(size, unit, [factor]) {
+  const wanted = (size / factor) * 0.999;
+  if (unit === 'bytes' || unit === 'bytes/s') return 2 ** Math.ceil(Math.log2(Math.max(wanted, factor === 1 ? 1 : 0))) * factor;
   const power = 10 ** Math.floor(Math.log10(wanted));
-  const digit = [1, 2, 2.5, 5, 10].find((digit) => digit * power >= wanted * 0.999) ?? 10;
-  return digit * power * scale;
+  const digit = [1, 2, 2.5, 5, 10].find((digit) => digit * power >= wanted) ?? 10;
+  return digit * power * factor;
 }

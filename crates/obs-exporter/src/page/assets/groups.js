@@ -2,6 +2,7 @@
 
 import { Card } from './card.js';
 import { el, setText } from './dom.js';
+import { unitOfName } from './format.js';
 
 /** How many cards a group begins with, and how many more each time. */
 const STEP = 36;
@@ -58,6 +59,20 @@ export class Groups {
     this.#arrange();
   }
 
+  /** Makes the charts of all cards that are open, to be printed. */
+  showAll() {
+    for (const { cards } of this.#groups.values()) {
+      for (const { card } of cards.children) card.activate();
+    }
+  }
+
+  /** Lets go of those out of sight again. */
+  showSeen() {
+    for (const { cards } of this.#groups.values()) {
+      for (const { card } of cards.children) if (!this.active.has(card)) card.deactivate();
+    }
+  }
+
   /** The headings that can be seen, for the keyboard. */
   get headings() {
     const groups = [...this.#groups.values()].filter(({ element }) => !element.hidden);
@@ -92,13 +107,14 @@ export class Groups {
     }
     for (const group of [...groups, OTHERS]) this.#fill(group, members.get(group.id));
     const of = this.#layout.families.filter(({ series }) => series.length > 0).length;
-    setText(this.found, this.#words.length ? `${shown} of ${of} metrics match` : '');
+    setText(this.found, this.#words.length ? foundText(shown, of, this.#words) : '');
   }
 
-  #match({ name, help, series }) {
+  #match({ name, help, kind, series }) {
     if (this.#words.length === 0) return { filter: null };
     const declared = this.context.families.get(name);
-    const text = `${name} ${declared?.help ?? help}`.toLowerCase();
+    const unit = declared?.unit ?? unitOfName(name, kind);
+    const text = `${name} ${declared?.help ?? help} ${unit} ${kind} ${meaningOf(kind, unit)}`.toLowerCase();
     const rest = this.#words.filter((word) => !text.includes(word));
     if (rest.length === 0) return { filter: null };
     const filter = (one) => rest.every((word) => textOf(one).includes(word));
@@ -210,6 +226,23 @@ export class Groups {
       }
     }
   }
+}
+
+/** What people call metrics of a kind and unit, beside their names. */
+function meaningOf(kind, unit) {
+  const words = [];
+  if (kind === 'histogram' || kind === 'summary') words.push('distribution quantile percentile p50 p95 p99');
+  if (kind === 'counter') words.push('rate');
+  if (unit === 'seconds') words.push(kind === 'histogram' || kind === 'summary' ? 'latency duration time' : 'duration time');
+  if (unit === 'bytes') words.push('size');
+  if (unit === 'currency') words.push('money amount');
+  if (unit === 'ratio') words.push('percent share');
+  return words.join(' ');
+}
+
+function foundText(shown, of, words) {
+  if (shown > 0) return `${shown} of ${of} metrics match`;
+  return `Nothing matches “${words.join(' ')}”: no name, help text, label, unit or kind of ${of} metrics. Escape shows all of them.`;
 }
 
 const texts = new WeakMap();

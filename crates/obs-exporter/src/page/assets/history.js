@@ -118,8 +118,13 @@ export function value(snapshot, name) {
   return series?.at === undefined ? NaN : snapshot.values[series.at];
 }
 
-/** Whether the process, by its own account of how long it runs, began later than the one before. */
+/**
+ * Whether the process, by its own account, began anew since the one before. What it says of its start holds, also where it stood
+ * still in the middle of a rendering; how long ago it began is asked where it does not say that.
+ */
 function hasRestarted(before, after) {
-  const began = (snapshot) => snapshot.at - value(snapshot, 'app_uptime_seconds');
-  return began(after) > began(before) + SLACK;
+  const [was, is] = [before, after].map((snapshot) => value(snapshot, 'app_uptime_seconds'));
+  const [started, starts] = [before, after].map((snapshot) => value(snapshot, 'process_start_time_seconds'));
+  if (started >= 0 && starts >= 0) return starts > started + SLACK || is < was;
+  return after.at - is > before.at - was + SLACK;
 }

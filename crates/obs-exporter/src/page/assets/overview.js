@@ -6,6 +6,9 @@ import { el, setText } from './dom.js';
 import { clock } from './format.js';
 import { Track } from './statistics.js';
 
+/** What a loss, neither and a gain are called in the style sheet. */
+const GAINS = ['loss', '', 'gain'];
+
 class Tile {
   #range = null;
   #facts = [];
@@ -54,9 +57,11 @@ class Tile {
     const { design, history, track } = this;
     track?.extend(history);
     const now = track?.now ?? [];
-    setText(this.figure, design.main(history, now));
+    if (track) this.#range = rangeOf([track], design.unit, this.#range, design.isFromZero, { currency: design.currency(history) });
+    setText(this.figure, design.main(history, now, this.#range?.scale));
     this.element.classList.toggle('bad', design.isBad(history));
-    this.#tell(design.facts(history, now));
+    this.element.dataset.gain = design.gain ? GAINS[1 + Math.sign(design.gain(history))] ?? '' : '';
+    this.#tell(design.facts(history, now, this.#range?.scale));
     if (design.share) this.#fill(design.share(history));
     if (design.table) this.#tabulate(design.table(history));
     if (this.log) this.#list();
@@ -68,7 +73,6 @@ class Tile {
   }
 
   #chart(track, now) {
-    this.#range = rangeOf([track], this.design.unit, this.#range, this.design.isFromZero);
     this.chart.draw(track, this.#range);
     this.element.dataset.points = String(track.times.length);
     this.element.dataset.values = JSON.stringify(now);

@@ -47,7 +47,10 @@ async function ask() {
     return Math.max(every - age * 1000, 0) + 10;
   } catch (error) {
     if (error.name === 'ExpositionError') return failed(`its exposition cannot be read: ${error.message}`);
-    return failed(error.name === 'TimeoutError' ? 'no answer within 10 s' : 'nobody answers');
+    if (error.name !== 'TimeoutError') return failed('nobody answers');
+    // That is no accident of a moment.
+    failures = Math.max(failures, PATIENCE);
+    return failed(`no answer within ${TIMEOUT_MS / 1000} s`);
   }
 }
 

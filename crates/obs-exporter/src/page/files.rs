@@ -1,0 +1,135 @@
+//! The files that the page loads: compressed once, and kept by browsers until the program is another one.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
+
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use hyper::{HeaderMap, StatusCode};
+
+use crate::server::{self, GZIP, Response, accepts_gzip, gzip};
+
+/// How browsers keep a file: for themselves, and asking each time whether there is another one.
+pub(super) const CACHED: &str = "private, no-cache";
+
+/// A file that the page loads.
+pub(crate) struct File {
+    path: &'static str,
+    media_type: &'static str,
+    text: &'static str,
+    made: OnceLock<Made>,
+}
+
+/// What is made of a file when it is first asked for.
+struct Made {
+    /// Names these bytes: another version of the program has another name for others.
+    tag: HeaderValue,
+    /// None where it could not be compressed.
+    gzipped: Option<Bytes>,
+}
+
+impl File {
+    pub(super) fn at(path: &str) -> Option<&'static Self> {
+        FILES.iter().find(|file| file.path == path)
+    }
+
+    /// The file, compressed for who takes that, or that it is the one that the browser has.
+    pub(super) fn answer(&'static self, headers: &HeaderMap) -> Response {
+        let made = self.made.get_or_init(|| Made::of(self.text));
+        let mut response = if has(headers, &made.tag) {
+            let mut response = Response::default();
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            let gzipped = made.gzipped.clone().filter(|_| accepts_gzip(headers));
+            either(
+                self.media_type,
+                Bytes::from_static(self.text.as_bytes()),
+                gzipped,
+            )
+        };
+        response.headers_mut().insert(ETAG, made.tag.clone());
+        response.headers_mut().insert(VARY, BY_ENCODING);
+        response
+    }
+}
+
+impl Made {
+    fn of(text: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish()));
+        Self {
+            // Quotes and digits are always a header's value.
+            tag: tag.unwrap_or(HeaderValue::from_static("\"\"")),
+            gzipped: gzip(text).ok().map(Bytes::from),
+        }
+    }
+}
+
+/// Whether the client has what bears this tag. One that was weakened on the way, as compressing proxies do, is the same file.
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter();
+    let mut tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    tags.any(|known| known.trim().trim_start_matches("W/").as_bytes() == tag.as_bytes())
+}
+
+/// Something that is written anew for each who asks, compressed for who takes that.
+pub(super) fn packed(media_type: &'static str, text: Bytes, headers: &HeaderMap) -> Response {
+    let gzipped = accepts_gzip(headers)
+        .then(|| gzip(&text).ok().map(Bytes::from))
+        .flatten();
+    let mut response = either(media_type, text, gzipped);
+    response.headers_mut().insert(VARY, BY_ENCODING);
+    response
+}
+
+fn either(media_type: &'static str, text: Bytes, gzipped: Option<Bytes>) -> Response {
+    let Some(gzipped) = gzipped else {
+        return server::typed(media_type, text);
+    };
+    let mut response = server::typed(media_type, gzipped);
+    response.headers_mut().insert(CONTENT_ENCODING, GZIP);
+    response
+}
+
+const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
+
+macro_rules! file {
+    ($name:literal, $media_type:expr, $from:literal) => {
+        File {
+            path: concat!("/page/", $name),
+            media_type: $media_type,
+            text: include_str!($from),
+            made: OnceLock::new(),
+        }
+    };
+}
+
+static FILES: [File; 19] = [
+    file!("app.css", STYLE, "assets/app.css"),
+    file!("app.js", SCRIPT, "assets/app.js"),
+    file!("axis.js", SCRIPT, "assets/axis.js"),
+    file!("card.js", SCRIPT, "assets/card.js"),
+    file!("chart.js", SCRIPT, "assets/chart.js"),
+    file!("dom.js", SCRIPT, "assets/dom.js"),
+    file!("exposition.js", SCRIPT, "assets/exposition.js"),
+    file!("figures.js", SCRIPT, "assets/figures.js"),
+    file!("format.js", SCRIPT, "assets/format.js"),
+    file!("groups.js", SCRIPT, "assets/groups.js"),
+    file!("history.js", SCRIPT, "assets/history.js"),
+    file!("icon.svg", PICTURE, "assets/icon.svg"),
+    file!("icon-down.svg", PICTURE, "assets/icon-down.svg"),
+    file!("overview.js", SCRIPT, "assets/overview.js"),
+    file!("statistics.js", SCRIPT, "assets/statistics.js"),
+    file!("warnings.js", SCRIPT, "assets/warnings.js"),
+    file!("worker.js", SCRIPT, "assets/worker.js"),
+    file!("uPlot.js", SCRIPT, "vendor/uPlot.iife.min.js"),
+    file!("uPlot.css", STYLE, "vendor/uPlot.min.css"),
+];
