@@ -25,6 +25,7 @@ mod scrape;
 mod stack;
 mod storage;
 mod terminal;
+mod time_server;
 pub mod tools;
 
 pub use crate::agent::{Agent, Scraper};
@@ -43,6 +44,7 @@ pub use crate::scrape::scrape;
 pub use crate::stack::{Manner, Stack, Target};
 pub use crate::storage::{Keeper, Storage};
 pub use crate::terminal::{Color, Screen, Terminal};
+pub use crate::time_server::TimeServer;
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

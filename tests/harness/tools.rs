@@ -42,7 +42,7 @@ enum Way {
 }
 
 /// What the tests need. Another program takes a row.
-const NEEDS: [Need; 19] = [
+const NEEDS: [Need; 20] = [
     PROMETHEUS,
     ALERTMANAGER,
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
@@ -55,6 +55,7 @@ const NEEDS: [Need; 19] = [
             .all(|program| debian("victoria-metrics", program).is_ok())
     }),
     Need::unpacked("libfaketime", "libfaketime", |_| faketime().is_ok()),
+    Need::unpacked("chronyd", "chrony", |_| chronyd().is_ok()),
     Need::installed("redis-server", "redis-server"),
     Need::installed("pg_ctl", "postgresql"),
     Need::installed("mariadb-install-db", "mariadb-server-core"),
@@ -286,6 +287,17 @@ fn debian(package: &str, program: &'static str) -> Result<PathBuf, Error> {
     answers(&installed)
         .then_some(installed)
         .ok_or(Error::Missing { program })
+}
+
+/// chrony's server.
+pub fn chronyd() -> Result<PathBuf, Error> {
+    let unpacked = test_tools().join("chrony/usr/sbin/chronyd");
+    let found = [unpacked, "/usr/sbin/chronyd".into()];
+    // It needs libraries that its package asks for, and that most systems have.
+    found
+        .into_iter()
+        .find(|program| answers(program))
+        .ok_or(Error::Missing { program: "chronyd" })
 }
 
 /// The library that shows a process another time than its machine's: preloaded, it reads the offset from a file.

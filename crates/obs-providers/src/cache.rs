@@ -264,7 +264,7 @@ impl<S> Cache<S> {
     }
 }
 
-/// A lookup in a cache of one's own, which is to be told what came of it. Dropped untold, as by a cancellation, it was
+/// A lookup in a cache of one's own, which records what came of it. Dropped without, as by a cancellation, it was
 /// no lookup.
 ///
 /// ```
@@ -280,7 +280,7 @@ impl<S> Cache<S> {
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "a lookup that is told nothing is not counted"]
+#[must_use = "a lookup that ends without a result is not counted"]
 pub struct Lookup(Dataset);
 
 impl Lookup {
@@ -314,7 +314,7 @@ impl Lookup {
 /// Data being loaded because a cache did not have it. Loading is timed from here; its success is an update of the dataset.
 /// Dropped, it was `cancelled`, or `panicked`.
 #[derive(Debug)]
-#[must_use = "a load that is told nothing counts as cancelled"]
+#[must_use = "a load that ends without a result counts as cancelled"]
 pub struct Load {
     dataset: Dataset,
     timer: Timer<LoadTime>,

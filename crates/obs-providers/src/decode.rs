@@ -20,7 +20,7 @@ use crate::carried::decoding;
 /// # }
 /// ```
 ///
-/// Many providers answer with status 200 and say in the body that they refuse. Whoever parses it says so by
+/// Many providers answer with status 200 and say in the body that they refuse. The code that parses it reports that by
 /// [`Provider::rate_limited`](crate::Provider::rate_limited), and the call counts as `rate_limited`; other errors in bodies are told
 /// apart by [`decode_or`](Self::decode_or):
 ///

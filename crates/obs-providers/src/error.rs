@@ -27,13 +27,22 @@ pub enum ProviderError {
         "{0} limits are declared, and a provider has series for {1}; leave out those that are never near"
     )]
     Limits(usize, usize),
-    /// A body is larger than the provider may send. It comes wrapped in the error of whoever reads the body.
+    /// A body is larger than the provider may send. The reader of the body gets it wrapped in its own error.
     #[error(
         "the body is larger than {limit} bytes; raise `max_body` if the provider is to send more"
     )]
     BodyTooLarge {
         /// The most it may have.
         limit: u64,
+    },
+    /// A time server could not be asked.
+    #[cfg(feature = "ntp")]
+    #[error("the time server `{server}`: {fault}")]
+    Ntp {
+        /// The server as it was given.
+        server: String,
+        /// What is wrong, and what to do.
+        fault: &'static str,
     },
     /// Redis could not be reached or answered with an error.
     #[cfg(feature = "redis")]

@@ -25,7 +25,7 @@ pub(crate) struct Flight {
 }
 
 impl Flights {
-    /// Waits until nobody else is loading this, or until whoever did has failed.
+    /// Waits until nobody else is loading this, or until that load has failed.
     pub(crate) async fn board<K: Hash + ?Sized>(self: &Arc<Self>, key: &K) -> Flight {
         let key = self.hasher.hash_one(key);
         let turn = {
@@ -66,7 +66,7 @@ impl Flight {
         self.permit.is_none()
     }
 
-    /// The load has failed: those who wait for it do so no longer. Whoever comes later starts anew.
+    /// The load has failed: those who wait for it do so no longer. A later caller starts anew.
     pub(crate) fn fail(&self) {
         if let (Some(turn), Some(_)) = (&self.turn, &self.permit) {
             let mut under_way = self.flights.held();

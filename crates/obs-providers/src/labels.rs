@@ -81,7 +81,7 @@ obs_core::label! {
         TooLarge = "too_large",
         /// The body could not be decompressed, or was not what it should be.
         Decode = "decode",
-        /// The call was given up by whoever made it.
+        /// The caller gave the call up.
         Cancelled = "cancelled",
         /// Something panicked on the way.
         Panic = "panic",
@@ -144,6 +144,27 @@ impl ErrorType {
             400..=499 => Some(Self::ClientError),
             500.. => Some(Self::ServerError),
             _ => None,
+        }
+    }
+
+    /// The same for a code of gRPC, such as `status.code() as i32` of tonic; nothing for 0, which is no error.
+    ///
+    /// `RESOURCE_EXHAUSTED` (8) is a limit, `DEADLINE_EXCEEDED` (4) a timeout, `UNAVAILABLE` (14) no connection. What the caller got
+    /// wrong is a `client_error`; unknown codes are a `server_error`.
+    #[must_use]
+    pub const fn of_grpc(code: i32) -> Option<Self> {
+        match code {
+            0 => None,
+            1 => Some(Self::Cancelled),
+            // INVALID_ARGUMENT, ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE, UNIMPLEMENTED.
+            3 | 6 | 9..=12 => Some(Self::ClientError),
+            4 => Some(Self::Timeout),
+            5 => Some(Self::NotFound),
+            7 => Some(Self::Forbidden),
+            8 => Some(Self::RateLimited),
+            14 => Some(Self::Connect),
+            16 => Some(Self::Unauthorized),
+            _ => Some(Self::ServerError),
         }
     }
 

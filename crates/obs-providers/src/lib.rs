@@ -128,6 +128,7 @@
 //! # Features
 //!
 //! - `moka`: caches in memory.
+//! - `ntp`: asks time servers ([`Clock::ask_ntp`]).
 //! - `redis`: caches in Redis.
 //! - `serde`: labels through serde.
 
@@ -154,6 +155,8 @@ mod middleware;
 mod moka_store;
 mod moment;
 pub mod names;
+#[cfg(feature = "ntp")]
+mod ntp;
 mod probe;
 mod provider;
 mod rate_limit;

@@ -1,6 +1,7 @@
 //! A moment by both clocks: the one on the wall, which may be set, and the monotonic one, by which time passes.
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -10,6 +11,16 @@ static ORIGIN: LazyLock<Instant> = LazyLock::new(|| {
     let now = Instant::now();
     now.checked_sub(Duration::from_secs(1)).unwrap_or(now)
 });
+
+/// The clock on the wall less the monotonic one, and the monotonic time at which that was looked up.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+static LOOKED_UP: AtomicU64 = AtomicU64::new(0);
+
+/// For how long that holds, in nanoseconds. Steering moves the two alike, so that only a clock that is set is seen late by as much.
+const HOLDS: u64 = 1_000_000;
+
+/// A look at both clocks that took longer, because the thread was held up in between, is not kept.
+const KEPT: u64 = 10_000;
 
 /// A moment as both clocks of the machine show it. Taken once a socket is read and handed to every message that came with it.
 ///
@@ -34,17 +45,45 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// Reads both clocks, the monotonic one last.
+    /// Now. It costs one look at the monotonic clock, and once a millisecond one at the clock on the wall: when that is set, moments
+    /// follow within a millisecond.
+    #[inline]
     #[must_use]
     pub fn now() -> Self {
+        let now = monotonic(Instant::now());
+        // The difference is stored before the time of the look.
+        if now.saturating_sub(LOOKED_UP.load(Ordering::Acquire)) < HOLDS {
+            let ahead = AHEAD.load(Ordering::Relaxed);
+            return Self {
+                wall: ahead.saturating_add(signed(now)),
+                monotonic: now,
+            };
+        }
+        Self::look_up()
+    }
+
+    #[cold]
+    fn look_up() -> Self {
+        let (moment, took) = Self::read();
+        if took <= KEPT {
+            AHEAD.store(
+                moment.wall.saturating_sub(signed(moment.monotonic)),
+                Ordering::Relaxed,
+            );
+            LOOKED_UP.store(moment.monotonic, Ordering::Release);
+        }
+        moment
+    }
+
+    /// Reads both clocks, the monotonic one last; with the nanoseconds that it took.
+    pub(crate) fn read() -> (Self, u64) {
+        let before = monotonic(Instant::now());
         let wall = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => i64::try_from(since.as_nanos()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
         };
-        Self {
-            wall,
-            monotonic: monotonic(Instant::now()),
-        }
+        let monotonic = monotonic(Instant::now());
+        (Self { wall, monotonic }, monotonic.saturating_sub(before))
     }
 
     /// A moment by other clocks, such as those of a replay: the time of day, and a monotonic time since any moment that stays
@@ -71,6 +110,10 @@ impl Moment {
 pub(crate) fn monotonic(at: Instant) -> u64 {
     let since = at.saturating_duration_since(*ORIGIN);
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+pub(crate) fn signed(nanoseconds: u64) -> i64 {
+    i64::try_from(nanoseconds).unwrap_or(i64::MAX)
 }
 
 /// Nanoseconds since 1970; the ends of what 64 bits hold for what lies beyond.

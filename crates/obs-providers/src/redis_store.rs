@@ -13,7 +13,7 @@ use crate::{Entry, ProviderError, Store};
 /// Entries in Redis, as JSON, under a prefix.
 ///
 /// It takes any asynchronous connection that can be cloned: a `MultiplexedConnection`, or a `ConnectionManager`, which
-/// finds its way back when Redis was away. Either answers within its response timeout, half a second unless told, or
+/// finds its way back when Redis was away. Either answers within its response timeout, half a second by default, or
 /// fails.
 ///
 /// ```no_run

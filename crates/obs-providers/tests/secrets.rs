@@ -5,12 +5,15 @@ mod common;
 use std::error::Error;
 use std::fmt::{Debug, Display, Write as _};
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use common::{Hostile, PATIENCE, nobody, plain_client};
+use futures_util::{SinkExt, StreamExt};
 use obs_core::TestRecorder;
-use obs_providers::{Decode, Provider, ProviderKind};
+use obs_providers::{
+    ChannelKind, Clock, Decode, DisconnectReason, Moment, Provider, ProviderKind, Sequencing,
+};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, RequestBuilder};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
@@ -18,6 +21,12 @@ use tower::{ServiceBuilder, ServiceExt};
 
 /// What must not be found anywhere.
 const SECRET: &str = "s3cr3t";
+
+/// What must not be found anywhere of a feed; another, because both are looked for in one log.
+const KEY: &str = "l1st3nk3y";
+
+/// One log for all tests.
+static LOGGED: LazyLock<Logged> = LazyLock::new(Logged::install);
 
 /// Everything that was logged at any level, by whatever crate.
 #[derive(Clone, Default)]
@@ -105,7 +114,7 @@ async fn look(client: &ClientWithMiddleware, address: &str, path: &str, seen: &m
 
 #[tokio::test]
 async fn a_secret_is_shown_nowhere() {
-    let logged = Logged::install();
+    let logged = &*LOGGED;
     let hostile = Hostile::start().await;
     let test = TestRecorder::new();
     let provider = test.run(|| {
@@ -126,7 +135,7 @@ async fn a_secret_is_shown_nowhere() {
         .with(RetryTransientMiddleware::new_with_policy(policy()))
         .with(provider.attempts());
     let mut seen = Seen::default();
-    let hostile_address = hostile.address().to_string();
+    let hostile_address = hostile.url("").replace("http://", "");
     let nobody = nobody().await.to_string();
     for client in [alone.build(), retrying.build(), attempting.build()] {
         for path in [
@@ -216,6 +225,72 @@ async fn urls_are_left_whole_on_demand() {
         .build();
     let url = hostile.url("/ok?page=2");
     assert_eq!(client.get(&url).send().await.unwrap().url().as_str(), url);
+}
+
+/// A venue on a WebSocket that takes the key in its URL and in a frame, and says it again when it refuses.
+async fn venue() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let auth = socket.next().await.unwrap().unwrap();
+        assert!(auth.to_text().unwrap().contains(KEY));
+        socket.send(auth.clone()).await.unwrap();
+        let refused = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+            code: 1008.into(),
+            reason: format!("unknown key {KEY}").into(),
+        };
+        socket.close(Some(refused)).await.unwrap();
+    });
+    format!("ws://user:{KEY}@{address}/ws/{KEY}?token={KEY}")
+}
+
+/// A program that knows no better names feed and clock by their URLs, and the venue sends back what it was sent.
+#[tokio::test]
+async fn a_secret_of_a_feed_is_shown_nowhere() {
+    use tokio_tungstenite::tungstenite::Message;
+    let logged = &*LOGGED;
+    let url = venue().await;
+    let test = TestRecorder::new();
+    let provider = test.run(|| Provider::new("venue", ProviderKind::Broker));
+    let clock = test.run(|| Clock::new(&url));
+    let builder = provider.feed(&url).clock(&clock);
+    let mut seen = Seen::default();
+    seen.debug(&builder);
+    let feed = builder.open();
+    let mut orders = feed.channel(ChannelKind::Orders, Sequencing::next().per_symbol(10));
+    let attempt = feed.connecting();
+    seen.debug(&attempt);
+    let (mut socket, _) = attempt
+        .result(tokio_tungstenite::connect_async(&url).await)
+        .unwrap();
+    let auth = format!("{{\"action\":\"auth\",\"key\":\"{KEY}\"}}");
+    socket.send(Message::text(auth)).await.unwrap();
+    feed.subscribing(1);
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Text(text) = message {
+            // Symbols are kept to number them apart, and never shown.
+            orders.message_of(text.as_str(), 1, None, Moment::now());
+        }
+    }
+    feed.lost(DisconnectReason::Refused);
+    provider.observe();
+    clock.observe();
+    seen.debug(&feed);
+    seen.debug(&feed.book());
+    seen.debug(&clock);
+    seen.debug(&provider);
+    #[cfg(feature = "ntp")]
+    seen.error(&clock.ask_ntp(&url).await.unwrap_err());
+    assert!(!seen.0.contains(KEY), "{}", seen.0);
+    let exposition = format!("{:?}", test.snapshot());
+    assert!(exposition.contains("feed_disconnects_total") && exposition.contains("127.0.0.1"));
+    assert!(!exposition.contains(KEY), "{exposition}");
+    // The library of the socket logs what goes through it; nothing of ours does.
+    let log = logged.text();
+    let ours = log.lines().filter(|line| line.contains(" obs_"));
+    assert!(log.contains(KEY) && !ours.into_iter().any(|line| line.contains(KEY)));
 }
 
 /// The places where the secret was found, each with what stands around it.

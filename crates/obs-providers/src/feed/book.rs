@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{BookMetrics, Shared};
 use crate::Moment;
 
-/// An order book of a feed; made by [`Feed::book`](super::Feed::book). One for each symbol, kept by whoever keeps the book.
+/// An order book of a feed; made by [`Feed::book`](super::Feed::book). One for each symbol, owned by the task that maintains the book.
 ///
 /// ```
 /// # let provider = obs_providers::Provider::new("binance", obs_providers::ProviderKind::MarketData);

@@ -228,12 +228,12 @@ impl Channel {
                 self.feed.lose(lost);
             }
             Place::Old if self.tracks.rises() => metrics.out_of_order.increment(1),
-            Place::Old => {
+            Place::Old | Place::Overlapping => {
                 let (filled, lost) = holes.fill(slot, numbers);
                 self.feed.lose(lost);
                 if filled {
                     metrics.out_of_order.increment(1);
-                } else {
+                } else if place == Place::Old {
                     metrics.duplicates.increment(1);
                 }
             }

@@ -49,12 +49,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 ///     .open();
 /// let mut trades = feed.channel(ChannelKind::Trades, Sequencing::next());
 ///
-/// // Whoever connects says so, and how that ended.
+/// // The task that connects says so, and how that ended.
 /// let attempt = feed.connecting();
 /// attempt.connected();
 /// feed.subscribing(2);
 /// feed.subscribed(2);
-/// // Whoever reads says what came, with one look at the clocks for all that one read of the socket brought.
+/// // The task that reads says what came, with one look at the clocks for all that one read of the socket brought.
 /// let received = Moment::now();
 /// let venue_time = received.timestamp();
 /// trades.message(1, venue_time, received);
@@ -77,7 +77,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// open for [two seconds](FeedBuilder::gives_up_after), or when numbers begin anew before; what fills it until then was only
 /// `out_of_order`. What is neither new nor missing is a duplicate.
 ///
-/// Nothing here takes a URL, a topic or a text of the venue, so none can show up in a label, a log or an error.
+/// Nothing here takes a topic or a text of the venue, so none can show up in a label, a log or an error. A feed that is named by its URL
+/// has the host as its name: queries hold keys, and paths do, too.
 ///
 /// # Other carriers
 ///
@@ -185,7 +186,7 @@ impl Provider {
     pub fn feed(&self, name: &str) -> FeedBuilder {
         FeedBuilder {
             provider: self.clone(),
-            name: name.to_owned(),
+            name: without_secrets(name).to_owned(),
             expected: None,
             give_up_after: GIVE_UP_AFTER,
             lag_allowed: None,
@@ -314,7 +315,7 @@ impl Feed {
         Book::new(&self.0)
     }
 
-    /// Begins to connect. What it returns is to be told how that ended; dropped, it was cancelled.
+    /// Begins to connect. The attempt that it returns records how that ended; dropped, it was cancelled.
     pub fn connecting(&self) -> Connecting {
         Connecting {
             feed: self.clone(),
@@ -500,6 +501,15 @@ impl Drop for Connecting {
             self.feed.0.metrics.connects[outcome].increment(1);
         }
     }
+}
+
+/// The host, where a name is a URL: its user, path and query may hold keys.
+pub(crate) fn without_secrets(name: &str) -> &str {
+    let Some((_, rest)) = name.split_once("://") else {
+        return name;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.rsplit('@').next().unwrap_or_default()
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -162,6 +162,8 @@ pub(crate) enum Place {
     AfterHole { first: u64, last: u64 },
     /// Older than the one before it, or the same.
     Old,
+    /// It begins before what was expected and goes beyond: it may fill holes as well.
+    Overlapping,
 }
 
 /// The places of a channel, owned by who reads it.
@@ -217,8 +219,11 @@ impl Tracks {
             return Place::Old;
         }
         track.next = numbers.last.saturating_add(1);
-        if begins || self.rule == Rule::Rising || numbers.first <= expected {
+        if begins || self.rule == Rule::Rising {
             return Place::InOrder;
+        }
+        if numbers.first < expected {
+            return Place::Overlapping;
         }
         Place::AfterHole {
             first: expected,
@@ -340,37 +345,37 @@ impl Holes {
         lost
     }
 
-    /// A late message came: whether it fills a hole, and what had to be given up to remember what is left of that.
+    /// A late message came: whether it fills holes, and what had to be given up to remember what is left of them.
     pub(crate) fn fill(&mut self, slot: usize, numbers: Numbers) -> (bool, Lost) {
         let overlaps = |hole: &Hole| {
             hole.slot == slot && hole.first <= numbers.last && numbers.first <= hole.last
         };
-        let Some(at) = self.holes.iter().position(overlaps) else {
-            return (false, Lost::default());
-        };
-        let hole = self.holes[at];
-        let before = Hole {
-            last: numbers.first.saturating_sub(1),
-            ..hole
-        };
-        let after = Hole {
-            first: numbers.last.saturating_add(1),
-            ..hole
-        };
-        let has_before = numbers.first > hole.first;
-        let has_after = numbers.last < hole.last;
-        match (has_before, has_after) {
-            (false, false) => drop(self.holes.remove(at)),
-            (true, false) => self.holes[at] = before,
-            (false, true) => self.holes[at] = after,
-            (true, true) => {
-                self.holes[at] = before;
-                let lost = self.make_room();
-                self.holes.push(after);
-                return (true, lost);
+        let (mut fills, mut lost) = (false, Lost::default());
+        while let Some(at) = self.holes.iter().position(overlaps) {
+            fills = true;
+            let hole = self.holes.remove(at);
+            let before = Hole {
+                last: numbers.first.saturating_sub(1),
+                ..hole
+            };
+            let after = Hole {
+                first: numbers.last.saturating_add(1),
+                ..hole
+            };
+            // In the order in which they were seen, so that the oldest goes first.
+            if numbers.last < hole.last {
+                self.holes.insert(at, after);
+            }
+            if numbers.first > hole.first {
+                if self.holes.len() == HOLES {
+                    let given_up = self.make_room();
+                    lost.gaps += given_up.gaps;
+                    lost.messages += given_up.messages;
+                }
+                self.holes.insert(at.min(self.holes.len()), before);
             }
         }
-        (true, Lost::default())
+        (fills, lost)
     }
 
     /// Gives up what has been open for longer than `window`.
@@ -421,7 +426,7 @@ mod tests {
         assert_eq!(place(9.into()), Place::Old);
         assert_eq!(place(11.into()), Place::Old);
         assert_eq!(place((12..=20).into()), Place::InOrder);
-        assert_eq!(place((15..=21).into()), Place::InOrder, "it overlaps");
+        assert_eq!(place((15..=21).into()), Place::Overlapping);
         assert_eq!(place(().into()), Place::InOrder);
         assert_eq!(place(22.into()), Place::InOrder);
         assert_eq!(
@@ -476,6 +481,27 @@ mod tests {
         assert_eq!(holes.expire(999, 50), lost(0, 0), "once");
         assert!(holes.fill(0, (11..=14).into()).0, "late, and known to be");
         assert_eq!(holes.close(None), lost(0, 0));
+    }
+
+    #[test]
+    fn a_range_fills_all_holes_that_it_covers() {
+        let mut holes = Holes::new();
+        for first in [10, 20, 30, 40] {
+            holes.open(0, first, first + 4, 0);
+        }
+        // A retransmission: the end of the first, all of the second, the beginning of the third.
+        assert_eq!(holes.fill(0, (13..=31).into()), (true, lost(0, 0)));
+        assert_eq!(holes.close(None), lost(3, 3 + 3 + 5));
+    }
+
+    #[test]
+    fn a_hole_that_is_split_where_there_is_no_room_costs_the_oldest() {
+        let mut holes = Holes::new();
+        for n in 0..HOLES as u64 {
+            holes.open(0, 10 * n, 10 * n + 2, n);
+        }
+        assert_eq!(holes.fill(0, 101.into()), (true, lost(1, 3)));
+        assert_eq!(holes.close(None), lost(64, 62 * 3 + 2));
     }
 
     #[test]

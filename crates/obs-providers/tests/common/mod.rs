@@ -1,24 +1,15 @@
 //! A provider on loopback that does whatever a test asks it for by path, however bad.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 use std::io::Write;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use obs_core::TestRecorder;
-use obs_providers::{Provider, ProviderKind};
-use reqwest::{Request, Response};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
-use tower::ServiceExt;
-use tower_http::decompression::Decompression;
 
 /// How long clients wait where the provider never answers.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(200);
@@ -28,9 +19,6 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// What the bomb weighs when it has gone off, and on the wire about a thousandth of it.
 pub(crate) const BOMB_BYTES: usize = 64 << 20;
-
-/// The most a body may have in these tests.
-pub(crate) const MAX_BODY: u64 = 1 << 20;
 
 /// The hostile provider. It stops with the runtime of its test.
 pub(crate) struct Hostile {
@@ -58,10 +46,6 @@ impl Hostile {
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Waits until a request has arrived whole, and gives its head.
     pub(crate) async fn arrived(&self) -> String {
         self.arrivals.lock().await.recv().await.unwrap()
@@ -77,68 +61,11 @@ pub(crate) async fn nobody() -> SocketAddr {
         .unwrap()
 }
 
-/// A provider under a recorder of its own, and a client that is measured by it.
-pub(crate) fn measured() -> (TestRecorder, Provider, ClientWithMiddleware) {
-    let test = TestRecorder::new();
-    let provider = test.run(|| {
-        let builder = Provider::builder("hostile", ProviderKind::MarketData);
-        builder
-            .rate_limit_status(418)
-            .max_body(MAX_BODY)
-            .build()
-            .unwrap()
-    });
-    let client = ClientBuilder::new(plain_client())
-        .with(provider.middleware())
-        .with(Gunzip)
-        .build();
-    (test, provider, client)
-}
-
 /// A client that waits as long as it takes.
 pub(crate) fn plain_client() -> reqwest::Client {
     let builder = reqwest::Client::builder().timeout(LONG).no_proxy();
     builder.build().unwrap()
 }
-
-/// What reqwest does under its feature `gzip`, which would be turned on for the whole workspace.
-struct Gunzip;
-
-impl reqwest_middleware::Middleware for Gunzip {
-    fn handle<'s, 'e, 'n, 'a>(
-        &'s self,
-        request: Request,
-        extensions: &'e mut http::Extensions,
-        next: Next<'n>,
-    ) -> Handled<'a>
-    where
-        's: 'a,
-        'e: 'a,
-        'n: 'a,
-        Self: 'a,
-    {
-        Box::pin(async move {
-            let response = next.run(request, extensions).await?;
-            if !response
-                .headers()
-                .contains_key(http::header::CONTENT_ENCODING)
-            {
-                return Ok(response);
-            }
-            let mut given = Some(response.into());
-            let inner = tower::service_fn(move |_: http::Request<()>| {
-                let given: Option<http::Response<reqwest::Body>> = given.take();
-                std::future::ready(given.ok_or("asked twice"))
-            });
-            let unzipped = Decompression::new(inner).oneshot(http::Request::new(()));
-            Ok(unzipped.await.unwrap().map(reqwest::Body::wrap).into())
-        })
-    }
-}
-
-/// What a middleware answers with.
-pub(crate) type Handled<'a> =
-    Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>>;
 
 async fn serve(
     mut stream: TcpStream,

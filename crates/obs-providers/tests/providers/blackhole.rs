@@ -1,11 +1,9 @@
 //! Providers that swallow what they are sent: connections that nobody answers, and packets that nobody takes.
 
-mod common;
-
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
-use common::{Hostile, PATIENCE, plain_client};
+use crate::common::{Hostile, PATIENCE, plain_client};
 use obs_core::TestRecorder;
 use obs_providers::{Provider, ProviderKind};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};

@@ -1,13 +1,11 @@
 //! Calls that any client makes, and what the crate makes of refusals that are no status.
 
-mod common;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{Hostile, plain_client};
+use crate::common::{Hostile, plain_client};
 use obs_core::{Closed, TestRecorder};
 use obs_providers::{
     Cache, Call, CallLayer, CallOutcome, Decode, Endpoint, ErrorType, Provider, ProviderKind,
@@ -126,7 +124,7 @@ fn a_status_and_headers_come_as_text_and_number() {
 }
 
 #[test]
-fn a_ban_is_for_all_endpoints_whoever_brings_it() {
+fn a_ban_is_for_all_endpoints_whichever_was_called() {
     let test = TestRecorder::new();
     let provider = test.run(|| {
         let builder = Provider::builder("alpaca", ProviderKind::Broker);

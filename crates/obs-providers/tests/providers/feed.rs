@@ -1,12 +1,10 @@
 //! Feeds on an injected clock: every fault that is put in is counted, and none that is not.
 
-#[path = "common/script.rs"]
-mod script;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::script::{Counts, End, Random};
 use jiff::civil::{date, time};
 use jiff::{SignedDuration, Timestamp};
 use obs_core::TestRecorder;
@@ -14,13 +12,12 @@ use obs_providers::{
     Channel, ChannelKind, Clock, DisconnectReason, Feed, FeedBuilder, Moment, Provider,
     ProviderKind, Sequencing, TradingCalendar, jiff,
 };
-use script::{Counts, End, Random};
 
 const LABELS: [(&str, &str); 2] = [("provider", "alpaca"), ("feed", "sip")];
 
 const EXPECTED: Duration = Duration::from_mins(2);
 
-/// A clock that goes when it is told to.
+/// A clock that goes when a test moves it.
 #[derive(Clone, Copy)]
 struct Time {
     wall: Timestamp,
@@ -117,7 +114,7 @@ fn nyse() -> TradingCalendar {
         .with_early_close(date(2026, 11, 27), time(13, 0, 0, 0))
 }
 
-/// `nautilus_trader#4298`, `alpaca-py#740`: connected, answering pings, and mute.
+/// Connected, answering pings, and mute.
 #[test]
 fn a_feed_that_answers_pings_and_sends_nothing_is_stalled() {
     let fed = Fed::new(|feed| feed);
@@ -463,7 +460,7 @@ fn all_handles_of_a_name_are_one_feed_and_beyond_the_budget_nothing_is_said() {
 #[test]
 fn a_script_of_faults_counts_alike_on_an_injected_clock() {
     for seed in 1..=20 {
-        let (script, expected) = script::script(seed, 12, 200);
+        let (script, expected) = crate::script::script(seed, 12, 200);
         let fed = Fed::new(|feed| feed);
         let mut clock = Time::at("2026-11-25T15:00:00Z");
         let mut trades = fed.trades(Sequencing::next());
@@ -497,6 +494,7 @@ fn a_year_of_faults_is_counted_and_none_is_invented() {
         let mut trades = fed.trades(Sequencing::next().continues());
         let mut clock = Time::at("2025-12-31T22:00:00Z");
         let (mut number, mut expected, mut stalled) = (1_u64, Counts::default(), Duration::ZERO);
+        let mut overtaken = false;
         fed.feed.connected_at(clock.now());
         trades.message(number, None, clock.now());
         expected.messages += 1;
@@ -544,11 +542,26 @@ fn a_year_of_faults_is_counted_and_none_is_invented() {
                         fed.feed.lost_at(DisconnectReason::Closed, at);
                         fed.feed.connected_at(at);
                     }
+                    3 => {
+                        expected.broken += 1;
+                        fed.feed.lost_at(DisconnectReason::Transport, at);
+                        fed.feed.connected_at(at);
+                    }
+                    4 => {
+                        // The next one but one comes first.
+                        expected.out_of_order += 1;
+                        expected.messages += 1;
+                        trades.message(number + 2, None, at);
+                        overtaken = true;
+                    }
                     _ => {}
                 }
                 number += 1;
                 expected.messages += 1;
                 trades.message(number, None, at);
+                if std::mem::take(&mut overtaken) {
+                    number += 1;
+                }
                 // One in fifty is a stall.
                 step = match random.below(50) {
                     0 => seconds(121 + random.below(600)),
@@ -565,7 +578,17 @@ fn a_year_of_faults_is_counted_and_none_is_invented() {
         assert_eq!(fed.counts(), expected, "seed {seed}");
         assert_eq!(fed.stalled(), stalled, "seed {seed}");
         assert!(
-            expected.messages > 85_000 && expected.stalls > 500,
+            expected.messages > 85_000
+                && [
+                    expected.stalls,
+                    expected.gaps,
+                    expected.duplicates,
+                    expected.out_of_order,
+                    expected.closed,
+                    expected.broken,
+                ]
+                .iter()
+                .all(|count| *count > 500),
             "{expected:?}"
         );
     }

@@ -1,7 +1,5 @@
 //! Whatever a provider does, the call counts once, as what it was.
 
-mod common;
-
 use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -9,17 +7,78 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use common::{Hostile, MAX_BODY, PATIENCE, measured, nobody, plain_client};
+use crate::common::{Hostile, PATIENCE, nobody, plain_client};
 use hyper_util::client::legacy::connect::HttpConnector;
 use obs_core::{Closed, TestRecorder};
 use obs_providers::{CallOutcome, Decode, Endpoint, ErrorType, Provider, ProviderKind};
 use reqwest::{Request, Response};
-use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Next};
 use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_http::decompression::Decompression;
 
 const LABELS: [(&str, &str); 1] = [("provider", "hostile")];
+
+/// The most a body may have in these tests.
+const MAX_BODY: u64 = 1 << 20;
+
+/// A provider under a recorder of its own, and a client that is measured by it.
+fn measured() -> (TestRecorder, Provider, ClientWithMiddleware) {
+    let test = TestRecorder::new();
+    let provider = test.run(|| {
+        let builder = Provider::builder("hostile", ProviderKind::MarketData);
+        builder
+            .rate_limit_status(418)
+            .max_body(MAX_BODY)
+            .build()
+            .unwrap()
+    });
+    let client = ClientBuilder::new(plain_client())
+        .with(provider.middleware())
+        .with(Gunzip)
+        .build();
+    (test, provider, client)
+}
+
+/// What reqwest does under its feature `gzip`, which would be turned on for the whole workspace.
+struct Gunzip;
+
+impl reqwest_middleware::Middleware for Gunzip {
+    fn handle<'s, 'e, 'n, 'a>(
+        &'s self,
+        request: Request,
+        extensions: &'e mut http::Extensions,
+        next: Next<'n>,
+    ) -> Handled<'a>
+    where
+        's: 'a,
+        'e: 'a,
+        'n: 'a,
+        Self: 'a,
+    {
+        Box::pin(async move {
+            let response = next.run(request, extensions).await?;
+            if !response
+                .headers()
+                .contains_key(http::header::CONTENT_ENCODING)
+            {
+                return Ok(response);
+            }
+            let mut given = Some(response.into());
+            let inner = tower::service_fn(move |_: http::Request<()>| {
+                let given: Option<http::Response<reqwest::Body>> = given.take();
+                std::future::ready(given.ok_or("asked twice"))
+            });
+            let unzipped = Decompression::new(inner).oneshot(http::Request::new(()));
+            Ok(unzipped.await.unwrap().map(reqwest::Body::wrap).into())
+        })
+    }
+}
+
+/// What a middleware answers with.
+pub(crate) type Handled<'a> =
+    Pin<Box<dyn Future<Output = reqwest_middleware::Result<Response>> + Send + 'a>>;
 
 fn calls(test: &TestRecorder, outcome: CallOutcome) -> u64 {
     test.counter_sum("provider_requests_total", &[("outcome", outcome.as_str())])

@@ -1,15 +1,14 @@
 //! A panic in somebody else's code around a call is counted, passes through unchanged, and stops nothing.
 
-mod common;
-
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, panic_any};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::common::{Hostile, plain_client};
+use crate::hostile::Handled;
 use bytes::Bytes;
-use common::{Handled, Hostile, plain_client};
 use futures_util::FutureExt;
 use http_body::{Body, Frame};
 use obs_core::TestRecorder;

@@ -1,7 +1,5 @@
 //! What a feed does wrong, by a seed: the same for an injected clock and for a real socket.
 
-#![allow(dead_code, reason = "each test binary uses its own part")]
-
 /// How one connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {

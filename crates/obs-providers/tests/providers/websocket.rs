@@ -1,18 +1,18 @@
 //! A feed over real sockets, against a server that drops, loses, repeats and goes mute by a script.
 
-#[path = "common/script.rs"]
-mod script;
-
 use std::time::Duration;
 
+use crate::script::{Connection, Counts, End};
 use futures_util::{SinkExt, StreamExt};
 use obs_core::TestRecorder;
 use obs_providers::{
-    ChannelKind, DisconnectReason, Feed, Moment, Provider, ProviderKind, Sequencing,
+    ChannelKind, DisconnectReason, Endpoint, Feed, Moment, Provider, ProviderKind, Sequencing,
 };
-use script::{Connection, Counts, End};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async};
 
 /// How long the feed may be mute. Long for a machine that is busy, and each stall takes that long.
@@ -77,9 +77,24 @@ async fn read(feed: &Feed, trades: &mut obs_providers::Channel, mut socket: Sock
     feed.lost(reason);
 }
 
+/// The seeds of the scripts that are played: one in a second or ten, or as many as `TEST_FEED_SEEDS` says, for minutes.
+fn seeds() -> std::ops::RangeInclusive<u64> {
+    let Ok(many) = std::env::var("TEST_FEED_SEEDS") else {
+        return 5..=5;
+    };
+    1..=many.parse().unwrap()
+}
+
+/// The scripts that `feed.rs` plays on an injected clock.
 #[tokio::test]
 async fn a_script_of_faults_counts_alike_over_sockets() {
-    let (script, expected) = script::script(5, 12, 200);
+    for seed in seeds() {
+        play_over_sockets(seed).await;
+    }
+}
+
+async fn play_over_sockets(seed: u64) {
+    let (script, expected) = crate::script::script(seed, 12, 200);
     let connections = script.len();
     let url = server(script).await;
     let test = TestRecorder::new();
@@ -105,17 +120,67 @@ async fn a_script_of_faults_counts_alike_over_sockets() {
         closed: disconnects("closed"),
         broken: disconnects("transport"),
     };
-    assert_eq!(counts, expected);
-    assert_eq!(disconnects("stalled"), expected.stalls);
-    assert!(
-        expected.stalls > 0 && expected.closed > 0 && expected.broken > 0,
-        "{expected:?}"
+    assert_eq!(counts, expected, "seed {seed}");
+    assert_eq!(disconnects("stalled"), expected.stalls, "seed {seed}");
+    assert_eq!(
+        expected.stalls + expected.closed + expected.broken,
+        connections as u64
     );
+    println!("seed {seed}: {expected:?}");
     let connects = test.counter_sum("feed_connects_total", &[("outcome", "ok")]);
     assert_eq!(usize::try_from(connects), Ok(connections));
     // Neither a label nor anything that can be printed shows the key.
     let shown = format!("{:?} {feed:?} {provider:?}", test.snapshot());
     assert!(!shown.contains("SECRET"));
+}
+
+/// A WebSocket that reqwest opens, through a middleware that measures the call: that is over with the handshake, and what comes by the
+/// socket is the feed's.
+#[tokio::test]
+async fn reqwests_upgrade_carries_a_feed() {
+    let connection = Connection {
+        numbers: vec![1, 2, 5, 3, 4, 6],
+        end: End::Close,
+    };
+    let url = server(vec![connection]).await.replace("ws://", "http://");
+    let test = TestRecorder::new();
+    let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
+    let feed = provider.feed("sip").open();
+    let mut trades = feed.channel(ChannelKind::Trades, Sequencing::next());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = reqwest_middleware::ClientBuilder::new(client)
+        .with(provider.middleware())
+        .build();
+
+    let (attempt, key) = (feed.connecting(), generate_key());
+    let handshake = client
+        .get(url)
+        .with_extension(Endpoint("stream"))
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", &key);
+    let response = handshake.send().await.unwrap();
+    assert_eq!(response.status(), 101);
+    let accepted = &response.headers()["sec-websocket-accept"];
+    assert_eq!(
+        accepted.as_bytes(),
+        derive_accept_key(key.as_bytes()).as_bytes()
+    );
+    let upgraded = attempt.result(response.upgrade().await).unwrap();
+    let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
+    while let Some(Ok(Message::Text(number))) = socket.next().await {
+        let number: u64 = number.as_str().parse().unwrap();
+        trades.message(number, None, Moment::now());
+    }
+    feed.lost(DisconnectReason::Closed);
+
+    let handshakes = [("endpoint", "stream"), ("outcome", "ok")];
+    assert_eq!(test.counter_sum("provider_requests_total", &handshakes), 1);
+    let in_flight = test.gauge("provider_requests_in_flight", &[("provider", "alpaca")]);
+    assert_eq!(in_flight, Some(0.0));
+    assert_eq!(test.counter_sum("feed_messages_total", &[]), 6);
+    assert_eq!(test.counter_sum("feed_out_of_order_total", &[]), 2);
 }
 
 /// What an SDK that owns its socket offers: callbacks, from threads of its own.
