@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Account, Booked, CashAccount, ClosedTrade, DayTrades, Decimal, Error, ExecutionId,
     ExposureKind, Fee, Fill, LedgerState, Limits, Money, OrderBook, OrderReport, PositionKey,
-    Positions, RiskError, SavedCashAccount, SavedDayTrades, SavedLimits, SavedPositions, Side,
-    StrategyLedger, limit,
+    Positions, SavedCashAccount, SavedDayTrades, SavedLimits, SavedPositions, Side, StrategyLedger,
+    limit,
 };
 
 /// An account with all that follows its fills: [`Positions`], the ledgers of the account and its strategies, limits, and the rules of
@@ -209,7 +209,7 @@ impl AccountBook {
             refused.extend(account.transfer(at, moved).err());
         }
         if let Some(limits) = &mut self.limits {
-            refused.extend(limits.cash_flow(moved.amount()).err().map(Error::from));
+            refused.extend(limits.cash_flow(moved.amount()).err());
         }
         Ok(refused)
     }
@@ -311,15 +311,15 @@ impl AccountBook {
                 Side::Buy => fee.map_or(Some(amount), |fee| amount.plus(fee)),
                 Side::Sell => fee.map_or(Some(amount), |fee| amount.plus(fee.negated())),
             });
-            let told: Option<Result<(), RiskError>> = paid.map(|paid| match side {
+            let told: Option<Result<(), Error>> = paid.map(|paid| match side {
                 Side::Buy => cash.buy(symbol, units, paid, day).map(drop),
                 Side::Sell => cash.sell(symbol, units, paid, day).map(drop),
             });
-            refused.extend(told.and_then(Result::err).map(Error::from));
+            refused.extend(told.and_then(Result::err));
         }
         if let Some(day_trades) = &mut self.day_trades {
             let told = day_trades.fill(symbol, side, units, day);
-            refused.extend(told.err().map(Error::from));
+            refused.extend(told.err());
         }
     }
 

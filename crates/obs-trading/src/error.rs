@@ -5,20 +5,169 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
-use crate::RiskError;
-use crate::{Currency, Decimal, Money, PnlComponent};
+use crate::{
+    ComplianceRule, Currency, Decimal, LimitHit, Money, PnlComponent, RejectReason, Undefined,
+};
 
-/// What can go wrong: what happened, to what, and what to do.
+/// What can go wrong: what happened, to what, and what to do. It is the one error of this crate.
 ///
-/// What a risk check answers is a [`RiskError`], which can be compared and names the reason to refuse a trade for; `?` turns it
-/// into this type where both occur.
+/// A check that refuses a trade says so by an error, too, and [`reason`](Self::reason) is what to reject the trade for. Two answers are
+/// values of their own, which `?` turns into this error: the verdict of a limit ([`LimitHit`]), and why a statistic has no value
+/// ([`Undefined`]).
+///
+/// ```
+/// use obs_trading::{Error, Limits, RejectReason, Risk, limit};
+///
+/// fn may_buy(limits: &Limits, share: f64) -> Result<(), Error> {
+///     limits.check_losses()?;
+///     limits.check(limit::MAX_POSITION, share)?;
+///     Ok(())
+/// }
+///
+/// let limits = Limits::new(&Risk::new(), "main").max_position(0.10)?;
+/// let refused = may_buy(&limits, 0.25).unwrap_err();
+/// assert_eq!(refused.reason(), RejectReason::PositionLimit);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A trade that a risk check refuses, or input that it cannot judge.
+    /// A limit refuses the trade.
     #[error(transparent)]
-    Risk(#[from] RiskError),
+    Limit(#[from] LimitHit),
+    /// The trade would be one day trade too many.
+    #[error(
+        "closing {symbol} today would be day trade {day_trades} in the window; keep it until the next day, or trade less often"
+    )]
+    DayTrade {
+        /// What would be closed.
+        symbol: Box<str>,
+        /// How many day trades the window would then hold.
+        day_trades: u32,
+    },
+    /// A rule of cash accounts refuses the trade.
+    #[error("the trade would break the cash-account rule {rule}; {}", wait(*.until))]
+    Compliance {
+        /// The rule.
+        rule: ComplianceRule,
+        /// The first day on which the trade is free, where waiting helps.
+        until: Option<Date>,
+    },
+    /// The account's margin refuses the trade.
+    #[error("the trade would lower the margin level and leave a deficit of {deficit}; {}", margin_wait(*.frozen_until))]
+    IntradayMargin {
+        /// The deficit it would make; zero where it is refused for another reason.
+        deficit: Money,
+        /// Through when the account is frozen, if it is.
+        frozen_until: Option<Date>,
+    },
+    /// A statistic that has no value.
+    #[error(transparent)]
+    Undefined(#[from] Undefined),
+    /// A number that must be positive and finite is not.
+    #[error("{what} is {value}, but must be a positive, finite number")]
+    NotPositive {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// A number that must be finite is not.
+    #[error("{what} is {value}, but must be a finite number")]
+    NotFinite {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// A distance from a price that leaves no price.
+    #[error(
+        "{what} is {value} of the price; it must leave a price above 0, so a falling price takes less than 1"
+    )]
+    NoPrice {
+        /// What the number says.
+        what: &'static str,
+        /// The number.
+        value: f64,
+    },
+    /// Confidence bands that are out of order.
+    #[error(
+        "the confidence bands start at {medium} and {high}; state two numbers in 0..=1, the lower one first"
+    )]
+    Bands {
+        /// Where the medium band was to start.
+        medium: f64,
+        /// Where the high band was to start.
+        high: f64,
+    },
+    /// An amount that a cash or margin account cannot book: negative, no number, or too large to add up.
+    #[error(
+        "{what} of {amount} cannot be booked; amounts are at least 0, and totals at most 10^26"
+    )]
+    NotBookable {
+        /// What the amount is.
+        what: &'static str,
+        /// The amount.
+        amount: Money,
+    },
+    /// A withdrawal of more than the settled cash.
+    #[error("{asked} cannot be withdrawn: {settled} is settled; wait for the rest to settle")]
+    NotSettled {
+        /// What was asked for.
+        asked: Money,
+        /// What is there.
+        settled: Money,
+    },
+    /// A withdrawal of more than the account is worth.
+    #[error(
+        "{asked} cannot be taken out of an equity of {equity}; mark the account first, or correct the amount"
+    )]
+    NotThere {
+        /// What was to be taken out.
+        asked: f64,
+        /// The equity at the last mark.
+        equity: f64,
+    },
+    /// A sale of more than is held; a cash account cannot sell short.
+    #[error(
+        "{asked} {symbol} cannot be sold: {held} are held; state by `hold` what the account held before"
+    )]
+    NotHeld {
+        /// What was to be sold.
+        symbol: Box<str>,
+        /// How much of it.
+        asked: f64,
+        /// How much is held.
+        held: f64,
+    },
+    /// An event of a day that is older than what is kept.
+    #[error(
+        "{date} comes before {last}, the latest day, and is too old to be put in its place; report events within the window for late ones"
+    )]
+    OutOfOrder {
+        /// The day of the event.
+        date: Date,
+        /// The day of the latest event.
+        last: Date,
+    },
+    /// An event of a day that has not begun.
+    #[error(
+        "{date} has not begun: by the clock it is {today}; find where the date comes from, or hand a replay's clock to `with_clock`"
+    )]
+    DayNotBegun {
+        /// The day of the event.
+        date: Date,
+        /// The day by the clock, with five minutes of tolerance.
+        today: Date,
+    },
+    /// A trade on a day that is no trading day of the calendar.
+    #[error("{date} is a weekend or a holiday of the calendar; trades belong to business days")]
+    NotABusinessDay {
+        /// The day.
+        date: Date,
+    },
     /// A number that is no convention.
     #[error("{what} cannot be {value}; state {expected}")]
     InvalidConvention {
@@ -86,14 +235,14 @@ pub enum Error {
         /// Its currency.
         currency: Currency,
     },
-    /// Money of another currency than the ledger's.
+    /// Money of another currency than the ledger's, or the account's.
     #[error(
         "{money} does not belong in a ledger of {ledger}; convert it at a rate with `Money::convert`"
     )]
     OtherCurrency {
         /// The money.
         money: Money,
-        /// What the ledger holds.
+        /// What the ledger or account holds.
         ledger: Currency,
     },
     /// A symbol that no instrument was declared for.
@@ -174,6 +323,16 @@ pub enum Error {
         at: Timestamp,
         /// The time of the latest event.
         now: Timestamp,
+    },
+    /// A mark that was taken back, and is reported again.
+    #[error(
+        "the mark of {money} at {at} was voided; leave it out, or report the right figure for that moment"
+    )]
+    VoidedMark {
+        /// The mark's time.
+        at: Timestamp,
+        /// What it says.
+        money: Money,
     },
     /// A flow that comes too late.
     #[error(
@@ -264,6 +423,22 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
+    /// What to reject a trade for that this refuses, for [`Idea::reject`](crate::Idea::reject) and its kin; `Other` where it is no refusal
+    /// of a trade.
+    #[must_use]
+    pub const fn reason(&self) -> RejectReason {
+        match self {
+            Self::Limit(hit) => hit.reason,
+            Self::DayTrade { .. } | Self::Compliance { .. } | Self::IntradayMargin { .. } => {
+                RejectReason::Compliance
+            }
+            Self::NotSettled { .. } => RejectReason::InsufficientFunds,
+            Self::NotHeld { .. } => RejectReason::InvalidQuantity,
+            Self::NotABusinessDay { .. } => RejectReason::MarketClosed,
+            _ => RejectReason::Other,
+        }
+    }
+
     pub(crate) const fn invalid_convention(
         what: &'static str,
         value: f64,
@@ -274,5 +449,30 @@ impl Error {
             value,
             expected,
         }
+    }
+}
+
+fn margin_wait(frozen_until: Option<Date>) -> String {
+    match frozen_until {
+        Some(date) => {
+            format!("the account is frozen through {date}, or until its deficit is satisfied")
+        }
+        None => "pay in, close a position first, or trade less".to_owned(),
+    }
+}
+
+fn wait(until: Option<Date>) -> String {
+    match until {
+        Some(date) => format!("it is free from {date} on"),
+        None => "it takes settled cash in the account first".to_owned(),
+    }
+}
+
+/// The number, where it is positive and finite.
+pub(crate) fn positive(what: &'static str, value: f64) -> Result<f64, Error> {
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::NotPositive { what, value })
     }
 }

@@ -97,7 +97,7 @@ pub use crate::risk::{
     CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBand, ConfidenceBands,
     DayTradeRule, DayTrades, Exit, ExitPlan, Funding, IntradayDeficit, IntradayMargin,
     IntradayMarginRule, LimitHit, LimitName, Limits, MarginCadence, MarginCheck, PdtAction, Risk,
-    RiskError, RiskMetrics, SavedCashAccount, SavedDayTrades, SavedIntradayMargin, SavedLimits,
+    RiskMetrics, SavedCashAccount, SavedDayTrades, SavedIntradayMargin, SavedLimits,
     SettlementDays, Trigger, limit,
 };
 pub use crate::saved_order::SavedOrder;

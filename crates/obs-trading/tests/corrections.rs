@@ -97,6 +97,51 @@ fn a_glitch_a_bust_and_a_correction_leave_no_trace() {
     assert_eq!(ours.equity(), 100_000.0);
 }
 
+/// The glitch of a feed is sent again, and then the right figure for the same moment.
+#[test]
+fn a_voided_mark_is_refused_and_another_of_its_moment_counts() {
+    let (noon, refused) = (at("2024-06-03T12:00:00Z"), "portfolio_events_refused_total");
+    let test = TestRecorder::new();
+    let calendar = Calendar::every_day(TimeZone::UTC);
+    let mut account =
+        test.run(|| Account::new("main", conventions(calendar), usd(100_000.0)).unwrap());
+    let labels = [
+        ("account", "main"),
+        ("currency", "USD"),
+        ("reason", "voided_mark"),
+    ];
+    account.mark_equity(noon, usd(12.5)).unwrap();
+    account.void_mark(noon).unwrap();
+    for again in 1..3 {
+        let error = account.mark_equity(noon, usd(12.5)).unwrap_err();
+        assert!(matches!(error, Error::VoidedMark { .. }), "{error}");
+        assert_eq!(test.counter(refused, &labels), Some(again));
+    }
+    // Both or neither.
+    let trade = ClosedTrade::new(noon, usd(1.0)).with_id("x-1");
+    account
+        .close_and_mark_equity(&trade, usd(12.5))
+        .unwrap_err();
+    assert_eq!(account.ledger().trades(Period::Total), 0);
+    account.mark_equity(noon, usd(100_500.0)).unwrap();
+    assert_eq!(account.ledger().equity(), 100_500.0);
+    assert_eq!(account.ledger().max_drawdown_ratio(), 0.0);
+
+    // A corrected mark knows what it said before, also after a restart, and takes another figure.
+    account.correct_mark(noon, usd(101_000.0)).unwrap();
+    let saved = serde_json::to_string(&account.save()).unwrap();
+    let kept = serde_json::from_str(&saved).unwrap();
+    let calendar = Calendar::every_day(TimeZone::UTC);
+    let mut ledger = Ledger::restore(conventions(calendar), kept).unwrap();
+    for known in [100_500.0, 101_000.0] {
+        ledger.mark_equity(noon, usd(known)).unwrap();
+        assert_eq!(ledger.equity(), 101_000.0);
+    }
+    assert!(ledger.mark_equity(noon, usd(12.5)).is_err());
+    ledger.mark_equity(noon, usd(102_000.0)).unwrap();
+    assert_eq!(ledger.equity(), 102_000.0);
+}
+
 #[test]
 fn a_flow_is_taken_back_and_put_right() {
     let noon = at("2024-06-03T12:00:00Z");
@@ -474,10 +519,11 @@ fn windows_are_what_their_returns_make() {
 }
 
 /// 400 accounts in four zones, two of them with daylight saving, over four months: marks, trades and flows late, twice, corrected and
-/// voided, with restarts, against a fund that keeps every event and counts its units anew from the start.
+/// voided, with restarts, against a fund that keeps every event and counts its units anew from the start. `OBS_ORACLE_ACCOUNTS` and
+/// `OBS_ORACLE_SEED` take more and others.
 #[test]
 fn four_hundred_accounts_against_a_fund_that_keeps_everything() {
-    for seed in 0..400 {
+    for seed in first_seed()..first_seed() + accounts() {
         let zones = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Tokyo"];
         let zone = TimeZone::get(zones[usize::try_from(seed % 4).unwrap()]).unwrap();
         let calendar = if seed % 3 == 0 {
@@ -487,6 +533,20 @@ fn four_hundred_accounts_against_a_fund_that_keeps_everything() {
         };
         simulate(seed, &conventions(calendar), &zone);
     }
+}
+
+/// More of them, and others, than there is time for in every run.
+fn accounts() -> u64 {
+    number("OBS_ORACLE_ACCOUNTS").unwrap_or(400)
+}
+
+fn first_seed() -> u64 {
+    number("OBS_ORACLE_SEED").unwrap_or(0)
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap())
 }
 
 fn simulate(seed: u64, conventions: &Conventions, zone: &TimeZone) {

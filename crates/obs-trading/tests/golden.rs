@@ -22,9 +22,6 @@ const FIRST_DAY: Date = date(2024, 1, 1);
 const PERIODS: [f64; 2] = [252.0, 365.0];
 const YEARLY: [f64; 3] = [0.0, 0.02, 0.05];
 const DAY: f64 = 86_400.0;
-/// Where the seeds of `golden/regenerate_new_seeds.py` begin.
-const NEW_SEEDS: u64 = 70_000;
-
 #[test]
 fn a_thousand_random_curves() {
     let reference = reference();
@@ -63,10 +60,11 @@ fn five_hundred_curves_by_new_seeds() {
     const YEARLY: [f64; 4] = [0.0, 0.035, -0.0075, 0.1];
     const PERIODS: [f64; 3] = [252.0, 365.0, 260.0];
     let reference = read("new_seeds.json");
+    let first = reference["first_seed"].as_u64().unwrap();
     let curves = reference["curves"].as_array().unwrap();
     assert_eq!(curves.len(), 500);
     for (case, expected) in curves.iter().enumerate() {
-        let equity = curve(NEW_SEEDS + case as u64);
+        let equity = curve(first + case as u64);
         let (periods, yearly) = (PERIODS[case % 3], YEARLY[case % 4]);
         let ledger = marked(daily(periods, yearly), &equity);
         let without = marked(daily(periods, 0.0), &equity);
@@ -97,10 +95,11 @@ fn five_hundred_curves_by_new_seeds() {
 #[test]
 fn three_hundred_lists_of_trades_by_new_seeds() {
     let reference = read("new_seeds.json");
+    let first = reference["first_seed"].as_u64().unwrap();
     let lists = reference["trades"].as_array().unwrap();
     assert_eq!(lists.len(), 300);
     for (case, expected) in lists.iter().enumerate() {
-        let pnl = profits(NEW_SEEDS + case as u64);
+        let pnl = profits(first + case as u64);
         let ledger = traded(&pnl);
         let case = format!("new trades {case}");
         assert_trades(&ledger, expected, &case);

@@ -9,9 +9,9 @@ use jiff::tz::TimeZone;
 use obs_core::TestRecorder;
 use obs_trading::{
     Basis, Calendar, CashAccount, CashRule, ComplianceAction, ComplianceRule, ConfidenceBands,
-    Conventions, Currency, DayTradeRule, DayTrades, Decimal, ExitPlan, Ledger, Limits, Money,
-    PdtAction, PeriodsPerYear, RejectReason, Risk, RiskError, SettlementDays, Side, Trigger,
-    Valuation, limit,
+    Conventions, Currency, DayTradeRule, DayTrades, Decimal, Error, ExitPlan, Ledger, Limits,
+    Money, PdtAction, PeriodsPerYear, RejectReason, Risk, SettlementDays, Side, Trigger, Valuation,
+    limit,
 };
 use proptest::prelude::*;
 use serde::Serialize;
@@ -157,6 +157,10 @@ impl Guarded {
 }
 
 fn limits(risk: &Risk) -> Limits {
+    set(Limits::new(risk, "main"))
+}
+
+fn set(limits: Limits) -> Limits {
     let set = |limits: Limits| {
         limits
             .max_position(0.10)?
@@ -164,7 +168,7 @@ fn limits(risk: &Risk) -> Limits {
             .drawdown(0.50)?
             .own("sector_tech", 0.25)
     };
-    set(Limits::new(risk, "main")).unwrap()
+    set(limits).unwrap()
 }
 
 const MONDAY: Date = date(2026, 3, 2);
@@ -185,7 +189,7 @@ fn a_check_refuses_what_goes_beyond_a_limit() {
     );
     assert_eq!(desk.hits("max_position"), 1);
     assert!(desk.shown("max_position").is_nan()); // nothing is used yet
-    assert_eq!(RiskError::from(hit).reason(), RejectReason::PositionLimit);
+    assert_eq!(Error::from(hit).reason(), RejectReason::PositionLimit);
 }
 
 #[test]
@@ -291,8 +295,10 @@ fn no_loss_is_forgiven_when_the_clock_jumps_over_midnight_and_back() {
 fn a_state_of_before_is_read() {
     let kept = r#"{"marks":{"day":"2026-03-02","start":1000.0,"peak":1000.0,"last":950.0},"used":{"daily_loss":0.05}}"#;
     let (_test, risk) = desk();
-    let limits = Limits::new(&risk, "main").daily_loss(0.1).unwrap();
-    let mut limits = limits.restore(serde_json::from_str(kept).unwrap());
+    let kept = serde_json::from_str(kept).unwrap();
+    let mut limits = Limits::restore(&risk, "main", kept)
+        .daily_loss(0.1)
+        .unwrap();
     assert!(limits.mark(MONDAY, 899.0).is_err());
 }
 
@@ -350,7 +356,7 @@ fn money_that_comes_and_goes_leaves_the_losses_what_they_are() {
     limits.cash_flow(50_000.0).unwrap();
     assert_eq!((shown("daily_loss"), shown("drawdown")), (0.0, 0.24));
     let error = limits.cash_flow(-50_001.0).unwrap_err();
-    assert!(matches!(error, RiskError::NotThere { .. }), "{error}");
+    assert!(matches!(error, Error::NotThere { .. }), "{error}");
 
     // Everything is lost: new money begins a new peak, and trades tomorrow.
     limits.mark(TUESDAY, -10.0).unwrap_err();
@@ -372,7 +378,7 @@ fn a_restart_keeps_the_day_and_the_peak() {
     let (test, risk) = desk();
     let mut after = Guarded {
         test,
-        limits: limits(&risk).restore(saved),
+        limits: set(Limits::restore(&risk, "main", saved)),
     };
     assert_eq!(after.shown("sector_tech"), 0.5);
     assert!(after.limits.check_losses().is_err()); // the loss of the morning still counts
@@ -386,7 +392,7 @@ fn exits_survive_a_restart() {
     let plan = |price| {
         let mut plan = ExitPlan::new(Side::Sell, 100.0).and_then(|plan| plan.trailing(0.25))?;
         plan.on_price(price);
-        Ok::<_, RiskError>(plan)
+        Ok::<_, Error>(plan)
     };
     let mut plan = kept(&plan(40.0).unwrap());
     assert_eq!(plan.on_price(49.9), None);
@@ -618,7 +624,7 @@ proptest! {
         for event in &dated[..cut] {
             fill(&mut first, event);
         }
-        let mut rest = day_trades(&risk).restore(kept(&first.save()));
+        let mut rest = DayTrades::restore(&risk, "margin", DayTradeRule::default(), calendar(), kept(&first.save()));
         for event in &dated[cut..] {
             fill(&mut rest, event);
         }
@@ -688,7 +694,7 @@ proptest! {
                 if let Ok(broken) = account.sell(symbol, quantity, usd(cents), day) {
                     let own = |rule: &&ComplianceRule| **rule != ComplianceRule::UnsettledFunds;
                     let foretold = match check {
-                        Err(RiskError::Compliance { rule, .. }) => Some(rule),
+                        Err(Error::Compliance { rule, .. }) => Some(rule),
                         _ => None,
                     };
                     prop_assert_eq!(broken.iter().find(own).copied(), foretold);
@@ -710,13 +716,54 @@ proptest! {
         for (i, (days_later, event)) in events.iter().enumerate() {
             day = calendar().after(day, *days_later);
             if i == cut {
-                parts = cash_account(&risk).restore(kept(&parts.save())).unwrap();
+                let days = SettlementDays::same(calendar());
+                parts = CashAccount::restore(&risk, Currency::USD, CashRule::default(), days, kept(&parts.save())).unwrap();
             }
             book(&mut whole, *event, day);
             book(&mut parts, *event, day);
         }
         prop_assert_eq!(parts.save(), whole.save());
         prop_assert_eq!(counters(&parts_test), counters(&whole_test));
+    }
+
+    /// Whichever events come late, by up to five days: the account is what it would be in the order of days, and no violation is lost.
+    #[test]
+    fn late_events_leave_what_order_would_have(events in events(), late in prop::collection::vec(0..6u32, 80)) {
+        let mut day = MONDAY;
+        let mut dated: Vec<_> = events.into_iter().map(|(days_later, event)| {
+            day = calendar().after(day, days_later);
+            (day, event)
+        }).filter(|(_, event)| !matches!(event, Event::Withdraw(_))).collect();
+        let account = |risk| {
+            let mut account = cash_account(risk);
+            for symbol in SYMBOLS {
+                account.hold(symbol, 1_000.0).unwrap();
+            }
+            account
+        };
+        let (ordered_test, risk) = desk();
+        let mut ordered = account(&risk);
+        for (day, event) in &dated {
+            book(&mut ordered, *event, *day);
+        }
+        // By when they arrive; those of one day in their own order.
+        let until = dated.last().map_or(MONDAY, |(day, _)| *day);
+        let mut arrivals: BTreeMap<Date, u32> = BTreeMap::new();
+        for ((day, _), late) in dated.iter().zip(late) {
+            arrivals.entry(*day).or_insert(late);
+        }
+        let arrival = |day: Date| day.saturating_add(jiff::Span::new().days(arrivals[&day])).min(until.max(day));
+        dated.sort_by_key(|(day, _)| arrival(*day));
+        let (shuffled_test, risk) = desk();
+        let mut shuffled = account(&risk);
+        for (day, event) in &dated {
+            prop_assert!(book(&mut shuffled, *event, *day) != 0 || matches!(event, Event::Deposit(0) | Event::Buy(_, _, 0) | Event::Sell(_, _, 0)));
+        }
+        prop_assert_eq!(shuffled.save(), ordered.save());
+        for rule in ["good_faith", "free_riding", "unsettled_funds"] {
+            let violated = |test: &TestRecorder| test.counter("risk_compliance_events_total", &[("rule", rule), ("action", "violated")]);
+            prop_assert!(violated(&shuffled_test) >= violated(&ordered_test), "{rule}");
+        }
     }
 
     /// What a limit calls lost is what the ledger calls drawdown, whatever money comes and goes.
@@ -789,7 +836,7 @@ proptest! {
             if i == cut {
                 let saved = kept(&parts.limits.save());
                 let risk = parts.test.run(Risk::new);
-                parts.limits = limits(&risk).restore(saved);
+                parts.limits = set(Limits::restore(&risk, "main", saved));
             }
             let (equity, sector) = (f64::from(*equity), f64::from(*sector) / 100.0);
             let verdicts = [&mut whole, &mut parts].map(|desk| {

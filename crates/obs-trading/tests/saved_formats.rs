@@ -9,10 +9,10 @@ use jiff::{civil::date, tz::TimeZone};
 use obs_core::TestRecorder;
 use obs_trading::{
     Account, Basis, Calendar, CashAccount, CashRule, ClosedTrade, Conventions, Currency,
-    DayTradeRule, DayTrades, Error, ExecutionId, Fill, LedgerState, Limits, Money, OrderBook,
-    OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount, SavedDayTrades,
-    SavedLimits, SavedOrder, SettlementDays, Side, StateFile, Strategy, StrategyLedger, Ticket,
-    Valuation, Venue, limit,
+    DayTradeRule, DayTrades, Error, ExecutionId, Fill, Ledger, LedgerState, Limits, Money,
+    OrderBook, OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount,
+    SavedDayTrades, SavedLimits, SavedOrder, SettlementDays, Side, StateFile, Strategy,
+    StrategyLedger, Ticket, TradeResult, Undefined, Valuation, Venue, limit,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -85,30 +85,80 @@ fn ledgers_of_the_first_edition_go_on() {
     assert_eq!(strategy.ledger().trades(obs_trading::Period::Total), 300);
 }
 
+/// What a file of before says of returns and trades is known at once; growth, of which it says nothing, is that of the returns since,
+/// and so is the drawdown that Calmar divides it by.
+#[test]
+fn ledgers_of_the_first_edition_show_what_is_known() {
+    let state: LedgerState = load("account");
+    let mut ledger = Ledger::restore(conventions(), state).unwrap();
+    let near = |ours: Result<f64, Undefined>, theirs: f64| {
+        let ours = ours.unwrap();
+        assert!((ours / theirs - 1.0).abs() < 1e-9, "{ours} is not {theirs}");
+    };
+    // Nine returns with these squared deviations; 190 wins and 107 losses.
+    near(
+        ledger.volatility_ratio(),
+        (8.431_275_581_773_014e-7_f64 / 8.0 * 252.0).sqrt(),
+    );
+    near(ledger.expectancy(), 1_389.333_333_333_333_3 / 300.0);
+    near(ledger.average_win(), 2_052.333_333_333_333_5 / 190.0);
+    near(ledger.average_loss(), -663.0 / 107.0);
+    near(ledger.best_trade(), 21.333_333_333_333_336);
+    near(ledger.worst_trade(), -12.0);
+    let streaks = [TradeResult::Win, TradeResult::Loss]
+        .map(|result| (ledger.streak(result), ledger.longest_streak(result)));
+    assert_eq!(streaks, [(1, 2), (0, 1)]);
+    assert!(ledger.sharpe_ratio().is_ok() && ledger.sortino_ratio().is_ok());
+    assert_eq!(ledger.growth_ratio(), Err(Undefined::TooFewReturns));
+    assert_eq!(ledger.calmar_ratio(), Err(Undefined::TooFewReturns));
+
+    for (at, equity) in [
+        ("2023-11-27T20:00:00Z", 100_000.0),
+        ("2023-11-28T20:00:00Z", 99_000.0),
+        ("2023-11-29T20:00:00Z", 101_000.0),
+    ] {
+        let money = Money::new(equity, Currency::USD);
+        ledger.mark_equity(at.parse().unwrap(), money).unwrap();
+    }
+    ledger.advance_to("2023-11-30T00:00:00Z".parse().unwrap());
+    let growth = (101_000.0_f64 / 99_995.333_333_333_33).powf(252.0 / 3.0) - 1.0;
+    near(ledger.growth_ratio(), growth);
+    near(ledger.calmar_ratio(), growth / 0.01);
+    near(
+        Ok(ledger.max_drawdown_ratio()),
+        99_000.0 / 100_042.666_666_666_67 - 1.0,
+    );
+    // An account shows the same.
+    let test = TestRecorder::new();
+    let account = test.run(|| Account::restore("main", conventions(), ledger.save()).unwrap());
+    let labels = [("account", "main"), ("currency", "USD")];
+    let shown = test.gauge("portfolio_calmar_ratio", &labels).unwrap();
+    near(account.ledger().calmar_ratio(), shown);
+}
+
 #[test]
 fn the_risk_managers_state_of_the_first_edition_goes_on() {
     let risk = Risk::new();
-    let limits = Limits::new(&risk, "main")
+    let limits = Limits::restore(&risk, "main", load::<SavedLimits>("limits"))
         .daily_loss(0.05)
         .unwrap()
         .drawdown(0.2)
-        .unwrap();
-    let limits = limits
-        .max_position(0.1)
         .unwrap()
-        .restore(load::<SavedLimits>("limits"));
+        .max_position(0.1)
+        .unwrap();
     assert_eq!(limits.headroom(limit::DRAWDOWN), Some(0.95));
     let days = || Calendar::weekdays(TimeZone::UTC);
-    let trades = DayTrades::new(&risk, "main", DayTradeRule::default(), days());
-    let trades = trades.restore(load::<SavedDayTrades>("day_trades"));
+    let kept = load::<SavedDayTrades>("day_trades");
+    let trades = DayTrades::restore(&risk, "main", DayTradeRule::default(), days(), kept);
     assert_eq!(trades.day_trades(date(2023, 11, 15)), 1);
-    let cash = CashAccount::new(
+    let cash = CashAccount::restore(
         &risk,
         Currency::USD,
         CashRule::default(),
         SettlementDays::same(days()),
-    );
-    let cash = cash.restore(load::<SavedCashAccount>("cash")).unwrap();
+        load::<SavedCashAccount>("cash"),
+    )
+    .unwrap();
     assert_eq!(cash.held("AAPL").to_bits(), 6.0_f64.to_bits());
 }
 
@@ -173,22 +223,22 @@ fn a_book_of_the_second_edition_goes_on_with_every_execution() {
 #[test]
 fn a_cash_account_in_cents_goes_on_in_money() {
     let usd = |cents| Money::of_minor(cents, 2, Currency::USD);
-    let account = |currency| {
+    let restored = |currency, kept| {
         let days = SettlementDays::same(Calendar::weekdays(TimeZone::UTC));
-        CashAccount::new(&Risk::new(), currency, CashRule::default(), days)
+        CashAccount::restore(&Risk::new(), currency, CashRule::default(), days, kept)
     };
     let kept: SavedCashAccount = load_of("second-edition", "cash");
-    let mut cash = account(Currency::USD).restore(kept).unwrap();
+    let mut cash = restored(Currency::USD, kept).unwrap();
     assert_eq!((cash.owed(), cash.held("MSFT")), (usd(87_735), 20.0));
     let tuesday = date(2023, 11, 14);
     cash.deposit(usd(87_736), tuesday).unwrap();
     assert_eq!((cash.owed(), cash.settled(tuesday)), (usd(0), usd(1)));
 
     let kept = saved(&cash.save());
-    let error = account(Currency::EUR).restore(kept.clone()).unwrap_err();
+    let error = restored(Currency::EUR, kept.clone()).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("0.01 USD"), "{text}");
-    let cash = account(Currency::USD).restore(kept).unwrap();
+    let cash = restored(Currency::USD, kept).unwrap();
     assert_eq!(cash.settled(tuesday), usd(1));
 }
 

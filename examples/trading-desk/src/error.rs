@@ -86,12 +86,9 @@ pub enum Error {
     /// The exporter could not be configured, installed or served.
     #[error(transparent)]
     Exporter(#[from] obs_exporter::ExporterError),
-    /// The ledger refused an event, or could not begin.
-    #[error("performance: {0}")]
-    Performance(#[from] obs_trading::Error),
-    /// A limit is no share, or the cash account does not hold what was sold.
-    #[error("risk: {0}")]
-    Risk(#[from] obs_trading::RiskError),
+    /// A ledger refused an event, a limit is no share, or the cash account does not hold what was sold.
+    #[error("the account: {0}")]
+    Trading(#[from] obs_trading::Error),
     /// Two declarations of one metric.
     #[error(transparent)]
     Catalogue(#[from] obs_core::CatalogueError),

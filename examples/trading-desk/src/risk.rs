@@ -9,8 +9,8 @@
 use jiff::civil::Date;
 use obs_core::Closed;
 use obs_trading::{
-    CashAccount, CashRule, Currency, DayTradeRule, DayTrades, IntradayMargin, IntradayMarginRule,
-    Money, RejectReason, Risk, RiskError, limit,
+    CashAccount, CashRule, Currency, DayTradeRule, DayTrades, Error, IntradayMargin,
+    IntradayMarginRule, Money, RejectReason, Risk, limit,
 };
 
 use crate::calendar::TradingDays;
@@ -126,13 +126,13 @@ impl MarginStandIn {
         }
     }
 
-    fn close(&mut self, day: Date, equity: f64, gross_value: f64) -> Result<(), RiskError> {
+    fn close(&mut self, day: Date, equity: f64, gross_value: f64) -> Result<(), Error> {
         let maintenance = usd(gross_value * self.rule.long);
         let close = self.days.close(day);
         self.intraday.observe(close, usd(equity), maintenance)
     }
 
-    fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), RiskError> {
+    fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), Error> {
         let (symbol, quantity) = (order.symbol.as_str(), f64::from(order.quantity));
         let (side, held) = match order.side {
             Side::Buy => (obs_trading::Side::Buy, 0.0),
@@ -159,7 +159,7 @@ impl Default for Limits {
 
 impl RiskCheck {
     /// A check of these limits, for an account that begins with this much cash. Fails where a limit is no share.
-    pub fn new(limits: Limits, cash: f64, days: &TradingDays) -> Result<Self, RiskError> {
+    pub fn new(limits: Limits, cash: f64, days: &TradingDays) -> Result<Self, Error> {
         let risk = Risk::new();
         for strategy in StrategyId::ALL {
             risk.register(strategy.as_str());
@@ -214,7 +214,7 @@ impl RiskCheck {
 
     /// An order was filled: its cash is on its way. Fails where the account does not hold what was sold, which the check
     /// rules out.
-    pub fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), RiskError> {
+    pub fn filled(&mut self, order: &Order, fill: Fill, on: Date) -> Result<(), Error> {
         self.margin.filled(order, fill, on)?;
         let Some(account) = &mut self.cash else {
             return Ok(());
@@ -232,7 +232,7 @@ impl RiskCheck {
     }
 
     /// A day is over: what the rules of margin accounts would say of it.
-    pub fn close(&mut self, day: Date, account: &UseOfLimits) -> Result<(), RiskError> {
+    pub fn close(&mut self, day: Date, account: &UseOfLimits) -> Result<(), Error> {
         self.margin.close(day, account.equity, account.gross_value)
     }
 

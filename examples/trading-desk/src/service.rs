@@ -46,7 +46,7 @@ impl Service {
         sentiment: SentimentFeed,
         stream: QuoteStream,
     ) -> Self {
-        let errors = ["oversold", "performance", "risk", "unfinished"];
+        let errors = ["oversold", "trading", "unfinished"];
         Self {
             positions: desk.account().portfolio().gauges(),
             desk: Mutex::new(desk),

@@ -168,10 +168,19 @@ impl Ledger {
     }
 
     /// Growth a year for each unit of the deepest drawdown: `growth / |max drawdown|` (T. Young, 1991, over all the time instead of 36
-    /// months). As empyrical's and quantstats' `calmar`, whose drawdown is of one equity a day. Undefined where
-    /// [growth](Self::growth_ratio) is, and without a drawdown.
+    /// months). As empyrical's and quantstats' `calmar`, whose drawdown is of one equity a day. The drawdown is that of the time of the growth.
+    /// Undefined where [growth](Self::growth_ratio) is, and without a drawdown.
     pub fn calmar_ratio(&self) -> Result<f64, Undefined> {
-        calmar(self.growth_ratio(), self.max_drawdown_ratio())
+        calmar(self.growth_ratio(), self.drawdown_of_growth())
+    }
+
+    /// The deepest drawdown in the time of which the growth is known.
+    pub(super) fn drawdown_of_growth(&self) -> f64 {
+        if self.standing.returns.is_growth_whole() {
+            return self.max_drawdown_ratio();
+        }
+        let since = self.over(Window::since(self.began()));
+        since.max_drawdown_ratio().unwrap_or(0.0)
     }
 
     /// Mean P/L of a trade: `Σ pnl / trades`, which is what is to be expected of the next. Undefined without trades.

@@ -92,11 +92,62 @@ pub(crate) enum What {
     Equity(f64),
     OpenPnl(f64),
     Flow(f64),
+    /// Marks that were corrected: what they said first is known when it is reported again.
+    CorrectedEquity {
+        is: f64,
+        was: f64,
+    },
+    CorrectedOpenPnl {
+        is: f64,
+        was: f64,
+    },
 }
 
 impl What {
     pub(crate) const fn is_mark(&self) -> bool {
-        matches!(self, Self::Equity(_) | Self::OpenPnl(_))
+        match self {
+            Self::Trade { .. } | Self::LateTrade { .. } | Self::Flow(_) => false,
+            Self::Equity(_)
+            | Self::OpenPnl(_)
+            | Self::CorrectedEquity { .. }
+            | Self::CorrectedOpenPnl { .. } => true,
+        }
+    }
+
+    /// The same mark with another figure.
+    pub(crate) fn corrected(self, is: f64) -> Self {
+        match self {
+            Self::Equity(was) | Self::CorrectedEquity { was, .. } => {
+                Self::CorrectedEquity { is, was }
+            }
+            Self::OpenPnl(was) | Self::CorrectedOpenPnl { was, .. } => {
+                Self::CorrectedOpenPnl { is, was }
+            }
+            other => other,
+        }
+    }
+}
+
+impl Entry {
+    /// Whether a mark says, or said before it was corrected, what is reported now.
+    pub(crate) fn has_said(&self, what: &What) -> bool {
+        let (figures, said) = match (self.what, *what) {
+            (What::Equity(is), What::Equity(said)) | (What::OpenPnl(is), What::OpenPnl(said)) => {
+                // Earlier editions did not keep what a corrected mark had said.
+                (
+                    if self.is_corrected {
+                        [said; 2]
+                    } else {
+                        [is; 2]
+                    },
+                    said,
+                )
+            }
+            (What::CorrectedEquity { is, was }, What::Equity(said))
+            | (What::CorrectedOpenPnl { is, was }, What::OpenPnl(said)) => ([is, was], said),
+            _ => return false,
+        };
+        figures.contains(&said)
     }
 }
 

@@ -47,6 +47,8 @@ obs_core::label! {
         FromFuture = "from_future",
         /// The mark is older than the events that are kept.
         LateMark = "late_mark",
+        /// The mark was taken back.
+        VoidedMark = "voided_mark",
         /// The flow is older than the events that are kept.
         LateFlow = "late_flow",
         /// What was to be voided or corrected is not among the events that are kept.
@@ -67,6 +69,7 @@ impl Refusal {
             Error::ForgottenTrade { .. } => Self::ForgottenTrade,
             Error::FromFuture { .. } => Self::FromFuture,
             Error::LateMark { .. } => Self::LateMark,
+            Error::VoidedMark { .. } => Self::VoidedMark,
             Error::LateFlow { .. } => Self::LateFlow,
             Error::NotCorrectable { .. } => Self::NotCorrectable,
             Error::NonPositiveEquity { .. } => Self::NonPositiveEquity,

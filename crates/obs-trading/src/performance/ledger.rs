@@ -277,8 +277,11 @@ impl Ledger {
 
     /// The equity is this much: cash and positions at their prices.
     ///
-    /// Idempotent. One that comes late is put where its time belongs. Fails when it is no number or in another currency, when it is
-    /// older than the [correction window](CorrectionWindow), and when the ledger is valued by its closed trades.
+    /// Idempotent: the figure that a moment has, or had before it was [corrected](Self::correct_mark), changes nothing. Another figure for
+    /// the same moment counts, be the first [voided](Self::void_mark) or not. One that comes late is put where its time belongs.
+    ///
+    /// Fails when it is no number or in another currency, when it is older than the [correction window](CorrectionWindow), when it is a
+    /// figure that was voided, and when the ledger is valued by its closed trades.
     pub fn mark_equity(&mut self, at: Timestamp, equity: Money) -> Result<(), Error> {
         self.mark(at, equity, What::Equity(equity.amount()))
     }
@@ -316,6 +319,9 @@ impl Ledger {
         equity: Money,
         flows: &[Transfer<'_>],
     ) -> Result<(), Error> {
+        if flows.is_empty() {
+            return self.mark_equity(at, equity);
+        }
         let before = self.clone();
         let done = self.mark_and_flow(at, equity, flows);
         if done.is_err() {
@@ -355,7 +361,7 @@ impl Ledger {
         trade: &ClosedTrade<'_>,
         equity: Money,
     ) -> Result<(), Error> {
-        self.check_mark(trade.at, equity)?;
+        self.check_mark(trade.at, equity, &What::Equity(equity.amount()))?;
         self.trade_closed(trade)?;
         self.mark_equity(trade.at, equity)
     }
@@ -367,7 +373,7 @@ impl Ledger {
         trade: &ClosedTrade<'_>,
         open_pnl: Money,
     ) -> Result<(), Error> {
-        self.check_mark(trade.at, open_pnl)?;
+        self.check_mark(trade.at, open_pnl, &What::OpenPnl(open_pnl.amount()))?;
         self.trade_closed(trade)?;
         self.mark_open_pnl(trade.at, open_pnl)
     }
@@ -381,10 +387,7 @@ impl Ledger {
     fn mark(&mut self, at: Timestamp, money: Money, what: What) -> Result<(), Error> {
         self.check_markable(at, money)?;
         let entry = self.entry(at, what);
-        let is_known = |kept: &Entry| {
-            kept.what.is_mark() && (kept.what == what || kept.is_corrected || kept.is_void)
-        };
-        if self.journal.entries_at(at).any(is_known) {
+        if self.has_said(at, money, &what)? {
             return Ok(());
         }
         self.enter(entry)
@@ -488,8 +491,8 @@ impl Ledger {
         self.amend("transfer", id, |kept| kept.id == identity, Some(what))
     }
 
-    /// The mark of this moment was a mistake, such as a price feed's glitch, and none that is reported for it again counts. Idempotent. Of
-    /// two at the same moment, the later is meant.
+    /// The mark of this moment was a mistake, such as a price feed's glitch. The same figure is refused when it is reported again for this
+    /// moment; another one counts. Idempotent. Of two at the same moment, the later is meant.
     ///
     /// Fails when no mark of that time is kept.
     pub fn void_mark(&mut self, at: Timestamp) -> Result<(), Error> {
@@ -506,18 +509,9 @@ impl Ledger {
     pub fn correct_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         self.check(money)?;
         let is_it = |kept: &Entry| kept.at == at && kept.what.is_mark();
-        let is_equity = self
-            .journal
-            .entries()
-            .rfind(|kept| is_it(kept))
-            .is_some_and(|kept| matches!(kept.what, What::Equity(_)));
-        let amount = money.amount();
-        let what = if is_equity {
-            What::Equity(amount)
-        } else {
-            What::OpenPnl(amount)
-        };
-        self.amend("mark", &at.to_string(), is_it, Some(what))
+        let found = self.journal.entries().rfind(|kept| is_it(kept));
+        let what = found.map(|kept| kept.what.corrected(money.amount()));
+        self.amend("mark", &at.to_string(), is_it, what)
     }
 
     /// The events that can be corrected begin here; nothing where all can.
@@ -687,9 +681,19 @@ impl Ledger {
         self.check_time(at)
     }
 
+    /// Whether a mark of this moment says this already, or did before it was corrected; fails where it was voided.
+    fn has_said(&self, at: Timestamp, money: Money, what: &What) -> Result<bool, Error> {
+        let kept = self.journal.entries_at(at).find(|kept| kept.has_said(what));
+        match kept {
+            Some(kept) if kept.is_void => Err(Error::VoidedMark { at, money }),
+            kept => Ok(kept.is_some()),
+        }
+    }
+
     /// Whether a mark can be taken now.
-    fn check_mark(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
+    fn check_mark(&mut self, at: Timestamp, money: Money, what: &What) -> Result<(), Error> {
         self.check_markable(at, money)?;
+        self.has_said(at, money, what)?;
         if self.journal.base().can_take(at, self.rules.day(at)) {
             return Ok(());
         }

@@ -44,7 +44,7 @@ impl Ratios {
             self.volatility = ledger.volatility_ratio();
             self.growth = ledger.growth_ratio();
         }
-        self.calmar = calmar(self.growth, drawdown);
+        self.calmar = calmar(self.growth, ledger.drawdown_of_growth());
         self.of = Some((*returns, drawdown));
         true
     }

@@ -110,6 +110,11 @@ impl Returns {
         self.growth.over(1.0 / years)
     }
 
+    /// Whether the growth is that of all returns. Earlier editions did not keep it.
+    pub(crate) const fn is_growth_whole(&self) -> bool {
+        self.growth.count == self.moments.count()
+    }
+
     fn excess(&self) -> Moments {
         self.excess.unwrap_or(self.moments)
     }

@@ -241,8 +241,12 @@ impl Standing {
                 let entry = Entry { day: of, ..*entry };
                 self.trade(&entry, pnl, notional, rules, history);
             }
-            What::Equity(equity) => self.observe(entry.at, equity),
-            What::OpenPnl(pnl) => self.observe(entry.at, self.closed_trades_equity() + pnl),
+            What::Equity(equity) | What::CorrectedEquity { is: equity, .. } => {
+                self.observe(entry.at, equity);
+            }
+            What::OpenPnl(pnl) | What::CorrectedOpenPnl { is: pnl, .. } => {
+                self.observe(entry.at, self.closed_trades_equity() + pnl);
+            }
             What::Flow(amount) => self.flow(entry.at, amount, rules)?,
         }
         self.at = Some(entry.at);

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use obs_calendar::Calendar;
 use serde::{Deserialize, Serialize};
 
-use super::error::positive;
 use super::today::Today;
-use crate::{Clock, PdtAction, Risk, RiskError, Side};
+use crate::error::positive;
+use crate::{Clock, Error, PdtAction, Risk, Side};
 
 /// The numbers of the rule. The default is that of FINRA Rule 4210(f)(8)(B), as [`DayTrades`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +53,7 @@ impl Default for DayTradeRule {
 /// assert!(account.check("AMD", Side::Sell, monday).is_err());             // counted as avoided
 /// assert!(account.check("AMD", Side::Sell, date(2026, 3, 3)).is_ok());    // held overnight: no day trade
 /// assert_eq!(account.remaining(date(2026, 3, 9)), Some(3));               // Monday has left the window
-/// # Ok::<(), obs_trading::RiskError>(())
+/// # Ok::<(), obs_trading::Error>(())
 /// ```
 ///
 /// # The rule
@@ -78,7 +78,7 @@ impl Default for DayTradeRule {
 ///
 /// `risk_pdt_events_total` counts `avoided` for each check that refuses, `warned` when a day trade uses up the last free one,
 /// and `violated` for each that completes or continues a pattern. `risk_day_trades_remaining` moves with each fill and each
-/// [`advance`](Self::advance). It leaves the 6 % aside, and is `NaN` for an account that the rule does not restrict.
+/// [`advance_to`](Self::advance_to). It leaves the 6 % aside, and is `NaN` for an account that the rule does not restrict.
 ///
 /// A fill that is reported late is counted on its day, as the last of it, and the days since are counted anew, as long as its day lies
 /// in the window and among the last 10,000 executions. An earlier one, one of a day that has not begun or is no trading day, and one of
@@ -162,19 +162,26 @@ impl DayTrades {
         day_trades
     }
 
+    /// An account that goes on from what [`save`](Self::save) gave.
+    #[must_use]
+    pub fn restore(
+        risk: &Risk,
+        account: &str,
+        rule: DayTradeRule,
+        calendar: Calendar,
+        saved: SavedDayTrades,
+    ) -> Self {
+        let mut day_trades = Self::new(risk, account, rule, calendar);
+        day_trades.state = saved;
+        day_trades.show();
+        day_trades
+    }
+
     /// The same, held to another clock than the machine's: an event of a day that has not begun is refused. A replay of days that are
     /// yet to come hands in its own.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
         self.today = Today::by(clock);
-        self
-    }
-
-    /// Takes a kept state up again.
-    #[must_use]
-    pub fn restore(mut self, saved: SavedDayTrades) -> Self {
-        self.state = saved;
-        self.show();
         self
     }
 
@@ -185,9 +192,9 @@ impl DayTrades {
     }
 
     /// Says what the account held before it was followed here; a short position is negative. It counts as held overnight.
-    pub fn hold(&mut self, symbol: &str, position: f64) -> Result<(), RiskError> {
+    pub fn hold(&mut self, symbol: &str, position: f64) -> Result<(), Error> {
         if !position.is_finite() {
-            return Err(RiskError::NotFinite {
+            return Err(Error::NotFinite {
                 what: "the position",
                 value: position,
             });
@@ -211,13 +218,11 @@ impl DayTrades {
         self.show();
     }
 
-    /// A new day begins. Not needed before a fill, but the day trades remaining are shown as of the last day told.
-    pub fn advance(&mut self, date: Date) -> Result<(), RiskError> {
+    /// A new day begins. Not needed before a fill, but the day trades remaining are shown as of the latest day. An earlier one changes
+    /// nothing. Fails for a day that has not begun.
+    pub fn advance_to(&mut self, date: Date) -> Result<(), Error> {
         self.today.check(date, &self.calendar)?;
-        if let Some(last) = self.state.last.filter(|last| date < *last) {
-            return Err(RiskError::OutOfOrder { date, last });
-        }
-        if self.state.last != Some(date) {
+        if self.state.last.is_none_or(|last| last < date) {
             let start = self.window_start(date);
             self.state.begin(date, start);
         }
@@ -235,10 +240,10 @@ impl DayTrades {
         side: Side,
         quantity: f64,
         date: Date,
-    ) -> Result<bool, RiskError> {
+    ) -> Result<bool, Error> {
         let quantity = positive("the quantity", quantity)?;
         if !self.calendar.is_trading_day(date) {
-            return Err(RiskError::NotABusinessDay { date });
+            return Err(Error::NotABusinessDay { date });
         }
         let execution = Execution {
             date,
@@ -249,7 +254,7 @@ impl DayTrades {
         let is_day_trade = if let Some(last) = last {
             self.fill_late(execution, last)?
         } else {
-            self.advance(date)?;
+            self.advance_to(date)?;
             let is_day_trade = self.state.execute(&execution);
             self.state.recent.keep(execution);
             is_day_trade
@@ -262,13 +267,13 @@ impl DayTrades {
     }
 
     /// Puts an execution in its place and counts the days since anew. Returns whether the window has more day trades for it.
-    fn fill_late(&mut self, execution: Execution, last: Date) -> Result<bool, RiskError> {
+    fn fill_late(&mut self, execution: Execution, last: Date) -> Result<bool, Error> {
         let date = execution.date;
         let recent = &self.state.recent;
         let is_full = recent.executions.len() >= KEPT;
         let is_kept = !is_full && recent.from.is_some_and(|from| from <= date);
         if !is_kept || date < self.window_start(last) {
-            return Err(RiskError::OutOfOrder { date, last });
+            return Err(Error::OutOfOrder { date, last });
         }
         let before = self.day_trades(last);
         self.state.recent.insert(execution);
@@ -288,7 +293,7 @@ impl DayTrades {
     }
 
     /// Refuses a fill of this side that would complete or continue a pattern. A refusal is counted as `avoided`.
-    pub fn check(&self, symbol: &str, side: Side, date: Date) -> Result<(), RiskError> {
+    pub fn check(&self, symbol: &str, side: Side, date: Date) -> Result<(), Error> {
         if self.state.is_exempt || !self.would_be_day_trade(symbol, side, date) {
             return Ok(());
         }
@@ -299,7 +304,7 @@ impl DayTrades {
             return Ok(());
         }
         self.risk.pdt(PdtAction::Avoided);
-        Err(RiskError::DayTrade {
+        Err(Error::DayTrade {
             symbol: symbol.into(),
             day_trades,
         })
@@ -618,8 +623,13 @@ mod tests {
         assert!(desk.account.check("ABC", Sell, TUESDAY).is_err());
         // The same after a restart.
         let saved = serde_json::to_string(&desk.account.save()).unwrap();
-        let mut again = super::tests::desk(&[]).account;
-        again = again.restore(serde_json::from_str(&saved).unwrap());
+        let mut again = DayTrades::restore(
+            &Risk::new(),
+            "margin",
+            DayTradeRule::default(),
+            Calendar::weekdays(TimeZone::UTC),
+            serde_json::from_str(&saved).unwrap(),
+        );
         again.fill("QRS", Buy, 1.0, MONDAY).unwrap();
         assert!(again.fill("QRS", Sell, 1.0, MONDAY).unwrap());
         assert_eq!(again.day_trades(TUESDAY), 4);
@@ -673,12 +683,10 @@ mod tests {
         account.fill("ABC", Buy, 1.0, MONDAY).unwrap();
         let next_monday = date(2026, 3, 9);
         account.fill("ABC", Sell, 1.0, next_monday).unwrap();
-        assert_eq!(
-            account.fill("ABC", Sell, 1.0, MONDAY),
-            Err(RiskError::OutOfOrder {
-                date: MONDAY,
-                last: next_monday
-            })
+        let late = account.fill("ABC", Sell, 1.0, MONDAY).unwrap_err();
+        assert!(
+            matches!(late, Error::OutOfOrder { date: MONDAY, last } if last == next_monday),
+            "{late}"
         );
         // Tuesday is in the window still, and five of ABC were held when it began.
         assert!(!account.fill("ABC", Sell, 6.0, TUESDAY).unwrap());
@@ -709,8 +717,8 @@ mod tests {
         let error = account
             .fill("ABC", Sell, 1.0, date(2064, 1, 2))
             .unwrap_err();
-        assert!(matches!(error, RiskError::FromFuture { .. }), "{error}");
-        assert!(account.advance(date(2064, 1, 2)).is_err());
+        assert!(matches!(error, Error::DayNotBegun { .. }), "{error}");
+        assert!(account.advance_to(date(2064, 1, 2)).is_err());
         assert_eq!(account.save(), before);
     }
 
@@ -807,7 +815,7 @@ mod tests {
         desk.account.fill("D", Sell, 1.0, MONDAY).unwrap();
         assert_eq!((desk.shown(), desk.events("violated")), (0.0, 1));
         assert!(desk.account.is_pattern(MONDAY));
-        desk.account.advance(date(2026, 3, 9)).unwrap();
+        desk.account.advance_to(date(2026, 3, 9)).unwrap();
         assert_eq!(desk.shown(), 3.0);
     }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::error::positive;
-use crate::{RiskError, Side, Trigger};
+use crate::error::positive;
+use crate::{Error, Side, Trigger};
 
 /// The exits of one position, long or short, followed price by price or bar by bar.
 ///
@@ -20,7 +20,7 @@ use crate::{RiskError, Side, Trigger};
 /// assert_eq!(plan.on_price(98.0), None);
 /// assert_eq!(plan.on_price(108.0), None);                              // the trailing stop now stands at 103.68
 /// assert_eq!(plan.on_price(103.5), Some(Trigger::TrailingStop));
-/// # Ok::<(), obs_trading::RiskError>(())
+/// # Ok::<(), obs_trading::Error>(())
 /// ```
 ///
 /// # Precedence
@@ -51,7 +51,7 @@ pub struct Exit {
 
 impl ExitPlan {
     /// A plan without exits for a position entered by a buy (long) or a sale (short) at this price.
-    pub fn new(side: Side, entry: f64) -> Result<Self, RiskError> {
+    pub fn new(side: Side, entry: f64) -> Result<Self, Error> {
         let entry = positive("the entry price", entry)?;
         Ok(Self {
             side,
@@ -64,19 +64,19 @@ impl ExitPlan {
     }
 
     /// Closes when the price has moved this share of the entry against the position; `0.05` is 5 %.
-    pub fn stop_loss(mut self, share: f64) -> Result<Self, RiskError> {
+    pub fn stop_loss(mut self, share: f64) -> Result<Self, Error> {
         self.stop_loss = Some(self.checked("the stop loss", share, -1.0)?);
         Ok(self)
     }
 
     /// Closes when the price has moved this share of the entry in favour of the position.
-    pub fn take_profit(mut self, share: f64) -> Result<Self, RiskError> {
+    pub fn take_profit(mut self, share: f64) -> Result<Self, Error> {
         self.take_profit = Some(self.checked("the take profit", share, 1.0)?);
         Ok(self)
     }
 
     /// Closes when the price has moved this share of the best price against the position. The entry is the first best.
-    pub fn trailing(mut self, share: f64) -> Result<Self, RiskError> {
+    pub fn trailing(mut self, share: f64) -> Result<Self, Error> {
         self.trailing = Some(self.checked("the trailing stop", share, -1.0)?);
         Ok(self)
     }
@@ -185,12 +185,12 @@ impl ExitPlan {
         base * (1.0 + self.side.sign() * direction * share)
     }
 
-    fn checked(&self, what: &'static str, share: f64, direction: f64) -> Result<f64, RiskError> {
+    fn checked(&self, what: &'static str, share: f64, direction: f64) -> Result<f64, Error> {
         let share = positive(what, share)?;
         if is_price(self.level(self.entry, share, direction)) {
             Ok(share)
         } else {
-            Err(RiskError::NoPrice { what, value: share })
+            Err(Error::NoPrice { what, value: share })
         }
     }
 }
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn refuses_distances_that_leave_no_price() {
-        let text = |result: Result<ExitPlan, RiskError>| result.unwrap_err().to_string();
+        let text = |result: Result<ExitPlan, Error>| result.unwrap_err().to_string();
         assert!(text(ExitPlan::new(Side::Buy, f64::NAN)).starts_with("the entry price is NaN"));
         assert!(text(long().stop_loss(1.0)).starts_with("the stop loss is 1 of the price"));
         assert!(text(short().take_profit(1.5)).contains("must leave a price above 0"));

@@ -7,9 +7,7 @@ use obs_core::Gauge;
 use serde::{Deserialize, Serialize};
 
 use super::today::Today;
-use crate::{
-    Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Money, Risk, RiskError, Side,
-};
+use crate::{Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Error, Money, Risk, Side};
 
 /// The numbers of the standard. The default is that of FINRA Rule 4210 as [`IntradayMargin`] cites it; a broker's house rules may be
 /// stricter, and are stated here.
@@ -257,26 +255,32 @@ impl IntradayMargin {
         margin
     }
 
+    /// An account that goes on from what [`save`](Self::save) gave. Fails where that is of an account in another currency.
+    pub fn restore(
+        risk: &Risk,
+        account: &str,
+        currency: Currency,
+        rule: IntradayMarginRule,
+        calendar: Calendar,
+        saved: SavedIntradayMargin,
+    ) -> Result<Self, Error> {
+        let mut margin = Self::new(risk, account, currency, rule, calendar);
+        let kept = saved.currency.unwrap_or(currency);
+        let level = Money::new(saved.level.unwrap_or_default(), kept);
+        margin.amount("the kept level", level)?;
+        margin.state = SavedIntradayMargin {
+            currency: Some(currency),
+            ..saved
+        };
+        margin.show();
+        Ok(margin)
+    }
+
     /// The same, held to another clock than the machine's: an event of a day that has not begun is refused.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Into<Clock>) -> Self {
         self.today = Today::by(clock);
         self
-    }
-
-    /// Takes a kept state up again. Fails where that is of an account in another currency.
-    pub fn restore(mut self, saved: SavedIntradayMargin) -> Result<Self, RiskError> {
-        let currency = saved.currency.unwrap_or(self.currency);
-        self.amount(
-            "the kept level",
-            Money::new(saved.level.unwrap_or_default(), currency),
-        )?;
-        self.state = SavedIntradayMargin {
-            currency: Some(currency),
-            ..saved
-        };
-        self.show();
-        Ok(self)
     }
 
     /// The state as it can be kept across a restart.
@@ -291,13 +295,13 @@ impl IntradayMargin {
         at: Timestamp,
         equity: Money,
         maintenance: Money,
-    ) -> Result<(), RiskError> {
+    ) -> Result<(), Error> {
         let equity = self.amount("the equity", equity)?;
         let maintenance = self.amount("the maintenance margin", maintenance)?;
         let Some(level) = equity.checked_sub(maintenance) else {
             let what = "the maintenance margin";
             let amount = Money::new(maintenance, self.currency);
-            return Err(RiskError::Amount { what, amount });
+            return Err(Error::NotBookable { what, amount });
         };
         self.advance(at)?;
         let before = self.level();
@@ -319,25 +323,25 @@ impl IntradayMargin {
 
     /// A transaction changed the level by this much: a purchase or sale, by [`IntradayMarginRule::change`] or the broker's figures before
     /// and after it. Negative where it lowers the level. Returns the deficit that the day has now.
-    pub fn transact(&mut self, at: Timestamp, change: Money) -> Result<Money, RiskError> {
+    pub fn transact(&mut self, at: Timestamp, change: Money) -> Result<Money, Error> {
         let change = self.amount("the change of the level", change)?;
         self.apply(at, change, Decimal::ZERO)
     }
 
     /// Cash was paid in.
-    pub fn deposit(&mut self, at: Timestamp, money: Money) -> Result<(), RiskError> {
+    pub fn deposit(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         let amount = self.income("the deposit", money)?;
         self.apply(at, amount, amount).map(drop)
     }
 
     /// Cash was taken out. Returns the deficit that the day has now.
-    pub fn withdraw(&mut self, at: Timestamp, money: Money) -> Result<Money, RiskError> {
+    pub fn withdraw(&mut self, at: Timestamp, money: Money) -> Result<Money, Error> {
         let amount = self.income("the withdrawal", money)?;
         self.apply(at, amount.negated(), amount.negated())
     }
 
     /// It is this late: days that are over are judged. Events do so themselves; this is for an account at rest, once a day.
-    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), RiskError> {
+    pub fn advance_to(&mut self, at: Timestamp) -> Result<(), Error> {
         self.advance(at)?;
         self.show();
         Ok(())
@@ -347,7 +351,7 @@ impl IntradayMargin {
     ///
     /// Fails, and counts `blocked`, for an order that lowers the level while the account is frozen or has less than the least equity, and
     /// for one that would make or raise a deficit where the [rule blocks](IntradayMarginRule::blocks) those.
-    pub fn check(&self, at: Timestamp, change: Money) -> Result<MarginCheck, RiskError> {
+    pub fn check(&self, at: Timestamp, change: Money) -> Result<MarginCheck, Error> {
         let change = self.amount("the change of the level", change)?;
         let day = self.calendar.day(at);
         let level = self.level() + change;
@@ -363,7 +367,7 @@ impl IntradayMargin {
         let is_barred = self.is_frozen(day) || self.is_below_minimum();
         if change.is_negative() && (is_barred || is_raised && self.rule.blocks) {
             self.count(ComplianceAction::Blocked);
-            return Err(RiskError::IntradayMargin {
+            return Err(Error::IntradayMargin {
                 deficit: money(makes),
                 frozen_until: self.frozen_until(day),
             });
@@ -432,7 +436,7 @@ impl IntradayMargin {
         self.state.level.unwrap_or_default()
     }
 
-    fn apply(&mut self, at: Timestamp, change: Decimal, paid: Decimal) -> Result<Money, RiskError> {
+    fn apply(&mut self, at: Timestamp, change: Decimal, paid: Decimal) -> Result<Money, Error> {
         let level = self.sum("the change of the level", self.level(), change)?;
         self.advance(at)?;
         self.state.deposits += paid;
@@ -475,14 +479,14 @@ impl IntradayMargin {
     }
 
     /// Moves on to the day of a moment; the days before it are over.
-    fn advance(&mut self, at: Timestamp) -> Result<(), RiskError> {
+    fn advance(&mut self, at: Timestamp) -> Result<(), Error> {
         let date = self.calendar.day(at);
         self.today.check(date, &self.calendar)?;
         match self.state.day {
             Some(day) if day.date == date => return Ok(()),
             Some(day) if date < day.date => {
                 let last = day.date;
-                return Err(RiskError::OutOfOrder { date, last });
+                return Err(Error::OutOfOrder { date, last });
             }
             Some(day) => self.close(day),
             None => {}
@@ -593,29 +597,28 @@ impl IntradayMargin {
         self.deficit.set(deficit.to_f64());
     }
 
-    fn amount(&self, what: &'static str, money: Money) -> Result<Decimal, RiskError> {
+    fn amount(&self, what: &'static str, money: Money) -> Result<Decimal, Error> {
         if money.currency() != self.currency {
-            return Err(RiskError::OtherCurrency {
-                what,
+            return Err(Error::OtherCurrency {
                 money,
-                account: self.currency,
+                ledger: self.currency,
             });
         }
         let amount = money.decimal();
         if amount.is_number() {
             Ok(amount)
         } else {
-            Err(RiskError::Amount {
+            Err(Error::NotBookable {
                 what,
                 amount: money,
             })
         }
     }
 
-    fn income(&self, what: &'static str, money: Money) -> Result<Decimal, RiskError> {
+    fn income(&self, what: &'static str, money: Money) -> Result<Decimal, Error> {
         let amount = self.amount(what, money)?;
         if amount.is_negative() {
-            return Err(RiskError::Amount {
+            return Err(Error::NotBookable {
                 what,
                 amount: money,
             });
@@ -623,8 +626,8 @@ impl IntradayMargin {
         Ok(amount)
     }
 
-    fn sum(&self, what: &'static str, to: Decimal, amount: Decimal) -> Result<Decimal, RiskError> {
-        to.checked_add(amount).ok_or_else(|| RiskError::Amount {
+    fn sum(&self, what: &'static str, to: Decimal, amount: Decimal) -> Result<Decimal, Error> {
+        to.checked_add(amount).ok_or_else(|| Error::NotBookable {
             what,
             amount: Money::new(amount, self.currency),
         })
@@ -795,10 +798,8 @@ mod tests {
         desk.margin
             .observe(at(MONDAY, 0), usd(30_000), usd(29_000))
             .unwrap();
-        assert_eq!(
-            desk.margin.withdraw(at(MONDAY, 1), usd(1_500)),
-            Ok(usd(500))
-        );
+        let deficit = desk.margin.withdraw(at(MONDAY, 1), usd(1_500)).unwrap();
+        assert_eq!(deficit, usd(500));
         assert!(desk.margin.withdraw(at(MONDAY, 2), usd(-1)).is_err());
         let euro = Money::new(1, Currency::EUR);
         assert!(desk.margin.deposit(at(MONDAY, 2), euro).is_err());
@@ -875,7 +876,15 @@ mod tests {
         let saved = serde_json::to_string(&desk.margin.save()).unwrap();
         let saved = serde_json::from_str(&saved).unwrap();
         let mut again = super::tests::desk();
-        again.margin = again.margin.restore(saved).unwrap();
+        again.margin = IntradayMargin::restore(
+            &Risk::new(),
+            "margin",
+            Currency::USD,
+            IntradayMarginRule::default(),
+            Calendar::nyse(),
+            saved,
+        )
+        .unwrap();
         assert!(again.margin.is_frozen(sixth));
         // Satisfied, it thaws.
         again.margin.deposit(at(sixth, 2), usd(2_500)).unwrap();

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use obs_core::{Counter, Gauge};
 use serde::{Deserialize, Serialize};
 
-use super::error::positive;
+use crate::error::positive;
 use crate::fund::{Flowed, Fund};
-use crate::{RejectReason, Risk, RiskError, RiskMetrics};
+use crate::{Error, RejectReason, Risk, RiskMetrics};
 
 /// The known limits, by their names.
 pub mod limit {
@@ -43,7 +43,7 @@ pub mod limit {
 /// let hit = limits.mark(date(2026, 3, 2), 96_000.0).unwrap_err(); // 4 % of the day's start are lost
 /// assert_eq!((&*hit.limit, hit.reason), ("daily_loss", RejectReason::DailyLossLimit));
 /// assert!(limits.check_losses().is_err());                        // and no trade is opened for the rest of the day
-/// # Ok::<(), obs_trading::RiskError>(())
+/// # Ok::<(), obs_trading::Error>(())
 /// ```
 ///
 /// # Headroom and verdict
@@ -81,6 +81,8 @@ pub struct Limits {
     account: Box<str>,
     entries: Vec<Limit>,
     marks: Option<Marks>,
+    /// What was used before a restart, of limits that are not set yet.
+    kept: BTreeMap<Box<str>, f64>,
 }
 
 #[derive(Debug)]
@@ -188,31 +190,43 @@ impl Limits {
             account: account.into(),
             entries: Vec::new(),
             marks: None,
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// Limits that go on from what [`save`](Self::save) gave. What they allow is stated anew, and what was used of each is known once it
+    /// is; what was kept of limits that are set no longer is left out.
+    #[must_use]
+    pub fn restore(risk: &Risk, account: &str, saved: SavedLimits) -> Self {
+        Self {
+            marks: saved.marks,
+            kept: saved.used,
+            ..Self::new(risk, account)
         }
     }
 
     /// Allows a position this share of equity; `0.10` is 10 %.
-    pub fn max_position(self, share: f64) -> Result<Self, RiskError> {
+    pub fn max_position(self, share: f64) -> Result<Self, Error> {
         self.set(limit::MAX_POSITION, share, RejectReason::PositionLimit)
     }
 
     /// Allows a day to lose this share of the equity it started with. [`mark`](Self::mark) says what is used.
-    pub fn daily_loss(self, share: f64) -> Result<Self, RiskError> {
+    pub fn daily_loss(self, share: f64) -> Result<Self, Error> {
         self.set(limit::DAILY_LOSS, share, RejectReason::DailyLossLimit)
     }
 
     /// Allows equity to fall by this share of its peak. [`mark`](Self::mark) says what is used.
-    pub fn drawdown(self, share: f64) -> Result<Self, RiskError> {
+    pub fn drawdown(self, share: f64) -> Result<Self, Error> {
         self.set(limit::DRAWDOWN, share, RejectReason::DrawdownLimit)
     }
 
     /// Allows all positions together this share of equity; above 1 with leverage.
-    pub fn exposure(self, share: f64) -> Result<Self, RiskError> {
+    pub fn exposure(self, share: f64) -> Result<Self, Error> {
         self.set(limit::EXPOSURE, share, RejectReason::ExposureLimit)
     }
 
     /// A limit of the desk's own, in any unit. Its trades are refused for [`RejectReason::Other`].
-    pub fn own(self, name: &str, allowed: f64) -> Result<Self, RiskError> {
+    pub fn own(self, name: &str, allowed: f64) -> Result<Self, Error> {
         self.set(name, allowed, RejectReason::Other)
     }
 
@@ -272,16 +286,16 @@ impl Limits {
     /// deposit begins a new peak; the day's loss stays undefined, and so refused, until the next day.
     ///
     /// Fails when it is not finite, and when more is taken out than there is. Before the first mark it changes nothing.
-    pub fn cash_flow(&mut self, amount: f64) -> Result<(), RiskError> {
+    pub fn cash_flow(&mut self, amount: f64) -> Result<(), Error> {
         if !amount.is_finite() {
-            return Err(RiskError::NotFinite {
+            return Err(Error::NotFinite {
                 what: "the cash flow",
                 value: amount,
             });
         }
         if let Some(marks) = &mut self.marks {
             let after = marks.fund.after(amount);
-            let after = after.map_err(|_| RiskError::NotThere {
+            let after = after.map_err(|_| Error::NotThere {
                 asked: -amount,
                 equity: marks.fund.equity(),
             })?;
@@ -318,18 +332,7 @@ impl Limits {
         }
     }
 
-    /// Takes a kept state up again, once the limits are set. What it says of limits that are set no longer is left out.
-    #[must_use]
-    pub fn restore(mut self, mut saved: SavedLimits) -> Self {
-        self.marks = saved.marks;
-        for limit in &mut self.entries {
-            limit.used = saved.used.remove(&limit.name);
-            limit.show();
-        }
-        self
-    }
-
-    fn set(mut self, name: &str, allowed: f64, reason: RejectReason) -> Result<Self, RiskError> {
+    fn set(mut self, name: &str, allowed: f64, reason: RejectReason) -> Result<Self, Error> {
         let allowed = positive("a limit", allowed)?;
         self.entries.retain(|known| *known.name != *name);
         let metrics = self.risk.metrics();
@@ -337,7 +340,7 @@ impl Limits {
             name: name.into(),
             allowed,
             reason,
-            used: None,
+            used: self.kept.remove(name),
             hits: metrics.limit_hits.of(&self.account).of(name).clone(),
             gauges: LimitGauges::new(metrics, &self.account, name),
         };

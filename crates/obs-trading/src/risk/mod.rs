@@ -1,7 +1,7 @@
 //! What a desk risks: limits, exits, position sizes, and the rules of its accounts.
 
+mod cash;
 mod day_trades;
-mod error;
 mod exits;
 mod intraday_margin;
 mod labels;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use obs_core::{By, Counter, Each, Gauge, Histogram, Unit};
 
+pub use self::cash::SavedCashAccount;
 pub use self::day_trades::{DayTradeRule, DayTrades, SavedDayTrades};
-pub use self::error::RiskError;
 pub use self::exits::{Exit, ExitPlan};
 pub use self::intraday_margin::{
     IntradayDeficit, IntradayMargin, IntradayMarginRule, MarginCadence, MarginCheck,
@@ -25,9 +25,9 @@ pub use self::labels::{
 };
 use self::limits::LimitGauges;
 pub use self::limits::{LimitHit, Limits, SavedLimits, limit};
-pub use self::settlement::{CashAccount, CashRule, Funding, SavedCashAccount, SettlementDays};
-use crate::StrategyName;
+pub use self::settlement::{CashAccount, CashRule, Funding, SettlementDays};
 use crate::performance::{AccountName, CurrencyCode};
+use crate::{Error, StrategyName};
 
 /// Shares of equity as positions take them: half a percent to all of it, and beyond with leverage.
 const POSITION_SIZES: &[f64] = &[
@@ -74,7 +74,7 @@ obs_core::families! {
 ///
 /// ```
 /// use jiff::civil::date;
-/// use obs_trading::{ExitPlan, Limits, Risk, RiskError, Side, limit};
+/// use obs_trading::{Error, ExitPlan, Limits, Risk, Side, limit};
 ///
 /// // Start-up.
 /// let risk = Risk::new();
@@ -94,7 +94,7 @@ obs_core::families! {
 /// if let Some(exit) = plan.on_bar(186.0, 188.0, 176.0, 177.0) {
 ///     risk.exit("crossover", exit.trigger);
 /// }
-/// # Ok::<(), RiskError>(())
+/// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Risk(Arc<Inner>);
@@ -202,11 +202,11 @@ impl Risk {
 impl ConfidenceBands {
     /// Bands that start at these confidences: below `medium` it is low, from `high` on it is high. Both lie in 0..=1, the
     /// lower one first.
-    pub fn new(medium: f64, high: f64) -> Result<Self, RiskError> {
+    pub fn new(medium: f64, high: f64) -> Result<Self, Error> {
         if 0.0 <= medium && medium <= high && high <= 1.0 {
             Ok(Self { medium, high })
         } else {
-            Err(RiskError::Bands { medium, high })
+            Err(Error::Bands { medium, high })
         }
     }
 

@@ -3,11 +3,12 @@ own, which tests/golden.rs makes again.
 
     python3 -m venv venv && venv/bin/pip install -r requirements.txt && venv/bin/python regenerate_new_seeds.py
 
-Curves and lists are those of regenerate.py, from seed 70,000 on. A row of a curve holds, for empyrical, quantstats and ffn in turn, Sharpe,
+Curves and lists are those of regenerate.py, from seed 70,000 on, or from SEED on where that is set: the test reads from which. A row of a curve holds, for empyrical, quantstats and ffn in turn, Sharpe,
 Sortino, maximum drawdown and volatility, then growth a year and Calmar by empyrical. Risk-free rates may be below zero here.
 """
 
 import json
+import os
 import pathlib
 import warnings
 
@@ -24,7 +25,7 @@ scope = {"__file__": str(HERE / "regenerate.py"), "__name__": "regenerate"}
 exec(compile(plain_script, "regenerate.py", "exec"), scope)
 curve, profits, lists, plain = (scope[name] for name in ["curve", "profits", "lists", "plain"])
 
-FIRST_SEED = 70_000
+FIRST_SEED = int(os.environ.get("SEED", 70_000))
 PERIODS = [252, 365, 260]
 YEARLY = [0.0, 0.035, -0.0075, 0.1]
 
@@ -64,6 +65,7 @@ def main():
         f"{json.dumps(key)}: [\n" + ",\n".join(json.dumps(row) for row in value) + "\n]"
         for key, value in result.items()
     ]
+    rows.insert(0, f'"first_seed": {FIRST_SEED}')
     (HERE / "new_seeds.json").write_text("{\n" + ",\n".join(rows) + "\n}\n")
 
 
