@@ -10,6 +10,7 @@
 //! | `DELETE /orders/{id}` | cancels an order, or 409 if it is closed already |
 //! | `GET /positions` | what is held |
 //! | `GET /portfolio` | cash, equity, closes |
+//! | `GET /performance` | what the account made by the broker's statements: month, quarter, year to date and others |
 //! | `GET /trades?limit=` | closed trades, the newest first |
 //! | `GET /bars?symbol=` | this month's bars up to the trading day |
 //! | `GET /sentiment` | what the providers make of each symbol, as of the last time they were asked |
@@ -24,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use jiff::civil::Date;
+use obs_trading::Statistics;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Account;
@@ -126,6 +128,29 @@ pub struct PortfolioView {
     pub orders: Tally,
 }
 
+/// What the account made in a window of days, by the broker's statements. What is undefined is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowView {
+    /// Which days.
+    pub window: String,
+    /// How many returns it has.
+    pub returns: u64,
+    /// Change of equity, deposits left out, in US dollars.
+    pub change: Option<f64>,
+    /// What the returns compound to, as a share.
+    pub total_return: Option<f64>,
+    /// Annualised, as a share.
+    pub volatility: Option<f64>,
+    /// Annualised.
+    pub sharpe_ratio: Option<f64>,
+    /// The deepest fall from a peak within it, as a share; 0 or below.
+    pub max_drawdown: Option<f64>,
+    /// Closed trades.
+    pub trades: u64,
+    /// Share of them that made a profit.
+    pub win_ratio: Option<f64>,
+}
+
 /// An answer that is no success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiError {
@@ -147,6 +172,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/orders/{id}", get(order).delete(cancel))
         .route("/positions", get(positions))
         .route("/portfolio", get(portfolio))
+        .route("/performance", get(performance))
         .route("/trades", get(trades))
         .route("/bars", get(bars))
         .route("/sentiment", get(sentiment))
@@ -252,6 +278,10 @@ async fn portfolio(State(service): Shared) -> Json<PortfolioView> {
     Json(service.look(PortfolioView::of).await)
 }
 
+async fn performance(State(service): Shared) -> Json<Vec<WindowView>> {
+    Json(service.look(WindowView::all).await)
+}
+
 async fn trades(
     State(service): Shared,
     query: Result<Query<ListQuery>, QueryRejection>,
@@ -346,6 +376,24 @@ impl PositionView {
             opened: position.opened,
         };
         portfolio.positions().map(view).collect()
+    }
+}
+
+impl WindowView {
+    fn all(account: &Account) -> Vec<Self> {
+        let windows = account.portfolio().statements().windows();
+        let view = |(name, made): (&str, Statistics)| Self {
+            window: name.to_owned(),
+            returns: made.returns(),
+            change: made.equity_change().ok(),
+            total_return: made.total_return().ok(),
+            volatility: made.volatility_ratio().ok(),
+            sharpe_ratio: made.sharpe_ratio().ok(),
+            max_drawdown: made.max_drawdown_ratio().ok(),
+            trades: made.trades(),
+            win_ratio: made.win_ratio().ok(),
+        };
+        windows.into_iter().map(view).collect()
     }
 }
 

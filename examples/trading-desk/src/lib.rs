@@ -39,6 +39,7 @@ pub mod sentiment;
 pub mod server;
 pub mod service;
 pub mod stand_in;
+pub mod statements;
 pub mod store;
 pub mod strategy;
 pub mod stream;
@@ -91,7 +92,12 @@ pub async fn run(args: Args) -> Result<(), Error> {
         () = interrupt() => true,
     };
     progress.finish();
+    let windows = app
+        .service()
+        .look(|account| report::windows(&account.portfolio().statements().windows()))
+        .await;
     println!("{}", report::report(&exporter.render())?);
+    println!("\n{windows}");
     if !args.once && !interrupted {
         println!("The replay is over; serving until Ctrl-C.");
         interrupt().await;

@@ -20,6 +20,7 @@ use crate::bars::Bar;
 use crate::calendar::TradingDays;
 use crate::error::Error;
 use crate::order::{Fill, Order, OrderId, Side};
+use crate::statements::Statements;
 use crate::strategy::StrategyId;
 use crate::symbol::Symbol;
 use crate::venue::execution;
@@ -35,6 +36,7 @@ pub struct Portfolio {
     opened: BTreeMap<(StrategyId, Symbol), Date>,
     closes: BTreeMap<Symbol, f64>,
     marks: Vec<Mark>,
+    statements: Statements,
 }
 
 /// What a strategy has of a symbol.
@@ -109,6 +111,7 @@ impl Portfolio {
             opened: BTreeMap::new(),
             closes: BTreeMap::new(),
             marks: Vec::new(),
+            statements: Statements::new(conventions, usd(cash))?,
         })
     }
 
@@ -159,7 +162,12 @@ impl Portfolio {
                 pnl,
             }
         };
-        Ok(fed.booked.closed.map(trade))
+        let trade = fed.booked.closed.map(trade);
+        if let Some(trade) = &trade {
+            self.statements
+                .trade(trade.order, at, trade.pnl, fill.commission)?;
+        }
+        Ok(trade)
     }
 
     /// Values the positions at the closes of `bars` and remembers the equity of that day. A symbol
@@ -196,7 +204,15 @@ impl Portfolio {
     ) -> Result<Reconciled, Error> {
         let positions = self.book.positions_mut();
         positions.state_value(at, value)?;
-        Ok(positions.reconcile(at, statement, &[], &Tolerances::default()))
+        let reconciled = positions.reconcile(at, statement, &[], &Tolerances::default());
+        self.statements.day(at, value)?;
+        Ok(reconciled)
+    }
+
+    /// The account as the broker states it.
+    #[must_use]
+    pub fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// The gauges of the positions.

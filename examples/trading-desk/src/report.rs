@@ -9,7 +9,7 @@ use obs_core::Closed;
 use obs_exposition::Exposition;
 use obs_providers::CacheResult;
 use obs_sentiment::{AggregationOutcome, Divergence};
-use obs_trading::{OrderOutcome, PnlComponent, ReconciledPart, RejectReason};
+use obs_trading::{OrderOutcome, PnlComponent, ReconciledPart, RejectReason, Statistics};
 
 use crate::error::Error;
 use crate::strategy::StrategyId;
@@ -31,6 +31,37 @@ pub fn report(exposition: &str) -> Result<String, Error> {
         durations(&metrics),
     ];
     Ok(tables.map(|table| table.to_string()).join("\n\n"))
+}
+
+/// What the account made by the broker's statements, in windows of days: a report's figures, which cost as much as the window is long and
+/// are computed when somebody asks.
+#[must_use]
+pub fn windows(windows: &[(&'static str, Statistics)]) -> String {
+    let mut table = table(&[
+        "window",
+        "returns",
+        "change",
+        "return",
+        "volatility",
+        "Sharpe",
+        "drawdown",
+        "trades",
+        "win ratio",
+    ]);
+    for (name, window) in windows {
+        table.add_row([
+            (*name).to_owned(),
+            window.returns().to_string(),
+            money(window.equity_change().ok()),
+            percent(window.total_return().ok()),
+            percent(window.volatility_ratio().ok()),
+            money(window.sharpe_ratio().ok()),
+            percent(window.max_drawdown_ratio().ok()),
+            window.trades().to_string(),
+            percent(window.win_ratio().ok()),
+        ]);
+    }
+    table.to_string()
 }
 
 fn strategies(metrics: &Exposition) -> Table {
