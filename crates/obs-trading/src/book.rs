@@ -246,7 +246,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// Takes an event, of an order that is open, ended, or not known yet. The report is there if it closed the order.
     pub fn on(&mut self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
         self.expire();
-        self.take(id, event)
+        self.take(id, &event)
     }
 
     /// The venue has the order.
@@ -398,10 +398,11 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
 /// The parts of which [`Desk`](crate::Desk) makes the same over several books.
 impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// Takes an event by the order's own identifier or any other of this book.
-    pub(crate) fn take(&mut self, id: &Id, event: OrderEvent) -> Option<OrderReport> {
+    pub(crate) fn take(&mut self, id: &Id, event: &OrderEvent) -> Option<OrderReport> {
         match self.known.get_mut(id) {
             Some(Known::Order(kept)) => {
-                let before = (kept.order.is_closed(), kept.order.executions());
+                let was_closed = kept.order.is_closed();
+                let before = kept.weight();
                 let awaits = kept.apply(event);
                 match awaits {
                     Applied::Closed(report) => {
@@ -417,8 +418,10 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
                         None
                     }
                     Applied::Done => {
-                        let after = (kept.order.is_closed(), kept.order.executions());
-                        self.recount(id, before, after);
+                        if was_closed {
+                            let after = kept.order.is_closed().then(|| kept.weight());
+                            self.recount(id, before, after);
+                        }
                         None
                     }
                 }
@@ -433,12 +436,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             }
             Some(Known::Legs(legs)) => {
                 let ids = legs.ids.clone();
-                self.hear(id, event);
+                self.hear(id, *event);
                 ids.iter()
                     .fold(None, |last, leg| self.take(leg, event).or(last))
             }
             Some(Known::Early(_)) | None => {
-                self.keep(id, Early::Event(event));
+                self.keep(id, Early::Event(*event));
                 None
             }
         }
@@ -550,7 +553,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
             self.note_away(&entry.id, other);
         }
         if entry.awaits_fills {
-            self.take(&entry.id, OrderEvent::Ended(OrderOutcome::Filled));
+            self.take(&entry.id, &OrderEvent::Ended(OrderOutcome::Filled));
         }
     }
 
@@ -649,7 +652,7 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         let mut report = None;
         for (_, event) in events {
             let applied = match event {
-                Early::Event(event) => self.take(id, event),
+                Early::Event(event) => self.take(id, &event),
                 Early::Alias(other) => {
                     self.name(id, other);
                     None
@@ -780,17 +783,12 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
         }
     }
 
-    /// Keeps the counts right of an order that an event neither opened nor closed by itself: one may have reopened it, or added an
-    /// execution to what is remembered.
-    fn recount(&mut self, id: &Id, before: (bool, usize), after: (bool, usize)) {
-        let (was_closed, executions) = before;
-        if !was_closed {
-            return;
-        }
-        self.remembered -= executions.max(1);
-        let (is_closed, executions) = after;
-        if is_closed {
-            self.remembered += executions.max(1);
+    /// Keeps the counts right of a closed order that an event may have reopened, or added an execution to that is remembered: how many
+    /// were before, and are after, if it still is closed.
+    fn recount(&mut self, id: &Id, before: usize, after: Option<usize>) {
+        self.remembered -= before;
+        if let Some(after) = after {
+            self.remembered += after;
         } else {
             self.open += 1;
             if let Some(Known::Order(kept)) = self.known.get_mut(id) {
@@ -934,8 +932,8 @@ impl<Id> Kept<Id> {
         self.order.executions().max(1)
     }
 
-    fn apply(&mut self, event: OrderEvent) -> Applied {
-        let is_filled = event == OrderEvent::Ended(OrderOutcome::Filled);
+    fn apply(&mut self, event: &OrderEvent) -> Applied {
+        let is_filled = matches!(event, OrderEvent::Ended(OrderOutcome::Filled));
         if is_filled && !self.order.is_closed() && self.order.misses_fills() {
             return match self.awaits_fills {
                 Some(_) => Applied::Done,

@@ -102,7 +102,9 @@ impl Decimal {
             if digits.abs() < EXACT {
                 let whole = round(digits);
                 if whole as f64 / power == number {
-                    return Self::of_parts(whole as i128 * parts);
+                    // Below 2^51 · 10^12, which is well within the range.
+                    let parts = whole as i128 * parts;
+                    return Self { parts };
                 }
             }
             n += 1;
@@ -156,14 +158,19 @@ impl Decimal {
     }
 
     /// The nearest float, or one beside it, in a few nanoseconds; `NaN` for no number.
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of 128 bits")]
     pub(crate) const fn near_f64(self) -> f64 {
+        const HALF: f64 = 18_446_744_073_709_551_616.0;
         if let Some(parts) = self.small() {
-            parts as f64 / Self::UNIT as f64
-        } else if self.is_number() {
-            self.parts as f64 / Self::UNIT as f64
-        } else {
-            f64::NAN
+            return parts as f64 / Self::UNIT as f64;
         }
+        if !self.is_number() {
+            return f64::NAN;
+        }
+        let parts = self.parts.unsigned_abs();
+        let whole = (parts >> 64) as u64 as f64 * HALF + parts as u64 as f64;
+        let number = whole / Self::UNIT as f64;
+        if self.parts < 0 { -number } else { number }
     }
 
     /// In parts, of a number below nine millions: processors convert 64 bits, and do with more what takes ten times as long.
@@ -175,6 +182,16 @@ impl Decimal {
         } else {
             None
         }
+    }
+
+    /// Whether it is a number below 2^125 parts, some 4 · 10^25: the sum of two such is a number.
+    #[expect(
+        clippy::cast_sign_loss,
+        reason = "the upper half of the bits, moved up to be compared once"
+    )]
+    const fn is_moderate(self) -> bool {
+        let upper = (self.parts >> 64) as i64;
+        (upper.wrapping_add(1 << 61) as u64) < 1 << 62
     }
 
     /// Whether it is a number at all.
@@ -354,7 +371,10 @@ impl Add for Decimal {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        if self.is_number() && other.is_number() {
+        if self.is_moderate() && other.is_moderate() {
+            let parts = self.parts + other.parts;
+            Self { parts }
+        } else if self.is_number() && other.is_number() {
             let sum = self.parts.checked_add(other.parts);
             sum.map_or(Self::NAN, Self::of_parts)
         } else {

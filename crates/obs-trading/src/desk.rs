@@ -48,10 +48,15 @@ struct Inner<Id> {
 }
 
 struct Group<Id> {
-    book: Mutex<OrderBook<Id>>,
-    /// Where the orders are whose identifiers are not their own, or that lie in another group than their identifier.
-    homes: Mutex<HashMap<Id, Home<Id>, RandomState>>,
+    orders: Mutex<Orders<Id>>,
     ideas: Mutex<Ideas<Id>>,
+}
+
+/// Under one lock, since most orders lie under their own identifier.
+struct Orders<Id> {
+    book: OrderBook<Id>,
+    /// Where the orders are whose identifiers are not their own, or that lie in another group than their identifier.
+    homes: HashMap<Id, Home<Id>, RandomState>,
 }
 
 /// Where an order is.
@@ -64,7 +69,7 @@ struct Home<Id> {
 
 /// What has not become an order yet.
 struct Ideas<Id> {
-    by_id: HashMap<Id, Pending>,
+    by_id: HashMap<Id, Pending, RandomState>,
     oldest: VecDeque<Id>,
 }
 
@@ -104,10 +109,12 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         let share = executions.max(OrderBook::<Id>::REMEMBERED) / GROUPS * 2;
         let numbers = Arc::default();
         let group = |_| Group {
-            book: Mutex::new(OrderBook::part(venue, share, &numbers)),
-            homes: Mutex::default(),
+            orders: Mutex::new(Orders {
+                book: OrderBook::part(venue, share, &numbers),
+                homes: HashMap::default(),
+            }),
             ideas: Mutex::new(Ideas {
-                by_id: HashMap::new(),
+                by_id: HashMap::default(),
                 oldest: VecDeque::new(),
             }),
         };
@@ -178,12 +185,16 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             id: id.clone(),
             group: home.group,
         };
-        lock(&self.group(&id).homes).insert(id.clone(), own.clone());
-        let early = lock(&self.group(&id).book).take_early(&id);
+        lock(&self.group(&id).orders)
+            .homes
+            .insert(id.clone(), own.clone());
+        let early = lock(&self.group(&id).orders).book.take_early(&id);
         for (_, event) in &early {
             // It moves with what it is another identifier of.
             if let Early::Away(other) = event {
-                lock(&self.group(other).homes).insert(other.clone(), own.clone());
+                lock(&self.group(other).orders)
+                    .homes
+                    .insert(other.clone(), own.clone());
             }
         }
         let report = self.at(home.group, |book| {
@@ -295,7 +306,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     /// other one is applied; the report is there if that closed it.
     pub fn alias(&self, id: &Id, other: Id) -> Option<OrderReport> {
         let (home, far) = (self.home_of(id), self.home_of(&other));
-        let is_known = |home: &Home<Id>| lock(&self.0.groups[home.group].book).has(&home.id);
+        let is_known = |home: &Home<Id>| lock(&self.0.groups[home.group].orders).book.has(&home.id);
         let (home, other) = match (is_known(&home), is_known(&far)) {
             _ if home.id == far.id => return None,
             (false, true) => (far, id.clone()),
@@ -309,12 +320,16 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             }
             _ => (home, other),
         };
-        lock(&self.group(&other).homes).insert(other.clone(), home.clone());
+        lock(&self.group(&other).orders)
+            .homes
+            .insert(other.clone(), home.clone());
         self.at(home.group, |book| book.note_away(&home.id, other.clone()));
         let now = self.home_of(&home.id);
         if now.group != home.group {
             // Another thread made it a leg in between.
-            lock(&self.group(&other).homes).insert(other.clone(), now.clone());
+            lock(&self.group(&other).orders)
+                .homes
+                .insert(other.clone(), now.clone());
             self.move_early(&home.id, &now);
         }
         self.move_early(&other, &now)
@@ -335,7 +350,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         self.0
             .groups
             .iter()
-            .map(|group| lock(&group.book).len())
+            .map(|group| lock(&group.orders).book.len())
             .sum()
     }
 
@@ -349,8 +364,8 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     #[must_use]
     pub fn known(&self) -> usize {
         let known = |group: &Group<Id>| {
-            let homes = lock(&group.homes).len();
-            homes + lock(&group.book).known()
+            let orders = lock(&group.orders);
+            orders.homes.len() + orders.book.known()
         };
         self.0.groups.iter().map(known).sum()
     }
@@ -379,7 +394,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
             early: Vec::new(),
         };
         for group in &self.0.groups {
-            let saved = lock(&group.book).save();
+            let saved = lock(&group.orders).book.save();
             all.orders.extend(saved.orders);
             all.early.extend(saved.early);
         }
@@ -402,7 +417,9 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         for (_, id, event) in saved.early {
             let home = desk.home_of(&id);
             if let Early::Alias(other) | Early::Away(other) = &event {
-                lock(&desk.group(other).homes).insert(other.clone(), home.clone());
+                lock(&desk.group(other).orders)
+                    .homes
+                    .insert(other.clone(), home.clone());
             }
             let event = match event {
                 Early::Alias(other) => Early::Away(other),
@@ -422,7 +439,9 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         };
         entry.away.append(&mut entry.aliases);
         for other in &entry.away {
-            lock(&self.group(other).homes).insert(other.clone(), home.clone());
+            lock(&self.group(other).orders)
+                .homes
+                .insert(other.clone(), home.clone());
         }
         self.at(home.group, |book| book.put_saved(entry, strategy));
     }
@@ -435,7 +454,15 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
         id: &Id,
         act: impl FnOnce(&mut OrderBook<Id>, &Id) -> Option<OrderReport>,
     ) -> Option<OrderReport> {
-        let home = self.home_of(id);
+        let mut orders = lock(&self.group(id).orders);
+        let Some(home) = orders.homes.get(id).cloned() else {
+            let report = act(&mut orders.book, id);
+            let freed = orders.book.freed();
+            drop(orders);
+            self.free(freed);
+            return report;
+        };
+        drop(orders);
         let (report, is_early) = self.at(home.group, |book| {
             let report = act(book, &home.id);
             (report, book.has_early(&home.id))
@@ -452,7 +479,7 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
 
     /// Takes what was said under an identifier, while nobody knew whose it is, to its order.
     fn move_early(&self, other: &Id, home: &Home<Id>) -> Option<OrderReport> {
-        let early = lock(&self.group(other).book).take_early(other);
+        let early = lock(&self.group(other).orders).book.take_early(other);
         if early.is_empty() {
             return None;
         }
@@ -462,21 +489,26 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     /// Acts on a book, and frees the identifiers of what it forgot by it.
     fn at<R>(&self, group: usize, act: impl FnOnce(&mut OrderBook<Id>) -> R) -> R {
         let (result, freed) = {
-            let mut book = lock(&self.0.groups[group].book);
-            (act(&mut book), book.freed())
+            let book = &mut lock(&self.0.groups[group].orders).book;
+            (act(book), book.freed())
         };
+        self.free(freed);
+        result
+    }
+
+    /// Frees other identifiers of what a book forgot.
+    fn free(&self, freed: Vec<(Id, Id)>) {
         for (other, id) in freed {
-            let mut homes = lock(&self.group(&other).homes);
+            let homes = &mut lock(&self.group(&other).orders).homes;
             if homes.get(&other).is_some_and(|home| home.id == id) {
                 homes.remove(&other);
             }
         }
-        result
     }
 
     fn state_at(&self, home: &Home<Id>) -> Option<OrderState> {
-        let book = lock(&self.0.groups[home.group].book);
-        book.get(&home.id).map(|order| OrderState {
+        let orders = lock(&self.0.groups[home.group].orders);
+        orders.book.get(&home.id).map(|order| OrderState {
             filled: order.filled(),
             remaining: order.remaining(),
             ended: order.ended(),
@@ -485,8 +517,8 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
 
     fn home_of(&self, id: &Id) -> Home<Id> {
         let group = self.number(id);
-        let homes = lock(&self.0.groups[group].homes);
-        homes.get(id).cloned().unwrap_or_else(|| Home {
+        let orders = lock(&self.0.groups[group].orders);
+        orders.homes.get(id).cloned().unwrap_or_else(|| Home {
             id: id.clone(),
             group,
         })

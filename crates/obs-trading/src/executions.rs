@@ -73,7 +73,7 @@ impl Executions {
         at: Option<Timestamp>,
         execution: Execution,
     ) -> Vec<Execution> {
-        self.0.insert(Identity::of(id), at, execution)
+        self.0.insert_new(Identity::of(id), at, execution)
     }
 
     /// Whether one that is not known may be among those that were forgotten; one without a time is taken to be new.

@@ -12,7 +12,7 @@ use crate::costs::{Costs, add_cost};
 use crate::executions::Execution;
 use crate::saved_order::{Executed, is_positive};
 use crate::{
-    Answer, Change, CorrectionKind, ExecutionId, Fee, FeeKind, Fill, IgnoredEvent, Money,
+    Answer, Change, CorrectionKind, Currency, ExecutionId, Fee, FeeKind, Fill, IgnoredEvent, Money,
     OrderEvent, OrderOutcome, RejectReason, SavedOrder, Shortfall, Stage, Strategy, Ticket, Venue,
 };
 
@@ -98,14 +98,22 @@ impl Order {
         if !(is_positive(ticket.quantity) || ticket.quantity.is_nan()) {
             venue.ignore(IgnoredEvent::InvalidOrder);
         }
-        let mut state = SavedOrder::new(ticket, strategy.symbol(ticket.symbol), stamps);
+        let traded = strategy.traded(ticket.symbol);
+        // Put together in its place: an order is too large to be moved for nothing.
+        let mut order = Self {
+            trade: traded.trades(ticket.side).clone(),
+            costs: costs(&strategy, venue, ticket.currency),
+            state: SavedOrder::new(ticket, traded.symbol.clone(), stamps),
+            venue: venue.clone(),
+            strategy,
+        };
         if let Some(mids) = venue.mids()
-            && state.arrival.is_nan()
+            && order.state.arrival.is_nan()
         {
-            state.arrival = mids.last(ticket.symbol);
+            order.state.arrival = mids.last(ticket.symbol);
         }
         venue.metrics().open.increment(1);
-        Self::new(strategy, venue, state)
+        order
     }
 
     /// Takes an order up that was kept. One that is open counts as resumed; a closed one is only remembered.
@@ -114,22 +122,20 @@ impl Order {
             venue.metrics().resumed.increment(1);
             venue.metrics().open.increment(1);
         }
-        Self::new(strategy, venue, state)
-    }
-
-    fn new(strategy: Strategy, venue: &Venue, state: SavedOrder) -> Self {
-        let trade = strategy.metrics().trades.of(&state.symbol)[state.side].clone();
-        let costs = state
-            .currency
-            .map(|currency| strategy.costs(venue.name(), currency.as_str()).clone());
         Self {
-            strategy,
+            trade: strategy.traded(&state.symbol).trades(state.side).clone(),
+            costs: costs(&strategy, venue, state.currency),
             venue: venue.clone(),
-            trade,
-            costs,
+            strategy,
             state,
         }
     }
+}
+
+/// What counts the costs of an order that states its currency.
+fn costs(strategy: &Strategy, venue: &Venue, currency: Option<Currency>) -> Option<Arc<Costs>> {
+    let currency = currency?;
+    Some(strategy.costs(venue.name(), currency.as_str()).clone())
 }
 
 /// What happens to it.
@@ -146,28 +152,31 @@ impl Order {
     /// is refused and counted in `trading_order_events_ignored_total`; its identifier is not used up. A fill under an identifier
     /// that was seen before changes nothing, unless its revision is higher: then it counts instead.
     pub fn fill(&mut self, fill: Fill) -> bool {
-        if let Some(fault) = self.fault(&fill) {
-            self.venue.ignore(fault);
-            return self.is_complete();
+        self.take_fill(&fill);
+        self.is_complete()
+    }
+
+    fn take_fill(&mut self, fill: &Fill) {
+        if let Some(fault) = self.fault(fill) {
+            return self.venue.ignore(fault);
         }
-        let executed = Executed::from(&fill);
+        let executed = Executed::from(fill);
         let Some(id) = fill.id else {
             self.state.unnamed.add(&executed);
-            self.execute(&fill, executed, 0.0);
-            return self.is_complete();
+            return self.execute(fill, executed, 0.0);
         };
         match self.state.executions.get(id) {
             None if self.state.executions.is_forgotten(fill.venue_time) => {
                 self.venue.ignore(IgnoredEvent::ForgottenFill);
             }
             None => {
-                let execution = Execution::of(id, &fill);
+                let execution = Execution::of(id, fill);
                 self.state.remember(id, fill.venue_time, execution);
                 let known = self.take_told(executed.quantity);
-                self.execute(&fill, executed, known);
+                self.execute(fill, executed, known);
             }
             Some(known) if id.revision() > known.revision && !known.is_busted => {
-                self.replace_execution(id, Some(fill), CorrectionKind::Correction);
+                self.replace_execution(id, Some(*fill), CorrectionKind::Correction);
             }
             Some(_) => self.venue.ignore(if self.is_closed() {
                 IgnoredEvent::ReplayedFill
@@ -175,7 +184,6 @@ impl Order {
                 IgnoredEvent::DuplicateFill
             }),
         }
-        self.is_complete()
     }
 
     /// So much is executed in all, at this average price: for brokers that are polled, and say no more. What is new since the last
@@ -215,27 +223,29 @@ impl Order {
     /// The execution under the fill's identifier was this, and not what was said before. It counts as it is now, whatever of it
     /// comes first; what it was before comes too late then.
     pub fn correct(&mut self, fill: Fill) {
+        self.take_correction(&fill);
+    }
+
+    fn take_correction(&mut self, fill: &Fill) {
         let Some(id) = fill.id else {
             return self.venue.ignore(IgnoredEvent::InvalidFill);
         };
-        if let Some(fault) = self.fault(&fill) {
+        if let Some(fault) = self.fault(fill) {
             return self.venue.ignore(fault);
         }
         match self.state.executions.get(id) {
-            Some(known) if known.is_busted || known.is(&fill) => {
+            Some(known) if known.is_busted || known.is(fill) => {
                 self.venue.ignore(IgnoredEvent::DuplicateCorrection);
             }
             Some(known) => {
                 let revision = id.revision().max(known.revision);
                 self.replace_execution(
                     id.revised(revision),
-                    Some(fill),
+                    Some(*fill),
                     CorrectionKind::Correction,
                 );
             }
-            None => {
-                self.fill(fill);
-            }
+            None => self.take_fill(fill),
         }
     }
 
@@ -303,6 +313,7 @@ impl Order {
         clippy::must_use_candidate,
         reason = "most callers only want it recorded"
     )]
+    #[inline]
     pub fn close_filled(self) -> OrderReport {
         self.close(OrderOutcome::Filled)
     }
@@ -322,6 +333,7 @@ impl Order {
         clippy::must_use_candidate,
         reason = "most callers only want it recorded"
     )]
+    #[inline]
     pub fn close(mut self, outcome: OrderOutcome) -> OrderReport {
         match outcome {
             OrderOutcome::Rejected => self.reject(RejectReason::Other),
@@ -406,16 +418,16 @@ impl Order {
 /// How it counts.
 impl Order {
     /// Takes an event, of an order that is open or closed. What ends it returns how.
-    pub(crate) fn apply(&mut self, event: OrderEvent) -> Option<OrderReport> {
+    pub(crate) fn apply(&mut self, event: &OrderEvent) -> Option<OrderReport> {
         let was_closed = self.is_closed();
-        match event {
+        match *event {
             OrderEvent::Acknowledged => self.acknowledge(),
-            OrderEvent::Filled(fill) => drop(self.fill(fill)),
+            OrderEvent::Filled(ref fill) => self.take_fill(fill),
             OrderEvent::FilledTo {
                 cumulative,
                 average,
             } => drop(self.fill_to(cumulative, average)),
-            OrderEvent::Corrected(fill) => self.correct(fill),
+            OrderEvent::Corrected(ref fill) => self.take_correction(fill),
             OrderEvent::Busted(id) => self.bust(id),
             OrderEvent::Charged(fee) => self.charge(fee),
             OrderEvent::Reopened => self.reopen(),
@@ -766,7 +778,8 @@ impl StageTimes {
     /// From the signal, or without one from the submission, to the last fill.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.iter().sum()
+        let idea = self.decision.unwrap_or_default() + self.submission.unwrap_or_default();
+        idea + self.acknowledgement + self.fill
     }
 
     /// The stages that there are, in order.

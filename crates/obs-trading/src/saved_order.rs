@@ -142,6 +142,7 @@ fn known_edition<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
 }
 
 impl SavedOrder {
+    #[inline]
     pub(crate) fn new(ticket: &Ticket<'_>, symbol: Arc<str>, stamps: Stamps) -> Self {
         let defined = |price: f64| {
             if ticket.prices.allow(price) {

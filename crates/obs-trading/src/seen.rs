@@ -157,6 +157,16 @@ impl<T> Seen<T> {
             *known = value;
             return Vec::new();
         }
+        self.insert_new(identity, at, value)
+    }
+
+    /// The same of an event that was [met](Self::meet) as new, which need not be looked for again.
+    pub(crate) fn insert_new(
+        &mut self,
+        identity: Identity,
+        at: impl Into<Option<Timestamp>>,
+        value: T,
+    ) -> Vec<T> {
         if self.last.entries.len() == BLOCK {
             let full = std::mem::take(&mut self.last);
             self.more_mut().full.push_back(full);
@@ -236,14 +246,17 @@ impl<T> Seen<T> {
         if count <= FEW {
             return;
         }
-        let known = if count == FEW + 1 { 0 } else { count - 1 };
-        let before = self.in_full();
+        let entries = &self.last.entries;
         let more = self.more.get_or_insert_default();
-        let new = (known..count).filter_map(|at| {
-            let entry = self.last.entries.get(at - before)?;
-            Some((entry.0, more.gone + at as u64))
-        });
-        more.index.extend(new);
+        let places = (more.gone + (count - entries.len()) as u64)..;
+        let known = if count == FEW + 1 {
+            0
+        } else {
+            entries.len() - 1
+        };
+        for ((key, _), place) in entries.iter().zip(places).skip(known) {
+            more.index.insert(*key, place);
+        }
     }
 
     fn more_mut(&mut self) -> &mut More<T> {

@@ -1,5 +1,6 @@
 //! A strategy: it evaluates, signals and decides.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,8 +63,26 @@ struct Inner {
     name: Box<str>,
     clock: Clock,
     costs: CostsByVenue,
-    /// The symbols it trades, each once: an order holds its own without copying it.
-    symbols: Table<Arc<str>>,
+    /// What it trades, each once: an order finds all of it by one look-up, and holds it without copying it.
+    symbols: Table<Traded>,
+}
+
+/// A symbol that a strategy trades.
+#[derive(Clone, Debug)]
+pub(crate) struct Traded {
+    pub(crate) symbol: Arc<str>,
+    bought: Counter,
+    sold: Counter,
+}
+
+impl Traded {
+    /// Counts the trades of a side.
+    pub(crate) const fn trades(&self, side: Side) -> &Counter {
+        match side {
+            Side::Buy => &self.bought,
+            Side::Sell => &self.sold,
+        }
+    }
 }
 
 /// As many as keep series of their own; the others are copied.
@@ -171,9 +190,17 @@ impl Strategy {
         self.0.costs.of(venue, currency)
     }
 
-    pub(crate) fn symbol(&self, symbol: &str) -> Arc<str> {
-        let known = self.0.symbols.get_or_insert(symbol, || symbol.into());
-        known.map_or_else(|| symbol.into(), Arc::clone)
+    pub(crate) fn traded(&self, symbol: &str) -> Cow<'_, Traded> {
+        let new = || {
+            let trades = self.metrics().trades.of(symbol);
+            Traded {
+                symbol: symbol.into(),
+                bought: trades[Side::Buy].clone(),
+                sold: trades[Side::Sell].clone(),
+            }
+        };
+        let known = self.0.symbols.get_or_insert(symbol, new);
+        known.map_or_else(|| Cow::Owned(new()), Cow::Borrowed)
     }
 }
 

@@ -483,6 +483,21 @@ impl PositionSeries {
 }
 
 impl Line {
+    /// What the account holds by now.
+    fn hold(&mut self, state: &State) {
+        let (money, at) = (&state.money, state.now);
+        self.exposure = [Decimal::ZERO; 2];
+        for (pocket, sides) in state.exposure.iter().enumerate() {
+            for (sum, amount) in self.exposure.iter_mut().zip(sides) {
+                *sum += money.convert(at, pocket, *amount).unwrap_or(Decimal::NAN);
+            }
+        }
+        if let Some(base) = money.find(money.base) {
+            (self.cash, self.unsettled) = (money.pockets[base].cash, money.pockets[base].unsettled);
+        }
+        self.is_known = money.is_whole(at);
+    }
+
     fn show(&self, metrics: &PortfolioBookMetrics) {
         let [long, short] = self.exposure.map(|amount| self.known(amount));
         for (kind, gauge) in metrics.exposure.iter() {
@@ -608,7 +623,9 @@ impl Shown {
             return self.all(state);
         }
         board.unconverted = money.unconverted;
-        board.accounts[0] = whole(state);
+        // What else a bridge has, the openings of its periods before all, no fill moves: then everything was written.
+        board.accounts[0].bridge.parts = money.whole.parts;
+        board.accounts[0].hold(state);
         if let Some(base) = board.owners[owner].1.first_mut() {
             *base = money.owners[owner].in_base.by_component();
         }
@@ -617,26 +634,16 @@ impl Shown {
 
 /// The whole account.
 fn whole(state: &State) -> Line {
-    let money = &state.money;
-    let at = state.now;
-    let mut exposure = [Decimal::ZERO; 2];
-    for (pocket, sides) in state.exposure.iter().enumerate() {
-        for (sum, amount) in exposure.iter_mut().zip(sides) {
-            *sum += money.convert(at, pocket, *amount).unwrap_or(Decimal::NAN);
-        }
-    }
-    let (mut cash, mut unsettled) = (Decimal::ZERO, Decimal::ZERO);
-    if let Some(base) = money.find(money.base) {
-        (cash, unsettled) = (money.pockets[base].cash, money.pockets[base].unsettled);
-    }
-    Line {
-        currency: money.base,
-        bridge: money.whole,
-        cash,
-        unsettled,
-        exposure,
-        is_known: money.is_whole(at),
-    }
+    let mut line = Line {
+        currency: state.money.base,
+        bridge: state.money.whole,
+        cash: Decimal::ZERO,
+        unsettled: Decimal::ZERO,
+        exposure: [Decimal::ZERO; 2],
+        is_known: false,
+    };
+    line.hold(state);
+    line
 }
 
 /// One foreign currency, in itself.
