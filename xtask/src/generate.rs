@@ -1,5 +1,7 @@
-//! `cargo xtask gen`: the reference in the guide, the dashboards and the rules on objectives, from the declarations.
+//! `cargo xtask gen`: the reference in the guide, the dashboards and the rules on objectives, from the declarations; and the rules,
+//! their tests and the routing of alerts, from templates and `deploy/alerts.yml`.
 
+use obs_verify::alerts::{self, Settings, routing};
 use obs_verify::dashboard;
 use obs_verify::generated::Generated;
 use obs_verify::objectives::{self, Style};
@@ -23,7 +25,12 @@ const DASHBOARDS_GUIDE: &str = "docs/GRAFANA_DASHBOARDS.md";
 const OBJECTIVES: &str = "objectives.yml";
 const RULE_TESTS: &str = "deploy/prometheus/tests";
 
-/// Write the reference part of the guide, the dashboards, and the rules on objectives, from the declarations
+/// What rules and routing are written for.
+const SETTINGS: &str = "deploy/alerts.yml";
+/// The tests of the rules, with parameters as the rules' templates have them.
+const TEST_TEMPLATES: &str = "crates/obs-verify/rules/tests";
+
+/// Write the reference part of the guide, the dashboards, the rules with their tests, and the routing of alerts
 #[derive(clap::Args)]
 pub(crate) struct Gen {
     /// Write nothing, and fail when something is stale.
@@ -45,9 +52,22 @@ impl Gen {
         let all = dashboards::all();
         between(DASHBOARDS_GUIDE, &dashboard::guide(&all, BY))?;
 
+        let settings = settings()?;
+        for (name, text) in alerts::rules(&settings, None, BY)? {
+            put(&format!("{}/{name}", deployed::RULES), &text)?;
+        }
+        for (file, text) in deployed::files(TEST_TEMPLATES, "yml")? {
+            let name = file.trim_start_matches(TEST_TEMPLATES);
+            let text = format!("# Written by `{BY}`.\n{}", settings.fill(&text));
+            put(&format!("{RULE_TESTS}{name}"), &text)?;
+        }
+        let routing = routing::configuration(&settings, 1, BY);
+        put(&format!("{}/alertmanager.yml", deployed::ROUTING), &routing)?;
+
+        let style = style(&settings);
         let objectives = format!("{}/{OBJECTIVES}", deployed::RULES);
-        put(&objectives, &objectives::rules(&catalog, &style(), BY))?;
-        let cases = objectives::tests(&catalog, &style(), &format!("../rules/{OBJECTIVES}"), BY);
+        put(&objectives, &objectives::rules(&catalog, &style, BY))?;
+        let cases = objectives::tests(&catalog, &style, &format!("../rules/{OBJECTIVES}"), BY);
         put(&format!("{RULE_TESTS}/{OBJECTIVES}"), &cases)?;
 
         let vocabulary = vocabulary(&catalog, &deployed::rules()?);
@@ -65,10 +85,21 @@ impl Gen {
     }
 }
 
+/// What is deployed here.
+fn settings() -> Result<Settings, Error> {
+    let path = obs_tests::tools::workspace().join(SETTINGS);
+    let text = std::fs::read_to_string(&path).map_err(|source| obs_verify::Error::File {
+        verb: "read",
+        path,
+        source,
+    })?;
+    Ok(Settings::read(SETTINGS, &text)?)
+}
+
 /// As the other rules are. They have alerts on budgets of series of their own.
-fn style() -> Style {
+fn style(settings: &Settings) -> Style {
     Style {
-        runbooks: "docs/ALERTS.md#".to_owned(),
+        runbooks: settings.runbooks.clone(),
         budgets: false,
         ..Style::default()
     }

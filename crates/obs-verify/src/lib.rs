@@ -10,7 +10,7 @@
 //!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`compare`] says in what two catalogues or two services differ.
-//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`] and [`generated`] write what follows from a catalogue.
+//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`], [`alerts`] and [`generated`] write what follows from a catalogue.
 //!
 //! ```
 //! use obs_verify::exposition::Scraped;
@@ -26,6 +26,7 @@
 //!
 //! It reads files and speaks to nobody: the program `obstool` fetches what is to be checked.
 
+pub mod alerts;
 pub mod alone;
 pub mod asked;
 pub mod catalog;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use obs_verify::alerts::{self, Settings, routing};
 use obs_verify::dashboard::Scope;
 use obs_verify::generated::Generated;
 use obs_verify::objectives::{self, Style};
@@ -26,6 +27,7 @@ pub struct Gen {
 enum What {
     Dashboards(Dashboards),
     Rules(Rules),
+    Alertmanager(Alertmanager),
     Docs(Docs),
 }
 
@@ -63,7 +65,9 @@ struct Dashboards {
 
 /// Write the rules that follow from declarations, with their tests
 ///
-/// Alerts on the error budget of each family that declares an objective, and on families that come near their budgets of series.
+/// Alerts on the error budget of each family that declares an objective, and on families that come near their budgets of series. With
+/// --job or --settings, also the rules on what the crates of obs measure: processes, hosts, orders, feeds, databases, as far as the
+/// catalogue has their metrics, and on the desks that have to be there.
 #[derive(Args, Debug)]
 struct Rules {
     #[command(flatten)]
@@ -74,6 +78,9 @@ struct Rules {
     /// Only series of this job.
     #[arg(long)]
     job: Option<String>,
+    /// The settings of the installation, as YAML: job, runbooks, desks, thresholds.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// The labels that tell services apart.
     #[arg(
         long,
@@ -88,6 +95,26 @@ struct Rules {
     /// What comes before an alert's name in the address of its runbook.
     #[arg(long, value_name = "URL", default_value = "")]
     runbooks: String,
+}
+
+/// Write a configuration of Alertmanager for these rules
+///
+/// It routes critical alerts of live desks to the pager, other alerts to tickets, those of backtests to a chat, and the watchdog to its own
+/// receiver; and says which alerts explain others, and when a market is closed.
+#[derive(Args, Debug)]
+struct Alertmanager {
+    /// The settings of the installation, as YAML: receivers, desks and their calendars.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// The file for the configuration. Printed unless given.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Divide every wait by this: for a test that cannot wait for minutes.
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
+    time_scale: u32,
+    /// Write nothing, and fail when the file is stale.
+    #[arg(long)]
+    check: bool,
 }
 
 /// Write the reference of all metrics, as Markdown
@@ -106,6 +133,7 @@ impl Gen {
         match &self.what {
             What::Dashboards(dashboards) => dashboards.run(own),
             What::Rules(rules) => rules.run(own),
+            What::Alertmanager(alertmanager) => alertmanager.run(),
             What::Docs(docs) => docs.run(own),
         }
     }
@@ -166,21 +194,81 @@ impl Dashboards {
 impl Rules {
     fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
         let catalog = self.source.catalog(own)?;
+        let settings = self.settings()?;
         let style = Style {
-            matchers: job(self.job.as_deref()),
+            matchers: job(settings.as_ref().map(|settings| settings.job.as_str())),
             by: self.by.clone(),
-            runbooks: self.runbooks.clone(),
+            runbooks: settings.as_ref().map_or_else(
+                || self.runbooks.clone(),
+                |settings| settings.runbooks.clone(),
+            ),
             labels: self.labels.clone(),
             budgets: true,
         };
-        self.source
-            .put(&self.out, &objectives::rules(&catalog, &style, BY))?;
+        let mut text = objectives::rules(&catalog, &style, BY);
+        if let Some(settings) = settings {
+            let files = alerts::rules(&settings, Some(&catalog), BY)?;
+            text = text.replace("groups: []\n", "groups:\n");
+            text.extend(files.iter().map(|(_, file)| alerts::groups(file)));
+        }
+        self.source.put(&self.out, &text)?;
         let file = self.out.file_name().unwrap_or_default().to_string_lossy();
         let tests = objectives::tests(&catalog, &style, &file, BY);
         self.source
             .put(&self.out.with_extension("test.yml"), &tests)?;
         Ok(true)
     }
+}
+
+impl Rules {
+    /// What the rules on the crates' own metrics are written for, if they are wanted.
+    fn settings(&self) -> Result<Option<Settings>, Error> {
+        let mut settings = match (&self.settings, &self.job) {
+            (None, None) => return Ok(None),
+            (Some(path), _) => read(path)?,
+            (None, Some(_)) => Settings::default(),
+        };
+        if let Some(job) = &self.job {
+            settings.job.clone_from(job);
+        }
+        if !self.runbooks.is_empty() {
+            settings.runbooks.clone_from(&self.runbooks);
+        }
+        Ok(Some(settings))
+    }
+}
+
+impl Alertmanager {
+    fn run(&self) -> Result<bool, Error> {
+        let settings = match &self.settings {
+            Some(path) => read(path)?,
+            None => Settings::default(),
+        };
+        let text = routing::configuration(&settings, self.time_scale, BY);
+        let Some(out) = &self.out else {
+            anstream::print!("{text}");
+            return Ok(true);
+        };
+        let generated = Generated {
+            folder: PathBuf::new(),
+            check: self.check,
+        };
+        let name = out.to_string_lossy();
+        if generated.put(&name, &text)? {
+            anstream::eprintln!("{name} is written");
+        }
+        Ok(true)
+    }
+}
+
+/// The settings of an installation.
+fn read(path: &Path) -> Result<Settings, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| obs_verify::Error::File {
+        verb: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Settings::read(&path.to_string_lossy(), &text)?)
 }
 
 impl Docs {

@@ -1,0 +1,465 @@
+//! Rules on what the crates of this workspace measure, and the routing of their alerts, written for one installation.
+//!
+//! A rule compares metrics with metrics where a desk states what it can bear. What remains is in [`Settings`]: the job, the desks
+//! that have to be there, the numbers in [`THRESHOLDS`], the receivers. [`rules`] writes the rules, [`routing::configuration`]
+//! what Alertmanager does with their alerts.
+//!
+//! ```
+//! use obs_verify::Catalog;
+//! use obs_verify::alerts::{self, Settings};
+//!
+//! let settings = Settings::read("alerts.yml", "
+//! job: quoter
+//! runbooks: https://wiki.example.com/alerts#
+//! desks:
+//!   - { service: quoter, environment: production, mode: live, calendar: nyse }
+//! thresholds: { host_cpu: 0.8 }
+//! ")?;
+//! // Of a service that measures nothing but errors, the rules on errors and on its being there.
+//! let catalog = Catalog::from(&obs_core::catalogue());
+//! let files = alerts::rules(&settings, Some(&catalog), "obstool gen")?;
+//! let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+//! assert!(names.contains(&"errors.yml") && !names.contains(&"trading.yml"), "{names:?}");
+//! # Ok::<(), obs_verify::Error>(())
+//! ```
+
+pub mod closed;
+mod parts;
+pub mod routing;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use obs_calendar::{Calendar, CmeGroup};
+use serde::Deserialize;
+
+use crate::promql::check;
+use crate::queried::vocabulary;
+use crate::queries::of_rules;
+use crate::{Catalog, Error};
+
+use parts::Parts;
+use routing::Receivers;
+
+/// The rules, by the names of their files, with their parameters in the form `${name}`.
+const TEMPLATES: [(&str, &str); 13] = [
+    ("api.yml", include_str!("../rules/api.yml")),
+    ("databases.yml", include_str!("../rules/databases.yml")),
+    ("errors.yml", include_str!("../rules/errors.yml")),
+    ("feeds.yml", include_str!("../rules/feeds.yml")),
+    ("health.yml", include_str!("../rules/health.yml")),
+    ("positions.yml", include_str!("../rules/positions.yml")),
+    ("providers.yml", include_str!("../rules/providers.yml")),
+    ("risk.yml", include_str!("../rules/risk.yml")),
+    ("rpc.yml", include_str!("../rules/rpc.yml")),
+    ("sentiment.yml", include_str!("../rules/sentiment.yml")),
+    ("sessions.yml", include_str!("../rules/sessions.yml")),
+    ("storage.yml", include_str!("../rules/storage.yml")),
+    ("trading.yml", include_str!("../rules/trading.yml")),
+];
+
+/// The labels that every rule keeps, as the templates list them.
+const SCOPE: &str = "service, environment, mode";
+
+/// How long before the open of its market a desk has to report, in minutes.
+pub(crate) const LEAD_MINUTES: i16 = 5;
+
+/// A number that no metric of a desk states, and that the settings may change.
+#[derive(Clone, Copy, Debug)]
+pub struct Threshold {
+    /// Its name in the settings.
+    pub name: &'static str,
+    /// Its value where the settings do not give another.
+    pub value: f64,
+    /// What it bounds, with its unit.
+    pub what: &'static str,
+}
+
+const fn threshold(name: &'static str, value: f64, what: &'static str) -> Threshold {
+    Threshold { name, value, what }
+}
+
+/// Every threshold that the settings may change.
+pub const THRESHOLDS: [Threshold; 33] = [
+    threshold("api_in_flight", 100.0, "requests under way in one process"),
+    threshold(
+        "api_seconds",
+        0.5,
+        "95th percentile of an endpoint's requests, in seconds",
+    ),
+    threshold(
+        "calendar_days",
+        60.0,
+        "days until the published days of a market's calendar end",
+    ),
+    threshold("certificate_days", 14.0, "days until a certificate ends"),
+    threshold(
+        "clock_offset_seconds",
+        0.1,
+        "offset of the clock beyond the error of its measurement, in seconds",
+    ),
+    threshold(
+        "clock_seconds",
+        2.0,
+        "difference of a desk's clock and Prometheus', in seconds",
+    ),
+    threshold(
+        "container_memory",
+        0.9,
+        "share of a container's memory limit that is used",
+    ),
+    threshold(
+        "daily_loss_left",
+        0.25,
+        "share of the daily loss limit that is left",
+    ),
+    threshold(
+        "data_age_seconds",
+        900.0,
+        "age in sessions of a data set that states no interval, in seconds",
+    ),
+    threshold(
+        "descriptors",
+        0.8,
+        "share of the file descriptors that are open",
+    ),
+    threshold("disk", 0.05, "share of a disk that is free"),
+    threshold("drawdown", 0.15, "drawdown of an account"),
+    threshold(
+        "failed_queries",
+        0.05,
+        "share of a pool's queries that fail",
+    ),
+    threshold(
+        "fill_seconds",
+        60.0,
+        "95th percentile from submission or signal to the fill, in seconds",
+    ),
+    threshold(
+        "host_cpu",
+        0.95,
+        "share of the host's processor time in use",
+    ),
+    threshold(
+        "host_memory",
+        0.1,
+        "share of the host's memory that is available",
+    ),
+    threshold("limit_left", 0.1, "share of a risk limit that is left"),
+    threshold("pool_in_use", 0.9, "share of a pool's connections in use"),
+    threshold(
+        "process_memory",
+        0.5,
+        "share of the host's memory that the process holds",
+    ),
+    threshold(
+        "provider_errors",
+        0.1,
+        "share of a provider's requests that fail",
+    ),
+    threshold(
+        "provider_seconds",
+        2.0,
+        "95th percentile of a provider's requests, in seconds",
+    ),
+    threshold(
+        "query_seconds",
+        0.5,
+        "95th percentile of a pool's queries, in seconds",
+    ),
+    threshold(
+        "queued_tasks",
+        1000.0,
+        "tasks that wait for a worker of the runtime",
+    ),
+    threshold("redis_hits", 0.5, "share of the lookups in Redis that hit"),
+    threshold(
+        "redis_seconds",
+        0.05,
+        "95th percentile of Redis' commands, in seconds",
+    ),
+    threshold(
+        "rejected_orders",
+        0.2,
+        "share of a venue's orders that it rejects",
+    ),
+    threshold("scrape_seconds", 5.0, "time of a scrape, in seconds"),
+    threshold(
+        "slippage_bps",
+        5.0,
+        "median slippage beyond that of the day before, in basis points",
+    ),
+    threshold(
+        "strategy_busy",
+        0.9,
+        "share of the time that a strategy computes",
+    ),
+    threshold("strategy_drawdown", 0.2, "drawdown of a strategy"),
+    threshold(
+        "throttled",
+        0.25,
+        "seconds of each second that the container holds threads back",
+    ),
+    threshold(
+        "unexplained",
+        1.0,
+        "profit and loss of a day without an explanation, in the account's currency",
+    ),
+    threshold(
+        "failed_rpc",
+        0.05,
+        "share of the calls of a gRPC service that fail",
+    ),
+];
+
+/// What is written for one installation. Read from YAML; every part may be left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The job under which Prometheus scrapes the desks: `trading-desk`.
+    pub job: String,
+    /// What stands in front of an alert's name in lower case for the address of its runbook; empty for none.
+    pub runbooks: String,
+    /// Labels that tell apart what `service`, `environment` and `mode` do not: the external labels of a fleet's agents, such as
+    /// `site`. Rules, groups and inhibitions keep them.
+    pub external_labels: Vec<String>,
+    /// The desks that have to be there. Their absence is asked for one by one, for as long as they are listed.
+    pub desks: Vec<Desk>,
+    /// Values for some of [`THRESHOLDS`], by name.
+    pub thresholds: BTreeMap<String, f64>,
+    /// Where alerts go.
+    pub receivers: Receivers,
+    /// Alerts that page only from five minutes before the open of a desk's market until its close, of desks with a `calendar`.
+    pub session_only: Vec<String>,
+}
+
+/// A desk that has to be there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Desk {
+    /// Its label `service`.
+    pub service: String,
+    /// Its label `environment`.
+    pub environment: String,
+    /// Its label `mode`: `backtest`, `paper` or `live`.
+    pub mode: String,
+    /// The address that it is scraped at, where it has a lasting one and other desks have the same three labels.
+    pub instance: Option<String>,
+    /// The calendar of its market, outside of whose sessions [`session_only`](Settings::session_only) alerts wait: `nyse`, `fx`,
+    /// `cme_equity_index`, `cme_fx`, `cme_interest_rate` or `cme_energy_and_metals`.
+    pub calendar: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            job: "trading-desk".to_owned(),
+            runbooks: String::new(),
+            external_labels: Vec::new(),
+            desks: Vec::new(),
+            thresholds: BTreeMap::new(),
+            receivers: Receivers::default(),
+            session_only: ["DeskDown", "DeskCrashLooping", "TargetAbsent"]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings from YAML. It fails on a key, threshold or calendar that does not exist, and says which there are.
+    pub fn read(file: &str, text: &str) -> Result<Self, Error> {
+        let unreadable = |reason: String| Error::Unreadable {
+            file: file.to_owned(),
+            reason,
+        };
+        let settings: Self =
+            serde_saphyr::from_str(text).map_err(|error| unreadable(error.to_string()))?;
+        let is_known = |name: &&String| THRESHOLDS.iter().all(|known| known.name != name.as_str());
+        if let Some(unknown) = settings.thresholds.keys().find(is_known) {
+            let names = THRESHOLDS.map(|known| known.name).join(", ");
+            return Err(unreadable(format!(
+                "no threshold is called `{unknown}`; there are {names}"
+            )));
+        }
+        for desk in &settings.desks {
+            if let Some(name) = desk
+                .calendar
+                .as_deref()
+                .filter(|name| calendar(name).is_none())
+            {
+                return Err(unreadable(format!(
+                    "no calendar is called `{name}`; there are {}",
+                    CALENDARS.join(", ")
+                )));
+            }
+        }
+        Ok(settings)
+    }
+
+    /// A template with its parameters filled in: rules, or tests of rules.
+    #[must_use]
+    pub fn fill(&self, template: &str) -> String {
+        let mut text = template
+            .replace("${job}", &self.job)
+            .replace("${absent}", &self.absent())
+            .replace("${missing}", &self.missing())
+            .replace("${listed}", &self.listed());
+        if self.runbooks.is_empty() {
+            let is_kept = |line: &&str| !line.trim_start().starts_with("runbook_url: ");
+            let kept: Vec<_> = text.lines().filter(is_kept).collect();
+            text = kept.join("\n") + "\n";
+        }
+        text = text.replace("${runbooks}", &self.runbooks);
+        for Threshold { name, value, .. } in THRESHOLDS {
+            let value = *self.thresholds.get(name).unwrap_or(&value);
+            text = text
+                .replace(&format!("${{{name}}}"), &value.to_string())
+                .replace(&format!("${{{name}%}}"), &percent(value));
+        }
+        if !self.external_labels.is_empty() {
+            let more = self.external_labels.join(", ");
+            text = text
+                .replace(SCOPE, &format!("{more}, {SCOPE}"))
+                .replace("on (job, instance)", &format!("on ({more}, job, instance)"));
+        }
+        text
+    }
+
+    /// A clause for each desk that has to be a target.
+    fn absent(&self) -> String {
+        self.clauses(|desk| {
+            let labels = desk.labels().collect::<Vec<_>>();
+            let by: Vec<_> = labels.iter().map(|(label, _)| *label).collect();
+            format!(
+                "max by ({}) (absent(up{{{}}}))",
+                by.join(", "),
+                desk.selector(&self.job)
+            )
+        })
+    }
+
+    /// A clause for each desk that has to report before the open of its market, where others have the same labels but for the
+    /// instance. The clause for all looks at no instance, since pods get new ones.
+    fn missing(&self) -> String {
+        self.clauses(|desk| {
+            if desk.instance.is_none() {
+                return String::new();
+            }
+            let selector = desk.selector(&self.job);
+            format!(
+                "max by ({SCOPE}, instance, venue) (last_over_time(market_next_open_timestamp_seconds{{{selector}}}[5d])) - time() <= 300\n          unless on ({SCOPE}, instance) market_next_open_timestamp_seconds{{{selector}}}"
+            )
+        })
+    }
+
+    /// For tests: targets that are up, of the desks that have to be there.
+    fn listed(&self) -> String {
+        let series = self.desks.iter().map(|desk| {
+            let selector = desk.selector(&self.job);
+            format!("- {{ series: 'up{{{selector}}}', values: '1x4000' }}")
+        });
+        series.collect::<Vec<_>>().join("\n      ")
+    }
+
+    fn clauses(&self, of: impl Fn(&Desk) -> String) -> String {
+        let clauses = self.desks.iter().map(of);
+        clauses
+            .filter(|clause| !clause.is_empty())
+            .fold(String::new(), |mut all, clause| {
+                // Writing to a string cannot fail.
+                let _ = write!(all, "{clause}\n          or ");
+                all
+            })
+    }
+}
+
+impl Desk {
+    /// The labels that tell it apart.
+    fn labels(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let instance = self
+            .instance
+            .as_deref()
+            .map(|instance| ("instance", instance));
+        [
+            ("service", self.service.as_str()),
+            ("environment", &self.environment),
+            ("mode", &self.mode),
+        ]
+        .into_iter()
+        .chain(instance)
+    }
+
+    fn selector(&self, job: &str) -> String {
+        self.labels()
+            .fold(format!("job=\"{job}\""), |mut all, (label, value)| {
+                let _ = write!(all, ", {label}=\"{value}\"");
+                all
+            })
+    }
+}
+
+/// A share as people read it.
+fn percent(share: f64) -> String {
+    format!("{} %", (share * 1e9).round() / 1e7)
+}
+
+/// The calendars that settings may name.
+const CALENDARS: [&str; 6] = [
+    "nyse",
+    "fx",
+    "cme_equity_index",
+    "cme_fx",
+    "cme_interest_rate",
+    "cme_energy_and_metals",
+];
+
+/// A ready calendar by its name in the settings.
+fn calendar(name: &str) -> Option<Calendar> {
+    Some(match name {
+        "nyse" => Calendar::nyse(),
+        "fx" => Calendar::fx(),
+        "cme_equity_index" => Calendar::cme(CmeGroup::EquityIndex),
+        "cme_fx" => Calendar::cme(CmeGroup::Fx),
+        "cme_interest_rate" => Calendar::cme(CmeGroup::InterestRate),
+        "cme_energy_and_metals" => Calendar::cme(CmeGroup::EnergyAndMetals),
+        _ => return None,
+    })
+}
+
+/// Files of rules, by name. With a catalogue, only the rules whose every series is in it, made by Prometheus, or recorded by
+/// another of these rules.
+pub fn rules(
+    settings: &Settings,
+    catalog: Option<&Catalog>,
+    by: &str,
+) -> Result<Vec<(&'static str, String)>, Error> {
+    let files: Vec<_> = TEMPLATES
+        .iter()
+        .map(|(name, template)| (*name, settings.fill(template)))
+        .collect();
+    let mut queries = Vec::new();
+    for (name, text) in &files {
+        queries.push(of_rules(name, text)?);
+    }
+    let all: Vec<_> = queries.iter().flatten().cloned().collect();
+    let known = catalog.map(|catalog| vocabulary(catalog, &all));
+    let mut written = Vec::new();
+    for ((name, text), queries) in files.into_iter().zip(&queries) {
+        let is_kept = |i: usize| {
+            let answers = |known| check(&queries[i].text, known).1.is_empty();
+            known.as_ref().is_none_or(answers)
+        };
+        if let Some(text) = Parts::of(&text).kept(is_kept) {
+            written.push((name, format!("# Written by `{by}`.\n#\n{text}")));
+        }
+    }
+    Ok(written)
+}
+
+/// The groups of a file of rules, to be put under `groups:` of another.
+#[must_use]
+pub fn groups(file: &str) -> &str {
+    file.split_once("\ngroups:\n")
+        .map_or("", |(_, groups)| groups)
+}
