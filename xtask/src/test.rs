@@ -60,7 +60,8 @@ impl Test {
 const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
 
 /// Which targets they are. A test holds the list to the sources.
-const ASK_SERVERS: [&str; 15] = [
+const ASK_SERVERS: [&str; 17] = [
+    "alerts",
     "attacks",
     "backends",
     "deploy",
@@ -76,6 +77,7 @@ const ASK_SERVERS: [&str; 15] = [
     "push",
     "docs",
     "stack",
+    "week",
 ];
 
 /// Those tests, with the current generation.

@@ -320,7 +320,7 @@ fn readable(duration: Duration) -> String {
         ("s", 1000),
     ]
     .into_iter()
-    .find(|(_, unit)| millis > 0 && millis % unit == 0);
+    .find(|(_, unit)| millis > 0 && millis.is_multiple_of(*unit));
     match unit {
         Some((name, unit)) => format!("{}{name}", millis / unit),
         // Alertmanager takes no fraction of a millisecond.
