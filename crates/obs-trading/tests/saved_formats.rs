@@ -9,10 +9,10 @@ use jiff::{civil::date, tz::TimeZone};
 use obs_core::TestRecorder;
 use obs_trading::{
     Account, Basis, Calendar, CashAccount, CashRule, ClosedTrade, Conventions, Currency,
-    DayTradeRule, DayTrades, Error, ExecutionId, Fill, Ledger, LedgerState, Limits, Money,
-    OrderBook, OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook, SavedCashAccount,
-    SavedDayTrades, SavedLimits, SavedOrder, SettlementDays, Side, StateFile, Strategy,
-    StrategyLedger, Ticket, TradeResult, Undefined, Valuation, Venue, limit,
+    DayTradeRule, DayTrades, Error, ExecutionId, Fill, IntradayMargin, IntradayMarginRule, Ledger,
+    LedgerState, Limits, Money, OrderBook, OrderType, PeriodsPerYear, ReplayClock, Risk, SavedBook,
+    SavedCashAccount, SavedDayTrades, SavedLimits, SavedOrder, SettlementDays, Side, StateFile,
+    Strategy, StrategyLedger, Ticket, TradeResult, Undefined, Valuation, Venue, limit,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -217,6 +217,84 @@ fn a_book_of_the_second_edition_goes_on_with_every_execution() {
     assert_eq!(filled(&book, "u-1").to_bits(), 1.0_f64.to_bits());
     book.close(&id("p-1"), obs_trading::OrderOutcome::Expired);
     assert_eq!(book.len(), 1, "both legs ended, u-1 did not");
+}
+
+/// It kept the events of the correction window, a corrected mark without what it had said, and no events of cash accounts.
+#[test]
+fn a_ledger_of_the_third_edition_goes_on_with_its_events() {
+    let usd = |amount| Money::new(amount, Currency::USD);
+    let conventions = Conventions::new(
+        Basis::PeriodReturns,
+        Valuation::Marks,
+        PeriodsPerYear::TRADING_DAYS,
+        Calendar::nyse(),
+    );
+    let state: LedgerState = load_of("third-edition", "account");
+    let mut ledger = Ledger::restore(conventions.unwrap(), state).unwrap();
+    assert_eq!(ledger.equity().to_bits(), 100_200.0_f64.to_bits());
+    assert_eq!(ledger.trades(obs_trading::Period::Total), 299);
+    let start: jiff::Timestamp = "2026-03-02T15:00:00Z".parse().unwrap();
+    let at = |number: i64| start + jiff::SignedDuration::from_hours(number);
+    // What the mark said before it was corrected, whatever that was, changes nothing; the voided one is refused; a bust is known.
+    ledger.mark_equity(at(299), usd(100_100.0)).unwrap();
+    assert_eq!(ledger.equity().to_bits(), 100_200.0_f64.to_bits());
+    let voided = ledger.mark_equity(at(298), usd(100_090.0)).unwrap_err();
+    assert!(matches!(voided, Error::VoidedMark { .. }), "{voided}");
+    let bust = ClosedTrade::new(at(298), usd(2.0)).with_id("t-298");
+    let again = ledger.trade_closed(&bust).unwrap_err();
+    assert!(matches!(again, Error::DuplicateTrade { .. }), "{again}");
+    // And events of the window can be taken back still.
+    ledger.void_trade("t-297").unwrap();
+    assert_eq!(ledger.trades(obs_trading::Period::Total), 298);
+}
+
+#[test]
+fn the_risk_managers_state_of_the_third_edition_goes_on() {
+    let (risk, usd) = (Risk::new(), |amount| Money::new(amount, Currency::USD));
+    let days = || Calendar::weekdays(TimeZone::UTC);
+    let [monday, tuesday] = [2, 3].map(|day| date(2026, 3, day));
+    let limits = Limits::restore(&risk, "main", load_of("third-edition", "limits"))
+        .drawdown(0.2)
+        .unwrap();
+    let left = limits.headroom(limit::DRAWDOWN).unwrap();
+    assert!((left - (1.0 - 0.0396 / 0.2)).abs() < 1e-12, "{left}");
+    let kept: SavedDayTrades = load_of("third-edition", "day_trades");
+    let mut trades = DayTrades::restore(&risk, "main", DayTradeRule::default(), days(), kept);
+    assert!(trades.fill("XYZ", Side::Sell, 10.0, monday).unwrap());
+    assert_eq!(trades.day_trades(tuesday), 2);
+    let mut cash = CashAccount::restore(
+        &risk,
+        Currency::USD,
+        CashRule::default(),
+        SettlementDays::same(days()),
+        load_of("third-edition", "cash"),
+    )
+    .unwrap();
+    assert_eq!((cash.owed(), cash.held("XYZ")), (usd(200.125), 3.0));
+    // From here on events are kept: what is of Monday is refused, and what is of Tuesday comes in time.
+    let late = cash.deposit(usd(1.0), monday).unwrap_err();
+    assert!(matches!(late, Error::OutOfOrder { .. }), "{late}");
+    cash.deposit(usd(10.0), date(2026, 3, 4)).unwrap();
+    cash.deposit(usd(200.125), tuesday).unwrap();
+    assert_eq!(
+        (cash.owed(), cash.settled(date(2026, 3, 4))),
+        (usd(0.0), usd(10.0))
+    );
+    let mut margin = IntradayMargin::restore(
+        &risk,
+        "margin",
+        Currency::USD,
+        IntradayMarginRule::default(),
+        Calendar::nyse(),
+        load_of("third-edition", "margin"),
+    )
+    .unwrap();
+    assert_eq!(margin.excess(), Some(usd(29_000.0)));
+    assert_eq!(margin.outstanding().len(), 1);
+    margin
+        .advance_to("2026-03-10T15:00:00Z".parse().unwrap())
+        .unwrap();
+    assert!(margin.is_frozen(date(2026, 3, 10)));
 }
 
 /// It was kept in whole cents, without its currency.
