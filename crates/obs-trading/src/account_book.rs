@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, Booked, CashAccount, ClosedTrade, DayTrades, Decimal, Error, ExecutionId,
-    ExposureKind, Fee, Fill, LedgerState, Limits, Money, OrderBook, OrderReport, PositionKey,
-    Positions, SavedCashAccount, SavedDayTrades, SavedLimits, SavedPositions, Side, StrategyLedger,
-    limit,
+    Account, Booked, CashAccount, ChangedTrade, ClosedPart, ClosedTrade, DayTrades, Decimal, Error,
+    ExecutionId, ExposureKind, Fee, Fill, IntradayMargin, IntradayMarginRule, LedgerState, Limits,
+    Money, OrderBook, OrderReport, PositionKey, Positions, SavedCashAccount, SavedDayTrades,
+    SavedIntradayMargin, SavedLimits, SavedPositions, Side, StrategyLedger, limit,
 };
 
 /// An account with all that follows its fills: [`Positions`], the ledgers of the account and its strategies, limits, and the rules of
@@ -47,7 +47,8 @@ use crate::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Trades go to the ledgers without identifiers: a fill that comes again is known by the positions, and makes no second trade.
+/// Trades go to the ledgers under numbers of the positions: a fill that comes again is known by these and makes no second trade, and one
+/// that is corrected or busted corrects or takes back the trades that it closed.
 #[derive(Debug)]
 pub struct AccountBook {
     positions: Positions,
@@ -56,6 +57,7 @@ pub struct AccountBook {
     limits: Option<Limits>,
     cash: Option<CashAccount>,
     day_trades: Option<DayTrades>,
+    margin: Option<IntradayMargin>,
 }
 
 /// What became of a fill in an [`AccountBook`].
@@ -85,6 +87,9 @@ pub struct SavedAccountBook {
     pub cash: Option<SavedCashAccount>,
     /// For [`DayTrades::restore`].
     pub day_trades: Option<SavedDayTrades>,
+    /// For [`IntradayMargin::restore`].
+    #[serde(default)]
+    pub margin: Option<SavedIntradayMargin>,
 }
 
 impl AccountBook {
@@ -98,6 +103,7 @@ impl AccountBook {
             limits: None,
             cash: None,
             day_trades: None,
+            margin: None,
         }
     }
 
@@ -137,6 +143,14 @@ impl AccountBook {
         self
     }
 
+    /// The same under the intraday margin standard, in the base currency. Fills change the level by the shares of its
+    /// [rule](IntradayMargin::rule), and marks state equity and maintenance margin by them.
+    #[must_use]
+    pub fn with_intraday_margin(mut self, margin: IntradayMargin) -> Self {
+        self.margin = Some(margin);
+        self
+    }
+
     /// A position, as [`Positions::key`] finds it.
     pub fn key(&mut self, strategy: &str, symbol: &str) -> Result<PositionKey, Error> {
         self.positions.key(strategy, symbol)
@@ -145,16 +159,10 @@ impl AccountBook {
     /// A fill: the one call. Fails as [`Positions::fill`] does, and then nothing has changed.
     pub fn fill(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
         let booked = self.positions.fill(key, side, fill)?;
-        let mut refused = Vec::new();
-        if booked.is_new {
-            self.book_trade(key, &booked, &mut refused);
-            self.feed_rules(key, side, fill, &mut refused);
-            self.use_limits(key);
-        }
-        Ok(Fed { booked, refused })
+        Ok(self.feed(key, side, Some(fill), booked))
     }
 
-    /// The same, with its order: the order is told first, so that its costs and times are measured whatever becomes of the position.
+    /// The same, with its order. The order takes it first, so that its costs and times are measured whatever becomes of the position.
     pub fn fill_order<Id: Hash + Eq + Clone>(
         &mut self,
         orders: &mut OrderBook<Id>,
@@ -167,14 +175,16 @@ impl AccountBook {
         Ok((self.fill(key, side, fill)?, report))
     }
 
-    /// An execution is another than was said before; see [`Positions::correct`]. Rules of cash and day trades keep what they were told
-    /// first, as a broker's do.
+    /// An execution is another than was said before; see [`Positions::correct`]. The ledgers correct the trades that change by it. What is
+    /// older than their [correction window](crate::CorrectionWindow) stays, and a trade of the difference is closed instead. Rules of cash
+    /// and day trades keep what they were given first, as a broker's do.
     pub fn correct(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
         let booked = self.positions.correct(key, side, fill)?;
-        Ok(self.changed(key, booked))
+        Ok(self.feed(key, side, Some(fill), booked))
     }
 
-    /// An execution did not happen; see [`Positions::bust`] and [`correct`](Self::correct).
+    /// An execution did not happen; see [`Positions::bust`]. The ledgers take back the trade that it closed, as
+    /// [`correct`](Self::correct) puts it right.
     pub fn bust(
         &mut self,
         key: PositionKey,
@@ -182,7 +192,68 @@ impl AccountBook {
         id: impl Into<ExecutionId>,
     ) -> Result<Fed, Error> {
         let booked = self.positions.bust(key, side, id)?;
-        Ok(self.changed(key, booked))
+        Ok(self.feed(key, side, None, booked))
+    }
+
+    /// The shares of a symbol were split: for each `from` of them there are `to`. Positions, the lots of the cash account and day trades
+    /// become as many more. Fails as [`Positions::split`] does, and then nothing has changed.
+    pub fn split(
+        &mut self,
+        at: Timestamp,
+        symbol: &str,
+        to: impl Into<Decimal>,
+        from: impl Into<Decimal>,
+    ) -> Result<(), Error> {
+        let (to, from) = (to.into(), from.into());
+        self.positions.split(at, symbol, to, from)?;
+        let (to, from) = (to.to_f64(), from.to_f64());
+        if let Some(cash) = &mut self.cash {
+            cash.split(symbol, to, from)?;
+        }
+        if let Some(day_trades) = &mut self.day_trades {
+            day_trades.split(symbol, to, from)?;
+        }
+        Ok(())
+    }
+
+    /// The same, with the [open orders](OrderBook::split) in the symbol, by the same factor.
+    pub fn split_with_orders<Id: Hash + Eq + Clone>(
+        &mut self,
+        orders: &mut OrderBook<Id>,
+        at: Timestamp,
+        symbol: &str,
+        to: impl Into<Decimal>,
+        from: impl Into<Decimal>,
+    ) -> Result<(), Error> {
+        let (to, from) = (to.into(), from.into());
+        self.split(at, symbol, to, from)?;
+        orders.split(symbol, to, from);
+        Ok(())
+    }
+
+    /// A symbol has another name from now on: in positions, cash account and day trades. Fails as [`Positions::rename`] does, and then
+    /// nothing has changed.
+    pub fn rename(&mut self, symbol: &str, new: &str) -> Result<(), Error> {
+        self.positions.rename(symbol, new)?;
+        if let Some(cash) = &mut self.cash {
+            cash.rename(symbol, new);
+        }
+        if let Some(day_trades) = &mut self.day_trades {
+            day_trades.rename(symbol, new);
+        }
+        Ok(())
+    }
+
+    /// The same, with the [open orders](OrderBook::rename) in the symbol.
+    pub fn rename_with_orders<Id: Hash + Eq + Clone>(
+        &mut self,
+        orders: &mut OrderBook<Id>,
+        symbol: &str,
+        new: &str,
+    ) -> Result<(), Error> {
+        self.rename(symbol, new)?;
+        orders.rename(symbol, new);
+        Ok(())
     }
 
     /// Prices of symbols, of one time: positions are valued at them, and ledgers and limits marked at what comes of it. Returns what
@@ -196,7 +267,7 @@ impl AccountBook {
         self.mark_ledgers(at)
     }
 
-    /// Money was paid in, or, negative, taken out: to positions, account and limits alike. Fails when it is no amount.
+    /// Money was paid in, or, negative, taken out: to positions, account, limits and margin alike. Fails when it is no amount.
     pub fn transfer_cash(&mut self, at: Timestamp, amount: Money) -> Result<Vec<Error>, Error> {
         let before = self.positions.value();
         self.positions.transfer_cash(at, amount)?;
@@ -211,6 +282,14 @@ impl AccountBook {
         if let Some(limits) = &mut self.limits {
             refused.extend(limits.cash_flow(moved.amount()).err());
         }
+        if let Some(margin) = &mut self.margin {
+            let taken = if moved.amount() < 0.0 {
+                margin.withdraw(at, moved.negated()).map(drop)
+            } else {
+                margin.deposit(at, moved)
+            };
+            refused.extend(taken.err());
+        }
         Ok(refused)
     }
 
@@ -220,7 +299,7 @@ impl AccountBook {
         &self.positions
     }
 
-    /// The positions, for flows, rates, splits and reconciliation, which concern nobody else.
+    /// The positions, for flows, rates and reconciliation, which concern nothing else.
     pub const fn positions_mut(&mut self) -> &mut Positions {
         &mut self.positions
     }
@@ -255,6 +334,12 @@ impl AccountBook {
         self.day_trades.as_ref()
     }
 
+    /// The intraday margin, to ask it.
+    #[must_use]
+    pub const fn intraday_margin(&self) -> Option<&IntradayMargin> {
+        self.margin.as_ref()
+    }
+
     /// What is to be kept over a restart.
     #[must_use]
     pub fn save(&self) -> SavedAccountBook {
@@ -268,34 +353,94 @@ impl AccountBook {
             limits: self.limits.as_ref().map(Limits::save),
             cash: self.cash.as_ref().map(CashAccount::save),
             day_trades: self.day_trades.as_ref().map(DayTrades::save),
+            margin: self.margin.as_ref().map(IntradayMargin::save),
         }
     }
 
-    fn changed(&mut self, key: PositionKey, booked: Booked) -> Fed {
+    fn feed(&mut self, key: PositionKey, side: Side, fill: Option<&Fill>, booked: Booked) -> Fed {
         let mut refused = Vec::new();
-        if booked.is_new {
+        if booked.is_correction {
+            for trade in &booked.changed {
+                self.rebook(key, trade, &mut refused);
+            }
+        } else if booked.is_new
+            && let Some(fill) = fill
+        {
             self.book_trade(key, &booked, &mut refused);
+            self.feed_rules(key, side, fill, &mut refused);
+        }
+        if booked.is_new {
             self.use_limits(key);
         }
         Fed { booked, refused }
     }
 
     fn book_trade(&mut self, key: PositionKey, booked: &Booked, refused: &mut Vec<Error>) {
-        let Some(closed) = booked.closed else { return };
         // Without a rate its P/L is undefined, which the positions have counted.
-        let Some(pnl) = closed.pnl_in_base else {
-            return;
-        };
-        let trade = ClosedTrade::new(closed.at, pnl);
+        if let Some(trade) = booked.closed.and_then(|closed| self.trade_of(&closed)) {
+            self.close(key, &trade, refused);
+        }
+    }
+
+    /// A trade as ledgers take it, under its number; nothing without a rate.
+    fn trade_of(&self, closed: &ClosedPart) -> Option<ClosedTrade<'static>> {
+        let trade = ClosedTrade::new(closed.at, closed.pnl_in_base?).numbered(closed.number);
+        let notional = self.positions.in_base(closed.cost)?;
+        Some(if notional.amount() < 0.0 {
+            trade.with_notional(notional.negated())
+        } else {
+            trade.with_notional(notional)
+        })
+    }
+
+    fn close(&mut self, key: PositionKey, trade: &ClosedTrade<'_>, refused: &mut Vec<Error>) {
         if let Some(account) = &mut self.account {
-            refused.extend(account.trade_closed(&trade).err());
+            refused.extend(account.trade_closed(trade).err());
         }
-        let name = self.positions.name(key);
-        if let Ok((strategy, _)) = name
-            && let Some(ledger) = self.strategies.get_mut(strategy)
-        {
-            refused.extend(ledger.trade_closed(&trade).err());
+        if let Some(ledger) = self.strategy_of(key) {
+            refused.extend(ledger.trade_closed(trade).err());
         }
+    }
+
+    /// Puts a trade right in the ledgers. Where one has it no more, what it made beyond is closed as a trade of now.
+    fn rebook(&mut self, key: PositionKey, changed: &ChangedTrade, refused: &mut Vec<Error>) {
+        let now = match &changed.now {
+            Some(part) => match self.trade_of(part) {
+                Some(trade) => Some(trade),
+                None => return,
+            },
+            None => None,
+        };
+        let at = self.positions.now();
+        let difference = changed
+            .difference_in_base
+            .map(|difference| ClosedTrade::new(at, difference));
+        if changed.was.is_none() {
+            if let Some(trade) = now.or(difference) {
+                self.close(key, &trade, refused);
+            }
+            return;
+        }
+        let is_gone = |done: &Result<(), Error>| matches!(done, Err(Error::NotCorrectable { .. }));
+        if let Some(account) = &mut self.account {
+            let mut done = account.rebook(changed.number, now.as_ref());
+            if let (true, Some(difference)) = (is_gone(&done), &difference) {
+                done = account.trade_closed(difference);
+            }
+            refused.extend(done.err());
+        }
+        if let Some(ledger) = self.strategy_of(key) {
+            let mut done = ledger.rebook(changed.number, now.as_ref());
+            if let (true, Some(difference)) = (is_gone(&done), &difference) {
+                done = ledger.trade_closed(difference);
+            }
+            refused.extend(done.err());
+        }
+    }
+
+    fn strategy_of(&mut self, key: PositionKey) -> Option<&mut StrategyLedger> {
+        let (strategy, _) = self.positions.name(key).ok()?;
+        self.strategies.get_mut(strategy)
     }
 
     fn feed_rules(&mut self, key: PositionKey, side: Side, fill: &Fill, refused: &mut Vec<Error>) {
@@ -321,6 +466,34 @@ impl AccountBook {
             let told = day_trades.fill(symbol, side, units, day);
             refused.extend(told.err());
         }
+        if let Some(margin) = &mut self.margin {
+            let paid = self.positions.amount(key, fill);
+            let worth = paid.and_then(|paid| self.positions.in_base(paid));
+            let fee = fill
+                .fee
+                .map_or(Some(Money::zero(self.positions.currency())), |fee| {
+                    self.positions.in_base(fee.cost())
+                });
+            // Without a rate, the next mark says what the level is.
+            if let Some((worth, fee)) = worth.zip(fee) {
+                let held = self.positions.quantity_of(symbol).to_f64() - side.sign() * units;
+                let (price, fee) = (worth.amount() / units, fee.amount());
+                let change = margin.rule().change(held, side, units, price, fee);
+                let change = Money::new(change, self.positions.currency());
+                let told = margin.transact(self.positions.now(), change);
+                refused.extend(told.err());
+            }
+        }
+    }
+
+    /// What all positions must be margined with; nothing while a rate is missing.
+    fn maintenance(&self, rule: &IntradayMarginRule) -> Option<Money> {
+        let of_symbols = self.positions.symbols().map(|symbol| {
+            let value = self.positions.value_of(symbol)?.amount();
+            Some(rule.maintenance(value, 1.0))
+        });
+        let sum: Option<f64> = of_symbols.sum();
+        Some(Money::new(sum?, self.positions.currency()))
     }
 
     /// How much of exposure and, for the symbol that was traded, of the largest position is used. A limit that is not set says so, which is
@@ -359,6 +532,12 @@ impl AccountBook {
             if let Some(open) = self.positions.outstanding_of(name) {
                 refused.extend(ledger.mark_open_pnl(at, open).err());
             }
+        }
+        let rule = self.margin.as_ref().map(IntradayMargin::rule);
+        let maintenance = rule.and_then(|rule| self.maintenance(&rule));
+        if let (Some(margin), Some(maintenance)) = (&mut self.margin, maintenance) {
+            let told = margin.observe(at, value, maintenance);
+            refused.extend(told.err());
         }
         let (Some(limits), Some(day)) = (&mut self.limits, self.positions.today()) else {
             return refused;

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::clock::Stamp;
 use crate::{
-    Change, ExecutionId, Fill, IgnoredEvent, Order, OrderEvent, OrderOutcome, OrderReport,
+    Change, Decimal, ExecutionId, Fill, IgnoredEvent, Order, OrderEvent, OrderOutcome, OrderReport,
     RejectReason, SavedOrder, Strategy, Venue, WaitingFor,
 };
 
@@ -294,6 +294,41 @@ impl<Id: Clone + Eq + Hash> OrderBook<Id> {
     /// The venue refused the order.
     pub fn reject(&mut self, id: &Id, reason: RejectReason) -> Option<OrderReport> {
         self.on(id, OrderEvent::Rejected(reason))
+    }
+
+    /// The shares of a symbol were split: each open order in it becomes one for the new shares; see [`Order::split`].
+    ///
+    /// ```
+    /// # use obs_trading::{Fill, OrderBook, OrderType, Side, Strategy, Ticket, Venue};
+    /// # let (strategy, venue) = (Strategy::new("crossover"), Venue::new("alpaca"));
+    /// # let mut book = OrderBook::new(&venue);
+    /// let ticket = Ticket::new("NVDA", Side::Buy, OrderType::Limit, 10.0, 1_200.0);
+    /// book.insert("o-1", strategy.submit(&venue, &ticket));
+    /// book.fill(&"o-1", Fill::new(4.0, 1_200.0).with_id("x-1"));
+    /// book.split("NVDA", 10, 1);                                 // overnight: ten for one
+    /// assert_eq!(book.get(&"o-1").unwrap().remaining(), 60.0);
+    /// let report = book.fill(&"o-1", Fill::new(60.0, 121.0).with_id("x-2")).unwrap();
+    /// assert_eq!((report.filled, report.average_price), (100.0, Some(120.6)));
+    /// ```
+    pub fn split(&mut self, symbol: &str, to: impl Into<Decimal>, from: impl Into<Decimal>) {
+        let (to, from) = (to.into(), from.into());
+        self.each_open_of(symbol, |order| order.split(to, from));
+    }
+
+    /// A symbol has another name from now on: so do the open orders in it.
+    pub fn rename(&mut self, symbol: &str, new: &str) {
+        self.each_open_of(symbol, |order| order.rename(new));
+    }
+
+    fn each_open_of(&mut self, symbol: &str, act: impl Fn(&mut Order)) {
+        for known in self.known.values_mut() {
+            if let Known::Order(kept) = known
+                && !kept.order.is_closed()
+                && kept.order.symbol() == symbol
+            {
+                act(&mut kept.order);
+            }
+        }
     }
 
     /// Says what waits: once a second or so. What waited too long is given up, and `trading_order_oldest_timestamp_seconds` is

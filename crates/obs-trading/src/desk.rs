@@ -9,9 +9,9 @@ use rapidhash::fast::RandomState;
 
 use crate::book::{Early, Oldest, SavedEntry};
 use crate::{
-    Change, Decided, Decision, ExecutionId, Fill, Idea, IgnoredEvent, Order, OrderBook, OrderEvent,
-    OrderOutcome, OrderReport, RejectReason, SavedBook, Signal, Strategy, Ticket, Venue,
-    WaitingFor,
+    Change, Decided, Decimal, Decision, ExecutionId, Fill, Idea, IgnoredEvent, Order, OrderBook,
+    OrderEvent, OrderOutcome, OrderReport, RejectReason, SavedBook, Signal, Strategy, Ticket,
+    Venue, WaitingFor,
 };
 
 /// All that happens at a venue, by identifier alone: signals, decisions, orders and what the venue says of them. For engines that one
@@ -300,6 +300,21 @@ impl<Id: Clone + Eq + Hash> Desk<Id> {
     pub fn replace(&self, id: &Id, new_id: Id, change: Change) -> Option<OrderReport> {
         let amended = self.on(id, OrderEvent::Amended(change));
         amended.or(self.alias(id, new_id))
+    }
+
+    /// The shares of a symbol were split; see [`OrderBook::split`].
+    pub fn split(&self, symbol: &str, to: impl Into<Decimal>, from: impl Into<Decimal>) {
+        let (to, from) = (to.into(), from.into());
+        for group in 0..GROUPS {
+            self.at(group, |book| book.split(symbol, to, from));
+        }
+    }
+
+    /// A symbol has another name from now on; see [`OrderBook::rename`].
+    pub fn rename(&self, symbol: &str, new: &str) {
+        for group in 0..GROUPS {
+            self.at(group, |book| book.rename(symbol, new));
+        }
     }
 
     /// The order has another identifier too, such as the one the venue gave it. Either may be given first. What was said under the

@@ -90,6 +90,14 @@ impl Executions {
         self.0.values().filter_map(Execution::fill)
     }
 
+    /// For each `from` units there are `to`, at the same money but for what rounding loses.
+    pub(crate) fn split(&mut self, to: Decimal, from: Decimal) {
+        for execution in self.0.values_mut() {
+            execution.quantity = execution.quantity.mul_div(to, from);
+            execution.price = execution.price.mul_div(from, to);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

@@ -86,9 +86,9 @@ pub use crate::performance::{
     Undefined, Valuation, Window,
 };
 pub use crate::positions::{
-    Booked, Break, BreakKind, ClosedPart, Ended, ExposureKind, Flow, Instrument, LotMethod,
-    OpenOrder, PnlComponent, PortfolioBookMetrics, PositionGauges, PositionKey, PositionMetrics,
-    PositionMoneyMetrics, Positions, Reconciled, ReconciledMoney, ReconciledPart,
+    Booked, Break, BreakKind, ChangedTrade, ClosedPart, Ended, ExposureKind, Flow, Instrument,
+    LotMethod, OpenOrder, PnlComponent, PortfolioBookMetrics, PositionGauges, PositionKey,
+    PositionMetrics, PositionMoneyMetrics, Positions, Reconciled, ReconciledMoney, ReconciledPart,
     ReconciliationMetrics, ReconciliationMoneyMetrics, SavedPositions, SettledState, Statement,
     StrategyBookMetrics, Tolerances, TradesOf,
 };

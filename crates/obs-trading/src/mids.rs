@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::clock::{Stamp, nanoseconds};
 use crate::costs::{Costs, add_cost};
 use crate::fill::stable_hash;
-use crate::saved_order::{Executed, SavedOrder};
-use crate::{ExecutionId, Fill, Liquidity, Side, Unmeasured};
+use crate::saved_order::{Executed, SavedOrder, is_positive};
+use crate::{Decimal, ExecutionId, Fill, Liquidity, Side, Unmeasured};
 
 /// The mids of symbols, as the market data brings them: what orders are measured against at their submission and their end, and
 /// at each horizon after each fill (markouts).
@@ -187,6 +187,38 @@ impl Mids {
             let place = line.closes.partition_point(|close| *close <= at);
             line.closes.insert(place, at);
         });
+    }
+
+    /// The shares of a symbol were split: for each `from` of them there are `to`. Mids from before, and fills that are followed, are
+    /// taken in the new units, so that a markout over the split measures the market and not the split. Changes nothing when one of the
+    /// numbers is not above zero.
+    pub fn split(&self, symbol: &str, to: impl Into<Decimal>, from: impl Into<Decimal>) {
+        let [more, less] = [to.into(), from.into()].map(Decimal::to_f64);
+        if !(is_positive(more) && is_positive(less)) {
+            return;
+        }
+        self.with(symbol, |line, _| {
+            for (_, mid) in &mut line.recent {
+                *mid = *mid * less / more;
+            }
+            for waiting in line.waiting.iter_mut().flatten() {
+                waiting.price = waiting.price * less / more;
+                waiting.worth = waiting.worth * more / less;
+            }
+        });
+    }
+
+    /// A symbol has another name from now on: its mids and the fills that are followed go with it. What the new name had before stays
+    /// where the old one has nothing.
+    pub fn rename(&self, symbol: &str, new: &str) {
+        let line = lock(self.group(symbol)).lines.remove(symbol);
+        if let Some(line) = line {
+            self.with(new, |taken, _| {
+                if line.now() >= taken.now() {
+                    *taken = line;
+                }
+            });
+        }
     }
 
     /// It is this late, and every mid up to now was recorded: what is due is settled. For symbols that have grown quiet, once a

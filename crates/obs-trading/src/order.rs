@@ -12,8 +12,9 @@ use crate::costs::{Costs, add_cost};
 use crate::executions::Execution;
 use crate::saved_order::{Executed, is_positive};
 use crate::{
-    Answer, Change, CorrectionKind, Currency, ExecutionId, Fee, FeeKind, Fill, IgnoredEvent, Money,
-    OrderEvent, OrderOutcome, RejectReason, SavedOrder, Shortfall, Stage, Strategy, Ticket, Venue,
+    Answer, Change, CorrectionKind, Currency, Decimal, ExecutionId, Fee, FeeKind, Fill,
+    IgnoredEvent, Money, OrderEvent, OrderOutcome, RejectReason, SavedOrder, Shortfall, Stage,
+    Strategy, Ticket, Venue,
 };
 
 /// An order at a venue. It ends by [`close`](Self::close) and its kin; dropped without, it is counted as `abandoned`, for
@@ -308,6 +309,26 @@ impl Order {
         self.is_complete()
     }
 
+    /// The shares were split while the order is open: for each `from` of them there are `to`, such as 4 for 1 or 1 for 10. What is
+    /// ordered and what was executed become as many more as their prices become less: no money changes, and none is counted. What comes
+    /// afterwards, corrections of earlier executions too, is in the new units. A venue that rounds fractions away
+    /// [restates](Self::restate) the order besides.
+    ///
+    /// Changes nothing when one of the numbers is not above zero.
+    pub fn split(&mut self, to: impl Into<Decimal>, from: impl Into<Decimal>) {
+        let (to, from) = (to.into(), from.into());
+        if to.is_positive() && from.is_positive() {
+            self.state.split(to, from);
+        }
+    }
+
+    /// Its symbol has another name from now on. What is counted by symbol goes on under the new one.
+    pub fn rename(&mut self, symbol: &str) {
+        let traded = self.strategy.traded(symbol);
+        self.trade = traded.trades(self.state.side).clone();
+        self.state.symbol = traded.symbol.clone();
+    }
+
     /// It was filled whole. Where not all of it was seen to be filled, that is counted as `missing_fill`.
     #[expect(
         clippy::must_use_candidate,
@@ -362,6 +383,18 @@ impl Order {
     pub fn remaining(&self) -> f64 {
         let left = self.state.quantity - self.state.filled;
         if left < 0.0 { 0.0 } else { left }
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn symbol(&self) -> &str {
+        &self.state.symbol
+    }
+
+    /// How much is ordered; `NaN` where that is not known.
+    #[must_use]
+    pub const fn quantity(&self) -> f64 {
+        self.state.quantity
     }
 
     /// How it ended; nothing while it is open.

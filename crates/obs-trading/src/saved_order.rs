@@ -10,8 +10,8 @@ use crate::executions::{Execution, Executions};
 use crate::mids::Followed;
 use crate::order::Stamps;
 use crate::{
-    Currency, ExecutionId, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices, Shortfall,
-    Side, Ticket,
+    Currency, Decimal, ExecutionId, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices,
+    Shortfall, Side, Ticket,
 };
 
 /// An order as it can be kept across a restart, with every execution that was seen, so that what the broker replays counts
@@ -243,6 +243,23 @@ impl SavedOrder {
             sum.add(&Executed::from(&fill));
         }
         (self.filled, self.notional) = (sum.quantity, sum.notional);
+    }
+
+    /// For each `from` units there are `to`, at the same money.
+    pub(crate) fn split(&mut self, to: Decimal, from: Decimal) {
+        let [more, less] = [to.to_f64(), from.to_f64()];
+        for price in [&mut self.benchmark, &mut self.arrival, &mut self.end] {
+            *price = *price * less / more;
+        }
+        for quantity in [
+            &mut self.quantity,
+            &mut self.filled,
+            &mut self.unnamed.quantity,
+            &mut self.told.quantity,
+        ] {
+            *quantity = *quantity * more / less;
+        }
+        self.executions.split(to, from);
     }
 
     /// What an execution cost against the benchmark, in money; undefined without one.

@@ -37,6 +37,12 @@ impl Identity {
         Self(id.hash())
     }
 
+    /// That of a trade by its number in a book of positions.
+    pub(crate) fn of_trade(number: u64) -> Self {
+        // Apart from the hashes of identifiers, which are those of texts and numbers themselves.
+        Self(stable_hash(&number.to_le_bytes()).wrapping_add(0x9e37_79b9_7f4a_7c15))
+    }
+
     /// What ledgers made of an identifier before they shared this memory: FNV-1a.
     pub(crate) fn of_earlier_ledger(id: &str) -> Self {
         Self(id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -134,7 +140,7 @@ struct Block<T> {
 }
 
 impl<T> Seen<T> {
-    /// How an event at this time is met, by the clock of whoever reports it.
+    /// How an event at this time is met, by the clock of its reporter.
     pub(crate) fn meet(&self, identity: Identity, at: impl Into<Option<Timestamp>>) -> Met {
         if self.number(identity).is_some() {
             Met::Known
@@ -197,6 +203,12 @@ impl<T> Seen<T> {
     /// The values remembered, in the order in which they came.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries().map(|(_, value)| value)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let full = self.more.iter_mut().flat_map(|more| &mut more.full);
+        let blocks = full.chain([&mut self.last]);
+        blocks.flat_map(|block| block.entries.iter_mut().map(|(_, value)| value))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -246,6 +246,16 @@ impl Account {
         self.exported(done)
     }
 
+    /// A trade of a book of positions made this much instead, or was none; see [`Ledger::rebook`].
+    pub(crate) fn rebook(
+        &mut self,
+        number: u64,
+        now: Option<&ClosedTrade<'_>>,
+    ) -> Result<(), Error> {
+        let done = self.ledger.rebook(number, now);
+        self.exported(done)
+    }
+
     /// A flow was a mistake; see [`Ledger::void_transfer`].
     pub fn void_transfer(&mut self, id: &str) -> Result<(), Error> {
         let done = self.ledger.void_transfer(id);

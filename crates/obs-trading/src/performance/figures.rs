@@ -216,7 +216,7 @@ impl Ledger {
     }
 
     /// The longest time from a peak to when equity stood there again, in seconds. Undefined until a drawdown was recovered; an
-    /// open one is told by its [age](Self::drawdown_age_seconds). quantstats' `drawdown_details` counts days from the first
+    /// open one has its [age](Self::drawdown_age_seconds) instead. quantstats' `drawdown_details` counts days from the first
     /// below the peak to the last, both included.
     pub fn longest_recovery_seconds(&self) -> Result<f64, Undefined> {
         self.standing.drawdown.longest_recovery_seconds()

@@ -302,6 +302,13 @@ impl Journal {
         &mut self.segments[place.segment].entries[place.entry]
     }
 
+    /// The entries after one.
+    pub(crate) fn after_mut(&mut self, place: Place) -> impl Iterator<Item = &mut Entry> {
+        let segments = self.segments.iter_mut().skip(place.segment);
+        let entries = segments.flat_map(|segment| &mut segment.entries);
+        entries.skip(place.entry + 1)
+    }
+
     /// Takes out the entries from a segment on, for them to be pushed again: after what stood before them.
     pub(crate) fn take_from(&mut self, segment: usize) -> (Standing, Vec<Entry>) {
         let taken = self.segments.split_off(segment);

@@ -256,7 +256,8 @@ impl Ledger {
         let notional = self.notional(trade)?;
         let (at, pnl) = (trade.at, trade.pnl.amount());
         let mut entry = self.entry(at, What::Trade { pnl, notional });
-        entry.id = trade.identity();
+        let identity = trade.identity();
+        entry.id = identity;
         match self.enter(entry) {
             Err(Refused::TooLate) => {
                 let now = self.now.map_or(at, |now| now.max(at));
@@ -269,7 +270,8 @@ impl Ledger {
             Err(Refused::Overdrawn(overdrawn)) => return Err(self.overdrawn(overdrawn)),
             Ok(()) => {}
         }
-        if let Some(identity) = trade.identity() {
+        // A book that numbers its trades makes none twice.
+        if let (Some(_), Some(identity)) = (trade.id, identity) {
             self.remembered.insert(identity, at, ());
         }
         Ok(())
@@ -472,6 +474,53 @@ impl Ledger {
             },
             Some(What::Trade { pnl, notional }),
         )
+    }
+
+    /// The trade of this number, of a book of positions, made this much instead, or was none.
+    ///
+    /// Marks of open positions since then counted what it made as closed; they take the difference, so that the equity stays what it was
+    /// said to be, until the next mark says what it is now. A bust of yesterday's execution is no drawdown of yesterday's.
+    pub(crate) fn rebook(
+        &mut self,
+        number: u64,
+        now: Option<&ClosedTrade<'_>>,
+    ) -> Result<(), Error> {
+        let identity = Some(Identity::of_trade(number));
+        let (pnl, notional) = match now {
+            Some(trade) => {
+                self.check(trade.pnl)?;
+                (trade.pnl.amount(), self.notional(trade)?)
+            }
+            None => (0.0, None),
+        };
+        let is_it = |kept: &Entry| kept.id == identity && matches!(kept.what, What::Trade { .. });
+        let place = self
+            .journal
+            .find(is_it)
+            .ok_or_else(|| Error::NotCorrectable {
+                kind: "trade",
+                id: number.to_string(),
+            })?;
+        let before = self.clone();
+        let kept = self.journal.get_mut(place);
+        let was = match kept.what {
+            What::Trade { pnl, .. } if !kept.is_void => pnl,
+            _ => 0.0,
+        };
+        kept.is_void = now.is_none();
+        if now.is_some() {
+            (kept.what, kept.is_corrected) = (What::Trade { pnl, notional }, true);
+        }
+        for later in self.journal.after_mut(place) {
+            if let What::OpenPnl(open) = &mut later.what {
+                *open += was - pnl;
+            }
+        }
+        self.replay_from(place.segment).map_err(|overdrawn| {
+            let refused = self.overdrawn(overdrawn);
+            *self = before;
+            refused
+        })
     }
 
     /// A flow was a mistake, or was returned as if it had not been made. It stays known. Idempotent.

@@ -31,6 +31,8 @@ pub struct ClosedTrade<'a> {
     /// How much money it moved: quantity × entry price. Needed where returns are taken [on it](super::Basis::PerNotional).
     pub notional: Option<Money>,
     scope: Scope,
+    /// That of a book of positions, which makes no trade twice.
+    number: Option<u64>,
 }
 
 impl<'a> ClosedTrade<'a> {
@@ -43,7 +45,15 @@ impl<'a> ClosedTrade<'a> {
             id: None,
             notional: None,
             scope: Scope::NONE,
+            number: None,
         }
+    }
+
+    /// The same under the number that a book of positions gave it, by which it is found again and not known again: the book knows its
+    /// fills.
+    pub(crate) const fn numbered(mut self, number: u64) -> Self {
+        self.number = Some(number);
+        self
     }
 
     /// The same with the money it moved, above zero: quantity × entry price, and the contract's multiplier.
@@ -94,7 +104,10 @@ impl<'a> ClosedTrade<'a> {
 
     /// The account is that of the ledger.
     pub(crate) fn identity(&self) -> Option<Identity> {
-        self.id.map(|id| self.scope.identity(id))
+        match (self.id, self.number) {
+            (Some(id), _) => Some(self.scope.identity(id)),
+            (None, number) => number.map(Identity::of_trade),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct PositionKey {
 }
 
 /// What became of a fill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "a closed trade belongs into the ledgers; `AccountBook` feeds them by itself"]
 pub struct Booked {
@@ -33,8 +33,30 @@ pub struct Booked {
     pub is_new: bool,
     /// The position after it; short is negative.
     pub quantity: Decimal,
-    /// The trade that it closed.
+    /// The trade that it closed. Of a correction or a bust, one trade of the difference that it made in all: for books in which what is
+    /// written cannot be changed.
     pub closed: Option<ClosedPart>,
+    /// Whether it put something in the place of what was booked before, or nothing.
+    pub is_correction: bool,
+    /// The same difference by the trades in which it arose: for ledgers, which can change them. Each is under the number that it was closed
+    /// under.
+    pub changed: Vec<ChangedTrade>,
+}
+
+/// A trade that is another than it was, since a correction or a bust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChangedTrade {
+    /// Its number.
+    pub number: u64,
+    /// When it was closed.
+    pub at: Timestamp,
+    /// What it had made; nothing for a trade that was not closed before.
+    pub was: Option<Money>,
+    /// What it is now; nothing where it closes nothing any more.
+    pub now: Option<ClosedPart>,
+    /// What it made more than before, in the account's base currency; nothing without a rate that is young enough.
+    pub difference_in_base: Option<Money>,
 }
 
 /// A trade that was closed.

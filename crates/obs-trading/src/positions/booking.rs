@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::booked::{Booked, ClosedPart, PositionKey, TradesOf};
+use super::booked::{Booked, ChangedTrade, ClosedPart, PositionKey, TradesOf};
 use super::holding::Closing;
-use super::position::{Entry, JOURNAL, Position, Traded, What};
+use super::position::{Entry, JOURNAL, Position, Reclosed, Traded, What};
 use super::{CASH_MOVES, MOST_POSITIONS, PnlComponent, Positions, invalid};
 use crate::{Decimal, Error, ExecutionId, Fill, Money, Side};
 
@@ -54,6 +54,8 @@ impl Positions {
             is_new: false,
             quantity: self.position(key).map_or(Decimal::ZERO, Position::quantity),
             closed: None,
+            is_correction: false,
+            changed: Vec::new(),
         }
     }
 
@@ -65,7 +67,7 @@ impl Positions {
     ) -> Result<Booked, Error> {
         let position = &mut self.state.positions[key.index as usize];
         let what = What::Traded(traded);
-        let Some(closing) = position.apply(Entry { at, what }) else {
+        let Some(closing) = position.apply(Entry::new(at, what)) else {
             return Err(invalid("what is held", &position.symbol, Decimal::NAN));
         };
         if position.mark.is_none() {
@@ -82,10 +84,15 @@ impl Positions {
         self.settle(key.index as usize, at);
         self.export_fill(pocket, owner, traded.foreign_fee.is_some());
         let closed = self.closed(key, at, closing);
+        if let Some(closed) = &closed {
+            self.state.positions[key.index as usize].closed_trade(closed.number);
+        }
         Ok(Booked {
             is_new: true,
             quantity,
             closed,
+            is_correction: false,
+            changed: Vec::new(),
         })
     }
 
@@ -146,11 +153,16 @@ impl Positions {
         at: Timestamp,
         closing: Closing,
     ) -> Option<ClosedPart> {
-        let pnl = match self.trades {
+        let pnl = self.pnl_of(&closing)?;
+        Some(self.trade(key, at, pnl, closing))
+    }
+
+    /// What the trade made that this closed; nothing where it closed none.
+    fn pnl_of(&self, closing: &Closing) -> Option<Decimal> {
+        match self.trades {
             TradesOf::Closings => (!closing.quantity.is_zero()).then_some(closing.net),
             TradesOf::RoundTrips => closing.trip,
-        }?;
-        Some(self.trade(key, at, pnl, closing))
+        }
     }
 
     pub(super) fn trade(
@@ -161,11 +173,22 @@ impl Positions {
         closing: Closing,
     ) -> ClosedPart {
         self.state.trades += 1;
+        self.part(key, self.state.trades, at, pnl, closing)
+    }
+
+    fn part(
+        &self,
+        key: PositionKey,
+        number: u64,
+        at: Timestamp,
+        pnl: Decimal,
+        closing: Closing,
+    ) -> ClosedPart {
         let (money, position) = (&self.state.money, &self.state.positions[key.index as usize]);
         let in_base = money.convert(at, position.pocket, pnl);
         let own = |amount| Money::new(amount, position.instrument.currency);
         ClosedPart {
-            number: self.state.trades,
+            number,
             at,
             quantity: closing.quantity,
             cost: own(closing.cost),
@@ -173,6 +196,38 @@ impl Positions {
             pnl: own(pnl),
             pnl_in_base: in_base.map(|amount| Money::new(amount, money.base)),
         }
+    }
+
+    /// What became of a trade, where that is something else.
+    fn changed(&mut self, key: PositionKey, event: &Reclosed) -> Option<ChangedTrade> {
+        let [was, now] = [event.was, event.now].map(|closing| self.pnl_of(&closing));
+        if was == now {
+            return None;
+        }
+        let is_known = event.entry.trade > 0;
+        let number = if is_known {
+            event.entry.trade
+        } else {
+            self.state.trades += 1;
+            self.state.trades
+        };
+        if let Some(place) = event.place {
+            let number = now.map_or(0, |_| number);
+            self.state.positions[key.index as usize].renumber(place, number);
+        }
+        let part = |pnl| self.part(key, number, event.entry.at, pnl, event.now);
+        let now_part = now.map(part);
+        let (money, position) = (&self.state.money, &self.state.positions[key.index as usize]);
+        let difference = now.unwrap_or_default() - was.unwrap_or_default();
+        let in_base = money.convert(self.state.now, position.pocket, difference);
+        let own = |amount| Money::new(amount, position.instrument.currency);
+        Some(ChangedTrade {
+            number,
+            at: event.entry.at,
+            was: was.filter(|_| is_known).map(own),
+            now: now_part,
+            difference_in_base: in_base.map(|amount| Money::new(amount, money.base)),
+        })
     }
 
     /// Undoes an execution, or puts another in its place.
@@ -199,7 +254,7 @@ impl Positions {
         drop(self.state.seen.insert(identity, at, revision));
         let before = position.holding.clone();
         let position = &mut self.state.positions[key.index as usize];
-        position.replace(id, side, by);
+        let reclosed = position.replace(id, side, by);
         if !position.holding.is_number() {
             position.replace(id, side, Some(was));
             return Err(invalid("what is held", &position.symbol, Decimal::NAN));
@@ -228,9 +283,15 @@ impl Positions {
         self.settle(key.index as usize, at);
         self.export();
         let closed = (!made.is_zero()).then(|| self.trade(key, at, made, Closing::default()));
+        let changed = reclosed
+            .iter()
+            .filter_map(|event| self.changed(key, event))
+            .collect();
         Ok(Booked {
             is_new: true,
             closed,
+            is_correction: true,
+            changed,
             ..self.unchanged(key)
         })
     }

@@ -47,11 +47,30 @@ impl Positions {
         Some(Money::new(sum, money.base))
     }
 
+    /// An amount in the base currency; nothing while its rate is missing or too old.
+    pub(crate) fn in_base(&self, amount: Money) -> Option<Money> {
+        let money = &self.state.money;
+        if amount.currency() == money.base {
+            return Some(amount);
+        }
+        let pocket = money.find(amount.currency())?;
+        let amount = money.convert(self.state.now, pocket, amount.decimal())?;
+        Some(Money::new(amount, money.base))
+    }
+
     /// A fill's quantity at its price; nothing for an unknown position.
     pub(crate) fn amount(&self, key: PositionKey, fill: &Fill) -> Option<Money> {
         let position = self.position(key).ok()?;
         let amount = position.instrument.amount(fill.quantity, fill.price);
         Some(money(position, amount))
+    }
+
+    /// Units of a symbol that all strategies hold together.
+    #[must_use]
+    pub fn quantity_of(&self, symbol: &str) -> Decimal {
+        let of_symbol = self.by_symbol.get(symbol).into_iter().flatten();
+        let held = of_symbol.map(|index| self.state.positions[*index].quantity());
+        held.sum()
     }
 
     /// The symbols that were traded.

@@ -26,7 +26,7 @@ use self::rates::Rate;
 use crate::seen::{Met, Scope, Seen};
 use crate::{Calendar, Clock, Currency, Decimal, Error, ExecutionId, Fill, Money, Side};
 
-pub use self::booked::{Booked, ClosedPart, Flow, PositionKey, TradesOf};
+pub use self::booked::{Booked, ChangedTrade, ClosedPart, Flow, PositionKey, TradesOf};
 pub use self::bridge::PnlComponent;
 pub use self::gauges::{
     Ended, ExposureKind, PortfolioBookMetrics, PositionGauges, PositionMetrics,
@@ -337,8 +337,8 @@ impl Positions {
         self.book(key, at, traded)
     }
 
-    /// The execution under the fill's identifier was this, and not what was said before. Trades that it closed, or that were closed
-    /// since, are not taken back: what they made is corrected by a trade of the difference.
+    /// The execution under the fill's identifier was this, and not what was said before. [`Booked::changed`] lists the trades that are
+    /// others by it: what it closed, and what was closed since.
     ///
     /// Fails as [`fill`](Self::fill) does, and when the execution is not among the last 64 events of the position.
     pub fn correct(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Booked, Error> {
@@ -398,7 +398,7 @@ impl Positions {
                 let position = self.position_mut(key)?;
                 if position.instrument.currency == flow.amount.currency() {
                     let what = What::Flow(amount);
-                    position.apply(Entry { at, what });
+                    position.apply(Entry::new(at, what));
                 }
                 position.owner
             }
@@ -517,8 +517,9 @@ impl Positions {
         Ok(())
     }
 
-    /// For each `from` units of a symbol there are `to`, at the same cost: 4 for 1, or 1 for 10. What is paid out for fractions is
-    /// a [flow](Self::flow). The mark follows, until the next one comes. Open orders are the desk's to change.
+    /// For each `from` units of a symbol there are `to`, at the same cost: 4 for 1, or 1 for 10. A fraction of a share that is paid out
+    /// is sold, by a [fill](Self::fill). The mark follows, until the next one comes. Open orders are split by
+    /// [their book](crate::OrderBook::split), and everything together by [`AccountBook`](crate::AccountBook::split_with_orders).
     pub fn split(
         &mut self,
         at: Timestamp,
@@ -545,7 +546,7 @@ impl Positions {
             let position = &mut self.state.positions[index];
             position.mark = position.mark.map(|mark| mark.mul_div(from, to));
             position.liquidation = position.liquidation.map(|price| price.mul_div(from, to));
-            position.apply(Entry { at, what });
+            position.apply(Entry::new(at, what));
             self.settle(index, at);
         }
         self.export();
@@ -628,7 +629,7 @@ impl Positions {
         let lot = trial.take(moved);
         for (key, lot) in [(from, lot.negated()), (taker, lot)] {
             let what = What::Moved(lot);
-            self.state.positions[key.index as usize].apply(Entry { at, what });
+            self.state.positions[key.index as usize].apply(Entry::new(at, what));
         }
         let (mark, marked) = {
             let giver = self.position(from)?;

@@ -52,6 +52,19 @@ fn no_scopes() -> [Scope; 2] {
 pub(crate) struct Entry {
     pub(crate) at: Timestamp,
     pub(crate) what: What,
+    /// The number of the trade that it closed; 0 for none.
+    #[serde(default)]
+    pub(crate) trade: u64,
+}
+
+/// An event that closes something else since an execution before it, or its own, was replaced.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reclosed {
+    /// Where it is in the journal; nothing where it was taken back itself.
+    pub(crate) place: Option<usize>,
+    pub(crate) entry: Entry,
+    pub(crate) was: Closing,
+    pub(crate) now: Closing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +91,12 @@ pub(crate) struct Traded {
     /// What was paid for it, in the currency of its price; elsewhere it is no part of the trade.
     pub(crate) fee: Decimal,
     pub(crate) foreign_fee: Option<Money>,
+}
+
+impl Entry {
+    pub(crate) const fn new(at: Timestamp, what: What) -> Self {
+        Self { at, what, trade: 0 }
+    }
 }
 
 impl Traded {
@@ -211,23 +230,77 @@ impl Position {
             })
     }
 
-    /// Puts an execution in the place of another, or nothing, and makes what is held anew.
-    pub(crate) fn replace(&mut self, id: ExecutionId, side: Side, by: Option<Traded>) {
+    /// Puts an execution in the place of another, or nothing, and makes what is held anew. Returns the events from there on that close
+    /// something else now.
+    pub(crate) fn replace(
+        &mut self,
+        id: ExecutionId,
+        side: Side,
+        by: Option<Traded>,
+    ) -> Vec<Reclosed> {
         let place = self
             .journal
             .iter()
             .rposition(|entry| matches!(entry.what, What::Traded(traded) if traded.is(id, side)));
-        let Some(place) = place else { return };
-        match by {
-            Some(traded) => self.journal[place].what = What::Traded(traded),
-            None => drop(self.journal.remove(place)),
+        let Some(place) = place else {
+            return Vec::new();
+        };
+        let before: Vec<_> = self.make_anew();
+        let own = self.journal[place];
+        let mut changed = Vec::new();
+        if let Some(traded) = by {
+            self.journal[place].what = What::Traded(traded);
+        } else {
+            self.journal.remove(place);
+            changed.push(Reclosed {
+                place: None,
+                entry: own,
+                was: before[place],
+                now: Closing::default(),
+            });
         }
+        let skipped = before.len() - self.journal.len();
+        let after = self.make_anew();
+        for (place, now) in after.into_iter().enumerate().skip(place) {
+            let was = before[place + skipped];
+            if was != now {
+                let entry = self.journal[place];
+                let place = Some(place);
+                changed.push(Reclosed {
+                    place,
+                    entry,
+                    was,
+                    now,
+                });
+            }
+        }
+        changed
+    }
+
+    /// Makes what is held anew from the journal; returns what each event of it closes.
+    fn make_anew(&mut self) -> Vec<Closing> {
         self.holding.copy(&self.before);
+        let mut closings = Vec::with_capacity(self.journal.len());
         for (number, entry) in self.journal.iter().enumerate() {
-            replay(&mut self.holding, &entry.what);
+            closings.push(replay(&mut self.holding, &entry.what));
             if number + 1 == JOURNAL {
                 self.halfway.copy(&self.holding);
             }
+        }
+        closings
+    }
+
+    /// Notes which trade the last event closed.
+    pub(crate) fn closed_trade(&mut self, number: u64) {
+        if let Some(last) = self.journal.back_mut() {
+            last.trade = number;
+        }
+    }
+
+    /// Notes which trade an event closes now; 0 for none.
+    pub(crate) fn renumber(&mut self, place: usize, number: u64) {
+        if let Some(entry) = self.journal.get_mut(place) {
+            entry.trade = number;
         }
     }
 
@@ -273,7 +346,7 @@ fn replay(holding: &mut Holding, what: &What) -> Closing {
             return holding.trade(traded.quantity, traded.amount, traded.fee);
         }
         // At their cost, so that nothing is made; after an earlier fill was taken back, what their cost differs by.
-        What::Moved(lot) => drop(holding.trade(lot.quantity, lot.cost, lot.fees)),
+        What::Moved(lot) => return holding.trade(lot.quantity, lot.cost, lot.fees),
         What::Split { to, from } => holding.split(to, from),
         What::Flow(amount) => holding.flow(amount),
     }

@@ -446,7 +446,7 @@ impl Positions {
             fee: Decimal::ZERO,
             foreign_fee: None,
         });
-        let Some(closing) = position.apply(Entry { at, what }) else {
+        let Some(closing) = position.apply(Entry::new(at, what)) else {
             return Err(invalid("an adopted position", symbol, quantity));
         };
         position.mark = position.mark.or(Some(price));

@@ -233,6 +233,30 @@ impl SavedCashAccount {
         self.lots.insert(0, lot);
     }
 
+    /// Changes every lot of a symbol, and what is kept of the executions that made them.
+    pub(super) fn each_of(&mut self, symbol: &str, change: &impl Fn(&mut Box<str>, &mut f64)) {
+        let of = |known: &str| known == symbol;
+        for lot in self.lots.iter_mut().filter(|lot| of(&lot.symbol)) {
+            change(&mut lot.symbol, &mut lot.quantity);
+        }
+        let Some(recent) = &mut self.recent else {
+            return;
+        };
+        recent.before.each_of(symbol, change);
+        for event in &mut recent.events {
+            if let What::Purchase {
+                symbol, quantity, ..
+            }
+            | What::Sale {
+                symbol, quantity, ..
+            } = &mut event.what
+                && of(symbol)
+            {
+                change(symbol, quantity);
+            }
+        }
+    }
+
     /// The broker restricts the account to settled cash, or does no longer.
     pub(super) fn freeze(&mut self, until: Option<Date>, terms: Terms<'_>) {
         let what = What::Frozen(until);

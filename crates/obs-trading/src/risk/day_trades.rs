@@ -281,6 +281,47 @@ impl DayTrades {
         Ok(self.day_trades(last) > before)
     }
 
+    /// The shares of a symbol were split: for each `from` of them there are `to`. Fails when one of the numbers is not positive.
+    pub fn split(&mut self, symbol: &str, to: f64, from: f64) -> Result<(), Error> {
+        let (to, from) = (
+            positive("the new shares", to)?,
+            positive("the old shares", from)?,
+        );
+        let SavedDayTrades {
+            symbols, recent, ..
+        } = &mut self.state;
+        if let Some(holding) = symbols.get_mut(symbol) {
+            holding.position = holding.position * to / from;
+        }
+        if let Some(position) = recent.positions.get_mut(symbol) {
+            *position = *position * to / from;
+        }
+        for execution in &mut recent.executions {
+            if *execution.symbol == *symbol {
+                execution.quantity = execution.quantity * to / from;
+            }
+        }
+        Ok(())
+    }
+
+    /// A symbol has another name from now on.
+    pub fn rename(&mut self, symbol: &str, new: &str) {
+        let SavedDayTrades {
+            symbols, recent, ..
+        } = &mut self.state;
+        if let Some(holding) = symbols.remove(symbol) {
+            symbols.insert(new.into(), holding);
+        }
+        if let Some(position) = recent.positions.remove(symbol) {
+            recent.positions.insert(new.into(), position);
+        }
+        for execution in &mut recent.executions {
+            if *execution.symbol == *symbol {
+                execution.symbol = new.into();
+            }
+        }
+    }
+
     /// Whether a fill of this side would complete a day trade.
     #[must_use]
     pub fn would_be_day_trade(&self, symbol: &str, side: Side, date: Date) -> bool {

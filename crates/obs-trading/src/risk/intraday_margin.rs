@@ -289,6 +289,12 @@ impl IntradayMargin {
         self.state.clone()
     }
 
+    /// The rule.
+    #[must_use]
+    pub const fn rule(&self) -> IntradayMarginRule {
+        self.rule
+    }
+
     /// The account's figures are these: the broker's, which count before any of one's own. Prices move the level and make no deficit.
     pub fn observe(
         &mut self,
@@ -949,7 +955,7 @@ mod tests {
             .observe(at(MONDAY, 0), usd(30_000), usd(0))
             .unwrap();
         assert!(desk.margin.check(at(MONDAY, 1), usd(-32_500)).is_err());
-        // And whoever has less than the least equity opens nothing on margin.
+        // Nor does an account below the least equity open anything on margin.
         desk.margin
             .observe(at(MONDAY, 2), usd(1_999), usd(0))
             .unwrap();

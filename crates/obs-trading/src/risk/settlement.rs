@@ -320,6 +320,24 @@ impl CashAccount {
         self.state.held(symbol)
     }
 
+    /// The shares of a symbol were split: for each `from` of them there are `to`. What they were paid with stays. Fails when one of the
+    /// numbers is not positive.
+    pub fn split(&mut self, symbol: &str, to: f64, from: f64) -> Result<(), Error> {
+        let (to, from) = (
+            positive("the new shares", to)?,
+            positive("the old shares", from)?,
+        );
+        self.state
+            .each_of(symbol, &|_, quantity| *quantity = *quantity * to / from);
+        Ok(())
+    }
+
+    /// A symbol has another name from now on.
+    pub fn rename(&mut self, symbol: &str, new: &str) {
+        self.state
+            .each_of(symbol, &|symbol, _| *symbol = new.into());
+    }
+
     fn block(&self, rule: ComplianceRule, until: Option<Date>) -> Error {
         self.risk.compliance(rule, ComplianceAction::Blocked);
         Error::Compliance { rule, until }
