@@ -538,6 +538,95 @@ fn nothing_is_invented_while_fills_are_in_flight() {
     assert_eq!(report.breaks.len(), 1, "{:?}", report.breaks);
 }
 
+/// Two open orders in a symbol and one in another are executed at once, at prices away from the marks, and nothing of it is reported yet.
+#[test]
+fn several_orders_in_flight_explain_units_cash_and_orders_together() {
+    let mut book = positions().with_instrument("MSFT", Instrument::new(USD));
+    for (symbol, price) in [("AAPL", 100), ("MSFT", 300)] {
+        let key = book.key("crossover", symbol).unwrap();
+        let fill = Fill::new(10, price).at(at(1));
+        let _ = book.fill(key, Side::Buy, &fill).unwrap();
+        book.mark(at(2), symbol, price);
+    }
+    let order = |id: &str, symbol: &str, remaining: i64| OpenOrder {
+        id: id.into(),
+        symbol: symbol.into(),
+        remaining: Decimal::from(remaining),
+        since: at(3),
+    };
+    let orders = [
+        order("o-1", "AAPL", 5),
+        order("o-2", "AAPL", 4),
+        order("o-3", "MSFT", -6),
+        // Executed and reported between the statement and now.
+        order("o-4", "AAPL", 0),
+    ];
+    // 9 at 102 and 6 at 297; of what was open, one order is left.
+    let theirs = |cash: &str, second| {
+        Statement::new(at(second))
+            .with_positions([("AAPL", Decimal::from(19)), ("MSFT", Decimal::from(4))])
+            .with_cash(usd(cash))
+            .with_orders(["o-4"])
+    };
+    let at_once = Tolerances::default();
+    let report = book.reconcile(at(100), &theirs("6864", 100), &orders, &at_once);
+    assert!(report.is_clean(), "{:?}", report.breaks);
+    assert_eq!(report.in_flight.len(), 2);
+    // Cash that no price explains is a break all the same.
+    let report = book.reconcile(at(101), &theirs("6364", 101), &orders, &at_once);
+    let found: Vec<_> = report.breaks.iter().map(|found| found.kind).collect();
+    assert_eq!(found, [BreakKind::Cash]);
+    // More than the orders can have done is one, too.
+    let most = [orders[0].clone(), orders[2].clone()];
+    let report = book.reconcile(at(102), &theirs("6864", 102), &most, &at_once);
+    assert_eq!(report.of(BreakKind::MissingFill).count(), 1);
+}
+
+/// A statement of this morning lists the orders of this morning: they are compared whatever its age.
+#[test]
+fn orders_of_an_older_statement_are_no_orphans() {
+    let mut book = positions();
+    let order = |id: &str, since| OpenOrder {
+        id: id.into(),
+        symbol: "AAPL".into(),
+        remaining: Decimal::from(5),
+        since: at(since),
+    };
+    let orders = [order("o-1", 0), order("o-2", 599), order("o-3", 700)];
+    let theirs = Statement::new(at(600)).with_orders(["o-1"]);
+    let report = book.reconcile(at(7_200), &theirs, &orders, &Tolerances::default());
+    assert!(report.is_clean(), "{:?}", report.breaks);
+    // One that should be there and is not; and one that only the broker has.
+    let theirs = Statement::new(at(900)).with_orders(["o-2", "o-3", "o-9"]);
+    let report = book.reconcile(at(901), &theirs, &orders, &Tolerances::default());
+    let found: Vec<_> = report
+        .breaks
+        .iter()
+        .map(|found| (&*found.subject, found.kind))
+        .collect();
+    let expected = [
+        ("o-9", BreakKind::OrphanOrder),
+        ("o-1", BreakKind::MissingOrder),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// Of a future nothing is paid: twice as many contracts at the broker are a fill that is missing, and no split.
+#[test]
+fn a_missing_fill_of_a_future_is_no_split() {
+    let mut book = positions();
+    let key = book.key("crossover", "ES").unwrap();
+    let fill = Fill::new(3, 5_000).at(at(1));
+    let _ = book.fill(key, Side::Buy, &fill).unwrap();
+    book.mark(at(2), "ES", 5_000);
+    let theirs = Statement::new(at(100))
+        .with_positions([("ES", Decimal::from(6))])
+        .with_cash(usd("10000"));
+    let report = book.reconcile(at(100), &theirs, &[], &Tolerances::default());
+    let found: Vec<_> = report.breaks.iter().map(|found| found.kind).collect();
+    assert_eq!(found, [BreakKind::MissingFill]);
+}
+
 #[test]
 fn adopting_is_an_entry_that_can_be_reversed() {
     let mut book = positions();

@@ -294,13 +294,18 @@ struct Differing<'a> {
     pocket: Option<usize>,
     /// Worth of the difference at the mark, and in the base currency.
     worth: Decimal,
+    /// Whether what is held is not paid for, as a future is not.
+    is_margined: bool,
     in_base: Money,
 }
 
 /// Reconciliation.
 impl Positions {
-    /// Compares what the broker says with what was booked up to then. Later fills are set aside, and so is a difference that an open
-    /// order may have made in the time that a report may take. A stale statement is not compared.
+    /// Compares what the broker says with what was booked up to then. Later fills are set aside, and so is a difference that open orders
+    /// may have made in the time that a report may take, with the cash that they may have moved. A stale statement is not compared.
+    ///
+    /// `open` are the orders that are open as far as the desk knows, and those that ended after the statement's time, with nothing
+    /// remaining: the statement may list them.
     ///
     /// The kind of a difference is what the evidence is for: executions booked twice or on the other side are looked for among the last
     /// 64 events of a position, a split among simple ratios, and cash decides between a split and an execution that is missing.
@@ -342,11 +347,12 @@ impl Positions {
             })
             .collect();
         let is_fresh = now.duration_since(statement.as_of) <= tolerances.in_flight;
-        let open = if is_fresh { open } else { &[] };
-        self.compare_positions(statement, open, tolerances, &mut cash, &mut report);
-        self.compare_cash(statement, tolerances, &cash, &mut report);
+        let at_work = if is_fresh { open } else { &[] };
+        let uncertain =
+            self.compare_positions(statement, at_work, tolerances, &mut cash, &mut report);
+        self.compare_cash(statement, tolerances, &cash, &uncertain, &mut report);
         self.compare_values(statement, tolerances, &mut report);
-        self.compare_orders(statement, open, &mut report);
+        self.compare_orders(statement, open, tolerances, &mut report);
         self.show_breaks(&report, true);
         report
     }
@@ -486,9 +492,13 @@ impl Positions {
         tolerances: &Tolerances,
         cash: &mut [(usize, Decimal)],
         report: &mut Reconciled,
-    ) {
+    ) -> Vec<(usize, Decimal)> {
+        let mut uncertain: Vec<_> = cash
+            .iter()
+            .map(|(pocket, _)| (*pocket, Decimal::ZERO))
+            .collect();
         let Some(theirs) = &statement.positions else {
-            return;
+            return uncertain;
         };
         let symbols: BTreeSet<&str> = theirs
             .keys()
@@ -502,13 +512,19 @@ impl Positions {
                 continue;
             };
             let difference = found.theirs - found.ours;
-            let is_open = |order: &&OpenOrder| {
+            let at_work = open.iter().filter(|order| {
                 *order.symbol == *symbol
                     && order.remaining.is_negative() == difference.is_negative()
-                    && order.remaining.abs() >= difference.abs()
-            };
-            if open.iter().any(|order| is_open(&order)) {
-                found.explain(cash, -found.worth);
+            });
+            let at_work: Decimal = at_work.map(|order| order.remaining.abs()).sum();
+            if at_work >= difference.abs() {
+                // At a price that is not known yet: about the mark.
+                if let Some(left) = found.slot(cash) {
+                    *left += found.paid();
+                }
+                if let Some(left) = found.slot(&mut uncertain) {
+                    *left += found.worth.abs().mul_div(Decimal::ONE, Decimal::from(10));
+                }
                 report
                     .in_flight
                     .push(found.as_break(BreakKind::MissingFill));
@@ -524,14 +540,16 @@ impl Positions {
         // The largest first, for it explains the most of what cash is left.
         doubtful.sort_by_key(|found| std::cmp::Reverse(found.worth.abs()));
         for found in doubtful {
-            let is_paid = found.explain(cash, -found.worth);
-            let kind = if !is_paid && is_simple_ratio(found.theirs, found.ours) {
+            let is_paid = found.explain(cash, -found.paid());
+            let may_be_split = !is_paid && !found.is_margined;
+            let kind = if may_be_split && is_simple_ratio(found.theirs, found.ours) {
                 BreakKind::UnbookedSplit
             } else {
                 BreakKind::MissingFill
             };
             report.breaks.push(found.as_break(kind));
         }
+        uncertain
     }
 
     fn difference<'a>(
@@ -564,6 +582,7 @@ impl Positions {
             theirs,
             pocket,
             worth,
+            is_margined: instrument.is_some_and(|it| it.is_margined),
             in_base: Money::new(in_base.unwrap_or(Decimal::NAN), self.currency()),
         })
     }
@@ -608,10 +627,12 @@ impl Positions {
         statement: &Statement,
         tolerances: &Tolerances,
         left: &[(usize, Decimal)],
+        uncertain: &[(usize, Decimal)],
         report: &mut Reconciled,
     ) {
-        for ((pocket, left), cash) in left.iter().zip(&statement.cash) {
-            if left.abs() <= tolerances.cash {
+        let left = left.iter().zip(uncertain);
+        for (((pocket, left), (_, uncertain)), cash) in left.zip(&statement.cash) {
+            if left.abs() <= tolerances.cash + *uncertain {
                 continue;
             }
             let in_base = self.state.money.convert(self.state.now, *pocket, *left);
@@ -676,10 +697,32 @@ impl Positions {
         }
     }
 
-    fn compare_orders(&self, statement: &Statement, open: &[OpenOrder], report: &mut Reconciled) {
+    fn compare_orders(
+        &self,
+        statement: &Statement,
+        open: &[OpenOrder],
+        tolerances: &Tolerances,
+        report: &mut Reconciled,
+    ) {
         let Some(theirs) = &statement.orders else {
             return;
         };
+        // What was executed a moment ago is open here and no longer there.
+        let is_in_flight = |symbol: &str| {
+            let mut in_flight = report.in_flight.iter();
+            in_flight.any(|found| *found.subject == *symbol)
+        };
+        // One that was sent a moment before the statement may not be in it yet, and one that was sent since cannot be.
+        let is_expected = |order: &&OpenOrder| {
+            statement.as_of.duration_since(order.since) >= tolerances.in_flight
+                && !order.remaining.is_zero()
+                && !is_in_flight(&order.symbol)
+        };
+        let missing: Vec<_> = open
+            .iter()
+            .filter(is_expected)
+            .filter(|order| !theirs.contains(&order.id))
+            .collect();
         let mut found = |kind, id: &str, ours: Decimal| {
             report.breaks.push(Break {
                 kind,
@@ -694,11 +737,8 @@ impl Positions {
                 found(BreakKind::OrphanOrder, id, Decimal::ZERO);
             }
         }
-        for order in open {
-            // One that was sent since cannot be in the statement.
-            if order.since <= statement.as_of && !theirs.contains(&order.id) {
-                found(BreakKind::MissingOrder, &order.id, Decimal::ONE);
-            }
+        for order in missing {
+            found(BreakKind::MissingOrder, &order.id, Decimal::ONE);
         }
     }
 
@@ -769,6 +809,15 @@ impl Differing<'_> {
             ours: self.ours,
             theirs: self.theirs,
             money: self.in_base,
+        }
+    }
+
+    /// What the difference costs at the mark, in cash.
+    const fn paid(&self) -> Decimal {
+        if self.is_margined {
+            Decimal::ZERO
+        } else {
+            self.worth
         }
     }
 
