@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use obs_core::TestRecorder;
 use obs_trading::{
-    Fill, OrderBook, OrderEvent, OrderOutcome, OrderType, ReplayClock, SavedBook, Side, Strategy,
-    Ticket, Venue,
+    Change, Currency, Fill, Instrument, Money, OrderBook, OrderEvent, OrderOutcome, OrderType,
+    Positions, ReplayClock, SavedBook, Side, Strategy, Ticket, Venue,
 };
+
+/// When each life begins, since 1970.
+const START: Duration = Duration::from_secs(1_700_000_000);
 
 /// One life of a process with its orders.
 struct Desk {
     test: TestRecorder,
+    clock: ReplayClock,
     strategy: Strategy,
     venue: Venue,
     book: OrderBook<String>,
@@ -20,7 +24,7 @@ impl Desk {
     fn new() -> Self {
         let test = TestRecorder::new();
         let clock = ReplayClock::new();
-        clock.advance_to(Duration::from_secs(1_700_000_000));
+        clock.advance_to(START);
         let (strategy, venue) = test.run(|| {
             let strategy = Strategy::with_clock("crossover", &clock);
             (strategy, Venue::with_clock("paper", &clock))
@@ -28,6 +32,7 @@ impl Desk {
         let book = OrderBook::new(&venue);
         Self {
             test,
+            clock,
             strategy,
             venue,
             book,
@@ -51,6 +56,19 @@ impl Desk {
 
     fn end(&mut self, id: &str, outcome: OrderOutcome) {
         self.book.on(&id.to_owned(), OrderEvent::Ended(outcome));
+    }
+
+    fn replace(&mut self, id: &str, new: &str, change: Change) {
+        self.book.replace(&id.to_owned(), new.to_owned(), change);
+    }
+
+    fn bust(&mut self, id: &str, execution: &str) {
+        self.book.bust(&id.to_owned(), execution);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.clock.advance_to(START + time);
+        self.book.observe();
     }
 
     fn state(&self, id: &str) -> (f64, Option<OrderOutcome>) {
@@ -214,4 +232,103 @@ fn ccxt_18078_a_fill_repeated_on_a_cancellation_changes_nothing() {
     assert_eq!(desk.state("10003"), (0.0, Some(OrderOutcome::Cancelled)));
     assert_eq!(desk.fills(), 1);
     assert_eq!(desk.events(), [event("replayed_fill", 1)]);
+}
+
+/// `nautilus_trader#3986`: a venue modifies by cancelling and replacing. Of an order for 10 half is executed; modified for 10, or for the
+/// 5 that are left, the replacement is executed whole. Either was taken for an overfill.
+#[test]
+fn nautilus_trader_3986_a_replacement_may_count_what_is_left_or_all() {
+    for (change, rest) in [
+        (Change::to_left(10.0), 10.0),
+        (Change::to_left(5.0), 5.0),
+        (Change::to_total(10.0), 5.0),
+    ] {
+        let mut desk = Desk::new();
+        desk.submit("o-1", Side::Buy, 10.0);
+        desk.fill("o-1", "t-1", 5.0);
+        desk.replace("o-1", "o-2", change);
+        desk.fill("o-2", "t-2", rest);
+        assert_eq!(desk.state("o-1"), (5.0 + rest, Some(OrderOutcome::Filled)));
+        assert_eq!(desk.events(), []);
+    }
+}
+
+/// `nautilus_trader#4154`: while a modification is on its way, 0.165 of 1 is executed under the old identifier; the replacement is then
+/// for the 0.835 that are left.
+#[test]
+fn nautilus_trader_4154_a_fill_while_the_modification_is_under_way_counts_for_what_is_left() {
+    // The fill comes before the answer to the modification, or after it.
+    for is_late in [false, true] {
+        let mut desk = Desk::new();
+        desk.submit("oid-1", Side::Buy, 1.0);
+        if !is_late {
+            desk.fill("oid-1", "t-1", 0.165);
+        }
+        desk.replace("oid-1", "oid-2", Change::to_total(1.0));
+        if is_late {
+            desk.fill("oid-1", "t-1", 0.165);
+        }
+        let left = desk.book.get(&"oid-2".to_owned()).unwrap().remaining();
+        assert_eq!(left.to_bits(), 0.835_f64.to_bits());
+        desk.fill("oid-2", "t-2", 0.835);
+        assert_eq!(desk.state("oid-1"), (1.0, Some(OrderOutcome::Filled)));
+        assert_eq!(desk.events(), []);
+    }
+}
+
+/// `nautilus_trader#4491`: an execution is taken back before it is reported, and so is the one after it; the order stood at 0 and the
+/// position at 40.
+#[test]
+fn nautilus_trader_4491_an_execution_taken_back_before_it_comes_counts_nowhere() {
+    let mut desk = Desk::new();
+    desk.submit("o-1", Side::Buy, 100.0);
+    let at = "2026-07-17T15:00:00Z".parse().unwrap();
+    let usd = Money::new(100_000, Currency::USD);
+    let mut positions =
+        Positions::new("main", at, usd).with_instrument("SPX", Instrument::new(Currency::USD));
+    let key = positions.key("crossover", "SPX").unwrap();
+    let fill = |id: &str, quantity: f64| Fill::new(quantity, 100.0).with_id(id).at(at);
+    desk.bust("o-1", "t-1");
+    let _ = positions.bust(key, Side::Buy, "t-1").unwrap();
+    for (id, quantity) in [("t-1", 60.0), ("t-2", 40.0)] {
+        desk.fill("o-1", id, quantity);
+        let _ = positions.fill(key, Side::Buy, &fill(id, quantity)).unwrap();
+    }
+    assert_eq!(desk.state("o-1"), (40.0, None));
+    assert_eq!(positions.quantity(key).unwrap(), 40.into());
+    desk.bust("o-1", "t-2");
+    let _ = positions.bust(key, Side::Buy, "t-2").unwrap();
+    assert_eq!(desk.state("o-1"), (0.0, None));
+    assert!(positions.quantity(key).unwrap().is_zero());
+    assert_eq!(positions.value(), Some(usd));
+}
+
+/// `nautilus_trader#4787`: of an order for 10, 7 are executed and the rest is cancelled; the venue calls it filled, and it stayed
+/// open for ever.
+#[test]
+fn nautilus_trader_4787_an_order_called_filled_with_a_rest_comes_to_an_end() {
+    let mut desk = Desk::new();
+    desk.submit("gtc", Side::Buy, 10.0);
+    desk.fill("gtc", "t-1", 7.0);
+    desk.book.on(&"gtc".to_owned(), OrderEvent::CancelAsked);
+    desk.end("gtc", OrderOutcome::Filled);
+    assert_eq!(desk.state("gtc"), (7.0, None), "its fills may follow");
+    desk.pass(OrderBook::<String>::PATIENCE);
+    assert_eq!(desk.state("gtc"), (7.0, Some(OrderOutcome::Filled)));
+    assert_eq!(desk.events(), [event("missing_fill", 1)]);
+}
+
+/// `zipline-reloaded#332`: nine shares are to be sold short when a hundred become one. The order was rounded to no shares, counted
+/// as filled, and could not be cancelled.
+#[test]
+fn zipline_reloaded_332_a_reverse_split_leaves_a_small_order_open_to_be_cancelled() {
+    let mut desk = Desk::new();
+    desk.submit("muln", Side::Sell, 9.0);
+    desk.book.split("SPX", 1, 100);
+    assert_eq!(desk.state("muln"), (0.0, None));
+    let left = desk.book.get(&"muln".to_owned()).unwrap().remaining();
+    assert_eq!(left.to_bits(), 0.09_f64.to_bits());
+    desk.end("muln", OrderOutcome::Cancelled);
+    assert_eq!(desk.state("muln"), (0.0, Some(OrderOutcome::Cancelled)));
+    assert_eq!((desk.fills(), desk.events()), (0, Vec::new()));
 }
