@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use obs_providers::Market;
-use obs_trading::{Decided, Risk, SavedBook};
+use obs_trading::{Decided, PositionGauges, Risk, SavedBook};
 
 use crate::bars::Bar;
 use crate::broker::{CancelError, PaperBroker, Tally};
 use crate::calendar::TradingDays;
+use crate::carry::Carry;
 use crate::error::Error;
 use crate::metrics::{OrderFlow, Strategies};
 use crate::order::{Order, OrderId, OrderRequest, OrderStatus, RejectReason, Side};
@@ -28,6 +29,8 @@ pub struct Account {
     risk: RiskCheck,
     broker: PaperBroker,
     portfolio: Portfolio,
+    /// What would be earned and paid while positions are held.
+    carry: Option<Carry>,
     days: TradingDays,
     market: Market,
     flow: OrderFlow,
@@ -56,17 +59,15 @@ impl Account {
     ) -> Result<Self, Error> {
         let trading_days = TradingDays::of(days);
         broker.deposit(cash);
+        let first = days.first().copied().unwrap_or(Date::MIN);
         Ok(Self {
+            carry: Carry::new(&trading_days, first, broker.symbols()),
             risk: RiskCheck::new(limits, cash, &trading_days)?,
             broker,
-            portfolio: Portfolio::new(
-                cash,
-                &trading_days,
-                days.first().copied().unwrap_or(Date::MIN),
-            )?,
+            portfolio: Portfolio::new(cash, &trading_days, first)?,
             flow: OrderFlow::new(Strategies::default()),
             refused: BTreeMap::new(),
-            today: days.first().copied().unwrap_or(Date::MIN),
+            today: first,
             market: trading_days.market(),
             days: trading_days,
             changes: Changes::default(),
@@ -110,6 +111,9 @@ impl Account {
         let closes = self.portfolio.closes();
         let (statement, value) = self.broker.statement(close, closes);
         self.portfolio.reconcile(close, &statement, value)?;
+        if let Some(carry) = &mut self.carry {
+            carry.close_day(close, date, bars)?;
+        }
         self.observe_limits();
         Ok(())
     }
@@ -121,28 +125,36 @@ impl Account {
         request: OrderRequest,
         decided: Option<Decided>,
     ) -> Result<Order, Refusal> {
-        // Without a price there is nothing to check, and the broker will not take the order.
-        if let Some(price) = self.broker.quote(&request.symbol) {
-            let price = request.kind.limit_price().unwrap_or(price);
-            let proposal = Proposal {
-                side: request.side,
-                quantity: request.quantity,
-                price,
-            };
-            let exposure = self.exposure(request.strategy, &request.symbol);
-            if let Err(refusal) = self.risk.check(proposal, &exposure, self.today) {
-                *self
-                    .refused
-                    .entry((request.strategy, refusal.reason))
-                    .or_default() += 1;
-                self.flow.refused(request.strategy, decided, refusal.reason);
-                return Err(refusal);
-            }
+        if let Err(refusal) = self.check(&request) {
+            *self
+                .refused
+                .entry((request.strategy, refusal.reason))
+                .or_default() += 1;
+            self.flow.refused(request.strategy, decided, refusal.reason);
+            return Err(refusal);
         }
         let order = self.broker.submit(request, self.today);
         self.flow.submitted(&order, decided);
         self.changes.orders.push(order.clone());
         Ok(order)
+    }
+
+    /// Nothing goes out that is for nothing: a broker may take that for an order of unknown quantity. Without a price there is nothing
+    /// else to check, and the broker will not take the order.
+    fn check(&self, request: &OrderRequest) -> Result<(), Refusal> {
+        if request.quantity == 0 {
+            return Err(Refusal::NO_QUANTITY);
+        }
+        let Some(price) = self.broker.quote(&request.symbol) else {
+            return Ok(());
+        };
+        let proposal = Proposal {
+            side: request.side,
+            quantity: request.quantity,
+            price: request.kind.limit_price().unwrap_or(price),
+        };
+        let exposure = self.exposure(request.strategy, &request.symbol);
+        self.risk.check(proposal, &exposure, self.today)
     }
 
     /// Takes back an open order.
@@ -223,6 +235,13 @@ impl Account {
     #[must_use]
     pub fn portfolio(&self) -> &Portfolio {
         &self.portfolio
+    }
+
+    /// The gauges of the positions of all accounts.
+    #[must_use]
+    pub fn gauges(&self) -> Vec<PositionGauges> {
+        let carry = self.carry.iter().map(Carry::gauges);
+        carry.chain([self.portfolio.gauges()]).collect()
     }
 
     /// What became of all orders.
@@ -447,5 +466,15 @@ mod tests {
         };
         let order = account.place(request, None);
         assert_eq!(order.unwrap().status, OrderStatus::Rejected);
+    }
+
+    #[test]
+    fn an_order_for_nothing_does_not_go_out() {
+        let mut account = account();
+        for side in [Side::Buy, Side::Sell] {
+            let reason = refusal(&mut account, side, 0);
+            assert_eq!(reason, RejectReason::InvalidQuantity);
+        }
+        assert_eq!(account.orders().submitted, 0);
     }
 }

@@ -153,16 +153,22 @@ impl DeskClient {
         Ok(())
     }
 
-    /// What users get wrong: a page that is not there, an order that is not there, an order for
-    /// everything the account has, and one for nothing.
+    /// What users get wrong: a page that is not there, an order that is not there, orders for everything the account has and for
+    /// nothing, which the risk check refuses, and one at no price, which the broker rejects.
     async fn blunder(&mut self, portfolio: &PortfolioView) -> Result<(), Error> {
         let _: Option<serde_json::Value> = self.get("/order").await?;
         let _: Option<Order> = self.get(&format!("/orders/{}", OrderId::MAX)).await?;
         let Some((symbol, close)) = self.symbol_of_the_week(portfolio) else {
             return Ok(());
         };
-        for quantity in [quantity(portfolio.equity / ORDER_SIZE, close), 0] {
-            let (symbol, kind) = (symbol.clone(), OrderKind::Market);
+        let all = quantity(portfolio.equity / ORDER_SIZE, close);
+        let at_no_price = OrderKind::Limit { limit_price: 0.0 };
+        for (kind, quantity) in [
+            (OrderKind::Market, all),
+            (OrderKind::Market, 0),
+            (at_no_price, 1),
+        ] {
+            let symbol = symbol.clone();
             self.place(&NewOrder {
                 symbol,
                 side: Side::Buy,

@@ -12,7 +12,8 @@
 //! Every part is a value that [`app`] builds at start-up and hands to the part that uses it; there are no
 //! statics. The bars' dates are the only time there is: a day's orders are placed after its close and
 //! filled with the next bar, however fast the replay runs. The [providers](provider) fail now and then, by count, and the
-//! desk goes on; their sentiment is [computed from prices](stand_in) and nothing is traded on it.
+//! desk goes on; their sentiment is [computed from prices](stand_in) and nothing is traded on it. A [second account](carry) holds a few
+//! positions that earn dividends and cost borrow, funding and interest, which the paper broker's do not.
 
 pub mod account;
 pub mod api;
@@ -20,6 +21,7 @@ pub mod app;
 pub mod bars;
 pub mod broker;
 pub mod calendar;
+pub mod carry;
 pub mod cli;
 pub mod client;
 pub mod desk;

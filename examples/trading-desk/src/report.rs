@@ -18,9 +18,11 @@ use crate::strategy::StrategyId;
 /// took.
 pub fn report(exposition: &str) -> Result<String, Error> {
     let metrics = obs_exposition::parse(exposition)?;
-    let tables = [
-        strategies(&metrics),
-        bridge(&metrics),
+    let mut tables = vec![strategies(&metrics)];
+    for account in values(&metrics, "portfolio_pnl_component", "account") {
+        tables.push(bridge(&metrics, account));
+    }
+    tables.extend([
         reconciliation(&metrics),
         orders(&metrics),
         refusals(&metrics),
@@ -29,8 +31,9 @@ pub fn report(exposition: &str) -> Result<String, Error> {
         database(&metrics),
         errors(&metrics),
         durations(&metrics),
-    ];
-    Ok(tables.map(|table| table.to_string()).join("\n\n"))
+    ]);
+    let tables: Vec<_> = tables.iter().map(Table::to_string).collect();
+    Ok(tables.join("\n\n"))
 }
 
 /// What the account made by the broker's statements, in windows of days: a report's figures, which cost as much as the window is long and
@@ -89,21 +92,23 @@ fn strategies(metrics: &Exposition) -> Table {
 }
 
 /// What made the profit and loss. The strategies' parts, and what belongs to none, add up to the account's.
-fn bridge(metrics: &Exposition) -> Table {
-    let owners = values(metrics, "trading_pnl_component", "strategy");
-    let mut header = vec!["profit and loss", "day", "month", "total"];
+fn bridge(metrics: &Exposition, name: &str) -> Table {
+    let account = ("account", name);
+    let owners = values_of(metrics, "trading_pnl_component", account, "strategy");
+    let title = format!("profit and loss of {name}");
+    let mut header = vec![title.as_str(), "day", "month", "total"];
     header.extend(owners.iter().copied());
     let mut table = table(&header);
     for component in PnlComponent::ALL {
         let component = ("component", component.as_str());
         let of = |period| {
-            let labels = [component, ("period", period)];
+            let labels = [account, component, ("period", period)];
             money(metrics.sum("portfolio_pnl_component", &labels))
         };
         let mut row = vec![component.1.to_owned()];
         row.extend(["day", "month", "total"].map(of));
         row.extend(owners.iter().map(|strategy| {
-            let labels = [component, ("strategy", *strategy)];
+            let labels = [account, component, ("strategy", *strategy)];
             money(metrics.sum("trading_pnl_component", &labels))
         }));
         table.add_row(row);
@@ -113,14 +118,17 @@ fn bridge(metrics: &Exposition) -> Table {
 
 /// Whether the broker agrees.
 fn reconciliation(metrics: &Exposition) -> Table {
-    let mut table = table(&["reconciliation", "open breaks", "difference"]);
-    for part in ReconciledPart::ALL {
-        let part = [("what", part.as_str())];
-        table.add_row([
-            part[0].1.to_owned(),
-            count(metrics.sum("portfolio_reconciliation_open_breaks", &part)),
-            money(metrics.sum("portfolio_reconciliation_difference", &part)),
-        ]);
+    let mut table = table(&["reconciliation", "of", "open breaks", "difference"]);
+    for account in values(metrics, "portfolio_reconciliation_open_breaks", "account") {
+        for part in ReconciledPart::ALL {
+            let of = [("account", account), ("what", part.as_str())];
+            table.add_row([
+                account.to_owned(),
+                part.to_string(),
+                count(metrics.sum("portfolio_reconciliation_open_breaks", &of)),
+                money(metrics.sum("portfolio_reconciliation_difference", &of)),
+            ]);
+        }
     }
     table
 }
@@ -252,6 +260,19 @@ fn values<'a>(metrics: &'a Exposition, name: &str, label: &'a str) -> BTreeSet<&
     let samples = metrics.family(name).map(|family| &family.samples);
     let samples = samples.into_iter().flatten();
     samples.filter_map(|sample| sample.label(label)).collect()
+}
+
+/// The same of the samples that have another label, too.
+fn values_of<'a>(
+    metrics: &'a Exposition,
+    name: &str,
+    (key, value): (&str, &str),
+    label: &'a str,
+) -> BTreeSet<&'a str> {
+    let samples = metrics.family(name).map(|family| &family.samples);
+    let samples = samples.into_iter().flatten();
+    let of = samples.filter(|sample| sample.label(key) == Some(value));
+    of.filter_map(|sample| sample.label(label)).collect()
 }
 
 /// The histograms whose quantiles are worth a look, and the labels that tell their rows apart.

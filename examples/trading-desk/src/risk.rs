@@ -84,8 +84,17 @@ pub struct Refusal {
     /// What the account would come to: units for `invalid_quantity`, US dollars for `insufficient_funds` and `compliance`, a
     /// share of equity for the others.
     pub value: f64,
-    /// The most it may come to, in the same unit.
+    /// The most it may come to, in the same unit; of units the least, where the order is for none.
     pub limit: f64,
+}
+
+impl Refusal {
+    /// An order for no units.
+    pub const NO_QUANTITY: Self = Self {
+        reason: RejectReason::InvalidQuantity,
+        value: 0.0,
+        limit: 1.0,
+    };
 }
 
 /// Days from a trade to its settlement, in the years of the bundled bars: three until 4 September 2017, then two. The

@@ -32,7 +32,7 @@ pub struct Service {
     market: MarketData,
     sentiment: SentimentFeed,
     stream: QuoteStream,
-    positions: PositionGauges,
+    positions: Vec<PositionGauges>,
     errors: Arc<ErrorMetrics>,
 }
 
@@ -48,7 +48,7 @@ impl Service {
     ) -> Self {
         let errors = ["oversold", "trading", "unfinished"];
         Self {
-            positions: desk.account().portfolio().gauges(),
+            positions: desk.account().gauges(),
             desk: Mutex::new(desk),
             store,
             market,
@@ -131,7 +131,8 @@ impl Service {
         self.market.provider().observe();
         self.sentiment.providers().for_each(Provider::observe);
         self.stream.observe();
-        self.positions.observe()
+        let positions = self.positions.iter();
+        positions.flat_map(PositionGauges::observe).collect()
     }
 
     fn finished<T>(&self, task: Result<T, JoinError>) -> Result<T, Error> {

@@ -351,6 +351,19 @@ fn orders_agree(scrape: &Exposition, portfolio: &PortfolioView, orders: &[Order]
             count + again,
         );
     }
+    // What the stand-in for a venue says is unusual, and all accounted for: these are the events that alert.
+    for event in [
+        "unknown_order",
+        "invalid_fill",
+        "overfill",
+        "missing_fill",
+        "invalid_order",
+        "from_future",
+        "forgotten_fill",
+    ] {
+        let name = "trading_order_events_ignored_total";
+        assert_value(scrape, name, &[("event", event)], 0);
+    }
     let filled = tally.closed[&OrderStatus::Filled];
     assert!(filled > 0);
     assert_value(scrape, "trading_trades_total", &[], filled);
