@@ -148,7 +148,7 @@ fn fill_in_book() -> Work {
     for id in 0..ORDERS {
         book.insert(id, strategy.submit(&venue, &ticket));
     }
-    each_fill(move |id, fill| drop(book.fill(&id, fill)))
+    each_fill(move |id, fill| assert!(book.fill(&id, fill).is_none()))
 }
 
 fn fill_at_desk() -> Work {
@@ -158,7 +158,7 @@ fn fill_at_desk() -> Work {
     for id in 0..ORDERS {
         desk.submit(id, &strategy, &ticket);
     }
-    each_fill(move |id, fill| drop(desk.fill(&id, fill)))
+    each_fill(move |id, fill| assert!(desk.fill(&id, fill).is_none()))
 }
 
 /// Fills of known orders, which have some already: the lists of their executions have grown.

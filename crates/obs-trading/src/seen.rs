@@ -266,6 +266,7 @@ impl<T> Seen<T> {
         } else {
             entries.len() - 1
         };
+        more.index.reserve(entries.len() - known);
         for ((key, _), place) in entries.iter().zip(places).skip(known) {
             more.index.insert(*key, place);
         }
