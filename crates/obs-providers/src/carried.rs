@@ -47,11 +47,15 @@ impl Call {
         send: impl Future<Output = Result<Response, E>>,
         is_stream: bool,
     ) -> Result<Response, E> {
-        let send = async {
-            let result = send.await;
-            (result, ATTEMPTS.with(Cell::get))
+        let (result, attempts) = if self.provider().has_attempts() {
+            let send = async {
+                let result = send.await;
+                (result, ATTEMPTS.with(Cell::get))
+            };
+            ATTEMPTS.scope(Attempts::default(), send).await
+        } else {
+            (send.await, Made::default())
         };
-        let (result, attempts) = ATTEMPTS.scope(Attempts::default(), send).await;
         self.has_attempts(attempts.count > 0);
         match result {
             Ok(response) => Ok(self.came(response, is_stream)),

@@ -22,6 +22,10 @@ impl<T> Lazy<T> {
         }
     }
 
+    pub(crate) fn is_made(&self) -> bool {
+        self.made.get().is_some()
+    }
+
     pub(crate) fn get(&self, make: impl FnOnce() -> T) -> &T {
         self.made.get_or_init(|| self.recorder.resolve(make))
     }

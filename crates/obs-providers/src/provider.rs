@@ -297,6 +297,11 @@ impl Inner {
         known.for_each(|endpoint| drop(self.endpoint(endpoint)));
     }
 
+    /// Whether anything measures attempts, so that calls have to ask what theirs came to.
+    pub(crate) fn has_attempts(&self) -> bool {
+        self.attempts.is_made()
+    }
+
     pub(crate) fn attempts(&self) -> &AttemptMetrics {
         self.attempts
             .get(|| AttemptMetrics::new(self.name.as_str()))
