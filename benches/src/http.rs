@@ -86,7 +86,7 @@ pub(crate) fn lines(effort: Effort) -> Vec<Row> {
 }
 
 /// The figures without the floor's.
-fn added(mut figures: Vec<Figure>) -> Vec<Figure> {
+pub(crate) fn added(mut figures: Vec<Figure>) -> Vec<Figure> {
     let floor = figures.remove(0);
     for figure in &mut figures {
         figure.min -= floor.min;

@@ -1,10 +1,13 @@
-//! What recording, scraping and the HTTP layer cost, beside the other libraries: `cargo xtask bench`.
+//! What recording, scraping, the layers of HTTP and gRPC and the wrapper of a database pool cost, beside the other libraries:
+//! `cargo xtask bench`.
 //!
 //! All contenders run in one process, in turn, on pinned threads. What counts are ratios: times differ from machine to machine
 //! and from minute to minute. A ratio is that of the least times,
 //! or of the medians where threads meet in one place, whose least time is that of a round in which they did not.
 
 mod contest;
+mod database;
+mod grpc;
 mod http;
 mod library;
 mod parts;
@@ -100,7 +103,7 @@ fn write(path: &std::path::Path, mut page: String) -> std::io::Result<()> {
 
 type Lines = fn(Effort) -> Vec<Row>;
 
-const LINES: [(&str, Lines); 10] = [
+const LINES: [(&str, Lines); 12] = [
     ("counter", counters),
     ("histogram", histograms),
     ("gauge", gauges),
@@ -111,6 +114,8 @@ const LINES: [(&str, Lines); 10] = [
     ("memory", memory),
     ("unscraped", unscraped),
     ("http", http::lines),
+    ("grpc", grpc::lines),
+    ("database", database::lines),
 ];
 
 fn counters(effort: Effort) -> Vec<Row> {

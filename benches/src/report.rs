@@ -220,8 +220,8 @@ pub(crate) fn markdown(rows: &[Row], growth: &Growth, parts: &[Figure], quick: b
     )
 }
 
-const VERSIONS: &str = "metrics-exporter-prometheus 0.18, prometheus 0.14, prometheus-client 0.25, measured 0.0.25, opentelemetry 0.33 \
-    and axum-prometheus 0.10";
+const VERSIONS: &str = "metrics-exporter-prometheus 0.18, prometheus 0.14, prometheus-client 0.25, measured 0.0.25, opentelemetry 0.33, \
+    axum-prometheus 0.10, tower-http 0.7 around tonic 0.14, and sqlx 0.9";
 
 const INTRODUCTION: &str = "`cargo xtask bench` measures the recorder beside the other libraries: all in one process, in turn, on \
 pinned threads, built for release. Times differ from machine to machine and from minute to minute, so targets are ratios: our least \
@@ -262,6 +262,9 @@ returns.\n\
 that wraps the future and the body and records nothing takes 130 to 180: a clone of what is below, three boxes and what they \
 copy. Two readings of the clock take about 48, the end of the exchange 24, three histograms 15, the body's frames and the \
 lookup of the route 14 each.\n\
+- **A gRPC call** through the layer with `count_request_bodies`, of tonic's own health service. The peer is what tonic's users put there, \
+tower-http's trace layer, with a subscriber that formats events from `DEBUG` on and writes them to nowhere; with a filter that keeps them \
+out it costs next to nothing, and says nothing.\n\
 - **A gauge's kept handle** is at its target's edge: setting takes five cycles or six, and a bare store two; which of the two a \
 run shows is its own luck.\n\
 - **A scrape of counters** is near its target: full runs gave 1.8 on a busy machine and 2.4 on an idle one, where the floor \
