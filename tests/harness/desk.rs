@@ -31,6 +31,15 @@ impl Desk {
         Self::run(&mut desk)?.over()
     }
 
+    /// The same, pushing over OTLP to this URL every second.
+    pub fn replayed_to(otlp: &str) -> Result<Self, Error> {
+        let mut desk = command()?;
+        desk.env("OBS_OTLP_URL", otlp)
+            .env("OBS_OTLP_INTERVAL_SECONDS", "1")
+            .env("OBS_OTLP_INSTANCE", "desk-1");
+        Self::run(&mut desk)?.over()
+    }
+
     /// The same with a file of prices of one's own, which is sooner over.
     pub fn replayed_from(bars: &Path) -> Result<Self, Error> {
         Self::run(command()?.arg("--bars").arg(bars))?.over()

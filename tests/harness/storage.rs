@@ -23,17 +23,24 @@ pub struct Storage {
     process: Option<Process>,
     keeper: Keeper,
     address: String,
+    arguments: Vec<String>,
     folder: TempDir,
 }
 
 impl Storage {
     /// Starts one that has nothing yet, and waits until it is ready.
     pub fn start(keeper: Keeper) -> Result<Self, Error> {
+        Self::start_with(keeper, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(keeper: Keeper, arguments: &[&str]) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::system("make a folder for samples"))?;
         let mut storage = Self {
             process: None,
             keeper,
             address: format!("127.0.0.1:{}", stack::free_port()?),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             folder,
         };
         storage.start_again()?;
@@ -76,7 +83,7 @@ impl Storage {
             Keeper::VictoriaMetrics => (self.victoria_metrics()?, "/health"),
             Keeper::Prometheus => (self.prometheus()?, "/-/ready"),
         };
-        self.process = Some(Process::start(&mut command)?);
+        self.process = Some(Process::start(command.args(&self.arguments))?);
         let url = self.url() + ready;
         stack::wait_until(&url, stack::START, "it is ready", || scrape(&url).is_ok())
     }

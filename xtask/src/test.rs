@@ -60,7 +60,7 @@ impl Test {
 const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
 
 /// Which targets they are. A test holds the list to the sources.
-const ASK_SERVERS: [&str; 17] = [
+const ASK_SERVERS: [&str; 18] = [
     "alerts",
     "attacks",
     "backends",
@@ -73,6 +73,7 @@ const ASK_SERVERS: [&str; 17] = [
     "getting_started",
     "kubernetes",
     "objectives",
+    "otlp",
     "pipeline",
     "push",
     "docs",

@@ -121,6 +121,16 @@ pub(crate) static PUSH_BASIC: Scheme = Scheme {
     ..BASIC
 };
 
+/// What is sent with everything that is pushed over OTLP.
+#[cfg(feature = "otlp")]
+pub(crate) static OTLP_HEADERS: Scheme = Scheme {
+    field: "Config::otlp_headers",
+    file_setting: "OBS_OTLP_HEADERS_FILE",
+    accepts: crate::config::OTLP_HEADERS,
+    is_acceptable: |text| crate::otlp::headers(text).is_some(),
+    ..BASIC
+};
+
 pub(crate) const BASIC: Scheme = Scheme {
     name: "Basic",
     challenge: "Basic realm=\"metrics\", charset=\"UTF-8\"",

@@ -20,6 +20,8 @@ use self::variables::{
     MAX_SCRAPES_TEXT, TEXT, TIME, TIME_RANGE, VARIABLES, ignored, is_label_key, is_label_value,
     nearest,
 };
+#[cfg(feature = "otlp")]
+pub(crate) use self::variables::{OTLP_HEADERS, OTLP_URLS};
 use crate::{ExporterError, Secret};
 
 /// The settings of an exporter.
@@ -52,13 +54,19 @@ use crate::{ExporterError, Secret};
 /// | `OBS_PUSH_INTERVAL_SECONDS` | [`push_interval`](Self::push_interval) | 15 |
 /// | `OBS_PUSH_INSTANCE` | [`push_instance`](Self::push_instance) | no such label |
 /// | `OBS_PUSH_BASIC_AUTH`, `OBS_PUSH_BASIC_AUTH_FILE` | [`push_basic_auth`](Self::push_basic_auth) | none is sent |
+/// | `OBS_OTLP_URL` | [`otlp_url`](Self::otlp_url) | nothing is pushed |
+/// | `OBS_OTLP_INTERVAL_SECONDS` | [`otlp_interval`](Self::otlp_interval) | 15 |
+/// | `OBS_OTLP_TEMPORALITY` | [`otlp_temporality`](Self::otlp_temporality) | `cumulative` |
+/// | `OBS_OTLP_INSTANCE` | [`otlp_instance`](Self::otlp_instance) | host and port |
+/// | `OBS_OTLP_HEADERS`, `OBS_OTLP_HEADERS_FILE` | [`otlp_headers`](Self::otlp_headers) | none is sent |
+/// | `OBS_OTLP_CA` | [`otlp_ca`](Self::otlp_ca) | the system's authorities |
 /// | `OBS_MAX_SCRAPES` | [`max_scrapes`](Self::max_scrapes) | 8 |
 /// | `OBS_MAX_CONNECTIONS` | [`max_connections`](Self::max_connections) | 64 |
 /// | `OBS_PAGE` | [`page`](Self::page) | `on` |
 /// | `OBS_IGNORE` | names between commas of variables that another program reads | none |
 ///
 /// Some need a [feature](crate#features): `OBS_RECORDER=stock` needs `stock`, `OBS_NATIVE_HISTOGRAMS` `native-histograms`,
-/// `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, and `OBS_PAGE=on` `page`.
+/// `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, `OBS_OTLP_…` `otlp`, and `OBS_PAGE=on` `page`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -142,6 +150,24 @@ pub struct Config {
     pub push_instance: Option<String>,
     /// `user:password` for the Pushgateway.
     pub push_basic_auth: Option<Secret>,
+    /// The URL of a receiver of OTLP over HTTP, `http://host[:port][/path]` or with `https`, to which
+    /// [`serve`](crate::Exporter::serve) pushes besides: at once, every [`otlp_interval`](Self::otlp_interval), and when it is shut
+    /// down. Without a path it is `/v1/metrics`, where a Collector takes metrics. `https` needs the feature `tls`, and the recorder
+    /// of this workspace. See [OTLP](crate#otlp).
+    pub otlp_url: Option<String>,
+    /// How long after an interval was collected the next one is.
+    pub otlp_interval: Duration,
+    /// Whether counters and histograms show all since they began, or what was added since they were last sent.
+    pub otlp_temporality: Temporality,
+    /// The attribute `service.instance.id`, by which processes of one service are told apart: the name of the host and the port that
+    /// is served at, unless it is set.
+    pub otlp_instance: Option<String>,
+    /// Headers of every request, `name=value` between commas, each value percent-encoded where it has to be: credentials, and what
+    /// names a tenant.
+    pub otlp_headers: Option<Secret>,
+    /// The certificates, in PEM, one of which has to have signed the receiver's; the authorities that the system trusts, unless it
+    /// is set.
+    pub otlp_ca: Option<PathBuf>,
     /// How many scrapes are rendered, waited for or sent at once. One more is answered 503, to be tried again in a second.
     pub max_scrapes: usize,
     /// How many connections the server keeps. One more takes the place of that which has been silent longest, of those
@@ -184,6 +210,27 @@ pub enum Mode {
     Paper,
     /// Present prices and real money.
     Live,
+}
+
+/// Whether a counter or histogram that is pushed over OTLP shows all since it began, or what was added since it was last sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Temporality {
+    /// All of it since it began, as a scrape shows it. Prometheus and `VictoriaMetrics` take this.
+    #[default]
+    Cumulative,
+    /// What was added since it was last sent. What a receiver refuses for good is lost.
+    Delta,
+}
+
+impl Temporality {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cumulative => "cumulative",
+            Self::Delta => "delta",
+        }
+    }
 }
 
 impl Mode {
@@ -234,6 +281,12 @@ impl Default for Config {
             push_interval: Duration::from_secs(15),
             push_instance: None,
             push_basic_auth: None,
+            otlp_url: None,
+            otlp_interval: Duration::from_secs(15),
+            otlp_temporality: Temporality::default(),
+            otlp_instance: None,
+            otlp_headers: None,
+            otlp_ca: None,
             max_scrapes: 8,
             max_connections: 64,
             page: true,
@@ -316,6 +369,7 @@ impl Config {
             ("Config::environment", &self.environment),
             ("Config::git_commit", &self.git_commit),
             ("Config::push_instance", &self.push_instance),
+            ("Config::otlp_instance", &self.otlp_instance),
         ] {
             if let Some(value) = value
                 && !is_label_value(value)
@@ -371,12 +425,15 @@ impl Config {
         let taken = value.to_str().and_then(|text| (variable.set)(self, text));
         taken.ok_or_else(|| match variable.name {
             // A URL that is refused may be refused for the password in it.
-            "OBS_BEARER_TOKEN" | "OBS_BASIC_AUTH" | "OBS_PUSH_BASIC_AUTH" | "OBS_PUSH_URL" => {
-                ExporterError::Secret {
-                    origin: variable.name.to_owned(),
-                    accepts: variable.accepts,
-                }
-            }
+            "OBS_BEARER_TOKEN"
+            | "OBS_BASIC_AUTH"
+            | "OBS_PUSH_BASIC_AUTH"
+            | "OBS_PUSH_URL"
+            | "OBS_OTLP_URL"
+            | "OBS_OTLP_HEADERS" => ExporterError::Secret {
+                origin: variable.name.to_owned(),
+                accepts: variable.accepts,
+            },
             setting => ExporterError::InvalidSetting {
                 setting,
                 value: value.to_string_lossy().into_owned(),
@@ -421,6 +478,12 @@ mod tests {
             ("OBS_PUSH_INTERVAL_SECONDS", "5"),
             ("OBS_PUSH_INSTANCE", "desk-1"),
             ("OBS_PUSH_BASIC_AUTH", "desk:p:ss"),
+            ("OBS_OTLP_URL", "https://collector:4318"),
+            ("OBS_OTLP_INTERVAL_SECONDS", "10"),
+            ("OBS_OTLP_TEMPORALITY", "delta"),
+            ("OBS_OTLP_INSTANCE", "desk-1"),
+            ("OBS_OTLP_HEADERS", "Authorization=Bearer%20hush"),
+            ("OBS_OTLP_CA", "/tls/ca.pem"),
             ("OBS_MAX_SCRAPES", "2"),
             ("OBS_MAX_CONNECTIONS", "20"),
             ("OBS_PAGE", "off"),
@@ -463,6 +526,12 @@ mod tests {
             push_interval: Duration::from_secs(5),
             push_instance: Some("desk-1".into()),
             push_basic_auth: Some(Secret::new("desk:p:ss")),
+            otlp_url: Some("https://collector:4318".into()),
+            otlp_interval: Duration::from_secs(10),
+            otlp_temporality: Temporality::Delta,
+            otlp_instance: Some("desk-1".into()),
+            otlp_headers: Some(Secret::new("Authorization=Bearer%20hush")),
+            otlp_ca: Some("/tls/ca.pem".into()),
             max_scrapes: 2,
             max_connections: 20,
             page: false,
@@ -563,6 +632,8 @@ mod tests {
             ("OBS_TLS_CERT", "", "it takes the path of a PEM file"),
             ("OBS_UNIX_SOCKET", "", "it takes the path of a socket"),
             ("OBS_PUSH_URL", "gateway:9091", "it takes the URL of a"),
+            ("OBS_OTLP_TEMPORALITY", "both", "it takes `cumulative` or"),
+            ("OBS_OTLP_URL", "collector:4318", "it takes the URL of a"),
             ("OBS_MAX_SCRAPES", "0", "scrapes from 1 to 1000"),
             ("OBS_MAX_CONNECTIONS", "10001", "from 1 to 10000"),
         ];
@@ -574,7 +645,15 @@ mod tests {
 
     #[test]
     fn an_error_does_not_show_a_credential() {
-        let cases: [(&[(&str, &str)], &str); 7] = [
+        let cases: [(&[(&str, &str)], &str); 9] = [
+            (
+                &[("OBS_OTLP_URL", "http://desk:hush@collector:4318")],
+                "it takes the URL of a receiver of OTLP over HTTP, without a user",
+            ),
+            (
+                &[("OBS_OTLP_HEADERS", "hush")],
+                "OBS_OTLP_HEADERS is empty or not acceptable; it takes headers",
+            ),
             (
                 &[("OBS_PUSH_BASIC_AUTH", "hush")],
                 "OBS_PUSH_BASIC_AUTH is empty or not acceptable; it takes `user:password`",

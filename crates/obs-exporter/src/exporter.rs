@@ -8,7 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use metrics::Recorder;
+#[cfg(any(feature = "push", feature = "otlp"))]
+use obs_core::Severity;
 use obs_core::{Catalogue, Families, Family, Warning};
+#[cfg(feature = "otlp")]
+use obs_recorder::FamilySnapshot;
 use obs_recorder::{Engine, Format};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -31,8 +35,8 @@ use crate::{Push, push};
 pub struct Exporter(Arc<Inner>);
 
 struct Inner {
-    #[cfg(feature = "push")]
-    name: &'static str,
+    #[cfg(any(feature = "push", feature = "otlp"))]
+    app: AppInfo,
     config: Config,
     backend: Backend,
     own: Own,
@@ -168,8 +172,8 @@ impl Builder {
         let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
         let places = Semaphore::new(self.config.max_scrapes);
         let exporter = Exporter(Arc::new(Inner {
-            #[cfg(feature = "push")]
-            name: self.app.name,
+            #[cfg(any(feature = "push", feature = "otlp"))]
+            app: self.app,
             config: self.config,
             backend,
             own,
@@ -278,24 +282,10 @@ impl Exporter {
 
     /// Renders, and passes the text to `then` with the format it is in.
     fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
-        let place = Arc::as_ptr(&self.0).addr();
-        assert!(
-            READING.get() != Some(place),
-            "a function given to `Exporter::on_scrape` renders, and would wait for the scrape that runs it: set gauges in it, and \
-             render elsewhere"
-        );
+        self.refuse_within_a_reading();
         let mut text = lock(&self.0.text);
         let start = Instant::now();
-        self.0.own.refresh(self.0.backend.admission().undeclared());
-        let hooks = lock(&self.0.hooks).clone();
-        let before = READING.replace(Some(place));
-        for hook in hooks {
-            // The panic hook has reported it. One faulty reading must not hide all the others.
-            if catch_unwind(AssertUnwindSafe(|| hook())).is_err() {
-                self.0.own.reading_panicked();
-            }
-        }
-        READING.set(before);
+        self.refresh();
         let format = self.0.backend.offered(wanted);
         text.clear();
         self.0.backend.render_into(&mut text, format);
@@ -303,9 +293,35 @@ impl Exporter {
         then(format, &text)
     }
 
+    fn refuse_within_a_reading(&self) {
+        assert!(
+            READING.get() != Some(self.place_in_memory()),
+            "a function given to `Exporter::on_scrape` renders, and would wait for the scrape that runs it: set gauges in it, and \
+             render elsewhere"
+        );
+    }
+
+    fn place_in_memory(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Sets what is read when it is asked for. The caller holds the text's lock, so that there is one reading at a time.
+    fn refresh(&self) {
+        self.0.own.refresh(self.0.backend.admission().undeclared());
+        let hooks = lock(&self.0.hooks).clone();
+        let before = READING.replace(Some(self.place_in_memory()));
+        for hook in hooks {
+            // The panic hook has reported it. One faulty reading must not hide all the others.
+            if catch_unwind(AssertUnwindSafe(|| hook())).is_err() {
+                self.0.own.reading_panicked();
+            }
+        }
+        READING.set(before);
+    }
+
     /// Serves `/metrics`, `/healthz`, and the live page at `/`, at the address of the configuration, until the server is shut
     /// down or dropped. [`Server`] says how long a client may take, [`Config`] how many there may be. Where the configuration names
-    /// a Unix socket or a Pushgateway, it serves and pushes there too.
+    /// a Unix socket, a Pushgateway or a receiver of OTLP, it serves and pushes there too.
     ///
     /// # Errors
     ///
@@ -351,10 +367,43 @@ impl Exporter {
         push::push(self, push).await
     }
 
+    /// Reads everything as values off the async workers, and passes it to `then` there. `None` when the runtime shuts down meanwhile,
+    /// where the recorder is the stock one, and in a fork.
+    #[cfg(feature = "otlp")]
+    pub(crate) async fn snapshot<T: Send + 'static>(
+        &self,
+        then: impl FnOnce(&[FamilySnapshot]) -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
+        let exporter = self.clone();
+        let work = move || {
+            let _turn = turn;
+            let families = {
+                let _alone = lock(&exporter.0.text);
+                exporter.refresh();
+                exporter.engine()?.snapshot().ok()?
+            };
+            Some(then(&families))
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten()
+    }
+
+    /// What program this is.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn app(&self) -> &AppInfo {
+        &self.0.app
+    }
+
+    /// Counts a push that failed.
+    #[cfg(any(feature = "push", feature = "otlp"))]
+    pub(crate) fn push_failed(&self, severity: Severity) {
+        self.0.own.push_failed(severity);
+    }
+
     /// The `service` of every series.
     #[cfg(feature = "push")]
     pub(crate) fn service(&self) -> &str {
-        self.0.config.service.as_deref().unwrap_or(self.0.name)
+        self.0.config.service.as_deref().unwrap_or(self.0.app.name)
     }
 
     pub(crate) fn access(&self) -> &Access {

@@ -83,6 +83,31 @@
 //! A program that ends before it is scraped, such as a backtest, sends what it recorded with `Exporter::push` to a Pushgateway or
 //! to `VictoriaMetrics`.
 //!
+//! # OTLP
+//!
+//! With `OBS_OTLP_URL` (feature `otlp`) what serves also pushes over OTLP, HTTP with protobuf and gzip: at once, at intervals, and at
+//! shutdown. Names, labels and numbers are those of a scrape; histograms have their declared bounds, and series the time they
+//! began. `service.name`, `service.version`, `service.instance.id` and `deployment.environment.name` are attributes of the resource.
+//!
+//! One task collects and another sends. What a receiver does not take is sent again and waits until then, up to 16 MiB; beyond that
+//! the next interval is longer, so that nothing that was counted is lost while the process lives. Failures are counted in
+//! `errors_total` as `push_failed` of the component `exporter`, as those of a Pushgateway are. Collecting takes no lock that
+//! recording waits for. It needs the recorder of this workspace.
+//!
+//! ```no_run
+//! # use obs_exporter::{Config, Exporter, ExporterError, app_info};
+//! # async fn run() -> Result<(), ExporterError> {
+//! let config = Config {
+//!     otlp_url: Some("http://127.0.0.1:4318".to_owned()), // `OBS_OTLP_URL`
+//!     ..Config::from_env()?
+//! };
+//! let exporter = Exporter::builder(app_info!()).config(config).install()?;
+//! let server = exporter.serve().await?; // and pushes
+//! # server.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The live page
 //!
 //! `/` shows everything that is recorded as charts in a browser: rates of counters, quantiles of histograms, and gauges, over the last 15
@@ -144,6 +169,7 @@
 //! | `router` | `Exporter::router` and `Exporter::protect`, for applications with axum 0.8 | |
 //! | `tls` | HTTPS and clients' certificates (`OBS_TLS_…`) | |
 //! | `push` | `Exporter::push`, and pushing while serving (`OBS_PUSH_…`) | |
+//! | `otlp` | pushing over OTLP while serving (`OBS_OTLP_…`) | |
 //! | `opentelemetry` | exemplars that name the trace of the current span | |
 //! | `stock` | the recorder of `metrics-exporter-prometheus` (`OBS_RECORDER=stock`) | |
 //! | `native-histograms` | native histograms in protobuf, with that recorder; implies `stock` | |
@@ -160,9 +186,13 @@ mod config;
 mod connections;
 mod error;
 mod exporter;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod own;
 #[cfg(feature = "page")]
 mod page;
+#[cfg(any(feature = "push", feature = "otlp"))]
+mod post;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "push")]
@@ -173,6 +203,8 @@ mod refusals;
 #[cfg(feature = "router")]
 mod router;
 mod runtime;
+#[cfg(any(feature = "push", feature = "otlp"))]
+mod schedule;
 mod server;
 #[cfg(unix)]
 mod socket;
@@ -187,7 +219,7 @@ mod warnings;
 pub use crate::access::Secret;
 pub use crate::app::AppInfo;
 pub use crate::blocking::BlockingServer;
-pub use crate::config::{Config, Mode, RecorderKind};
+pub use crate::config::{Config, Mode, RecorderKind, Temporality};
 pub use crate::error::ExporterError;
 pub use crate::exporter::{Builder, Exporter};
 pub use crate::own::catalogue;

@@ -155,6 +155,10 @@ pub(crate) struct Own {
     errors: ErrorMetrics,
 }
 
+/// What went wrong when something was not pushed.
+#[cfg(any(feature = "push", feature = "otlp"))]
+const PUSH_FAILED: &str = "push_failed";
+
 /// What went wrong when a reading before a scrape panicked.
 const READING_PANICKED: &str = "reading_panicked";
 
@@ -172,6 +176,10 @@ impl Own {
         let errors = ErrorMetrics::new("exporter");
         // Counted from 0 on, so that the first one is a rise; as are lookups of families that are one too many.
         errors.errors.of(READING_PANICKED);
+        #[cfg(any(feature = "push", feature = "otlp"))]
+        if config.push_url.is_some() || config.otlp_url.is_some() {
+            errors.errors.of(PUSH_FAILED);
+        }
         let _ = metrics::counter!("obs_series_overflow_total", "metric" => OTHER);
         Self {
             since: Instant::now(),
@@ -200,6 +208,12 @@ impl Own {
     /// Notes that a reading before a scrape panicked.
     pub(crate) fn reading_panicked(&self) {
         self.errors.count_as(READING_PANICKED, Severity::Error);
+    }
+
+    /// Notes that a receiver took nothing: a warning where everything is sent again, an error where something is lost.
+    #[cfg(any(feature = "push", feature = "otlp"))]
+    pub(crate) fn push_failed(&self, severity: Severity) {
+        self.errors.count_as(PUSH_FAILED, severity);
     }
 
     /// Reads what is shown as it is at the time of the scrape.

@@ -1,25 +1,20 @@
 //! Sending what a short-lived job recorded: it ends before a scrape would find it.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::client::conn::http1;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
-use hyper::http::uri::{Authority, Scheme};
-use hyper::{Method, Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode};
 use obs_recorder::Format;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::access::PUSH_BASIC;
+use crate::post::{self, Failure, Pauses, Target};
 use crate::server::Body;
 use crate::{Exporter, ExporterError, Secret, runtime};
 
@@ -51,14 +46,6 @@ enum Receiver {
     VictoriaMetrics,
 }
 
-/// How an attempt failed.
-struct Failure {
-    problem: String,
-    repair: &'static str,
-    /// Whether the same may succeed a moment later.
-    passes: bool,
-}
-
 /// What is sent where, in every attempt alike.
 struct Sending {
     method: Method,
@@ -69,20 +56,16 @@ struct Sending {
 
 const LABELS: &str = "letters, digits and underscores, no digit first, not `job` nor two underscores first, each once";
 const URLS: &str = "give it as http://host:port, with a prefix of the path where there is one";
-const UNREACHABLE: &str = "start what is to receive there, or correct the URL";
-const UNWELL: &str = "look into the log of what receives there";
-const REFUSED: &str =
-    "correct the URL, its user and password, or what was pushed, as the answer says";
 
 impl Push {
     /// How often it is tried by default: over some eight seconds, in which a receiver can restart.
     pub const ATTEMPTS: u32 = 6;
     /// How long an attempt may take.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    pub const TIMEOUT: Duration = post::TIMEOUT;
     /// The pause after the first attempt; each further one is twice as long as the one before.
-    pub const FIRST_PAUSE: Duration = Duration::from_millis(250);
+    pub const FIRST_PAUSE: Duration = post::FIRST_PAUSE;
     /// No pause is longer.
-    pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+    pub const LONGEST_PAUSE: Duration = post::LONGEST_PAUSE;
 
     /// To a Pushgateway, which keeps the values of the last push of each job and labels until they are replaced or deleted, and
     /// is itself scraped.
@@ -137,21 +120,13 @@ impl Push {
     /// What is to be sent where, if all of it is acceptable.
     fn sending(&self) -> Result<Sending, ExporterError> {
         let unusable = |problem: &str| self.failed(problem.to_owned(), URLS);
-        let uri: Uri = self
-            .url
-            .parse()
-            .map_err(|_| unusable("that is not a URL"))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
-            return Err(unusable("that is not a whole URL"));
-        };
-        if *scheme != Scheme::HTTP {
+        let target = Target::parse(&self.url).map_err(unusable)?;
+        if target.is_https {
             return Err(unusable("only http is spoken"));
         }
-        if uri.query().is_some() {
-            return Err(unusable("it has a query"));
-        }
+        let authority = &target.authority;
         self.check_labels()?;
-        let prefix = uri.path().trim_end_matches('/');
+        let prefix = target.path.trim_end_matches('/');
         let (method, path) = match self.receiver {
             Receiver::Pushgateway => (Method::PUT, self.group(prefix)),
             Receiver::VictoriaMetrics => (Method::POST, self.import(prefix)),
@@ -254,68 +229,29 @@ impl fmt::Debug for Push {
 impl Sending {
     /// Sends it once.
     async fn attempt(&self, text: Bytes) -> Result<(), Failure> {
-        let answer = match timeout(Push::TIMEOUT, self.exchange(text)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(Failure::passing(error.to_string(), UNREACHABLE)),
-            Err(_) => {
-                let problem = format!("no answer in {} s", Push::TIMEOUT.as_secs());
-                return Err(Failure::passing(problem, UNREACHABLE));
-            }
-        };
-        let (status, said) = answer;
-        if status.is_success() {
+        let request = self.request(text).map_err(|error| Failure {
+            problem: error.to_string(),
+            repair: URLS,
+            passes: false,
+            pause: None,
+        })?;
+        let answer = post::exchange(&self.authority, None, request).await?;
+        if answer.status.is_success() {
             return Ok(());
         }
-        let problem = format!("it answered {status}{said}");
-        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Failure::passing(problem, UNWELL));
-        }
-        Err(Failure {
-            problem,
-            repair: REFUSED,
-            passes: false,
-        })
-    }
-
-    /// The status of the answer, and what it says.
-    async fn exchange(&self, text: Bytes) -> io::Result<(StatusCode, String)> {
-        let port = self.authority.port_u16().unwrap_or(80);
-        // As it is in the URL: an IPv6 address keeps its brackets.
-        let host = format!("{}:{port}", self.authority.host());
-        let stream = TcpStream::connect(host).await?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        let connection = tokio::spawn(connection);
-        let request = self.request(text).map_err(io::Error::other)?;
-        let answer = sender.send_request(request).await;
-        let answer = answer.map_err(io::Error::other)?;
-        let status = answer.status();
-        let said = said(answer.into_body()).await;
-        connection.abort();
-        Ok((status, said))
+        let is_unwell = answer.status.is_server_error();
+        Err(answer.refusal(is_unwell || answer.status == StatusCode::TOO_MANY_REQUESTS))
     }
 
     fn request(&self, text: Bytes) -> Result<Request<Body>, hyper::http::Error> {
         let mut request = Request::builder()
             .method(self.method.clone())
             .uri(&self.path)
-            .header(HOST, self.authority.as_str())
             .header(CONTENT_TYPE, Format::Classic.media_type());
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         request.body(Body::from(text))
-    }
-}
-
-impl Failure {
-    fn passing(problem: String, repair: &'static str) -> Self {
-        Self {
-            problem,
-            repair,
-            passes: true,
-        }
     }
 }
 
@@ -329,7 +265,7 @@ pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), Exporte
     let Some(text) = rendered.await else {
         return Err(ExporterError::NoRuntime);
     };
-    let mut pause = Push::FIRST_PAUSE;
+    let mut pauses = Pauses::default();
     let mut attempt = 1;
     loop {
         let Err(failure) = sending.attempt(text.clone()).await else {
@@ -344,8 +280,7 @@ pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), Exporte
             return Err(push.failed(problem, failure.repair));
         }
         tracing::debug!(url = push.shown(), problem = failure.problem, "push failed");
-        sleep(pause).await;
-        pause = (pause * 2).min(Push::LONGEST_PAUSE);
+        sleep(pauses.next()).await;
         attempt += 1;
     }
 }
@@ -391,26 +326,6 @@ fn without_user(authority: &Authority) -> Option<Authority> {
     let host = authority.as_str();
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     host.parse().ok()
-}
-
-/// The beginning of the answer's text, behind a colon; nothing where it says nothing.
-async fn said(mut body: Incoming) -> String {
-    const READ: usize = 64 * 1024;
-    const SHOWN: usize = 300;
-    let mut read = Vec::new();
-    while read.len() < READ
-        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-    {
-        read.extend(frame.into_data().unwrap_or_default());
-    }
-    let text = String::from_utf8_lossy(&read);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words.join(" ").chars().take(SHOWN).collect();
-    if line.is_empty() {
-        line
-    } else {
-        format!(": {line}")
-    }
 }
 
 #[cfg(test)]
@@ -483,7 +398,7 @@ mod tests {
         assert!(header.is_sensitive());
         assert_eq!(sending.authority, "gateway:9091");
         assert_eq!(push.shown(), "http://gateway:9091");
-        let error = push.failed("it is away".to_owned(), UNREACHABLE);
+        let error = push.failed("it is away".to_owned(), URLS);
         let shown = format!("{push:?} {error} {error:?}");
         assert!(
             !shown.contains("p%40ss") && !shown.contains("desk"),

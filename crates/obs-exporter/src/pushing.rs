@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use obs_core::Severity;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
+use crate::schedule::Schedule;
 use crate::{Exporter, ExporterError, Push};
 
 /// Where everything is pushed, and how often.
@@ -45,19 +46,13 @@ impl Pushing {
     }
 
     /// Pushes at once, after every interval, and when `stopped` has no sender any more.
-    pub(crate) async fn run(self, exporter: Exporter, mut stopped: watch::Receiver<()>) {
-        loop {
-            // What is recorded once it has stopped would not be pushed: it is asked before.
-            let is_last = stopped.has_changed().is_err();
+    pub(crate) async fn run(self, exporter: Exporter, stopped: watch::Receiver<()>) {
+        let mut schedule = Schedule::new(self.interval, stopped);
+        while schedule.next().await {
             if let Err(error) = exporter.push(&self.push).await {
+                // The next push carries everything.
+                exporter.push_failed(Severity::Warning);
                 tracing::warn!(%error, "what is recorded is not pushed");
-            }
-            if is_last {
-                return;
-            }
-            tokio::select! {
-                _ = stopped.changed() => {}
-                () = sleep(self.interval) => {}
             }
         }
     }

@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use crate::connections::{Connections, Listener};
+#[cfg(feature = "otlp")]
+use crate::otlp::Otlp;
 use crate::own::Refused;
 #[cfg(feature = "push")]
 use crate::pushing::Pushing;
@@ -74,13 +76,15 @@ impl Server {
         }
         #[cfg(feature = "push")]
         let pushing = Pushing::new(exporter)?;
+        #[cfg(feature = "otlp")]
+        let otlp = Otlp::new(config)?;
         let socket = socket(config)?;
         let refused = |source| ExporterError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let (running, stopped) = watch::channel(());
         let connections = Connections::new(exporter, tls);
-        #[cfg(feature = "push")]
+        #[cfg(any(feature = "push", feature = "otlp"))]
         let exporter = exporter.clone();
         let work = async move {
             let at_the_socket = async {
@@ -91,13 +95,19 @@ impl Server {
             let pushing = async {
                 #[cfg(feature = "push")]
                 if let Some(pushing) = pushing {
-                    pushing.run(exporter, stopped.clone()).await;
+                    pushing.run(exporter.clone(), stopped.clone()).await;
+                }
+            };
+            let over_otlp = async {
+                #[cfg(feature = "otlp")]
+                if let Some(otlp) = otlp {
+                    otlp.run(exporter.clone(), address, stopped.clone()).await;
                 }
             };
             let serving = connections
                 .clone()
                 .serve(Listener::Tcp(listener), stopped.clone());
-            tokio::join!(serving, at_the_socket, pushing);
+            tokio::join!(serving, at_the_socket, pushing, over_otlp);
         };
         Ok(Self {
             address,

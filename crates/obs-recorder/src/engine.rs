@@ -15,9 +15,10 @@ use obs_core::{
 use crate::cell::Store;
 use crate::exemplar;
 use crate::key::{canonical, is_label, is_too_long, metric_name};
-use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
+use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
+use crate::snapshot::{FamilySnapshot, SeriesSnapshot};
 use crate::summary::Summary;
 use crate::text::{Format, Heading, Lines, globals};
 use crate::{EngineError, lock};
@@ -325,6 +326,53 @@ impl Engine {
             family.render(help, self.unit(name), base_is_taken, &mut lines);
         }
         lines.end();
+    }
+
+    /// Everything recorded as values: the families and series that the classic text has, in its order, with when each series began.
+    ///
+    /// It is for formats that are no text, such as OTLP. Nobody who records or registers waits for it.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, SeriesValue};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::gauge!("queue_depth", "shard" => "2").set(7.0));
+    /// let families = engine.snapshot()?;
+    /// let depth = families.iter().find(|family| family.name == "queue_depth").unwrap();
+    /// assert_eq!(depth.series[0].labels, [("shard".to_owned(), "2".to_owned())]);
+    /// assert_eq!(depth.series[0].value, SeriesValue::Gauge(7.0));
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Forked`], as [`try_render_into`](Self::try_render_into).
+    pub fn snapshot(&self) -> Result<Vec<FamilySnapshot>, EngineError> {
+        if self.is_forked() {
+            return Err(EngineError::Forked);
+        }
+        let _alone = lock(&self.0.scraping);
+        let moment = Moment {
+            highest: slot::highest(),
+            now: Instant::now(),
+        };
+        let families = self.shown(moment.highest);
+        let kinds = families.iter().map(|family| (family.name(), family.kind()));
+        let kinds: HashMap<&str, Kind> = kinds.collect();
+        let help = lock(&self.0.help).clone();
+        let globals: Vec<_> = self.0.settings.globals.clone().into_iter().collect();
+        let shown = families
+            .iter()
+            .filter(|family| !is_part(family.name(), &kinds, Format::Classic));
+        let snapshots = shown.map(|family| FamilySnapshot {
+            name: family.name().to_owned(),
+            kind: family.kind(),
+            help: help.get(family.name()).cloned().unwrap_or_default(),
+            bounds: family.bounds(),
+            levels: family.levels(),
+            series: family.snapshots(&globals, moment),
+        });
+        Ok(snapshots.collect())
     }
 
     /// Hides series of a family until they are recorded to again, and returns how many were shown before.
@@ -702,6 +750,9 @@ trait Shown {
         base_is_taken: bool,
         lines: &mut Lines<'_>,
     );
+    fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot>;
+    fn bounds(&self) -> &'static [f64];
+    fn levels(&self) -> &'static [f64];
 }
 
 /// The bounds or quantiles of a family.
@@ -755,10 +806,22 @@ where
             help,
             unit,
             parts: M::PARTS,
-            bounds: self.bounds(),
-            levels: self.levels(),
+            bounds: Limits::bounds(&**self),
+            levels: Limits::levels(&**self),
         };
         Family::render(self, &heading, base_is_taken, lines);
+    }
+
+    fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot> {
+        Family::snapshots(self, globals, moment)
+    }
+
+    fn bounds(&self) -> &'static [f64] {
+        Limits::bounds(&**self)
+    }
+
+    fn levels(&self) -> &'static [f64] {
+        Limits::levels(&**self)
     }
 }
 
@@ -785,5 +848,6 @@ mod tests {
         engine.upkeep();
         assert_eq!(engine.remove("orders_total", |_| true), 0);
         assert_eq!(engine.undeclared(), []);
+        assert_eq!(engine.snapshot(), Err(EngineError::Forked));
     }
 }

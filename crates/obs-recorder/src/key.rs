@@ -185,6 +185,35 @@ pub(crate) fn push_escaped(text: &mut String, value: &str, quotes: bool) {
     }
 }
 
+/// The labels of a text that [`push_label`] made.
+pub(crate) fn labels_of(text: &str) -> Vec<(String, String)> {
+    let mut labels = Vec::new();
+    let mut rest = text;
+    while let Some((key, behind)) = rest.split_once("=\"") {
+        let (value, behind) = unescaped(behind);
+        labels.push((key.to_owned(), value));
+        rest = behind.strip_prefix(',').unwrap_or(behind);
+    }
+    labels
+}
+
+/// The text up to a quote that nothing escapes, as it was before it was escaped, and what follows the quote.
+fn unescaped(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => match chars.next() {
+                Some('n') => value.push('\n'),
+                escaped => value.extend(escaped),
+            },
+            c => value.push(c),
+        }
+    }
+    (value, chars.as_str())
+}
+
 /// What follows the label in the text, if it stands there.
 #[inline]
 fn after_label<'a>(text: &'a [u8], label: &Label, is_escaped: bool) -> Option<&'a [u8]> {
@@ -272,6 +301,14 @@ mod tests {
         }
         let newline = self::text(&key("x", &[("a", "\n")]));
         assert!(!newline.is_of(&key("x", &[("a", "\\n")])));
+    }
+
+    #[test]
+    fn labels_are_read_back_from_their_text() {
+        let pairs = [("a", "1"), ("b", "2\\n\"3\"\n,c=\"4\""), ("d", "é")];
+        let read = labels_of(&text(&key("x", &pairs)).labels);
+        assert_eq!(read, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(labels_of(""), []);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod metric;
 mod order;
 mod registry;
 mod slot;
+mod snapshot;
 mod summary;
 mod text;
 
@@ -56,6 +57,7 @@ pub use crate::error::EngineError;
 pub use crate::exemplar::{TraceId, set_trace_id_source};
 pub use crate::key::{canonical, metric_name};
 pub use crate::metric::BUCKETS_BY_SUFFIX;
+pub use crate::snapshot::{ExemplarSnapshot, FamilySnapshot, SeriesSnapshot, SeriesValue};
 pub use crate::text::Format;
 pub use metrics;
 

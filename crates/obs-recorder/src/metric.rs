@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 use obs_core::{Family, Kind, buckets};
@@ -13,6 +14,7 @@ use crate::cell::{
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
 use crate::registry::Series;
+use crate::snapshot::SeriesValue;
 use crate::text::{At, Lines, Part};
 use crate::{lock, slot};
 
@@ -52,6 +54,17 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
 
     /// Writes the lines of a part of its [`PARTS`](Self::PARTS).
     fn write(&self, shape: &Self::Shape, at: At<'_>, part: usize, lines: &mut Lines<'_>);
+
+    /// What all of its lines show together.
+    fn value(&self, shape: &Self::Shape, at: At<'_>, moment: Moment) -> SeriesValue;
+}
+
+/// At which moment everything is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// The highest lane that is read.
+    pub(crate) highest: usize,
+    pub(crate) now: Instant,
 }
 
 /// A counter: one word, whose sum over all lanes is the total.
@@ -116,6 +129,13 @@ impl Metric for Counter {
             decimals => lines.decimal(total, decimals),
         }
     }
+
+    fn value(&self, decimals: &u8, at: At<'_>, _: Moment) -> SeriesValue {
+        SeriesValue::Counter {
+            number: at.cells.sum(0).wrapping_sub(at.mark),
+            decimals: *decimals,
+        }
+    }
 }
 
 impl CounterFn for Series<Counter> {
@@ -171,6 +191,10 @@ impl Metric for Gauge {
     fn write(&self, (): &(), at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         lines.open(at, part);
         lines.float(f64::from_bits(self.bits.load(Relaxed)));
+    }
+
+    fn value(&self, (): &(), _: At<'_>, _: Moment) -> SeriesValue {
+        SeriesValue::Gauge(f64::from_bits(self.bits.load(Relaxed)))
     }
 }
 
@@ -238,6 +262,21 @@ impl Histogram {
     /// How many words it has.
     fn len(&self) -> usize {
         self.buckets + 1
+    }
+
+    /// Reads the buckets as they are since the series began anew, and returns the sum.
+    fn read_since(&self, shape: &Buckets, at: At<'_>, buckets: &mut Vec<u64>) -> f64 {
+        let sum = read(at.cells.lanes(), shape.bounds.len() + 1, buckets);
+        // Most series never began anew, and their lock is not worth taking.
+        if at.mark != 0
+            && let Some(baseline) = &*lock(&self.baseline)
+        {
+            for (bucket, before) in buckets.iter_mut().zip(baseline) {
+                *bucket = bucket.wrapping_sub(*before);
+            }
+            return sum - baseline.last().copied().map_or(0.0, f64::from_bits);
+        }
+        sum
     }
 
     /// Adds a finite number so many times.
@@ -387,17 +426,7 @@ impl Metric for Histogram {
             return lines.created(at);
         }
         if part == 0 || lines.is_split() {
-            let buckets = shape.bounds.len() + 1;
-            let mut sum = read(at.cells.lanes(), buckets, lines.buckets());
-            // Most series never began anew, and their lock is not worth taking.
-            if at.mark != 0
-                && let Some(baseline) = &*lock(&self.baseline)
-            {
-                for (bucket, before) in lines.buckets().iter_mut().zip(baseline) {
-                    *bucket = bucket.wrapping_sub(*before);
-                }
-                sum -= baseline.last().copied().map_or(0.0, f64::from_bits);
-            }
+            let sum = self.read_since(shape, at, lines.buckets());
             lines.set_sum(sum);
         }
         match part {
@@ -414,6 +443,17 @@ impl Metric for Histogram {
                 lines.open(at, part);
                 lines.count();
             }
+        }
+    }
+
+    fn value(&self, shape: &Buckets, at: At<'_>, _: Moment) -> SeriesValue {
+        let mut buckets = Vec::new();
+        let sum = self.read_since(shape, at, &mut buckets);
+        let exemplars = self.exemplars.iter().flat_map(|exemplars| exemplars.all());
+        SeriesValue::Histogram {
+            buckets,
+            sum,
+            exemplars: exemplars.collect(),
         }
     }
 }

@@ -18,8 +18,9 @@ use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
 use crate::key::{Text, canonical};
-use crate::metric::Metric;
+use crate::metric::{Metric, Moment};
 use crate::order::Order;
+use crate::snapshot::SeriesSnapshot;
 use crate::text::{At, Heading, Lines};
 use crate::{lock, read, slot, write};
 
@@ -474,33 +475,61 @@ impl<M: Metric> Family<M> {
         lines: &mut Lines<'_>,
     ) {
         let mut ordered = self.ordered();
-        let (highest, has_hidden) = (lines.highest(), self.has_hidden.load(Relaxed));
         let lists = lines.begin(heading, base_is_taken, is_signed);
         for parts in lists {
             if let [part] = *parts {
                 lines.begin_part(heading, part);
             }
-            ordered.read(highest, has_hidden, |row| {
-                let series = row.series;
-                if has_hidden && series.is_gone(highest) {
-                    return;
-                }
-                let at = At {
-                    labels: row.labels,
-                    is_whole: row.is_whole,
-                    cells: row.cells,
-                    mark: if has_hidden {
-                        series.mark.load(Relaxed)
-                    } else {
-                        0
-                    },
-                    created: &series.created,
-                };
+            self.each(&mut ordered, lines.highest(), |metric, at| {
                 for part in &parts {
-                    series.metric.write(&self.shape, at, *part, lines);
+                    metric.write(&self.shape, at, *part, lines);
                 }
             });
         }
+    }
+
+    /// The series that are shown, as values. The caller holds the scrape's lock.
+    pub(crate) fn snapshots(
+        &self,
+        globals: &[(String, String)],
+        moment: Moment,
+    ) -> Vec<SeriesSnapshot> {
+        let mut found = Vec::new();
+        self.each(&mut self.ordered(), moment.highest, |metric, at| {
+            let value = metric.value(&self.shape, at, moment);
+            let began = at.created.load(Relaxed);
+            found.push(SeriesSnapshot::new(
+                globals,
+                at.labels,
+                at.is_whole,
+                began,
+                value,
+            ));
+        });
+        found
+    }
+
+    /// Shows each series that is not gone.
+    fn each(&self, ordered: &mut Order<M>, highest: usize, mut show: impl FnMut(&M, At<'_>)) {
+        let has_hidden = self.has_hidden.load(Relaxed);
+        ordered.read(highest, has_hidden, |row| {
+            let series = row.series;
+            if has_hidden && series.is_gone(highest) {
+                return;
+            }
+            let at = At {
+                labels: row.labels,
+                is_whole: row.is_whole,
+                cells: row.cells,
+                mark: if has_hidden {
+                    series.mark.load(Relaxed)
+                } else {
+                    0
+                },
+                created: &series.created,
+            };
+            show(&series.metric, at);
+        });
     }
 }
 

@@ -15,8 +15,9 @@ use obs_core::{Family, Kind, nearest_rank};
 use crate::cell::{Store, Words, add_float_owned, add_float_shared, add_owned, add_shared};
 use crate::engine::Settings;
 use crate::lock;
-use crate::metric::Metric;
+use crate::metric::{Metric, Moment};
 use crate::registry::Series;
+use crate::snapshot::SeriesValue;
 use crate::text::{At, Lines, Part};
 
 /// The quantiles of a summary that no catalogue knows.
@@ -143,6 +144,16 @@ impl Metric for Summary {
                 lines.whole(count.wrapping_sub(at.mark));
             }
             _ => lines.created(at),
+        }
+    }
+
+    fn value(&self, shape: &Quantiles, at: At<'_>, moment: Moment) -> SeriesValue {
+        let mut window = lock(&self.window);
+        window.take_in(&self.bins, moment.now);
+        SeriesValue::Summary {
+            quantiles: window.quantiles(shape.levels),
+            count: self.words.sum(0, moment.highest).wrapping_sub(at.mark),
+            sum: self.sum(moment.highest) - window.forgotten,
         }
     }
 }

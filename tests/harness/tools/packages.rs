@@ -7,8 +7,8 @@ use super::{answers, directory, run, test_tools};
 use crate::Error;
 
 /// What Python reads our expositions with, our dashboards by Grafana's schema, our compose file by its specification and our
-/// manifests by the schemas of Kubernetes and of the Prometheus operator; and calendars that ours are compared with.
-const PYTHON_PACKAGES: [&str; 7] = [
+/// manifests by the schemas of Kubernetes and of the Prometheus operator; calendars that ours are compared with; and OTLP.
+const PYTHON_PACKAGES: [&str; 8] = [
     "prometheus_client==0.26.0",
     // The epoch is the SDK's own date, and what follows it the Grafana whose schema this is.
     "grafana-foundation-sdk==1769699379!11.6.0",
@@ -18,6 +18,7 @@ const PYTHON_PACKAGES: [&str; 7] = [
     "cloudcoil-models-prometheus-operator==0.80.1.0",
     "exchange_calendars==4.13.2",
     "pandas_market_calendars==5.5.0",
+    "opentelemetry-proto==1.45.2",
 ];
 
 /// The versions of Grafana whose types, which Grafana itself publishes, the dashboards are held against.

@@ -34,6 +34,10 @@ pub(super) fn check_all(config: &Config) -> Result<(), ExporterError> {
         ("OBS_PUSH_URL", config.push_url.is_some()),
         ("OBS_PUSH_INSTANCE", config.push_instance.is_some()),
         ("OBS_PUSH_BASIC_AUTH", config.push_basic_auth.is_some()),
+        ("OBS_OTLP_URL", config.otlp_url.is_some()),
+        ("OBS_OTLP_INSTANCE", config.otlp_instance.is_some()),
+        ("OBS_OTLP_HEADERS", config.otlp_headers.is_some()),
+        ("OBS_OTLP_CA", config.otlp_ca.is_some()),
     ];
     for (setting, _) in settings.into_iter().filter(|(_, is_set)| *is_set) {
         check(setting, OsStr::new(""), is_compiled_in)?;
@@ -52,6 +56,7 @@ fn needed_by(setting: &str) -> Option<&'static str> {
         "OBS_NATIVE_HISTOGRAMS" => Some("native-histograms"),
         _ if setting.starts_with("OBS_TLS_") => Some("tls"),
         _ if setting.starts_with("OBS_PUSH_") => Some("push"),
+        _ if setting.starts_with("OBS_OTLP_") => Some("otlp"),
         _ => None,
     }
 }
@@ -68,6 +73,8 @@ pub(super) fn is_compiled_in(feature: &str) -> bool {
         "tls",
         #[cfg(feature = "push")]
         "push",
+        #[cfg(feature = "otlp")]
+        "otlp",
     ];
     COMPILED_IN.contains(&feature)
 }
@@ -91,6 +98,13 @@ mod tests {
             ("OBS_PUSH_INSTANCE", "desk-1", "push"),
             ("OBS_PUSH_BASIC_AUTH", "desk:hush", "push"),
             ("OBS_PUSH_BASIC_AUTH_FILE", "/run/push", "push"),
+            ("OBS_OTLP_URL", "http://collector:4318", "otlp"),
+            ("OBS_OTLP_INTERVAL_SECONDS", "5", "otlp"),
+            ("OBS_OTLP_TEMPORALITY", "delta", "otlp"),
+            ("OBS_OTLP_INSTANCE", "desk-1", "otlp"),
+            ("OBS_OTLP_HEADERS", "X-Scope-OrgID=desk", "otlp"),
+            ("OBS_OTLP_HEADERS_FILE", "/run/otlp", "otlp"),
+            ("OBS_OTLP_CA", "/tls/ca.pem", "otlp"),
         ] {
             let error = check(setting, OsStr::new(value), |_| false).unwrap_err();
             assert_eq!(
@@ -117,6 +131,6 @@ mod tests {
         }
         let names = VARIABLES.iter().map(|variable| variable.name);
         let needing: Vec<&str> = names.filter(|name| check(name, "").is_err()).collect();
-        assert_eq!(needing.len(), 11, "{needing:?}");
+        assert_eq!(needing.len(), 18, "{needing:?}");
     }
 }

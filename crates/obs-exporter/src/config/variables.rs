@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use obs_core::MAX_VALUE_BYTES;
 
-use super::{Config, Mode, RecorderKind};
+use super::{Config, Mode, RecorderKind, Temporality};
 use crate::Secret;
 use crate::access::{BASIC, BASIC_ACCEPTS, BEARER, BEARER_ACCEPTS, PUSH_BASIC};
 
@@ -44,11 +44,15 @@ pub(super) const MAX_SCRAPES: RangeInclusive<usize> = 1..=1000;
 pub(super) const MAX_SCRAPES_TEXT: &str = "a number of scrapes from 1 to 1000";
 pub(super) const MAX_CONNECTIONS: RangeInclusive<usize> = 1..=10_000;
 pub(super) const MAX_CONNECTIONS_TEXT: &str = "a number of connections from 1 to 10000";
+pub(crate) const OTLP_URLS: &str = "the URL of a receiver of OTLP over HTTP, without a user, such as http://127.0.0.1:4318 or \
+    http://127.0.0.1:9090/api/v1/otlp/v1/metrics";
+pub(crate) const OTLP_HEADERS: &str = "headers between commas, such as Authorization=Bearer%20secret,X-Scope-OrgID=desk, of up to 4096 \
+    bytes, and only where the variable with `_FILE` is unset";
 const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 34] = [
+pub(super) static VARIABLES: [Variable; 41] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -216,6 +220,47 @@ pub(super) static VARIABLES: [Variable; 34] = [
         set: |config, text| set_once(&mut config.push_basic_auth, Secret::file(path(text)?)),
     },
     Variable {
+        name: "OBS_OTLP_URL",
+        accepts: OTLP_URLS,
+        set: |config, text| {
+            let is_http = text.starts_with("http://") || text.starts_with("https://");
+            (is_http && !text.contains('@')).then(|| config.otlp_url = Some(text.to_owned()))
+        },
+    },
+    Variable {
+        name: "OBS_OTLP_INTERVAL_SECONDS",
+        accepts: TIME,
+        set: |config, text| seconds(text).map(|time| config.otlp_interval = time),
+    },
+    Variable {
+        name: "OBS_OTLP_TEMPORALITY",
+        accepts: "`cumulative` or `delta`",
+        set: |config, text| temporality(text).map(|kind| config.otlp_temporality = kind),
+    },
+    Variable {
+        name: "OBS_OTLP_INSTANCE",
+        accepts: TEXT,
+        set: |config, text| label_value(text).map(|text| config.otlp_instance = Some(text)),
+    },
+    Variable {
+        name: "OBS_OTLP_HEADERS",
+        accepts: OTLP_HEADERS,
+        set: |config, text| {
+            let secret = text.contains('=').then(|| Secret::new(text))?;
+            set_once(&mut config.otlp_headers, secret)
+        },
+    },
+    Variable {
+        name: "OBS_OTLP_HEADERS_FILE",
+        accepts: SECRET_FILE,
+        set: |config, text| set_once(&mut config.otlp_headers, Secret::file(path(text)?)),
+    },
+    Variable {
+        name: "OBS_OTLP_CA",
+        accepts: PEM_FILE,
+        set: |config, text| path(text).map(|path| config.otlp_ca = Some(path)),
+    },
+    Variable {
         name: "OBS_MAX_SCRAPES",
         accepts: MAX_SCRAPES_TEXT,
         set: |config, text| number(text, &MAX_SCRAPES).map(|most| config.max_scrapes = most),
@@ -315,6 +360,12 @@ fn mode(text: &str) -> Option<Mode> {
     [Mode::Backtest, Mode::Paper, Mode::Live]
         .into_iter()
         .find(|mode| mode.as_str() == text)
+}
+
+fn temporality(text: &str) -> Option<Temporality> {
+    [Temporality::Cumulative, Temporality::Delta]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
 }
 
 fn recorder(text: &str) -> Option<RecorderKind> {

@@ -1,0 +1,105 @@
+//! Everything recorded as values, for formats that are no text.
+
+use obs_core::Kind;
+
+use crate::TraceId;
+use crate::key::labels_of;
+
+/// One family with all its series, as [`Engine::snapshot`](crate::Engine::snapshot) found them.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct FamilySnapshot {
+    /// Its name in the text formats.
+    pub name: String,
+    /// Its kind: of all series the same.
+    pub kind: Kind,
+    /// Its help text; empty where there is none.
+    pub help: String,
+    /// The upper bounds of a histogram, ascending and without the infinite one.
+    pub bounds: &'static [f64],
+    /// The levels of a summary's quantiles, from 0 to 1.
+    pub levels: &'static [f64],
+    /// Its series, in the order of the text formats.
+    pub series: Vec<SeriesSnapshot>,
+}
+
+/// One series at one moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SeriesSnapshot {
+    /// Its labels with the global ones; each key once, none with an empty value.
+    pub labels: Vec<(String, String)>,
+    /// When it began, in milliseconds since 1970-01-01 UTC: when it was first resolved, or recorded to again after it was removed.
+    /// What it counts, it has counted since.
+    pub began: u64,
+    /// What it shows.
+    pub value: SeriesValue,
+}
+
+/// What a series shows.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum SeriesValue {
+    /// The total of a counter: `number` divided by 10 to the power of `decimals`.
+    Counter {
+        /// The digits.
+        number: u64,
+        /// How many of them are decimal places; 0 for what is counted, 9 for seconds.
+        decimals: u8,
+    },
+    /// The value of a gauge, which may be `NaN` or infinite.
+    Gauge(f64),
+    /// The observations of a histogram since it began.
+    Histogram {
+        /// How many are in each bucket, not cumulated; one more than there are bounds. Their total is the count.
+        buckets: Vec<u64>,
+        /// Their sum.
+        sum: f64,
+        /// The latest observation of each bucket that was made within a trace, if the family keeps such.
+        exemplars: Vec<ExemplarSnapshot>,
+    },
+    /// The observations of a summary.
+    Summary {
+        /// The quantiles of the window, one for each level; `NaN` while it is empty.
+        quantiles: Vec<f64>,
+        /// How many there are since it began.
+        count: u64,
+        /// Their sum.
+        sum: f64,
+    },
+}
+
+/// One observation, and the trace that it was made in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ExemplarSnapshot {
+    /// The trace.
+    pub trace: TraceId,
+    /// What was observed.
+    pub value: f64,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+}
+
+impl SeriesSnapshot {
+    /// A series with these labels as text. The global ones come first, unless they are in the text.
+    pub(crate) fn new(
+        globals: &[(String, String)],
+        text: &str,
+        is_whole: bool,
+        began: u64,
+        value: SeriesValue,
+    ) -> Self {
+        let mut labels = if is_whole {
+            Vec::new()
+        } else {
+            globals.to_vec()
+        };
+        labels.extend(labels_of(text));
+        Self {
+            labels,
+            began,
+            value,
+        }
+    }
+}
