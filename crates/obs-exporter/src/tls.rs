@@ -100,16 +100,13 @@ mod imp {
         pub(crate) fn new(authorities: Option<&Path>) -> Result<Self, ExporterError> {
             const CA: (&str, &str) = ("OBS_OTLP_CA", "certificates of authorities, in PEM");
             let mut roots = RootCertStore::empty();
-            match authorities {
-                Some(path) => {
-                    for certificate in certificates(path, CA)? {
-                        roots.add(certificate).map_err(refuse(path, CA))?;
-                    }
+            if let Some(path) = authorities {
+                for certificate in certificates(path, CA)? {
+                    roots.add(certificate).map_err(refuse(path, CA))?;
                 }
-                None => {
-                    let found = rustls_native_certs::load_native_certs().certs;
-                    roots.add_parsable_certificates(found);
-                }
+            } else {
+                let found = rustls_native_certs::load_native_certs().certs;
+                roots.add_parsable_certificates(found);
             }
             if roots.is_empty() {
                 return Err(ExporterError::Incomplete {
