@@ -14,9 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hyper::body::Bytes;
-use hyper::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use obs_core::Severity;
 use percent_encoding::percent_decode_str;
@@ -47,8 +45,6 @@ pub(crate) struct Otlp {
 
 /// The most that waits for a receiver, compressed: some hours of a large desk.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// The longest pause that a receiver is granted.
-const LONGEST_ASKED: Duration = Duration::from_mins(1);
 /// Where OTLP takes metrics, below the URL of a receiver that has no path.
 const PATH: &str = "/v1/metrics";
 
@@ -170,8 +166,7 @@ impl Otlp {
                     "OTLP's receiver takes nothing; what is recorded waits"
                 );
             }
-            let asked = failure.pause.unwrap_or_default();
-            sleep(pauses.next().max(asked)).await;
+            sleep(pauses.after(&failure)).await;
         }
     }
 
@@ -202,12 +197,7 @@ impl Otlp {
                 | StatusCode::SERVICE_UNAVAILABLE
                 | StatusCode::GATEWAY_TIMEOUT
         );
-        let pause = answer.headers.get(RETRY_AFTER);
-        let seconds = pause.and_then(|pause| pause.to_str().ok()?.parse().ok());
-        Err(Failure {
-            pause: seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_ASKED)),
-            ..answer.refusal(passes)
-        })
+        Err(answer.refusal(passes))
     }
 }
 

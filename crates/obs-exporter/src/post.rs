@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
+use hyper::header::{HOST, RETRY_AFTER};
 use hyper::http::uri::{Authority, Scheme};
 use hyper::{HeaderMap, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -25,6 +25,9 @@ pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// No pause is longer, unless the receiver asks for that.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// The longest that one grants a receiver that asks for it.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
+
 const UNREACHABLE: &str = "start what is to receive there, or correct the URL";
 const UNWELL: &str = "look into the log of what receives there";
 const REFUSED: &str =
@@ -38,13 +41,13 @@ pub(crate) struct Failure {
     /// Whether the same may succeed a moment later.
     pub(crate) passes: bool,
     /// How long the receiver asks to be left alone.
-    pub(crate) pause: Option<Duration>,
+    pause: Option<Duration>,
 }
 
 /// What was answered.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    headers: HeaderMap,
     /// The beginning of it.
     pub(crate) body: Vec<u8>,
 }
@@ -59,10 +62,11 @@ impl Default for Pauses {
 }
 
 impl Pauses {
-    pub(crate) fn next(&mut self) -> Duration {
+    /// The next one, which is longer where the receiver has asked for that.
+    pub(crate) fn after(&mut self, failure: &Failure) -> Duration {
         let pause = self.0;
         self.0 = (pause * 2).min(LONGEST_PAUSE);
-        pause
+        pause.max(failure.pause.unwrap_or_default())
     }
 }
 
@@ -103,8 +107,14 @@ impl Answer {
             problem,
             repair: if passes { UNWELL } else { REFUSED },
             passes,
-            pause: None,
+            pause: self.pause(),
         }
+    }
+
+    /// How long it asks to be left alone, up to a minute.
+    fn pause(&self) -> Option<Duration> {
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds).min(LONGEST_ASKED))
     }
 
     /// The beginning of its text in one line, behind a colon; nothing where it says nothing.
@@ -117,6 +127,18 @@ impl Answer {
             line
         } else {
             format!(": {line}")
+        }
+    }
+}
+
+impl Failure {
+    /// Nothing was sent, and nothing would be another time.
+    pub(crate) fn unsendable(problem: String, repair: &'static str) -> Self {
+        Self {
+            problem,
+            repair,
+            passes: false,
+            pause: None,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Push {
     pub const TIMEOUT: Duration = post::TIMEOUT;
     /// The pause after the first attempt; each further one is twice as long as the one before.
     pub const FIRST_PAUSE: Duration = post::FIRST_PAUSE;
-    /// No pause is longer.
+    /// No pause is longer, unless the receiver asks for it (`Retry-After`), and then none is longer than a minute.
     pub const LONGEST_PAUSE: Duration = post::LONGEST_PAUSE;
 
     /// To a Pushgateway, which keeps the values of the last push of each job and labels until they are replaced or deleted, and
@@ -229,12 +229,8 @@ impl fmt::Debug for Push {
 impl Sending {
     /// Sends it once.
     async fn attempt(&self, text: Bytes) -> Result<(), Failure> {
-        let request = self.request(text).map_err(|error| Failure {
-            problem: error.to_string(),
-            repair: URLS,
-            passes: false,
-            pause: None,
-        })?;
+        let request = self.request(text);
+        let request = request.map_err(|error| Failure::unsendable(error.to_string(), URLS))?;
         let answer = post::exchange(&self.authority, None, request).await?;
         if answer.status.is_success() {
             return Ok(());
@@ -280,7 +276,7 @@ pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), Exporte
             return Err(push.failed(problem, failure.repair));
         }
         tracing::debug!(url = push.shown(), problem = failure.problem, "push failed");
-        sleep(pauses.next()).await;
+        sleep(pauses.after(&failure)).await;
         attempt += 1;
     }
 }
