@@ -21,10 +21,13 @@ use tokio_rustls::TlsAcceptor;
 /// Longer than any test, so that there is one interval at the start and one at the end.
 const NEVER: Duration = Duration::from_hours(1);
 
+/// What a request was: its path, its headers, its body.
+type Request = (String, HeaderMap, Vec<u8>);
+
 /// A receiver that gives these answers one after the other and then takes everything.
 struct Receiver {
     url: String,
-    requests: Arc<Mutex<Vec<(String, HeaderMap, Vec<u8>)>>>,
+    requests: Arc<Mutex<Vec<Request>>>,
     received: Arc<Notify>,
 }
 
