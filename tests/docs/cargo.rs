@@ -37,6 +37,10 @@ impl Workspace {
     /// What is wrong with `cargo` and these arguments.
     pub(crate) fn faults(&self, arguments: &[&str]) -> Result<(), String> {
         match arguments {
+            // An option of its own; what else follows is cargo's.
+            ["xtask", "test", "--peers"] => {
+                says(Command::new(xtask()).args(["test", "--peers", "--help"]))
+            }
             ["xtask", "test", rest @ ..] => self.of_cargo(&[&["test"], rest].concat()),
             ["xtask", verb, rest @ ..]
                 if FINISHING.contains(verb) && !rest.contains(&NEEDS_HISTORY) =>

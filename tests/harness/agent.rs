@@ -155,7 +155,7 @@ fn prometheus(address: &str, config: &str, unsent: &str) -> Result<Command, Erro
 }
 
 /// Writes the list of `deploy/fleet` with these desks in it, and puts it in its place whole.
-fn list(folder: &TempDir, desks: &[&str]) -> Result<(), Error> {
+pub(crate) fn list(folder: &TempDir, desks: &[&str]) -> Result<(), Error> {
     let failed = || Error::system(format!("write {LIST}"));
     let deployed = tools::workspace().join("deploy/fleet").join(LIST);
     let text = fs::read_to_string(deployed).map_err(failed())?;

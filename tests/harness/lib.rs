@@ -3,7 +3,7 @@
 //! [`Desk`] is the sample desk as its users run it, [`Quoter`] a service of another team.
 //!
 //! [`Stack`] is Prometheus and Alertmanager as `deploy/` has them, and [`Receiver`] who is alerted. [`Agent`] and [`Storage`] are
-//! what stands beside many desks, and what keeps what all of them send.
+//! what stands beside many desks, and what keeps what all of them send; a [`Collector`] stands beside desks of teams that have one.
 //!
 //! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, Python with some packages,
 //! and TypeScript with Grafana's types. [`tools`] finds them, and
@@ -12,6 +12,7 @@
 mod agent;
 mod ask;
 mod built;
+mod collector;
 mod desk;
 mod error;
 mod grafana;
@@ -31,6 +32,7 @@ pub mod tools;
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::ask;
 pub use crate::built::built;
+pub use crate::collector::Collector;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::grafana::grafana_says;

@@ -48,12 +48,7 @@ const NEEDS: [Need; 20] = [
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
         pushgateway().is_ok()
     }),
-    Need::unpacked("victoria-metrics", "victoria-metrics", |_| {
-        let programs = ["victoria-metrics", "vmagent", "vmalert"];
-        programs
-            .iter()
-            .all(|program| debian("victoria-metrics", program).is_ok())
-    }),
+    VICTORIA_METRICS,
     Need::unpacked("libfaketime", "libfaketime", |_| faketime().is_ok()),
     Need::unpacked("chronyd", "chrony", |_| chronyd().is_ok()),
     Need::installed("redis-server", "redis-server"),
@@ -78,6 +73,12 @@ const PROMETHEUS: Need = Need::unpacked("prometheus", "prometheus", |_| {
 });
 const ALERTMANAGER: Need = Need::unpacked("alertmanager", "prometheus-alertmanager", |_| {
     debian_alertmanager().is_ok() && debian("prometheus-alertmanager", "amtool").is_ok()
+});
+const VICTORIA_METRICS: Need = Need::unpacked("victoria-metrics", "victoria-metrics", |_| {
+    let programs = ["victoria-metrics", "vmagent", "vmalert"];
+    programs
+        .iter()
+        .all(|program| debian("victoria-metrics", program).is_ok())
 });
 const PYTHON: Need = Need {
     version: " (3.11 or later, with its module venv)",
@@ -257,6 +258,31 @@ pub fn vmalert() -> Result<PathBuf, Error> {
     program("victoria-metrics", "vmalert")
 }
 
+/// An OpenTelemetry Collector, of the parts in `tests/servers/collector/main.go`.
+pub fn collector() -> Result<PathBuf, Error> {
+    peer("collector", "collector")
+}
+
+/// Sloth, which writes rules for objectives.
+pub fn sloth() -> Result<PathBuf, Error> {
+    peer("sloth", "sloth")
+}
+
+/// Helm.
+pub fn helm() -> Result<PathBuf, Error> {
+    peer("helm", "helm")
+}
+
+/// A program around the parser of Alloy's configuration. Alloy itself cannot be built from its module alone.
+pub fn alloy_syntax() -> Result<PathBuf, Error> {
+    peer("alloy-syntax", "alloy-syntax")
+}
+
+fn peer(folder: &str, program: &'static str) -> Result<PathBuf, Error> {
+    let built = go::Server::peer(folder).and_then(|peer| peer.program(program));
+    built.ok_or(Error::Missing { program })
+}
+
 /// A Grafana on the `PATH`; none where there is none. Debian has no package of it, and nothing here needs one.
 #[must_use]
 pub fn grafana() -> Option<PathBuf> {
@@ -334,9 +360,21 @@ pub fn install_current() -> Result<(), String> {
     go::SERVERS.iter().try_for_each(go::Server::install)
 }
 
+/// Builds the programs of other projects that the target `peers` compares with, as far as they are not there yet. Fails with why
+/// they cannot be had, as [`install_current`] does.
+pub fn install_peers() -> Result<(), String> {
+    go::PEERS.iter().try_for_each(go::Server::install)
+}
+
 /// The same for what a [`Stack`](crate::Stack) needs.
 pub fn install_stack() -> Result<(), Error> {
     let needs = [PROMETHEUS, ALERTMANAGER];
+    outcome(&needs, &fetch(&needs))
+}
+
+/// The same for what a fleet of desks is watched by, in Debian's releases.
+pub fn install_fleet() -> Result<(), Error> {
+    let needs = [PROMETHEUS, VICTORIA_METRICS];
     outcome(&needs, &fetch(&needs))
 }
 

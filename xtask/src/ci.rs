@@ -27,9 +27,9 @@ impl Ci {
                 "clippy",
                 "--workspace",
                 "--all-targets",
-                // What is compiled for `cargo xtask bench` only.
+                // What is compiled for `cargo xtask bench` and `cargo xtask test --peers` only.
                 "--features",
-                "obs-benches/peers",
+                "obs-benches/peers,obs-tests/peers",
                 "--",
                 "-D",
                 "warnings",

@@ -1,4 +1,4 @@
-//! The workspace's commands, one file each: `cargo xtask bench | gate | weight | demo | top | stack | soak | test | verify-metrics | gen | features | minimal | deny | package | api | ci`.
+//! The workspace's commands, one file each: `cargo xtask bench | gate | weight | demo | top | stack | soak | fleet | test | verify-metrics | gen | features | minimal | deny | package | api | ci`.
 
 mod api;
 mod bench;
@@ -10,6 +10,7 @@ mod deny;
 mod deployed;
 mod error;
 mod features;
+mod fleet;
 mod gate;
 mod generate;
 mod kubernetes;
@@ -46,6 +47,7 @@ enum Task {
     Demo(demo::Demo),
     Stack(stack::Stack),
     Soak(soak::Soak),
+    Fleet(fleet::Fleet),
     Test(test::Test),
     Top(Box<obstool::top::Top>),
     VerifyMetrics(verify_metrics::VerifyMetrics),
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Task::Demo(demo) => demo.run(),
         Task::Stack(stack) => stack.run(),
         Task::Soak(soak) => soak.run(),
+        Task::Fleet(fleet) => fleet.run(),
         Task::Test(test) => test.run(),
         Task::Top(top) => top.run().map_err(Error::from),
         Task::VerifyMetrics(verify) => verify.run(),

@@ -15,7 +15,7 @@ use super::{run, succeeds, workspace};
 pub(super) struct Server {
     /// The folder under `tests/servers`.
     folder: &'static str,
-    /// Debian's package of it.
+    /// Debian's package of it; empty where Debian has none.
     package: &'static str,
     /// Build tags.
     tags: &'static str,
@@ -46,10 +46,44 @@ pub(super) const SERVERS: [Server; 3] = [
     },
 ];
 
+/// What other projects have beside ours, of one generation only: asked by `cargo xtask test --peers`.
+pub(super) const PEERS: [Server; 4] = [
+    Server {
+        folder: "collector",
+        package: "",
+        // As for Prometheus, whose discovery its receiver brings along.
+        tags: "remove_all_sd",
+        programs: &["collector"],
+    },
+    Server {
+        folder: "sloth",
+        package: "",
+        tags: "",
+        programs: &["sloth"],
+    },
+    Server {
+        folder: "helm",
+        package: "",
+        tags: "",
+        programs: &["helm"],
+    },
+    Server {
+        folder: "alloy-syntax",
+        package: "",
+        tags: "",
+        programs: &["alloy-syntax"],
+    },
+];
+
 impl Server {
     /// The one that stands beside a package of Debian.
     pub(super) fn of_package(package: &str) -> Option<&'static Self> {
         SERVERS.iter().find(|server| server.package == package)
+    }
+
+    /// The peer in this folder.
+    pub(super) fn peer(folder: &str) -> Option<&'static Self> {
+        PEERS.iter().find(|peer| peer.folder == folder)
     }
 
     /// Where one of its programs is, if it was built.
@@ -75,7 +109,7 @@ impl Server {
         let cannot = |error| format!("cannot write to {}: {error}", kept.display());
         fs::create_dir_all(kept).map_err(cannot)?;
         eprintln!(
-            "building the current {} with Go, kept in {}",
+            "building {} with Go, kept in {}",
             self.folder,
             kept.display()
         );
@@ -110,6 +144,10 @@ impl Server {
         self.tags.hash(&mut hasher);
         for name in ["go.mod", "go.sum"] {
             fs::read(self.pins().join(name)).ok()?.hash(&mut hasher);
+        }
+        // Where a program is put together here.
+        if let Ok(main) = fs::read(self.pins().join("main.go")) {
+            main.hash(&mut hasher);
         }
         let name = format!("{}-{:016x}", self.folder, hasher.finish());
         Some(cache()?.join("obs-test-servers").join(name))
