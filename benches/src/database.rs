@@ -1,4 +1,4 @@
-//! What the wrapper adds to a query that SQLite answers.
+//! What the wrapper adds to a query that `SQLite` answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
