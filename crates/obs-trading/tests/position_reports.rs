@@ -159,7 +159,7 @@ fn nautilus_trader_725_a_commission_is_paid_once() {
 }
 
 /// freqtrade#3984, and #4057 that mended it: an order is executed in two trades that pay their fees in two currencies. Their sum was taken for an amount
-/// of one, and a trade with a profit was shown as a loss. In #5415 a fee in BNB became a fee of 24 % the same way.
+/// of one, and a trade with a profit was shown as a loss.
 #[test]
 fn freqtrade_4057_fees_in_two_currencies_are_never_added_up_as_one() {
     let (btc, bnb): (Currency, Currency) = ("BTC".parse().unwrap(), "BNB".parse().unwrap());
