@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::Recorder;
+use obs_core::Histogram;
 use obs_exporter::{Config, Exporter, RecorderKind, Server};
 use obs_tests::tools::{self, Generation};
-use obs_tests::{Process, Pushgateway, ask, scrape};
+use obs_tests::{Desk, Process, Pushgateway, ask, scrape};
 use obs_trading::{
     Decision, Fill, OrderOutcome, OrderType, RejectReason, ReplayClock, Side, Signal, Strategy,
     Ticket, Venue,
@@ -125,6 +126,174 @@ async fn prometheus_as_installed_stores_the_series_of_the_text_format() {
     })
     .await
     .unwrap();
+}
+
+/// The same of the sample desk, whose samples are thousands.
+#[test]
+fn prometheus_as_installed_stores_what_the_text_of_the_desk_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let bars = folder.path().join("bars.csv");
+    let all = fs::read_to_string(tools::workspace().join("examples/trading-desk/data/sp500.csv"));
+    let all = all.unwrap();
+    let some: Vec<&str> = all.lines().take(300).collect();
+    fs::write(&bars, some.join("\n") + "\n").unwrap();
+    let desk = Desk::replayed_from(&bars).unwrap();
+    let prometheus = Prometheus::at(&[("ours", desk.address())], "", None);
+    until_scraped(&prometheus.url, 1);
+    let text = scrape(desk.metrics()).unwrap();
+    let exposition = obs_exposition::parse(&text).unwrap();
+    let total: usize = exposition
+        .families
+        .iter()
+        .map(|family| family.samples.len())
+        .sum();
+    assert!(total > 3000, "{total}");
+    // A series that is new since the scrape may be in the text, or the other way round: then the next one has it too.
+    let count = r#"count({job="ours", __name__!~"up|scrape_.*"})"#;
+    let stored = || -> usize {
+        let answer = ask(&prometheus.url, count).unwrap();
+        answer[0]["value"][1].as_str().unwrap().parse().unwrap()
+    };
+    assert!(
+        (0..100).any(|_| stored() == total || pause()),
+        "{} of {total}",
+        stored()
+    );
+    let names = ask(&prometheus.url, r#"count by (__name__) ({job="ours"})"#).unwrap();
+    let created = |answer: &Value| {
+        answer["metric"]["__name__"]
+            .as_str()
+            .is_some_and(|name| name.ends_with("_created"))
+    };
+    assert!(!names.iter().any(created), "{names:?}");
+}
+
+/// Names of any characters are those names for a Prometheus that reads them, and escaped for one that does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_any_characters_are_read_by_those_who_ask_for_them() {
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        utf8_names: true,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (recorder, exporter) = builder.build().unwrap();
+    metrics::with_local_recorder(&recorder, || {
+        metrics::counter!("http.requests", "http.method" => "GET").increment(3);
+        metrics::histogram!("http.time_seconds").record(0.5);
+        metrics::counter!("a.b").increment(1);
+        metrics::counter!("a_b").increment(2);
+    });
+    assert_eq!(exporter.warnings().len(), 1, "{:?}", exporter.warnings());
+    let server = exporter.serve().await.unwrap();
+    let prometheus = Prometheus::of(&[("ours", &server)]);
+    tokio::task::spawn_blocking(move || {
+        let url = prometheus.url;
+        until_scraped(&url, 1);
+        let value = |question: &str| {
+            let answer = ask(&url, question).unwrap();
+            answer
+                .first()
+                .map(|series| series["value"][1].as_str().unwrap().to_owned())
+        };
+        let (reads, does_not) = match Generation::chosen() {
+            Generation::Current => (
+                [
+                    (r#"{"http.requests", "http.method"="GET"}"#, "3"),
+                    (r#"{"http.time_seconds_count"}"#, "1"),
+                    (r#"{"a.b"}"#, "1"),
+                    ("a_b", "2"),
+                ],
+                "http_requests",
+            ),
+            Generation::Debian => (
+                [
+                    (r#"http_requests{http_method="GET"}"#, "3"),
+                    ("http_time_seconds_count", "1"),
+                    ("a_b", "2"),
+                    (r#"obs_name_conflicts_total{metric="a_b"}"#, "1"),
+                ],
+                "U__http_2e_requests",
+            ),
+        };
+        for (question, expected) in reads {
+            assert_eq!(value(question).as_deref(), Some(expected), "{question}");
+        }
+        assert_eq!(value(does_not), None);
+    })
+    .await
+    .unwrap();
+    server.shutdown().await;
+}
+
+obs_core::families! {
+    /// A histogram that keeps exemplars.
+    struct Traced {
+        /// Time to fill.
+        fill: Histogram = "traced_fill_seconds" { buckets: &[0.1, 1.0], exemplars: true },
+    }
+}
+
+/// Exemplars are kept with a flag that both generations know, and only with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_keeps_exemplars_with_its_flag() {
+    const TRACE: [u8; 16] = [0xab; 16];
+    obs_exporter::set_trace_id_source(|| Some(TRACE));
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (recorder, exporter) = builder.build().unwrap();
+    metrics::with_local_recorder(&recorder, Traced::new)
+        .fill
+        .record(0.5);
+    let server = exporter.serve().await.unwrap();
+    let flag = "--enable-feature=exemplar-storage";
+    for argument in [Some(flag), None] {
+        let prometheus = Prometheus::configured(&[("ours", &server)], "", argument);
+        tokio::task::spawn_blocking(move || {
+            until_scraped(&prometheus.url, 1);
+            let question =
+                "/api/v1/query_exemplars?query=traced_fill_seconds_bucket&start=0&end=9999999999";
+            let kept = scrape(&(prometheus.url.clone() + question)).unwrap();
+            assert_eq!(
+                kept.contains(&"ab".repeat(16)),
+                argument.is_some(),
+                "{kept}"
+            );
+        })
+        .await
+        .unwrap();
+    }
+    server.shutdown().await;
+}
+
+/// Which keys of a scrape config a generation knows; Prometheus refuses others, so that instructions are by version.
+#[test]
+fn keys_of_the_scrape_config_are_by_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("prometheus.yml");
+    let is_current = Generation::chosen() == Generation::Current;
+    for (key, is_known) in [
+        ("scrape_classic_histograms: true", false),
+        ("always_scrape_classic_histograms: true", is_current),
+        ("scrape_native_histograms: true", is_current),
+        ("scrape_protocols: [PrometheusText0.0.4]", is_current),
+        ("metric_name_validation_scheme: legacy", is_current),
+        ("metric_name_escaping_scheme: underscores", is_current),
+        ("honor_labels: true", true),
+    ] {
+        let job = format!("scrape_configs: [{{ job_name: desk, {key} }}]\n");
+        fs::write(&config, job).unwrap();
+        let mut promtool = Command::new(tools::promtool().unwrap());
+        let said = promtool
+            .args(["check", "config"])
+            .arg(&config)
+            .output()
+            .unwrap();
+        assert_eq!(said.status.success(), is_known, "{key}: {said:?}");
+    }
 }
 
 /// A counter that is born at 1 after the first scrape has increased by 1, for a Prometheus that reads when series began.
@@ -265,13 +434,20 @@ impl Prometheus {
     }
 
     fn configured(servers: &[(&str, &Server)], setting: &str, argument: Option<&str>) -> Self {
+        let named = |(name, server): &(&str, &Server)| {
+            ((*name).to_owned(), server.local_addr().to_string())
+        };
+        let servers: Vec<_> = servers.iter().map(named).collect();
+        let servers: Vec<_> = servers.iter().map(|(name, at)| (&**name, &**at)).collect();
+        Self::at(&servers, setting, argument)
+    }
+
+    /// One that scrapes these addresses.
+    fn at(servers: &[(&str, &str)], setting: &str, argument: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("prometheus.yml");
-        let job = |(name, server): &(&str, &Server)| {
-            format!(
-                "- job_name: {name}\n  static_configs: [targets: ['{}']]\n",
-                server.local_addr()
-            )
+        let job = |(name, address): &(&str, &str)| {
+            format!("- job_name: {name}\n  static_configs: [targets: ['{address}']]\n")
         };
         let jobs: String = servers.iter().map(job).collect();
         fs::write(

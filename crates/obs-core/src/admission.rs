@@ -23,6 +23,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Admission {
     names: RwLock<HashMap<String, Claimed>>,
+    /// The first spelling of each name, by the name with its odd characters escaped.
+    spellings: RwLock<HashMap<String, String>>,
     most_undeclared: usize,
     undeclared: AtomicUsize,
     warnings: Mutex<BTreeSet<Warning>>,
@@ -55,6 +57,7 @@ impl Admission {
     pub fn new(catalogue: &Catalogue, most_undeclared: usize) -> Self {
         let admission = Self {
             names: RwLock::default(),
+            spellings: RwLock::default(),
             most_undeclared,
             undeclared: AtomicUsize::new(0),
             warnings: Mutex::default(),
@@ -130,6 +133,35 @@ impl Admission {
         self.undeclared.fetch_add(1, Relaxed);
         names.insert(name.to_owned(), Claimed { family: None, kind });
         Claim::Granted(None)
+    }
+
+    /// Whether another spelling of a name came before this one, which is then kept as a warning: `a.b` and `a_b` are both `escaped` as
+    /// `a_b`. To be asked for names that were granted. `are_added_up` says what becomes of the two.
+    pub fn is_respelled(&self, escaped: &str, spelling: &str, are_added_up: bool) -> bool {
+        let differs = |first: &String| (first != spelling).then(|| first.clone());
+        let known = |spellings: &HashMap<String, String>| spellings.get(escaped).map(differs);
+        let read = self
+            .spellings
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let answer = known(&read);
+        drop(read);
+        let answer = answer.or_else(|| {
+            let mut spellings = self
+                .spellings
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let answer = known(&spellings);
+            if answer.is_none() {
+                spellings.insert(escaped.to_owned(), spelling.to_owned());
+            }
+            answer
+        });
+        let Some(first) = answer.flatten() else {
+            return false;
+        };
+        self.warn(respelled(escaped, &first, spelling, are_added_up));
+        true
     }
 
     /// The declaration of a name.
@@ -231,6 +263,21 @@ fn other_kind(name: &str, known: Claimed, kind: Kind) -> Warning {
         text: format!(
             "`{name}` is recorded as a {}, but was {first}; what is recorded as a {0} is lost: rename one of the two",
             kind.as_str(),
+        ),
+    }
+}
+
+fn respelled(escaped: &str, first: &str, second: &str, are_added_up: bool) -> Warning {
+    let outcome = if are_added_up {
+        "what is recorded to both is added up"
+    } else {
+        "a scraper that needs them escaped is shown one of the two"
+    };
+    let (first, second) = (first.min(second), first.max(second));
+    Warning {
+        kind: WarningKind::NameConflict,
+        text: format!(
+            "`{first}` and `{second}` are both `{escaped}` where names are escaped; {outcome}: rename one of the two"
         ),
     }
 }

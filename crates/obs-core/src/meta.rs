@@ -25,6 +25,8 @@ crate::families! {
         pub series: Gauge = "obs_series",
         /// Lookups of the metric as another kind than it has; what is recorded to them is lost.
         pub kind_conflicts: Counter = "obs_kind_conflicts_total",
+        /// Lookups of the metric that is called the same as another one where names are escaped, such as `a.b` and `a_b`.
+        pub name_conflicts: Counter = "obs_name_conflicts_total",
     }
 }
 

@@ -25,6 +25,8 @@ pub enum WarningKind {
     DeadHandles,
     /// One name is recorded as two kinds; the first stays.
     KindConflict,
+    /// Two names are the same where their characters are escaped.
+    NameConflict,
     /// One name is declared in two ways; the first stays.
     DeclaredTwice,
     /// A metric was recorded by its bare name before its declaration was known.
@@ -42,6 +44,7 @@ impl WarningKind {
         match self {
             Self::DeadHandles => "dead_handles",
             Self::KindConflict => "kind_conflict",
+            Self::NameConflict => "name_conflict",
             Self::DeclaredTwice => "declared_twice",
             Self::DeclaredLate => "declared_late",
             Self::OtherVersion => "other_version",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use obs_core::{Admission, Catalogue};
-use obs_recorder::{Engine, Format};
+use obs_recorder::{Engine, Format, Names};
 
 use crate::config::RecorderKind;
 #[cfg(feature = "stock")]
@@ -52,7 +52,8 @@ impl Backend {
                     .catalogue(catalogue.clone())
                     .quantile_window(config.quantile_window)
                     .undeclared_families(config.undeclared_families)
-                    .created(config.created);
+                    .created(config.created)
+                    .utf8_names(config.utf8_names);
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
                 }
@@ -92,9 +93,9 @@ impl Backend {
     }
 
     /// Appends everything recorded, and says in which format: the stock recorder has the classic one only.
-    pub(crate) fn render_into(&self, out: &mut String, format: Format) {
+    pub(crate) fn render_into(&self, out: &mut String, format: Format, names: Names) {
         match self {
-            Self::Obs(engine) => engine.render_into(out, format),
+            Self::Obs(engine) => engine.render_named_into(out, format, names),
             #[cfg(feature = "stock")]
             Self::Stock(stock) => stock.render_into(out),
         }
@@ -153,6 +154,13 @@ fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
             setting: "OBS_CREATED",
             recorder: RecorderKind::Obs,
             reason: "the stock one does not keep when a series began",
+        });
+    }
+    if config.utf8_names {
+        return Err(ExporterError::OtherRecorder {
+            setting: "OBS_UTF8_NAMES",
+            recorder: RecorderKind::Obs,
+            reason: "the stock one has names that everybody reads",
         });
     }
     Ok(())

@@ -41,6 +41,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_RECORDER_SLOTS` | [`recorder_slots`](Self::recorder_slots) | twice the number of cores, 8 to 64 |
 /// | `OBS_UNDECLARED_FAMILIES` | [`undeclared_families`](Self::undeclared_families) | 1000 |
 /// | `OBS_CREATED` | [`created`](Self::created) | `off` |
+/// | `OBS_UTF8_NAMES` | [`utf8_names`](Self::utf8_names) | `off` |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `false` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
@@ -113,6 +114,9 @@ pub struct Config {
     /// `--enable-feature=created-timestamp-zero-ingestion` reads them as start timestamps; any other stores them as series. The
     /// stock recorder has none.
     pub created: bool,
+    /// Whether names of other people's metrics and labels keep characters that Prometheus reads from 3.0 on only, for those who ask for
+    /// them; see [names of any characters](crate#names-of-any-characters). The stock recorder has none.
+    pub utf8_names: bool,
     /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does if it is
     /// [configured to](crate#native-histograms). All others are shown the declared buckets. Needs the stock recorder and the
     /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
@@ -267,6 +271,7 @@ impl Default for Config {
             recorder_slots: None,
             undeclared_families: UNDECLARED_FAMILIES,
             created: false,
+            utf8_names: false,
             native_histograms: false,
             git_commit: None,
             bearer_token: None,
@@ -464,6 +469,7 @@ mod tests {
             ("OBS_RECORDER_SLOTS", "4"),
             ("OBS_UNDECLARED_FAMILIES", "50"),
             ("OBS_CREATED", "on"),
+            ("OBS_UTF8_NAMES", "on"),
             ("OBS_NATIVE_HISTOGRAMS", "true"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
@@ -508,6 +514,7 @@ mod tests {
             recorder_slots: Some(4),
             undeclared_families: 50,
             created: true,
+            utf8_names: true,
             native_histograms: true,
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),

@@ -13,7 +13,7 @@ use obs_core::Severity;
 use obs_core::{Catalogue, Families, Family, Warning};
 #[cfg(feature = "otlp")]
 use obs_recorder::FamilySnapshot;
-use obs_recorder::{Engine, Format};
+use obs_recorder::{Engine, Format, Names};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::Access;
@@ -242,7 +242,7 @@ impl Exporter {
     /// As [`render`](Self::render).
     #[must_use]
     pub fn render_as(&self, format: Format) -> String {
-        self.with_text(format, |_, text| text.to_owned())
+        self.with_text(format, Names::default(), |_, text| text.to_owned())
     }
 
     /// The recorder of this workspace, to remove series from or to ask which families nobody declared; none where the
@@ -281,14 +281,19 @@ impl Exporter {
     }
 
     /// Renders, and passes the text to `then` with the format it is in.
-    fn with_text<T>(&self, wanted: Format, then: impl FnOnce(Format, &str) -> T) -> T {
+    fn with_text<T>(
+        &self,
+        wanted: Format,
+        names: Names,
+        then: impl FnOnce(Format, &str) -> T,
+    ) -> T {
         self.refuse_within_a_reading();
         let mut text = lock(&self.0.text);
         let start = Instant::now();
         self.refresh();
         let format = self.0.backend.offered(wanted);
         text.clear();
-        self.0.backend.render_into(&mut text, format);
+        self.0.backend.render_into(&mut text, format, names);
         self.0.own.scraped(start.elapsed(), text.len());
         then(format, &text)
     }
@@ -434,6 +439,7 @@ impl Exporter {
     pub(crate) async fn scrape<T: Send + 'static>(
         &self,
         wanted: Format,
+        names: Names,
         then: impl FnOnce(Format, &str) -> T + Send + 'static,
     ) -> Option<T> {
         let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
@@ -441,7 +447,7 @@ impl Exporter {
         let work = move || {
             // The turn ends with the rendering, not with the request, whose client may go away before.
             let _turn = turn;
-            exporter.with_text(wanted, then)
+            exporter.with_text(wanted, names, then)
         };
         tokio::task::spawn_blocking(work).await.ok()
     }

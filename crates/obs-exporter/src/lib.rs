@@ -44,6 +44,14 @@
 //! `unknown` there: a counter whose name does not end in `_total`, and the series of a histogram with bounds below 0, which may not
 //! have a sum. The stock recorder answers in the classic format.
 //!
+//! ## Names of any characters
+//!
+//! Prometheus 3 reads names such as `http.requests`, and asks for them (`escaping=allow-utf-8` in `Accept`). What a series is called
+//! must not depend on who asks, so that such names are `http_requests` for everybody, unless `OBS_UTF8_NAMES=on` is set: then who
+//! asks for them gets them as they are, and everybody else in the way that he asks for (`underscores`, `dots`, `values`; `underscores`
+//! without a word). The answer says which. Names that are the same once they are escaped are warned of and counted in
+//! `obs_name_conflicts_total`. Declared families have no such names; over OTLP they are as they are.
+//!
 //! ## Exemplars
 //!
 //! A histogram whose family declares `exemplars: true` keeps for each bucket its latest observation that was made within a trace, which
@@ -176,6 +184,7 @@
 //!
 //! A variable, or a setting of [`Config`], whose feature is off is an error that names the feature.
 
+mod accept;
 mod access;
 mod app;
 mod backend;
@@ -228,7 +237,7 @@ pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
 pub use metrics;
-pub use obs_recorder::{Engine, EngineError, Format, TraceId, set_trace_id_source};
+pub use obs_recorder::{Engine, EngineError, Format, Names, TraceId, set_trace_id_source};
 
 /// The examples of the README are tests too.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode};
-use obs_recorder::Format;
+use obs_recorder::{Format, Names};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::time::sleep;
 
@@ -255,7 +255,7 @@ impl Sending {
 pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), ExporterError> {
     let sending = push.sending()?;
     runtime::check()?;
-    let rendered = exporter.scrape(Format::Classic, |_, text| {
+    let rendered = exporter.scrape(Format::Classic, Names::default(), |_, text| {
         Bytes::copy_from_slice(text.as_bytes())
     });
     let Some(text) = rendered.await else {

@@ -1,5 +1,6 @@
 //! The routes, and a server of their own.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -10,17 +11,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Bytes, Frame, SizeHint};
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-    HOST, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue,
+    RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode};
-use obs_recorder::Format;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
+use crate::accept::{Wanted, accepts_gzip, prefers_protobuf};
 use crate::connections::{Connections, Listener};
 #[cfg(feature = "otlp")]
 use crate::otlp::Otlp;
@@ -287,14 +288,16 @@ pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap
         return busy(exporter, peer);
     };
     let compressed = accepts_gzip(headers);
+    let config = exporter.config();
     // What is not native is in the text already.
-    let native = exporter.config().native_histograms && prefers_protobuf(headers);
+    let native = config.native_histograms && prefers_protobuf(headers);
+    let wanted = Wanted::of(headers, config.utf8_names);
     let backend = exporter.clone();
-    let body = exporter.scrape(wanted_format(headers), move |format, text| {
+    let body = exporter.scrape(wanted.format, wanted.names, move |format, text| {
         let protobuf = native.then(|| backend.protobuf(text)).flatten();
         let (media_type, body) = match &protobuf {
-            Some((media_type, protobuf)) => (*media_type, protobuf.as_slice()),
-            None => (format.media_type(), text.as_bytes()),
+            Some((media_type, protobuf)) => (Cow::Borrowed(*media_type), protobuf.as_slice()),
+            None => (wanted.media_type(format), text.as_bytes()),
         };
         let body = if compressed {
             gzip(body)
@@ -306,7 +309,10 @@ pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap
     let Some(Ok((media_type, body))) = body.await else {
         return unavailable(ENDING);
     };
-    let mut response = typed(media_type, Body::of_scrape(body.into(), place));
+    let mut response = Response::new(Body::of_scrape(body.into(), place));
+    if let Ok(media_type) = HeaderValue::from_str(&media_type) {
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+    }
     let headers = response.headers_mut();
     headers.insert(VARY, BY_ACCEPTED);
     if compressed {
@@ -353,100 +359,6 @@ pub(crate) fn gzip(text: impl AsRef<[u8]>) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 8), Compression::fast());
     encoder.write_all(text)?;
     encoder.finish()
-}
-
-/// `OpenMetrics` for who names it and does not like the plain text better.
-fn wanted_format(headers: &HeaderMap) -> Format {
-    let (mut open, mut plain) = (0.0_f32, 0.0_f32);
-    for (media_type, parameters) in accepted(headers) {
-        match media_type.as_str() {
-            "application/openmetrics-text" if is_version_1(parameters) => {
-                open = open.max(weight(parameters));
-            }
-            "text/plain" => plain = plain.max(weight(parameters)),
-            _ => {}
-        }
-    }
-    if open > 0.0 && open >= plain {
-        Format::OpenMetrics
-    } else {
-        Format::Classic
-    }
-}
-
-/// Whether the messages of Prometheus are liked no less than any text.
-fn prefers_protobuf(headers: &HeaderMap) -> bool {
-    let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
-    for (media_type, parameters) in accepted(headers) {
-        let is = |name, wanted| parameter(parameters, name) == Some(wanted);
-        match media_type.as_str() {
-            "application/vnd.google.protobuf"
-                if is("proto", "io.prometheus.client.MetricFamily")
-                    && is("encoding", "delimited") =>
-            {
-                protobuf = protobuf.max(weight(parameters));
-            }
-            "application/openmetrics-text" | "text/plain" => text = text.max(weight(parameters)),
-            _ => {}
-        }
-    }
-    protobuf > 0.0 && protobuf >= text
-}
-
-/// The media types of the `Accept` header in lower case, in which RFC 9110 takes any, each with its parameters.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
-    let values = headers.get_all(ACCEPT).iter();
-    let ranges = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    ranges.map(|range| {
-        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-        (media_type.trim().to_ascii_lowercase(), parameters)
-    })
-}
-
-/// Whether the version that is asked for is the one that is written; who names none takes any.
-fn is_version_1(parameters: &str) -> bool {
-    parameter(parameters, "version").is_none_or(|version| version.trim_matches('"') == "1.0.0")
-}
-
-/// Whether the client takes gzip: named, or by `*`, and not with a weight of 0.
-pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut any = false;
-    let values = headers.get_all(ACCEPT_ENCODING).iter();
-    for coding in values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-    {
-        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-        let name = name.trim();
-        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-            return is_wanted(parameters);
-        }
-        if name == "*" {
-            any = is_wanted(parameters);
-        }
-    }
-    any
-}
-
-/// Whether the weight is above 0.
-fn is_wanted(parameters: &str) -> bool {
-    weight(parameters) > 0.0
-}
-
-/// The weight: 1 where none is given, 0 where it is no number.
-fn weight(parameters: &str) -> f32 {
-    let weight = parameter(parameters, "q");
-    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
-}
-
-fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
-    let mut parameters = parameters
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='));
-    let found = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
-    found.map(|(_, value)| value.trim())
 }
 
 /// The body of an answer, handed over piece by piece.
@@ -513,91 +425,5 @@ impl hyper::body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.rest.len() as u64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        let cases: [(&[&str], bool); 14] = [
-            (&[], false),
-            (&[""], false),
-            (&["gzip"], true),
-            (&["GZIP"], true),
-            (&["x-gzip"], true),
-            (&["deflate, gzip;q=0.5"], true),
-            (&["deflate", "gzip"], true),
-            (&["gzip;q=0"], false),
-            (&["gzip; q=0.000"], false),
-            (&["gzip;q=0, *"], false),
-            (&["*"], true),
-            (&["*;q=0"], false),
-            (&["gzip;q=nonsense"], false),
-            (&["br, identity"], false),
-        ];
-        for (values, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
-            }
-            assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
-        }
-    }
-
-    #[test]
-    fn protobuf_is_sent_to_those_who_like_it_no_less() {
-        let messages = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
-        for (rest, expected) in [
-            ("", true),
-            (
-                ",application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-                true,
-            ),
-            (";q=0.6, text/plain;q=0.6", true),
-            (";q=0.5, text/plain;q=0.6", false),
-            (";q=0", false),
-        ] {
-            let value = format!("{messages}{rest}");
-            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
-            assert_eq!(prefers_protobuf(&headers), expected, "{value}");
-        }
-        for other in ["*/*", "text/plain", "application/vnd.google.protobuf"] {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(other))]);
-            assert!(!prefers_protobuf(&headers), "{other}");
-        }
-    }
-
-    #[test]
-    fn open_metrics_is_sent_to_those_who_like_it_no_less() {
-        // What Prometheus 2 and 3 send, of which the latter asks for protobuf first.
-        let prometheus_2 = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
-            text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.1";
-        let cases = [
-            ("", false),
-            ("*/*", false),
-            ("text/plain", false),
-            ("text/html, application/xhtml+xml, */*;q=0.8", false),
-            ("application/openmetrics-text", true),
-            ("application/openmetrics-text; version=1.0.0", true),
-            ("application/openmetrics-text; version=2.0.0", false),
-            ("application/openmetrics-text; version=0.0.1", false),
-            ("application/openmetrics-text;q=0", false),
-            ("application/openmetrics-text;q=0.3, text/plain", false),
-            ("text/plain;q=0.5, application/openmetrics-text;q=0.5", true),
-            (prometheus_2, true),
-            (prometheus_3, true),
-        ];
-        for (value, is_open) in cases {
-            let mut headers = HeaderMap::new();
-            headers.append(ACCEPT, HeaderValue::from_static(value));
-            let found = wanted_format(&headers) == Format::OpenMetrics;
-            assert_eq!(found, is_open, "{value:?}");
-        }
-        assert_eq!(wanted_format(&HeaderMap::new()), Format::Classic);
     }
 }

@@ -1,5 +1,6 @@
 //! The recorder as its users see it: built from a catalogue, recorded into through the facade, rendered.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -14,8 +15,9 @@ use obs_core::{
 
 use crate::cell::Store;
 use crate::exemplar;
-use crate::key::{canonical, is_label, is_too_long, metric_name};
+use crate::key::{canonical, canonical_utf8, is_label, is_too_long, metric_name, utf8_name};
 use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
+use crate::names::Names;
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
 use crate::snapshot::{FamilySnapshot, SeriesSnapshot};
@@ -66,11 +68,31 @@ pub(crate) struct Settings {
     pub(crate) idle: Option<Duration>,
     /// Whether `OpenMetrics` says when series began.
     pub(crate) created: bool,
-    /// Of histograms of other people's code, by the names they are exported under.
+    /// Whether names may have any characters.
+    pub(crate) utf8_names: bool,
+    /// Of histograms of other people's code, by the names they are kept under.
     pub(crate) buckets: HashMap<String, &'static [f64]>,
 }
 
 impl Settings {
+    /// A key in the one form.
+    pub(crate) fn canonical<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
+        if self.utf8_names {
+            canonical_utf8(key)
+        } else {
+            canonical(key)
+        }
+    }
+
+    /// The name that a metric is kept under.
+    pub(crate) fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        if self.utf8_names {
+            utf8_name(name)
+        } else {
+            metric_name(name)
+        }
+    }
+
     /// The buckets of a histogram that nobody declares: those it was given, or those that its name tells.
     pub(crate) fn buckets_of(&self, name: &str) -> Option<&'static [f64]> {
         let given = self.buckets.get(name).copied();
@@ -97,6 +119,7 @@ pub struct Builder {
     undeclared_families: usize,
     idle: Option<Duration>,
     created: bool,
+    utf8_names: bool,
     slots: Option<usize>,
     buckets: HashMap<String, &'static [f64]>,
 }
@@ -160,7 +183,7 @@ impl Builder {
     /// # Ok::<(), obs_recorder::EngineError>(())
     /// ```
     pub fn buckets(mut self, name: &str, bounds: &'static [f64]) -> Self {
-        self.buckets.insert(metric_name(name).into_owned(), bounds);
+        self.buckets.insert(name.to_owned(), bounds);
         self
     }
 
@@ -170,6 +193,29 @@ impl Builder {
     /// increase of a series that begins above 0. Any other stores them as series, about a fifth more.
     pub fn created(mut self, created: bool) -> Self {
         self.created = created;
+        self
+    }
+
+    /// Whether names of metrics and labels keep characters that Prometheus reads from 3.0 on only: `http.requests` is then no longer
+    /// `http_requests`. Not unless set.
+    ///
+    /// Who asks for them ([`Names::Utf8`]) gets them as they are, everybody else [escaped](Names), so that a series is called by what
+    /// the scraper reads. Declared families have no such names. Two names that are the same once they are escaped, such as `a.b` and
+    /// `a_b`, are a [warning](obs_core::WarningKind::NameConflict) and are counted in `obs_name_conflicts_total`: apart where
+    /// names are kept, they are added up where they are not; a scraper that needs them escaped is shown one of the two.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, Format, Names};
+    ///
+    /// let engine = Engine::builder().utf8_names(true).build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::counter!("http.requests", "http.method" => "GET").increment(2));
+    /// let text = |names| engine.render_named(Format::Classic, names);
+    /// assert!(text(Names::Utf8).contains("\n{\"http.requests\",\"http.method\"=\"GET\"} 2\n"));
+    /// assert!(text(Names::Underscores).contains("\nhttp_requests{http_method=\"GET\"} 2\n"));
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    pub fn utf8_names(mut self, utf8_names: bool) -> Self {
+        self.utf8_names = utf8_names;
         self
     }
 
@@ -197,7 +243,14 @@ impl Builder {
         if let Some(key) = self.globals.keys().find(|key| !is_label(key)) {
             return Err(EngineError::GlobalLabel { key: key.clone() });
         }
-        for (name, bounds) in &self.buckets {
+        let buckets = self.buckets.into_iter();
+        let buckets: HashMap<_, _> = if self.utf8_names {
+            buckets.collect()
+        } else {
+            let kept = |(name, bounds): (String, _)| (metric_name(&name).into_owned(), bounds);
+            buckets.map(kept).collect()
+        };
+        for (name, bounds) in &buckets {
             let ascends = bounds.is_sorted_by(|a, b| a < b);
             let finite = bounds.iter().all(|bound| bound.is_finite());
             if !ascends || !finite || bounds.len() > MAX_BOUNDS {
@@ -225,7 +278,8 @@ impl Builder {
                 quantile_window: self.quantile_window,
                 idle: self.idle,
                 created: self.created,
-                buckets: self.buckets,
+                utf8_names: self.utf8_names,
+                buckets,
             },
             process: std::process::id(),
             store: Store::new(slots),
@@ -252,6 +306,7 @@ impl Engine {
             undeclared_families: UNDECLARED_FAMILIES,
             idle: None,
             created: false,
+            utf8_names: false,
             slots: None,
             buckets: HashMap::new(),
         }
@@ -263,6 +318,24 @@ impl Engine {
         let mut out = String::new();
         self.render_into(&mut out, format);
         out
+    }
+
+    /// The same, with names called as these readers need them. Without [`utf8_names`](Builder::utf8_names) all of them are alike for
+    /// everybody but [`Names::Dots`], which changes every name with a `_`.
+    #[must_use]
+    pub fn render_named(&self, format: Format, names: Names) -> String {
+        let mut out = String::new();
+        self.render_named_into(&mut out, format, names);
+        out
+    }
+
+    /// The same as [`render_into`](Self::render_into), with names called as these readers need them.
+    pub fn render_named_into(&self, out: &mut String, format: Format, names: Names) {
+        if self.is_forked() {
+            self.render_into(out, format);
+        } else {
+            self.write_into(out, format, names);
+        }
     }
 
     /// Appends everything recorded to a text, which is best kept from scrape to scrape: its memory is then there already.
@@ -293,7 +366,7 @@ impl Engine {
         if self.is_forked() {
             return Err(EngineError::Forked);
         }
-        self.write_into(out, format);
+        self.write_into(out, format, Names::default());
         Ok(())
     }
 
@@ -301,17 +374,24 @@ impl Engine {
         self.0.process != std::process::id()
     }
 
-    fn write_into(&self, out: &mut String, format: Format) {
+    fn write_into(&self, out: &mut String, format: Format, names: Names) {
         let _alone = lock(&self.0.scraping);
         let highest = slot::highest();
         let families = self.shown(highest);
-        let kinds = families.iter().map(|family| (family.name(), family.kind()));
+        let called = called(&families, names);
+        let kinds = called.iter().map(|(name, family)| (&**name, family.kind()));
         let kinds: HashMap<&str, Kind> = kinds.collect();
         let help = lock(&self.0.help).clone();
-        let mut lines = Lines::new(out, format, &self.0.globals, highest, Instant::now())
-            .with_created(self.0.settings.created);
-        for family in &families {
-            let name = family.name();
+        let globals = names.labels(&self.0.globals);
+        let mut lines = Lines::new(out, format, &globals, highest, Instant::now())
+            .with_created(self.0.settings.created)
+            .with_label_names(self.label_names(names));
+        let mut before = "";
+        for (name, family) in &called {
+            if std::mem::replace(&mut before, name) == name {
+                lines.left_out_name(family.name(), name);
+                continue;
+            }
             if is_part(name, &kinds, format) {
                 lines.left_out(name, family.kind());
                 continue;
@@ -322,10 +402,19 @@ impl Engine {
                     || is_part(base, &kinds, format)
                     || is_taken(&format!("{base}_created"))
             });
-            let help = help.get(name).map_or("", String::as_str);
-            family.render(help, self.unit(name), base_is_taken, &mut lines);
+            let help = help.get(family.name()).map_or("", String::as_str);
+            let unit = self.unit(family.name());
+            family.render(name, help, unit, base_is_taken, &mut lines);
         }
         lines.end();
+    }
+
+    /// How the names of labels are written. Where all are plain already, nobody has to look for others.
+    fn label_names(&self, names: Names) -> Names {
+        match names {
+            Names::Underscores | Names::Values if !self.0.settings.utf8_names => Names::Utf8,
+            names => names,
+        }
     }
 
     /// Everything recorded as values: the families and series that the classic text has, in its order, with when each series began.
@@ -394,7 +483,7 @@ impl Engine {
             return 0;
         }
         let _alone = lock(&self.0.scraping);
-        let (inner, name) = (&*self.0, &*metric_name(family));
+        let (inner, name) = (&*self.0, &*self.0.settings.name(family));
         remove(&inner.counters, name, &inner.store, &wanted)
             + remove(&inner.gauges, name, &inner.store, &wanted)
             + remove(&inner.histograms, name, &inner.store, &wanted)
@@ -480,7 +569,7 @@ impl Engine {
 
     /// Takes a help text, and the declaration where there is one behind it.
     fn describe(&self, name: &KeyName, help: &SharedString) {
-        let name = metric_name(name.as_str()).into_owned();
+        let name = self.0.settings.name(name.as_str()).into_owned();
         let admission = &self.0.admission;
         let counts = resolving().is_some_and(|of| admission.declare(&name, of.family()));
         let mut known = lock(&self.0.help);
@@ -504,7 +593,8 @@ impl Engine {
     ) -> Result<Registered<M>, Refused> {
         let admission = &self.0.admission;
         admission.look_at(key, metadata);
-        let key = canonical(key);
+        let spelling = key.name();
+        let key = self.0.settings.canonical(key);
         let declared = match admission.claim(key.name(), M::KIND) {
             Claim::Granted(declared) => declared,
             Claim::OtherKind => {
@@ -518,12 +608,37 @@ impl Engine {
                 return Err(Refused::OneTooMany);
             }
         };
-        let family = registry.family(key.name(), declared, &self.0.settings);
-        if !PipelineMetrics::has(key.name()) {
-            let has_labels = key.labels().len() > 0;
-            self.watch(&family, declared, has_labels);
+        if PipelineMetrics::has(key.name()) {
+            let family = registry.family(key.name(), declared, &self.0.settings, false);
+            return Ok(registry.register(&family, &key, self.context()));
         }
+        let is_escaped = *spelling != *key.name();
+        let known = registry.family_of(key.name());
+        if known
+            .as_ref()
+            .is_none_or(|family| is_escaped || family.is_respelled)
+        {
+            self.look_at_spelling(key.name(), spelling);
+        }
+        let new = || registry.family(key.name(), declared, &self.0.settings, is_escaped);
+        let family = known.unwrap_or_else(new);
+        let has_labels = key.labels().len() > 0;
+        self.watch(&family, declared, has_labels);
         Ok(registry.register(&family, &key, self.context()))
+    }
+
+    /// Counts a lookup of a name that another one is, too, once both are escaped.
+    fn look_at_spelling(&self, name: &str, spelling: &str) {
+        let are_added_up = !self.0.settings.utf8_names;
+        let escaped = metric_name(name);
+        if self
+            .0
+            .admission
+            .is_respelled(&escaped, spelling, are_added_up)
+        {
+            self.counter_of(PipelineMetrics::name_conflicts, name, false)
+                .increment(1);
+        }
     }
 
     /// Has a family watched. Where its labels are closed, or there are none, its series are what the declaration says and nothing is
@@ -588,7 +703,7 @@ impl Engine {
         key: &Key,
         is_quiet: bool,
     ) -> Arc<Series<M>> {
-        let family = registry.family(key.name(), declared.into(), &self.0.settings);
+        let family = registry.family(key.name(), declared.into(), &self.0.settings, false);
         let context = Context {
             is_quiet,
             ..self.context()
@@ -606,7 +721,7 @@ impl Engine {
 
     /// Whether a name of the facade's histograms is a summary: it is declared so, or nothing says what its buckets are.
     fn is_summary(&self, name: &str) -> bool {
-        let name = metric_name(name);
+        let name = self.0.settings.name(name);
         match self.0.admission.kind(&name) {
             Some(Kind::Summary) => true,
             Some(Kind::Histogram) => false,
@@ -721,6 +836,18 @@ impl Drop for Inner {
     }
 }
 
+/// The families by what they are called, sorted by that. Of some that are called alike, the first is called so without being escaped,
+/// if any is.
+fn called(families: &[Box<dyn Shown>], names: Names) -> Vec<(Cow<'_, str>, &dyn Shown)> {
+    let mut called = Vec::with_capacity(families.len());
+    for family in families {
+        called.push((names.metric(family.name()), &**family));
+    }
+    let is_escaped = |(name, family): &(Cow<'_, str>, &dyn Shown)| **name != *family.name();
+    called.sort_by(|a, b| a.0.cmp(&b.0).then(is_escaped(a).cmp(&is_escaped(b))));
+    called
+}
+
 /// The key by which something is said of a metric.
 fn watched(family: &Declared, metric: &str) -> Key {
     Key::from_parts(family.name(), vec![Label::new("metric", metric.to_owned())])
@@ -745,6 +872,7 @@ trait Shown {
     fn kind(&self) -> Kind;
     fn render(
         &self,
+        name: &str,
         help: &str,
         unit: Option<&'static str>,
         base_is_taken: bool,
@@ -795,13 +923,14 @@ where
 
     fn render(
         &self,
+        name: &str,
         help: &str,
         unit: Option<&'static str>,
         base_is_taken: bool,
         lines: &mut Lines<'_>,
     ) {
         let heading = Heading {
-            name: Family::name(self),
+            name,
             kind: M::KIND,
             help,
             unit,

@@ -47,6 +47,67 @@ pub fn metric_name(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same as [`canonical`] where names may have any characters: only what is empty or means something else is replaced. Of two
+/// labels that are one where names are escaped, the latter counts, as there.
+pub(crate) fn canonical_utf8(key: &Key) -> Cow<'_, Key> {
+    let is_kept = |label: &Label| {
+        !label.value().is_empty() && is_plain_label(label.key()) && !is_reserved(label.key())
+    };
+    let labels = key.labels().as_slice();
+    let in_form = labels.iter().all(is_kept) && labels.is_sorted_by(|a, b| a.key() < b.key());
+    let name = utf8_name(key.name());
+    if in_form && *name == *key.name() {
+        return Cow::Borrowed(key);
+    }
+    let kept = labels.iter().filter_map(|kept| {
+        let (escaped, value) = label(kept)?;
+        let is_renamed = kept.key().is_empty() || is_reserved(kept.key());
+        let own = if is_renamed {
+            escaped.clone()
+        } else {
+            Cow::Borrowed(kept.key())
+        };
+        Some((escaped, (own, value)))
+    });
+    let kept: BTreeMap<_, _> = kept.collect();
+    let kept: BTreeMap<_, _> = kept.into_values().collect();
+    let labels: Vec<_> = kept
+        .into_iter()
+        .map(|(key, value)| Label::new(key.into_owned(), value.to_owned()))
+        .collect();
+    Cow::Owned(Key::from_parts(name.into_owned(), labels))
+}
+
+/// The name under which a metric is kept where names may have any characters.
+pub(crate) fn utf8_name(name: &str) -> Cow<'_, str> {
+    if name.is_empty() || name == "_total" {
+        metric_name(name)
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// Whether a name of a metric may stand without quotes.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    matches!(valid_name(name, |c| c == b':'), Cow::Borrowed(same) if same.len() == name.len())
+}
+
+/// Whether a name of a label may.
+pub(crate) fn is_plain_label(key: &str) -> bool {
+    matches!(valid_name(key, |_| false), Cow::Borrowed(same) if same.len() == key.len())
+}
+
+/// Appends a name, in quotes where it needs them.
+pub(crate) fn push_name(text: &mut String, name: &str, is_plain: bool) {
+    if is_plain {
+        text.push_str(name);
+    } else {
+        text.push('"');
+        push_escaped(text, name, true);
+        text.push('"');
+    }
+}
+
 /// Whether a name of a metric or of a label is longer than any value of a label may be.
 pub(crate) fn is_too_long(name: &str) -> bool {
     name.len() > MAX_VALUE_BYTES
@@ -167,7 +228,7 @@ pub(crate) fn push_label(text: &mut String, key: &str, value: &str) {
     if !text.is_empty() {
         text.push(',');
     }
-    text.push_str(key);
+    push_name(text, key, is_plain_label(key));
     text.push_str("=\"");
     push_escaped(text, value, true);
     text.push('"');
@@ -189,9 +250,17 @@ pub(crate) fn push_escaped(text: &mut String, value: &str, quotes: bool) {
 pub(crate) fn labels_of(text: &str) -> Vec<(String, String)> {
     let mut labels = Vec::new();
     let mut rest = text;
-    while let Some((key, behind)) = rest.split_once("=\"") {
-        let (value, behind) = unescaped(behind);
-        labels.push((key.to_owned(), value));
+    while !rest.is_empty() {
+        let (key, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => unescaped(quoted),
+            None => rest
+                .split_once('=')
+                .map_or((String::new(), ""), |(key, _)| {
+                    (key.to_owned(), &rest[key.len()..])
+                }),
+        };
+        let (value, behind) = unescaped(behind.strip_prefix("=\"").unwrap_or_default());
+        labels.push((key, value));
         rest = behind.strip_prefix(',').unwrap_or(behind);
     }
     labels
@@ -282,6 +351,25 @@ mod tests {
     }
 
     #[test]
+    fn names_of_any_characters_are_kept_where_they_may_be() {
+        let pairs = [
+            ("z", "1"),
+            ("a.b", "2"),
+            ("le", "3"),
+            ("", "4"),
+            ("none", ""),
+        ];
+        let kept = [("_", "4"), ("a.b", "2"), ("exported_le", "3"), ("z", "1")];
+        assert_eq!(*canonical_utf8(&key("é 9", &pairs)), key("é 9", &kept));
+        // Two that would be one where they are escaped are one.
+        let two = key("x", &[("a_b", "1"), ("a.b", "2")]);
+        assert_eq!(*canonical_utf8(&two), key("x", &[("a.b", "2")]));
+        for name in ["", "_total"] {
+            assert_eq!(canonical_utf8(&key(name, &[])), canonical(&key(name, &[])));
+        }
+    }
+
+    #[test]
     fn a_text_is_told_from_others_that_look_alike() {
         let series = key("x", &[("a", "1"), ("b", "2\\n\"3\"\n")]);
         let text = text(&series);
@@ -309,6 +397,10 @@ mod tests {
         let read = labels_of(&text(&key("x", &pairs)).labels);
         assert_eq!(read, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(labels_of(""), []);
+        let pairs = [("a.\"b\"\n", "1"), ("c", "2"), ("é=\"", "3")];
+        let read =
+            labels_of(&Text::of(&canonical_utf8(&key("x", &pairs)), &BTreeMap::new()).labels);
+        assert_eq!(read, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
     }
 
     #[test]

@@ -23,7 +23,8 @@
 //!
 //! # Series
 //!
-//! Names and labels may be any text: they are exported valid, sorted and escaped, and keys that become the same series are added up.
+//! Names and labels may be any text: they are exported valid, sorted and escaped. Keys that become the same series are added up, and
+//! names that do so are a warning; [`Builder::utf8_names`] keeps them apart, for scrapers that read names of any characters.
 //! Resolving a handle of a declared family hands its declaration to the recorder. Histograms of other families get buckets by the unit in
 //! their name ([`BUCKETS_BY_SUFFIX`]), or become summaries; [`Engine::undeclared`] lists them. Budgets are those of
 //! [`obs_core::Budgeted`], and need no recorder in front of this one.
@@ -43,6 +44,7 @@ mod error;
 mod exemplar;
 mod key;
 mod metric;
+mod names;
 mod order;
 mod registry;
 mod slot;
@@ -57,6 +59,7 @@ pub use crate::error::EngineError;
 pub use crate::exemplar::{TraceId, set_trace_id_source};
 pub use crate::key::{canonical, metric_name};
 pub use crate::metric::BUCKETS_BY_SUFFIX;
+pub use crate::names::Names;
 pub use crate::snapshot::{ExemplarSnapshot, FamilySnapshot, SeriesSnapshot, SeriesValue};
 pub use crate::text::Format;
 pub use metrics;

@@ -5,7 +5,7 @@
 //! own order outside of every lock, so that nobody who registers waits for it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use obs_core::{Bounds, Family as Declared, Kind};
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
-use crate::key::{Text, canonical};
+use crate::key::Text;
 use crate::metric::{Metric, Moment};
 use crate::order::Order;
 use crate::snapshot::SeriesSnapshot;
@@ -53,6 +53,8 @@ struct Idle {
 #[derive(Debug)]
 pub(crate) struct Family<M: Metric> {
     name: String,
+    /// Whether the name that was first looked up has characters that are escaped in this one.
+    pub(crate) is_respelled: bool,
     pub(crate) shape: M::Shape,
     /// How long its series are shown after something was last recorded to them; for good where there is no limit.
     idle_after: Option<Duration>,
@@ -114,6 +116,8 @@ impl<M: Metric> Registry<M> {
             series.hash == key.get_hash()
                 && series.family.name == key.name()
                 && series.text.is_of(key)
+                // Then it has to be seen who asks.
+                && !series.family.is_respelled
         };
         let found = shard.find(spread(key.get_hash()), is_it).map(Arc::clone);
         drop(shard);
@@ -137,12 +141,14 @@ impl<M: Metric> Registry<M> {
             };
         }
         let is_known = |key: &Key| {
-            let key = canonical(key);
+            let key = context.settings.canonical(key);
             self.find_text(&key, &text(&key), true).is_some()
         };
         let folded = bounds.fold(key, family.count.load(Relaxed), is_known);
         let is_folded = folded.is_some();
-        let key = folded.as_ref().map_or(Cow::Borrowed(key), canonical);
+        let key = folded
+            .as_ref()
+            .map_or(Cow::Borrowed(key), |key| context.settings.canonical(key));
         if is_folded && let Some(watch) = family.watch.get() {
             watch.overflow.increment(1);
         }
@@ -169,16 +175,17 @@ impl<M: Metric> Registry<M> {
         read(&self.families).get(name).map(Arc::clone)
     }
 
-    /// The family of a name, made if it is new.
+    /// The family of a name, made if it is new. `is_respelled` says whether the name was another before it was escaped.
     pub(crate) fn family(
         &self,
         name: &str,
         declared: Option<&'static Declared>,
         settings: &Settings,
+        is_respelled: bool,
     ) -> Arc<Family<M>> {
         self.family_of(name).unwrap_or_else(|| {
             let mut families = write(&self.families);
-            let new = || Arc::new(Family::new(name, declared, settings));
+            let new = || Arc::new(Family::new(name, declared, settings, is_respelled));
             Arc::clone(families.entry(name.to_owned()).or_insert_with(new))
         })
     }
@@ -399,7 +406,12 @@ impl<M: Metric> Series<M> {
 }
 
 impl<M: Metric> Family<M> {
-    fn new(name: &str, declared: Option<&'static Declared>, settings: &Settings) -> Self {
+    fn new(
+        name: &str,
+        declared: Option<&'static Declared>,
+        settings: &Settings,
+        is_respelled: bool,
+    ) -> Self {
         let of_this_kind = declared.filter(|family| family.kind() == M::KIND);
         let has_negative_bounds = of_this_kind.is_some_and(|family| {
             family.kind() == Kind::Histogram
@@ -407,6 +419,7 @@ impl<M: Metric> Family<M> {
         });
         Self {
             name: name.to_owned(),
+            is_respelled,
             shape: M::shape(name, of_this_kind, settings),
             idle_after: idle_after(name, declared, settings),
             count: AtomicUsize::new(0),
@@ -476,11 +489,24 @@ impl<M: Metric> Family<M> {
     ) {
         let mut ordered = self.ordered();
         let lists = lines.begin(heading, base_is_taken, is_signed);
+        let names = lines.label_names();
         for parts in lists {
             if let [part] = *parts {
                 lines.begin_part(heading, part);
             }
+            let mut written = HashSet::new();
             self.each(&mut ordered, lines.highest(), |metric, at| {
+                let labels = names.labels(at.labels);
+                // Of two series that become one, the first is shown.
+                if let Cow::Owned(escaped) = &labels
+                    && !written.insert(escaped.clone())
+                {
+                    return;
+                }
+                let at = At {
+                    labels: &labels,
+                    ..at
+                };
                 for part in &parts {
                     metric.write(&self.shape, at, *part, lines);
                 }

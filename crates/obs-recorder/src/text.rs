@@ -9,7 +9,8 @@ use obs_core::Kind;
 
 use crate::cell::Cells;
 use crate::exemplar::{Exemplar, Exemplars};
-use crate::key::{push_escaped, push_label};
+use crate::key::{is_plain_name, push_escaped, push_label, push_name};
+use crate::names::Names;
 
 /// Which text a scrape is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,6 +80,8 @@ pub(crate) struct Lines<'a> {
     now: Instant,
     /// Whether it says when series began.
     created: bool,
+    /// What names of labels are called.
+    label_names: Names,
     /// Of the family: for each part what its lines begin with.
     starts: Vec<Start>,
     /// Of the family: its bounds or quantiles as labels, with what follows them: `,le="1"} `.
@@ -129,6 +132,7 @@ impl<'a> Lines<'a> {
             highest,
             now,
             created: false,
+            label_names: Names::default(),
             starts: Vec::new(),
             extras: Vec::new(),
             split: false,
@@ -142,6 +146,17 @@ impl<'a> Lines<'a> {
     pub(crate) fn with_created(mut self, created: bool) -> Self {
         self.created = created;
         self
+    }
+
+    /// The same, and what names of labels are called.
+    pub(crate) fn with_label_names(mut self, names: Names) -> Self {
+        self.label_names = names;
+        self
+    }
+
+    /// What names of labels are called.
+    pub(crate) fn label_names(&self) -> Names {
+        self.label_names
     }
 
     /// How much is written.
@@ -237,14 +252,31 @@ impl<'a> Lines<'a> {
 
     fn head(&mut self, family: &str, kind: &str, heading: &Heading<'_>) {
         let open = self.format == Format::OpenMetrics;
+        let mut quoted = String::new();
+        push_name(&mut quoted, family, is_plain_name(family));
+        let (unit, family) = (
+            heading.unit.filter(|unit| open && ends_in(family, unit)),
+            &quoted,
+        );
         if !heading.help.is_empty() {
             push(self.out, &["# HELP ", family, " "]);
             push_escaped(self.out, heading.help, open);
             self.out.push('\n');
         }
         push(self.out, &["# TYPE ", family, " ", kind, "\n"]);
-        if let Some(unit) = heading.unit.filter(|unit| open && ends_in(family, unit)) {
+        if let Some(unit) = unit {
             push(self.out, &["# UNIT ", family, " ", unit, "\n"]);
+        }
+    }
+
+    /// Says that a name is another's once it is escaped. `OpenMetrics` knows no comments.
+    pub(crate) fn left_out_name(&mut self, name: &str, escaped: &str) {
+        if self.format == Format::Classic {
+            // On one line, whatever is in it.
+            let _ = writeln!(
+                self.out,
+                "# {name:?} is `{escaped}` here, as another metric is, and is left out"
+            );
         }
     }
 
@@ -381,12 +413,35 @@ impl<'a> Lines<'a> {
 
 impl Start {
     fn new(name: &str, suffix: &str, globals: &str) -> Self {
-        let all = format!("{name}{suffix}{{");
+        let name = format!("{name}{suffix}");
+        if !is_plain_name(&name) {
+            return Self::quoted(&name, globals);
+        }
+        let all = format!("{name}{{");
         if globals.is_empty() {
             return Self {
                 more: all.clone(),
                 all,
-                none: format!("{name}{suffix} "),
+                none: format!("{name} "),
+            };
+        }
+        Self {
+            more: format!("{all}{globals},"),
+            none: format!("{all}{globals}}} "),
+            all,
+        }
+    }
+
+    /// With the name as the first thing in the braces: `{"http.requests",`.
+    fn quoted(name: &str, globals: &str) -> Self {
+        let mut first = String::from("{");
+        push_name(&mut first, name, false);
+        let all = format!("{first},");
+        if globals.is_empty() {
+            return Self {
+                more: all.clone(),
+                all,
+                none: format!("{first}}} "),
             };
         }
         Self {

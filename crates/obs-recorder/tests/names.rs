@@ -1,7 +1,7 @@
 //! Names that mean the series of another family, that are too many, or too long; and samples that are no numbers.
 
 use obs_exposition::{Exposition, parse};
-use obs_recorder::{Engine, Format};
+use obs_recorder::{Engine, Format, Names};
 
 fn read(engine: &Engine) -> Exposition {
     let text = engine.render(Format::Classic);
@@ -236,5 +236,120 @@ fn buckets_that_are_none_are_refused() {
             error.starts_with("the buckets of `a_b` are not usable"),
             "{error}"
         );
+    }
+}
+
+/// Names of any characters, for those who read them; for all others each is called what it always was.
+#[test]
+fn names_of_any_characters_are_quoted_or_escaped() {
+    let engine = Engine::builder()
+        .utf8_names(true)
+        .global_label("service", "desk")
+        .buckets("http.time", &[1.0])
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&engine, || {
+        metrics::describe_counter!("http.requests", "Requests \"in\" all.");
+        metrics::counter!("http.requests", "http.method" => "GET", "code" => "a,\"b").increment(2);
+        metrics::counter!("http.requests").increment(1);
+        metrics::histogram!("http.time").record(0.5);
+        metrics::counter!("http.\"odd\"\n_total").increment(3);
+        metrics::gauge!("plain").set(4.0);
+    });
+    let utf8 = engine.render_named(Format::OpenMetrics, Names::Utf8);
+    for line in [
+        "# HELP \"http.requests\" Requests \\\"in\\\" all.\n# TYPE \"http.requests\" unknown\n",
+        "{\"http.requests\",service=\"desk\"} 1\n",
+        "{\"http.requests\",service=\"desk\",code=\"a,\\\"b\",\"http.method\"=\"GET\"} 2\n",
+        "{\"http.time_bucket\",service=\"desk\",le=\"1.0\"} 1\n",
+        "{\"http.time_count\",service=\"desk\"} 1\n",
+        "# TYPE \"http.\\\"odd\\\"\\n\" counter\n{\"http.\\\"odd\\\"\\n_total\",service=\"desk\"} 3\n",
+        "\nplain{service=\"desk\"} 4\n",
+    ] {
+        assert!(utf8.contains(line), "{line} in\n{utf8}");
+    }
+    let escaped = engine.render(Format::Classic);
+    let read = parse(&escaped).unwrap_or_else(|error| panic!("{error} in\n{escaped}"));
+    let get = [
+        ("code", "a,\"b"),
+        ("http_method", "GET"),
+        ("service", "desk"),
+    ];
+    assert_eq!(read.value("http_requests", &get), Some(2.0));
+    assert_eq!(
+        read.value("http_time_count", &[("service", "desk")]),
+        Some(1.0)
+    );
+    let dots = engine.render_named(Format::Classic, Names::Dots);
+    assert!(
+        dots.contains(
+            "\nhttp_dot_requests{service=\"desk\",code=\"a,\\\"b\",http_dot_method=\"GET\"} 2\n"
+        ),
+        "{dots}"
+    );
+    let values = engine.render_named(Format::Classic, Names::Values);
+    assert!(
+        values.contains(
+            "\nU__http_2e_requests{service=\"desk\",code=\"a,\\\"b\",U__http_2e_method=\"GET\"} 2\n"
+        ),
+        "{values}"
+    );
+    parse(&dots).unwrap();
+    parse(&values).unwrap();
+    // A handle of such a name is found again, and its family can be removed by it.
+    metrics::with_local_recorder(&engine, || metrics::counter!("http.requests").increment(5));
+    let utf8 = engine.render_named(Format::Classic, Names::Utf8);
+    assert!(
+        utf8.contains("{\"http.requests\",service=\"desk\"} 6\n"),
+        "{utf8}"
+    );
+    assert_eq!(engine.remove("http.requests", |_| true), 2);
+}
+
+/// What is called alike once it is escaped is reported, in words and as a series, and kept apart where names are kept.
+#[test]
+fn names_that_collide_are_reported() {
+    for (utf8_names, first, second) in [
+        (true, "a.b", "a_b"),
+        (true, "a_b", "a.b"),
+        (false, "a.b", "a_b"),
+        (false, "a_b", "a.b"),
+        (false, "a-b", "a.b"),
+    ] {
+        let engine = Engine::builder().utf8_names(utf8_names).build().unwrap();
+        let case = format!("{utf8_names} {first} {second}");
+        metrics::with_local_recorder(&engine, || {
+            metrics::counter!(first).increment(1);
+            metrics::counter!(first).increment(1);
+        });
+        assert!(engine.admission().warnings().is_empty(), "{case}");
+        let conflicts = |engine: &Engine| read(engine).sum("obs_name_conflicts_total", &[]);
+        assert_eq!(conflicts(&engine), None, "{case}");
+        metrics::with_local_recorder(&engine, || metrics::counter!(second).increment(5));
+        assert_eq!(conflicts(&engine), Some(1.0), "{case}");
+        let warnings = engine.admission().warnings();
+        assert_eq!(warnings.len(), 1, "{case}: {warnings:?}");
+        let (low, high) = (first.min(second), first.max(second));
+        let said = format!("`{low}` and `{high}` are both `a_b` where names are escaped; ");
+        assert!(warnings[0].text.starts_with(&said), "{}", warnings[0]);
+
+        let escaped = read(&engine).value("a_b", &[]);
+        if utf8_names {
+            let utf8 = engine.render_named(Format::Classic, Names::Utf8);
+            let value = |name: &str| if name == first { 2 } else { 5 };
+            for line in [
+                format!("\n{{\"a.b\"}} {}\n", value("a.b")),
+                format!("\na_b {}\n", value("a_b")),
+            ] {
+                assert!(utf8.contains(&line), "{case}: {line} in\n{utf8}");
+            }
+            // Who needs them escaped sees that which is called so, and where there is none, not a sum of two.
+            assert_eq!(escaped, Some(f64::from(value("a_b"))), "{case}");
+            let text = engine.render(Format::Classic);
+            let said = "# \"a.b\" is `a_b` here, as another metric is, and is left out\n";
+            assert!(text.contains(said), "{case}: {text}");
+        } else {
+            assert_eq!(escaped, Some(7.0), "{case}");
+        }
     }
 }

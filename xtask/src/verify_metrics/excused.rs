@@ -38,6 +38,10 @@ pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[
         "a sound program has no name of two kinds; a series comes with the first one that it has",
     ),
     (
+        "obs_name_conflicts_total",
+        "declared names need no escaping; a series comes with the first two names that are the same once escaped",
+    ),
+    (
         "db_listener_events_total",
         "only PostgreSQL has notifications, and the desk keeps its records in SQLite",
     ),
@@ -145,6 +149,10 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     ),
     (
         "obs_kind_conflicts_total",
+        "a mistake of the program; the exporter logs it, and page and terminal show a banner",
+    ),
+    (
+        "obs_name_conflicts_total",
         "a mistake of the program; the exporter logs it, and page and terminal show a banner",
     ),
     (

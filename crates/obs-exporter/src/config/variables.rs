@@ -52,7 +52,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 41] = [
+pub(super) static VARIABLES: [Variable; 42] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -117,6 +117,11 @@ pub(super) static VARIABLES: [Variable; 41] = [
         name: "OBS_CREATED",
         accepts: "`on` or `off`",
         set: |config, text| switch(text).map(|created| config.created = created),
+    },
+    Variable {
+        name: "OBS_UTF8_NAMES",
+        accepts: "`on` or `off`",
+        set: |config, text| switch(text).map(|utf8| config.utf8_names = utf8),
     },
     Variable {
         name: "OBS_NATIVE_HISTOGRAMS",

@@ -7,7 +7,8 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use hyper::{HeaderMap, StatusCode};
 
-use crate::server::{self, GZIP, Response, accepts_gzip, gzip};
+use crate::accept::accepts_gzip;
+use crate::server::{self, GZIP, Response, gzip};
 
 /// How browsers keep a file: for themselves, and asking each time whether there is another one.
 pub(super) const CACHED: &str = "private, no-cache";

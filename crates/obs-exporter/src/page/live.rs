@@ -8,11 +8,12 @@ use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VARY};
-use obs_recorder::Format;
+use obs_recorder::{Format, Names};
 use tokio::sync::Mutex;
 
 use crate::Exporter;
-use crate::server::{self, Body, Peer, Response, accepts_gzip, gzip, unavailable};
+use crate::accept::accepts_gzip;
+use crate::server::{self, Body, Peer, Response, gzip, unavailable};
 
 const RENDERED_AT: HeaderName = HeaderName::from_static("obs-rendered-at");
 const AGE: HeaderName = HeaderName::from_static("obs-age");
@@ -103,7 +104,9 @@ impl Live {
         // In a task of its own: the viewer who asked for it may go away, and those who wait must not begin once more.
         let work = tokio::spawn(async move {
             let _place = exporter.place().ok_or(Fault::Busy)?;
-            let text = exporter.scrape(Format::Classic, |_, text| (Instant::now(), gzip(text)));
+            let text = exporter.scrape(Format::Classic, Names::default(), |_, text| {
+                (Instant::now(), gzip(text))
+            });
             let (at, gzipped) = text.await.ok_or(Fault::Ending)?;
             let gzipped = gzipped.map_err(|_| Fault::Ending)?.into();
             let rendered = Rendered { at, gzipped };

@@ -1,0 +1,324 @@
+//! What a scraper asks for in its headers.
+
+use std::borrow::Cow;
+
+use hyper::HeaderMap;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING};
+use obs_recorder::{Format, Names};
+
+/// The text that a client is answered with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) format: Format,
+    /// What names are called in it.
+    pub(crate) names: Names,
+    /// Whether the client has said what names may be like, and is to be answered in that respect.
+    says_names: bool,
+    /// Whether the classic text has the version whose names may be in quotes.
+    is_version_1: bool,
+    weight: f32,
+}
+
+impl Wanted {
+    /// `OpenMetrics` for who names it and does not like the plain text better. `utf8_names` says whether there are names that have to be
+    /// escaped for those who do not take them as they are; without, what a series is called does not depend on who asks.
+    pub(crate) fn of(headers: &HeaderMap, utf8_names: bool) -> Self {
+        let ranges = accepted(headers).filter_map(|(media_type, parameters)| {
+            let format = match media_type.as_str() {
+                "application/openmetrics-text" if is_version_1(parameters) => Format::OpenMetrics,
+                "text/plain" => Format::Classic,
+                _ => return None,
+            };
+            Some(Self::range(format, parameters, utf8_names))
+        });
+        // Of some that are liked alike, `OpenMetrics`, and else the first.
+        let better = |best: Self, next: Self| {
+            let is_open = |wanted: &Self| wanted.format == Format::OpenMetrics;
+            let liked = next.weight.total_cmp(&best.weight);
+            let preferred = liked.then(is_open(&next).cmp(&is_open(&best)));
+            if preferred.is_gt() { next } else { best }
+        };
+        let liked = ranges.filter(|range| range.weight > 0.0);
+        let plain = || Self::range(Format::Classic, "", utf8_names);
+        liked.reduce(better).unwrap_or_else(plain)
+    }
+
+    /// What one range of `Accept` asks for.
+    fn range(format: Format, parameters: &str, utf8_names: bool) -> Self {
+        let said = parameter(parameters, "escaping");
+        let version = parameter(parameters, "version").map(|version| version.trim_matches('"'));
+        let is_version_1 = version == Some("1.0.0");
+        // Before version 1.0.0 the classic text has no names in quotes.
+        let has_quotes = format == Format::OpenMetrics || is_version_1;
+        let names = said.and_then(Names::of_word).unwrap_or_default();
+        let names = match names {
+            Names::Utf8 if !has_quotes => Names::Underscores,
+            _ if !utf8_names => Names::Underscores,
+            names => names,
+        };
+        Self {
+            format,
+            names,
+            says_names: said.is_some(),
+            is_version_1,
+            weight: weight(parameters),
+        }
+    }
+
+    /// The media type of the answer, in the format that it is in.
+    pub(crate) fn media_type(self, format: Format) -> Cow<'static, str> {
+        let plain = if format == Format::Classic && self.format == format && self.is_version_1 {
+            "text/plain; version=1.0.0; charset=utf-8"
+        } else {
+            format.media_type()
+        };
+        if self.says_names {
+            Cow::Owned(format!("{plain}; escaping={}", self.names.as_str()))
+        } else {
+            Cow::Borrowed(plain)
+        }
+    }
+}
+
+/// Whether the messages of Prometheus are liked no less than any text.
+pub(crate) fn prefers_protobuf(headers: &HeaderMap) -> bool {
+    let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
+    for (media_type, parameters) in accepted(headers) {
+        let is = |name, wanted| parameter(parameters, name) == Some(wanted);
+        match media_type.as_str() {
+            "application/vnd.google.protobuf"
+                if is("proto", "io.prometheus.client.MetricFamily")
+                    && is("encoding", "delimited") =>
+            {
+                protobuf = protobuf.max(weight(parameters));
+            }
+            "application/openmetrics-text" | "text/plain" => text = text.max(weight(parameters)),
+            _ => {}
+        }
+    }
+    protobuf > 0.0 && protobuf >= text
+}
+
+/// The media types of the `Accept` header in lower case, in which RFC 9110 takes any, each with its parameters.
+fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
+    let values = headers.get_all(ACCEPT).iter();
+    let ranges = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    ranges.map(|range| {
+        let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+        (media_type.trim().to_ascii_lowercase(), parameters)
+    })
+}
+
+/// Whether the version that is asked for is the one that is written; who names none takes any.
+fn is_version_1(parameters: &str) -> bool {
+    parameter(parameters, "version").is_none_or(|version| version.trim_matches('"') == "1.0.0")
+}
+
+/// Whether the client takes gzip: named, or by `*`, and not with a weight of 0.
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let mut any = false;
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    for coding in values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+    {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let name = name.trim();
+        if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+            return is_wanted(parameters);
+        }
+        if name == "*" {
+            any = is_wanted(parameters);
+        }
+    }
+    any
+}
+
+/// Whether the weight is above 0.
+fn is_wanted(parameters: &str) -> bool {
+    weight(parameters) > 0.0
+}
+
+/// The weight: 1 where none is given, 0 where it is no number.
+fn weight(parameters: &str) -> f32 {
+    let weight = parameter(parameters, "q");
+    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
+fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut parameters = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='));
+    let found = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
+    found.map(|(_, value)| value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        let cases: [(&[&str], bool); 14] = [
+            (&[], false),
+            (&[""], false),
+            (&["gzip"], true),
+            (&["GZIP"], true),
+            (&["x-gzip"], true),
+            (&["deflate, gzip;q=0.5"], true),
+            (&["deflate", "gzip"], true),
+            (&["gzip;q=0"], false),
+            (&["gzip; q=0.000"], false),
+            (&["gzip;q=0, *"], false),
+            (&["*"], true),
+            (&["*;q=0"], false),
+            (&["gzip;q=nonsense"], false),
+            (&["br, identity"], false),
+        ];
+        for (values, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
+            }
+            assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn protobuf_is_sent_to_those_who_like_it_no_less() {
+        let messages = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+        for (rest, expected) in [
+            ("", true),
+            (
+                ",application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                true,
+            ),
+            (";q=0.6, text/plain;q=0.6", true),
+            (";q=0.5, text/plain;q=0.6", false),
+            (";q=0", false),
+        ] {
+            let value = format!("{messages}{rest}");
+            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
+            assert_eq!(prefers_protobuf(&headers), expected, "{value}");
+        }
+        for other in ["*/*", "text/plain", "application/vnd.google.protobuf"] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(other))]);
+            assert!(!prefers_protobuf(&headers), "{other}");
+        }
+    }
+
+    #[test]
+    fn open_metrics_is_sent_to_those_who_like_it_no_less() {
+        // What Prometheus 2 and 3 send, of which the latter asks for protobuf first.
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
+            text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+            text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.1";
+        let cases = [
+            ("", false),
+            ("*/*", false),
+            ("text/plain", false),
+            ("text/html, application/xhtml+xml, */*;q=0.8", false),
+            ("application/openmetrics-text", true),
+            ("application/openmetrics-text; version=1.0.0", true),
+            ("application/openmetrics-text; version=2.0.0", false),
+            ("application/openmetrics-text; version=0.0.1", false),
+            ("application/openmetrics-text;q=0", false),
+            ("application/openmetrics-text;q=0.3, text/plain", false),
+            ("text/plain;q=0.5, application/openmetrics-text;q=0.5", true),
+            (prometheus_2, true),
+            (prometheus_3, true),
+        ];
+        for (value, is_open) in cases {
+            let mut headers = HeaderMap::new();
+            headers.append(ACCEPT, HeaderValue::from_static(value));
+            let found = Wanted::of(&headers, false).format == Format::OpenMetrics;
+            assert_eq!(found, is_open, "{value:?}");
+        }
+        assert_eq!(Wanted::of(&HeaderMap::new(), false).format, Format::Classic);
+    }
+
+    /// What Prometheus 3.16 sends as it is installed.
+    const PROMETHEUS_3_16: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+        application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+
+    fn answered(accept: &str, utf8_names: bool) -> (String, Names) {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT, HeaderValue::from_str(accept).unwrap());
+        let wanted = Wanted::of(&headers, utf8_names);
+        (wanted.media_type(wanted.format).into_owned(), wanted.names)
+    }
+
+    #[test]
+    fn names_are_called_as_the_client_reads_them_and_that_is_said() {
+        let open = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        let plain = "text/plain; version=0.0.4; charset=utf-8";
+        let plain_1 = "text/plain; version=1.0.0; charset=utf-8";
+        for (accept, media_type, names) in [
+            (PROMETHEUS_3_16, open, Some(Names::Utf8)),
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=dots",
+                open,
+                Some(Names::Dots),
+            ),
+            (
+                "application/openmetrics-text;escaping=values",
+                open,
+                Some(Names::Values),
+            ),
+            (
+                "application/openmetrics-text;escaping=underscores",
+                open,
+                Some(Names::Underscores),
+            ),
+            ("application/openmetrics-text; version=1.0.0", open, None),
+            (
+                "text/plain;version=1.0.0;escaping=allow-utf-8",
+                plain_1,
+                Some(Names::Utf8),
+            ),
+            ("text/plain;version=1.0.0", plain_1, None),
+            // A version that has no quotes.
+            (
+                "text/plain;version=0.0.4;escaping=allow-utf-8",
+                plain,
+                Some(Names::Underscores),
+            ),
+            ("text/plain;escaping=values", plain, Some(Names::Values)),
+            // A word that nobody knows.
+            (
+                "application/openmetrics-text;escaping=none",
+                open,
+                Some(Names::Underscores),
+            ),
+            ("*/*", plain, None),
+        ] {
+            let with = |names: Option<Names>| match names {
+                Some(names) => format!("{media_type}; escaping={}", names.as_str()),
+                None => media_type.to_owned(),
+            };
+            let expected = (with(names), names.unwrap_or_default());
+            assert_eq!(answered(accept, true), expected, "{accept}");
+            // Where all names are plain they are the same for everybody, and that is said too.
+            let plain_names = names.map(|_| Names::Underscores);
+            let expected = (with(plain_names), Names::Underscores);
+            assert_eq!(answered(accept, false), expected, "{accept}");
+        }
+    }
+
+    #[test]
+    fn the_stock_recorder_says_which_text_it_has() {
+        let mut headers = HeaderMap::new();
+        headers.append(ACCEPT, HeaderValue::from_static(PROMETHEUS_3_16));
+        let media_type = Wanted::of(&headers, false).media_type(Format::Classic);
+        assert_eq!(
+            media_type,
+            "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+        );
+    }
+}
