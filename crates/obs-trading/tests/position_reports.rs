@@ -158,8 +158,8 @@ fn nautilus_trader_725_a_commission_is_paid_once() {
     assert_eq!(made(&book, PnlComponent::Fees), Some(of("-116.1514")));
 }
 
-/// freqtrade#3984, and #4057 that mended it: an order is executed in two trades that pay their fees in two currencies. Their sum was taken for an amount
-/// of one, and a trade with a profit was shown as a loss.
+/// freqtrade#3984, and #4057 that mended it: an order is executed in two trades that pay their fees in two currencies. Their sum was
+/// taken for an amount of one, and a trade with a profit was shown as a loss.
 #[test]
 fn freqtrade_4057_fees_in_two_currencies_are_never_added_up_as_one() {
     let (btc, bnb): (Currency, Currency) = ("BTC".parse().unwrap(), "BNB".parse().unwrap());
