@@ -235,7 +235,7 @@ fn dashboards_are_what_the_schema_of_grafana_11_knows() {
     }
 }
 
-/// A field that no schema has is told: the check can fail.
+/// A field that no schema has is reported: the check can fail.
 #[test]
 fn a_field_that_grafana_11_does_not_know_is_found() {
     let dashboard = r#"{"title": "a", "panels": [{"type": "stat", "title": "b", "titel": "c"}]}"#;
@@ -485,7 +485,7 @@ fn containers_are_pinned_confined_and_on_loopback_only() {
     }
 }
 
-/// Who is told what, as Alertmanager itself reads its routes.
+/// Which receiver gets which alert, as Alertmanager itself reads its routes.
 #[test]
 fn a_page_is_of_a_desk_that_trades() {
     let receiver = |labels: &[&str]| {
@@ -518,7 +518,7 @@ fn the_receiver_says_that_nobody_is_told_and_prints_what_comes() {
         .arg(deploy("alertmanager/receiver.py"))
         .envs([("RECEIVER_HOST", "127.0.0.1"), ("RECEIVER_PORT", "0")]);
     let mut receiver = Process::start(&mut python).unwrap();
-    let port = receiver.wait_for("that nobody is told", |line| {
+    let port = receiver.wait_for("that alerts reach nobody", |line| {
         let (_, rest) = line.split_once("to nobody else (port ")?;
         Some(rest.split_once(')')?.0.to_owned())
     });
@@ -613,7 +613,7 @@ fn each_desk_that_is_killed_is_told_to_those_it_concerns() {
     }
 }
 
-/// As deployed, without any hurry: what is promised to whoever carries the pager.
+/// As deployed, without any hurry: what is promised to the person who carries the pager.
 #[test]
 fn a_live_desk_that_is_killed_is_paged_within_five_minutes() {
     let live = Desk::replayed_as("production", "live").unwrap();

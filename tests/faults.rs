@@ -221,7 +221,7 @@ fn now() -> f64 {
     since.unwrap().as_secs_f64()
 }
 
-/// A thread that panics while it holds a lock leaves it poisoned. Whoever comes next takes it all the same: that is what every
+/// A thread that panics while it holds a lock leaves it poisoned. The next thread takes it all the same: that is what every
 /// lock of the crates is taken by, so that one panic never stops the metrics of the others.
 #[test]
 fn no_lock_is_given_up_because_somebody_panicked() {

@@ -202,7 +202,7 @@ fn sloth_says_of_an_objective_what_we_do() {
     assert!(!said(promtool.current_dir(folder.path())).0);
 }
 
-/// The objective of `http_request_duration_seconds`, as Sloth is told.
+/// The objective of `http_request_duration_seconds` as a specification for Sloth.
 const SLO: &str = r#"
 version: prometheus/v1
 service: trading-desk

@@ -78,7 +78,7 @@ impl Target {
     pub(super) fn look(&mut self) -> Result<Option<Scraped>, Error> {
         let looked = self.scrape();
         if looked.is_err() {
-            // Whoever answers next may be somebody else.
+            // The next to answer may be somebody else.
             self.found = None;
         }
         looked
