@@ -28,6 +28,7 @@ mod storage;
 mod terminal;
 mod time_server;
 pub mod tools;
+mod total;
 
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::ask;
@@ -47,6 +48,7 @@ pub use crate::stack::{Manner, Stack, Target};
 pub use crate::storage::{Keeper, Storage};
 pub use crate::terminal::{Color, Screen, Terminal};
 pub use crate::time_server::TimeServer;
+pub use crate::total::Total;
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

@@ -147,6 +147,13 @@ impl<L: Open, T: Series> Each<L, T> {
         )
     }
 
+    /// What the value holds where it has series of its own already; none where [`of`](Self::of) would make them, or give what `other`
+    /// holds. Counts nothing.
+    #[must_use]
+    pub fn get(&self, value: &str) -> Option<&T> {
+        self.known.get(value)
+    }
+
     /// How many values have series of their own.
     #[must_use]
     pub fn len(&self) -> usize {

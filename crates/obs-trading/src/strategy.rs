@@ -85,7 +85,7 @@ impl Traded {
     }
 }
 
-/// As many as keep series of their own; the others are copied.
+/// As many as keep series of their own; the others are copied each time.
 const KNOWN_SYMBOLS: usize = <Symbol as Open>::LIMIT;
 
 impl Strategy {
@@ -191,14 +191,19 @@ impl Strategy {
     }
 
     pub(crate) fn traded(&self, symbol: &str) -> Cow<'_, Traded> {
-        let new = || {
-            let trades = self.metrics().trades.of(symbol);
-            Traded {
-                symbol: symbol.into(),
-                bought: trades[Side::Buy].clone(),
-                sold: trades[Side::Sell].clone(),
-            }
+        if let Some(known) = self.0.symbols.get(symbol) {
+            return Cow::Borrowed(known);
+        }
+        let trades = self.metrics().trades.of(symbol);
+        let new = || Traded {
+            symbol: symbol.into(),
+            bought: trades[Side::Buy].clone(),
+            sold: trades[Side::Sell].clone(),
         };
+        // What has no series of its own is looked up each time: each of its trades is one that was folded.
+        if self.metrics().trades.get(symbol).is_none() {
+            return Cow::Owned(new());
+        }
         let known = self.0.symbols.get_or_insert(symbol, new);
         known.map_or_else(|| Cow::Owned(new()), Cow::Borrowed)
     }
