@@ -844,7 +844,11 @@ fn called(families: &[Box<dyn Shown>], names: Names) -> Vec<(Cow<'_, str>, &dyn 
         called.push((names.metric(family.name()), &**family));
     }
     let is_escaped = |(name, family): &(Cow<'_, str>, &dyn Shown)| **name != *family.name();
-    called.sort_by(|a, b| a.0.cmp(&b.0).then(is_escaped(a).cmp(&is_escaped(b))));
+    called.sort_unstable_by(|a, b| {
+        let by_spelling = || is_escaped(a).cmp(&is_escaped(b));
+        let by_name = || a.1.name().cmp(b.1.name());
+        a.0.cmp(&b.0).then_with(by_spelling).then_with(by_name)
+    });
     called
 }
 

@@ -107,9 +107,12 @@ impl Names {
 
     /// The text of labels as it is to be written. Of two keys that become one, the first counts.
     pub(crate) fn labels(self, text: &str) -> Cow<'_, str> {
+        if self == Self::Utf8 {
+            return Cow::Borrowed(text);
+        }
         // A quote that nothing stands before but a comma begins a name: those within values are escaped.
         let is_plain = !text.starts_with('"') && !text.contains(",\"");
-        if self == Self::Utf8 || (is_plain && (self != Self::Dots || !text.contains('_'))) {
+        if is_plain && (self != Self::Dots || !text.contains('_')) {
             return Cow::Borrowed(text);
         }
         let mut written: Vec<String> = Vec::new();

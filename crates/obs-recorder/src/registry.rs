@@ -19,6 +19,7 @@ use crate::engine::{Settings, Watch};
 use crate::exemplar;
 use crate::key::Text;
 use crate::metric::{Metric, Moment};
+use crate::names::Names;
 use crate::order::Order;
 use crate::snapshot::SeriesSnapshot;
 use crate::text::{At, Heading, Lines};
@@ -496,6 +497,12 @@ impl<M: Metric> Family<M> {
             }
             let mut written = HashSet::new();
             self.each(&mut ordered, lines.highest(), |metric, at| {
+                if names == Names::Utf8 {
+                    for part in &parts {
+                        metric.write(&self.shape, at, *part, lines);
+                    }
+                    return;
+                }
                 let labels = names.labels(at.labels);
                 // Of two series that become one, the first is shown.
                 if let Cow::Owned(escaped) = &labels

@@ -252,12 +252,14 @@ impl<'a> Lines<'a> {
 
     fn head(&mut self, family: &str, kind: &str, heading: &Heading<'_>) {
         let open = self.format == Format::OpenMetrics;
+        let unit = heading.unit.filter(|unit| open && ends_in(family, unit));
         let mut quoted = String::new();
-        push_name(&mut quoted, family, is_plain_name(family));
-        let (unit, family) = (
-            heading.unit.filter(|unit| open && ends_in(family, unit)),
-            &quoted,
-        );
+        let family = if is_plain_name(family) {
+            family
+        } else {
+            push_name(&mut quoted, family, false);
+            &quoted
+        };
         if !heading.help.is_empty() {
             push(self.out, &["# HELP ", family, " "]);
             push_escaped(self.out, heading.help, open);
@@ -413,16 +415,16 @@ impl<'a> Lines<'a> {
 
 impl Start {
     fn new(name: &str, suffix: &str, globals: &str) -> Self {
-        let name = format!("{name}{suffix}");
-        if !is_plain_name(&name) {
-            return Self::quoted(&name, globals);
+        // A suffix is plain.
+        if !is_plain_name(name) {
+            return Self::quoted(&format!("{name}{suffix}"), globals);
         }
-        let all = format!("{name}{{");
+        let all = format!("{name}{suffix}{{");
         if globals.is_empty() {
             return Self {
                 more: all.clone(),
                 all,
-                none: format!("{name} "),
+                none: format!("{name}{suffix} "),
             };
         }
         Self {
