@@ -129,7 +129,7 @@
 //! # Features
 //!
 //! - `moka`: caches in memory.
-//! - `ntp`: asks time servers ([`Clock::ask_ntp`]).
+//! - `ntp`: asks time servers (`Clock::ask_ntp`).
 //! - `redis`: caches in Redis.
 //! - `serde`: labels through serde.
 
