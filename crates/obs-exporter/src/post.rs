@@ -131,6 +131,7 @@ impl Answer {
     }
 }
 
+#[cfg(feature = "push")]
 impl Failure {
     /// Nothing was sent, and nothing would be another time.
     pub(crate) fn unsendable(problem: String, repair: &'static str) -> Self {
