@@ -87,6 +87,10 @@ test('gains have a sign, in the one currency there is', () => {
   assert.equal(textOf(historyOf(DESK.replace('12.5', '-12.5')), gain, UNITS), '−$12.50');
   const two = historyOf(`${DESK.split('desk_pnl{')[0]}desk_pnl{currency="USD"} 12.5\ndesk_pnl{currency="EUR"} 1\n`);
   assert.equal(textOf(two, gain, UNITS), '–', 'amounts of two currencies have no sum');
+  const figure = { title: 'Gain', shows: 'value', value: gain };
+  const why = (history) => designOf(figure, nothingKnown, history.latest.layout).why(history);
+  assert.equal(why(two), 'several currencies have no sum');
+  assert.equal(why(historyOf(DESK)), 'no value yet');
 });
 
 test('a ratio to nothing is undefined', () => {

@@ -110,6 +110,7 @@ export class Chart {
     this.options = options;
     this.range = { min: 0, max: 1, step: 0.5 };
     host.drawing = this;
+    host.dataset.why ??= 'no value yet';
     this.#make();
     sizes.observe(host);
   }

@@ -36,6 +36,7 @@ export const ROWS = 5;
  * @property {(history: import('./history.js').History, index: number) => number[]} values of the lines
  * @property {boolean} isFromZero
  * @property {(history: import('./history.js').History) => string|undefined} currency the one of its series, where they have one
+ * @property {(history: import('./history.js').History) => string} why there is nothing to draw, where there is nothing
  * @property {(history: import('./history.js').History, now: number[], scale?: [number, string]) => string} main the large figure;
  *   `scale` is the one of its chart
  * @property {(history: import('./history.js').History) => number} [gain] what is a gain above 0, and a loss below
@@ -132,6 +133,7 @@ export function designOf(figure, context, layout) {
     title: figure.title,
     facts: (history, now, scale) => [...told(history, now), ...facts.map(({ name, value }) => [name, value.text(history, scale)])],
     currency: ({ latest }) => [...currencies(seriesOf(latest.layout, [shown.needs]))][0],
+    why: ({ latest }) => (isOfOneCurrency(seriesOf(latest.layout, [shown.needs])) ? 'no value yet' : 'several currencies have no sum'),
     isBad: (history) => alarms.some((alarm) => alarm(history)),
   };
 }

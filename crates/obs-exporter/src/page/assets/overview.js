@@ -73,6 +73,7 @@ class Tile {
   }
 
   #chart(track, now) {
+    this.body.dataset.why = this.design.why(this.history);
     this.chart.draw(track, this.#range);
     this.element.dataset.points = String(track.times.length);
     this.element.dataset.values = JSON.stringify(now);
