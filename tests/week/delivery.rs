@@ -23,7 +23,7 @@ use crate::timeline::{Episode, Labels};
 const TIME_SCALE: u32 = 120;
 
 /// How long a message may take that has to come: more than any divided wait, on a machine that is busy.
-const DELIVERY: Duration = Duration::from_mins(1);
+pub(crate) const DELIVERY: Duration = Duration::from_mins(1);
 
 /// An Alertmanager with our routing, and its receivers.
 pub(crate) struct Alertmanager {
@@ -171,7 +171,19 @@ impl Alertmanager {
         }
     }
 
-    fn post(&self, labels: &Labels, fires: bool) {
+    /// The alerts that another one keeps quiet.
+    pub(crate) fn inhibited(&self) -> BTreeSet<Labels> {
+        let url = format!("{}/api/v2/alerts?active=false&silenced=false", self.url);
+        let mut answer = ureq::get(&url).call().unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let alerts: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let labels = alerts.iter().map(|alert| &alert["labels"]);
+        labels
+            .map(|labels| serde_json::from_value(labels.clone()).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn post(&self, labels: &Labels, fires: bool) {
         let now = Timestamp::now();
         let end = if fires { now + 1.hour() } else { now };
         let alerts =

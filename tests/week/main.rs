@@ -10,8 +10,9 @@ mod delivery;
 mod script;
 mod timeline;
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
@@ -20,9 +21,9 @@ use obs_verify::Catalog;
 use obs_verify::alerts::{self, Settings, routing};
 use tempfile::TempDir;
 
-use delivery::Alertmanager;
+use delivery::{Alertmanager, DELIVERY};
 use script::{DESKS, Fault, Incident, STEP, Week};
-use timeline::{Episode, episodes};
+use timeline::{Episode, Labels, episodes};
 
 /// Whether the whole week is gone through.
 fn is_whole() -> bool {
@@ -281,4 +282,44 @@ pub(crate) struct Delivered {
     pub(crate) receiver: String,
     /// The time of the week at which it was sent.
     pub(crate) at: Timestamp,
+}
+
+/// The worst of the alerts on one budget is enough, and says nothing about another environment's or another objective's.
+#[test]
+fn the_worst_burn_of_a_budget_keeps_the_others_quiet() {
+    let alertmanager = Alertmanager::start(&settings());
+    let alert = |name: &str, environment: &str, objective: Option<&str>| -> Labels {
+        let mut labels: Labels = [
+            ("alertname", name),
+            ("service", "desk"),
+            ("environment", environment),
+            ("mode", "live"),
+            ("severity", "warning"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        labels.extend(objective.map(|objective| ("objective".to_owned(), objective.to_owned())));
+        labels
+    };
+    let quiet = [
+        alert("ApiErrorBudgetBurnSlow", "production", None),
+        alert("ApiErrorBudgetBurnSteady", "production", None),
+        alert("QuotesBurnSlow", "production", Some("quotes")),
+    ];
+    let others = [
+        alert("ApiErrorBudgetBurnSlow", "staging", None),
+        alert("QuotesBurnSlow", "production", Some("fills")),
+        alert("ApiErrorBudgetBurnFast", "production", None),
+        alert("QuotesBurnFast", "production", Some("quotes")),
+    ];
+    for labels in others.iter().chain(&quiet) {
+        alertmanager.post(labels, true);
+    }
+    let quiet = BTreeSet::from(quiet);
+    let end = Instant::now() + DELIVERY;
+    while alertmanager.inhibited() != quiet {
+        assert!(Instant::now() < end, "{:?}", alertmanager.inhibited());
+        // There is no event to wait for in another program.
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

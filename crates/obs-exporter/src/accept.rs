@@ -31,16 +31,16 @@ impl Wanted {
             };
             Some(Self::range(format, parameters, utf8_names))
         });
-        // Of some that are liked alike, `OpenMetrics`, and else the first.
+        // Of some with the same weight, `OpenMetrics`, and else the first.
         let better = |best: Self, next: Self| {
             let is_open = |wanted: &Self| wanted.format == Format::OpenMetrics;
-            let liked = next.weight.total_cmp(&best.weight);
-            let preferred = liked.then(is_open(&next).cmp(&is_open(&best)));
+            let by_weight = next.weight.total_cmp(&best.weight);
+            let preferred = by_weight.then(is_open(&next).cmp(&is_open(&best)));
             if preferred.is_gt() { next } else { best }
         };
-        let liked = ranges.filter(|range| range.weight > 0.0);
+        let accepted = ranges.filter(|range| range.weight > 0.0);
         let plain = || Self::range(Format::Classic, "", utf8_names);
-        liked.reduce(better).unwrap_or_else(plain)
+        accepted.reduce(better).unwrap_or_else(plain)
     }
 
     /// What one range of `Accept` asks for.
@@ -80,7 +80,7 @@ impl Wanted {
     }
 }
 
-/// Whether the messages of Prometheus are liked no less than any text.
+/// Whether Prometheus' protobuf messages are preferred to every text format, or accepted with the same weight.
 pub(crate) fn prefers_protobuf(headers: &HeaderMap) -> bool {
     let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
     for (media_type, parameters) in accepted(headers) {
