@@ -749,18 +749,18 @@ async fn it_is_read_on_paper_enlarged_and_in_either_light() {
     }
     browser.size(1440, 900, 1).await;
 
-    // An area that does not begin at 0 is none.
+    // An area that does not begin at 0 is none. After a few seconds some number keeps so far from 0 that its axis begins elsewhere.
     let areas: Vec<(bool, bool)> = browser
-        .run(
-            "return [...document.querySelectorAll('.plot')].map(({ drawing }) => drawing).filter((drawing) => drawing?.track) \
+        .until(
+            "((areas) => areas.some(([hasZero]) => !hasZero) && areas)( \
+             [...document.querySelectorAll('.plot')].map(({ drawing }) => drawing).filter((drawing) => drawing?.track) \
              .flatMap(({ plot, range }) => plot.series.slice(1).filter(({ fill }) => fill) \
-             .map((series) => [range.min <= 0 && range.max >= 0, !['transparent', null].includes(series.fill(plot, 1))]))",
+             .map((series) => [range.min <= 0 && range.max >= 0, !['transparent', null].includes(series.fill(plot, 1))])))",
         )
         .await;
     let filled = areas.iter().filter(|(_, is_filled)| *is_filled);
     assert!(filled.clone().count() > 5, "{areas:?}");
     assert!(filled.clone().all(|(has_zero, _)| *has_zero), "{areas:?}");
-    assert!(areas.iter().any(|(has_zero, _)| !has_zero), "{areas:?}");
 
     for scheme in ["light", "dark"] {
         browser.prefer(scheme).await;
