@@ -1,5 +1,6 @@
 //! The host: CPU, memory, disks.
 
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,7 @@ impl Host {
         }
         readings.disks_read = Some(Instant::now());
         disks.refresh_specifics(true, DiskRefreshKind::nothing().with_storage());
-        for disk in disks.iter() {
+        for disk in disks.iter().filter(|disk| is_volume(disk.mount_point())) {
             let mountpoint = disk.mount_point().to_string_lossy();
             self.metrics
                 .disk_total
@@ -153,11 +154,24 @@ impl Host {
     }
 }
 
+/// Whether something is stored below a mount point. A container has `/etc/hosts` and `/etc/resolv.conf` mounted as files: they are no
+/// disks of their own.
+fn is_volume(mount_point: &Path) -> bool {
+    mount_point.is_dir()
+}
+
 #[cfg(test)]
 mod tests {
     use obs_core::TestRecorder;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_is_mounted_is_no_disk() {
+        assert!(is_volume(Path::new("/")));
+        assert!(!is_volume(Path::new("/proc/self/mounts")));
+        assert!(!is_volume(Path::new("/nothing/is/here")));
+    }
 
     #[test]
     fn a_panic_while_the_readings_are_held_costs_nothing() {
