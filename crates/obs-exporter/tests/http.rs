@@ -392,6 +392,20 @@ async fn a_web_page_of_another_name_reads_nothing() {
     }
 }
 
+/// A supervisor that asks whether the process lives does not end one with positions because its only worker computes.
+#[tokio::test]
+async fn a_busy_runtime_does_not_hold_up_a_thread_of_its_own() {
+    let (_recorder, exporter) = exporter();
+    let server = exporter.serve_blocking().unwrap();
+    // Blocks the runtime's only thread until it was answered.
+    let mut stream = std::net::TcpStream::connect(server.local_addr()).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.ends_with("\r\n\r\nok\n"), "{text}");
+    server.shutdown();
+}
+
 #[test]
 fn a_program_without_a_runtime_serves() {
     let (_recorder, exporter) = exporter();

@@ -67,7 +67,8 @@ pub async fn run(args: Args) -> Result<(), Error> {
         .catalogue(metrics::catalogue()?)
         .install()?;
     watch_health(&exporter);
-    let metrics = exporter.serve().await?;
+    // On a thread of its own: it answers, also for whether the process lives, however busy the desk's runtime is.
+    let metrics = exporter.serve_blocking()?;
     let mut progress =
         Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
     let app = App::start(config).await?;
@@ -105,7 +106,7 @@ pub async fn run(args: Args) -> Result<(), Error> {
         interrupt().await;
     }
     let stopped = app.stop().await;
-    metrics.shutdown().await;
+    tokio::task::block_in_place(|| metrics.shutdown());
     stopped
 }
 
