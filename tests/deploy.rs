@@ -471,18 +471,71 @@ fn containers_are_pinned_confined_and_on_loopback_only() {
             );
         }
     }
-    // What is secret has no value that works; the start fails until somebody chooses one.
-    for line in template.lines().filter(|line| line.contains("PASSWORD")) {
-        assert!(line.ends_with('=') || line.starts_with('#'), "{line}");
+    // What is secret is a file that nobody has before somebody writes one; nothing can be read off the environment.
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let environment = service["environment"].as_object();
+        for variable in environment.into_iter().flatten().map(|(name, _)| name) {
+            assert!(
+                !variable.contains("PASSWORD") || variable.ends_with("_FILE"),
+                "{name}: {variable}"
+            );
+        }
     }
-    let text = fs::read_to_string(deploy("docker-compose.yml")).unwrap();
-    for secret in ["POSTGRES_PASSWORD", "GRAFANA_PASSWORD", "REDIS_PASSWORD"] {
-        assert!(
-            text.contains(&format!("${{{secret}:?")),
-            "{secret} may be empty"
+    for (name, secret) in compose["secrets"].as_object().unwrap() {
+        let file = secret["file"].as_str().unwrap();
+        assert_eq!(file, format!("./secrets/{name}"));
+        assert!(!deploy(file).exists(), "{file} is in the repository");
+    }
+    assert!(!template.contains("PASSWORD="));
+}
+
+/// One container that runs away takes nothing from the others, and none starts before what it needs is healthy.
+#[test]
+fn containers_are_bounded_and_wait_for_what_they_need() {
+    let compose: serde_json::Value = read(&deploy("docker-compose.yml"));
+    for (name, service) in compose["services"].as_object().unwrap() {
+        assert!(service["mem_limit"].is_string(), "{name}");
+        assert!(service["cpus"].is_number(), "{name}");
+        assert!(service["pids_limit"].is_number(), "{name}");
+        let needed = service["depends_on"].as_object();
+        for (other, how) in needed.into_iter().flatten() {
+            assert_eq!(how["condition"], "service_healthy", "{name}: {other}");
+        }
+    }
+}
+
+/// The cache's settings are read from standard input, as the compose file writes them, and its password with them.
+#[test]
+fn the_cache_asks_for_the_password_of_its_file() {
+    let compose: serde_json::Value = read(&deploy("docker-compose.yml"));
+    let script = compose.pointer("/services/redis/command/2").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("password"), "a/b+c=\n").unwrap();
+    let at = folder.path().display().to_string();
+    // Compose takes two of them for one.
+    let script = script.as_str().unwrap().replace("$$", "$");
+    let script = script
+        .replace("/run/secrets/redis_password", &format!("{at}/password"))
+        .replace(
+            "dir /data",
+            &format!("dir {at}\nport 0\nunixsocket {at}/redis.sock"),
         );
-        assert!(template.contains(&format!("{secret}=")), "{secret}");
-    }
+    let mut server = Process::start(Command::new("sh").args(["-c", &script])).unwrap();
+    let is_ready = |line: &str| line.contains("eady to accept connections").then_some(());
+    server.wait_for("Redis", is_ready).unwrap();
+    let asked = |password: &[u8]| {
+        use std::io::{Read, Write};
+        let mut socket =
+            std::os::unix::net::UnixStream::connect(folder.path().join("redis.sock")).unwrap();
+        socket
+            .write_all(&[b"AUTH ", password, b"\r\nQUIT\r\n"].concat())
+            .unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(asked(b"a/b+c=").starts_with("+OK"));
+    assert!(asked(b"nothing").starts_with("-WRONGPASS"));
 }
 
 /// Which receiver gets which alert, as Alertmanager itself reads its routes.

@@ -197,7 +197,7 @@ fn objects(desk: &str, other: &str) -> BTreeMap<&'static str, Value> {
             "ports": ports,
         })
     };
-    let mut pod = of_kind("Deployment").unwrap()["spec"]["template"].clone();
+    let mut pod = of_kind("StatefulSet").unwrap()["spec"]["template"].clone();
     pod["status"] = json!({ "phase": "Running", "podIP": "127.0.0.1", "hostIP": "127.0.0.1" });
     let service = of_kind("Service").unwrap().clone();
     let mut elsewhere = service.clone();

@@ -57,10 +57,11 @@ fn every_manifest_is_what_its_schema_knows() {
         .collect();
     let expected = [
         "ConfigMap",
-        "Deployment",
+        "NetworkPolicy",
         "PrometheusRule",
         "Service",
         "ServiceMonitor",
+        "StatefulSet",
     ];
     assert_eq!(kinds, expected.into());
 }
@@ -70,11 +71,11 @@ fn every_manifest_is_what_its_schema_knows() {
 fn what_no_schema_knows_is_found() {
     let slips = [
         (
-            "Deployment",
+            "StatefulSet",
             "/spec/template/spec/containers/0/readynessProbe",
             json!({}),
         ),
-        ("Deployment", "/spec/replicas", json!("one")),
+        ("StatefulSet", "/spec/replicas", json!("one")),
         ("Service", "/spec/ports/0/prot", json!(80)),
         ("ConfigMap", "/data/number", json!(1)),
         (
@@ -150,12 +151,46 @@ fn no_pod_gets_variables_of_other_services() {
     }
 }
 
+/// A desk with positions is not killed because its runtime is busy: what asks whether it lives is answered by a thread of its own, and
+/// what asks whether it takes requests is not. Two desks would trade twice, and its orders outlive it.
+#[test]
+fn a_desk_with_positions_is_left_alone() {
+    let desk = named("StatefulSet");
+    assert_eq!(desk["spec"]["replicas"], 1);
+    let kept = desk.pointer("/spec/persistentVolumeClaimRetentionPolicy/whenDeleted");
+    assert_eq!(kept, Some(&json!("Retain")));
+    let pod = &desk["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let asked = |probe: &str| container[probe].pointer("/httpGet/port").unwrap().as_str();
+    assert_eq!(asked("livenessProbe"), Some("metrics"));
+    assert_eq!(asked("readinessProbe"), Some("api"));
+    assert!(container["lifecycle"]["preStop"].is_object());
+    assert!(pod["terminationGracePeriodSeconds"].as_u64() >= Some(30));
+    let claims = desk["spec"]["volumeClaimTemplates"].as_array().unwrap();
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    assert_eq!(claims[0]["metadata"]["name"], mounts[0]["name"]);
+    // Its labels stand in one place: the container reads those of the pod.
+    for (variable, label) in [
+        ("OBS_SERVICE", "service"),
+        ("OBS_ENVIRONMENT", "environment"),
+        ("OBS_MODE", "mode"),
+    ] {
+        let variables = container["env"].as_array().unwrap().iter();
+        let found = variables
+            .into_iter()
+            .find(|it| it["name"] == variable)
+            .unwrap();
+        let path = found.pointer("/valueFrom/fieldRef/fieldPath").unwrap();
+        assert_eq!(path, &json!(format!("metadata.labels['{label}']")));
+    }
+}
+
 /// What finds the desk names what the desk has: its monitor the labels and ports of its service, and the service those of its
 /// pods.
 #[test]
 fn the_monitor_finds_the_service_and_the_service_the_pods() {
-    let (deployment, service, monitor) = (
-        named("Deployment"),
+    let (desk, service, monitor) = (
+        named("StatefulSet"),
         named("Service"),
         named("ServiceMonitor"),
     );
@@ -163,10 +198,10 @@ fn the_monitor_finds_the_service_and_the_service_the_pods() {
         let mut wanted = wanted.as_object().unwrap().iter();
         wanted.all(|(name, value)| &labels[name] == value)
     };
-    let pod = &deployment["spec"]["template"];
+    let pod = &desk["spec"]["template"];
     assert!(holds(
         &pod["metadata"]["labels"],
-        &deployment["spec"]["selector"]["matchLabels"]
+        &desk["spec"]["selector"]["matchLabels"]
     ));
     assert!(holds(
         &pod["metadata"]["labels"],
@@ -174,8 +209,10 @@ fn the_monitor_finds_the_service_and_the_service_the_pods() {
     ));
     let labels = &service["metadata"]["labels"];
     assert!(holds(labels, &monitor["spec"]["selector"]["matchLabels"]));
-    for label in monitor["spec"]["targetLabels"].as_array().unwrap() {
-        assert!(labels[label.as_str().unwrap()].is_string(), "{label}");
+    for label in monitor["spec"]["podTargetLabels"].as_array().unwrap() {
+        let label = label.as_str().unwrap();
+        assert!(pod["metadata"]["labels"][label].is_string(), "{label}");
+        assert_eq!(pod["metadata"]["labels"][label], labels[label], "{label}");
     }
     let names = |ports: &Value, key: &str| -> BTreeSet<String> {
         let ports = ports.as_array().unwrap().iter();

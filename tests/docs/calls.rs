@@ -48,6 +48,13 @@ impl<'a> Judge<'a> {
                         words @ ..,
                     ],
                 ) => files(&folder, words),
+                ("helm", ["install" | "upgrade", _, chart, words @ ..]) => {
+                    if folder.join(chart).join("Chart.yaml").exists() {
+                        files(&folder, words)
+                    } else {
+                        Err(format!("{chart} is no chart"))
+                    }
+                }
                 (program, words) => Err(format!(
                     "nobody knows how to check `{program} {}`",
                     words.join(" ")
@@ -92,7 +99,7 @@ fn files(folder: &Path, words: &[&str]) -> Result<(), String> {
     let mut named = words.windows(2).filter(|pair| {
         matches!(
             pair[0],
-            "-f" | "-k" | "--env-file" | "--file" | "--filename"
+            "-f" | "-k" | "--env-file" | "--file" | "--filename" | "--values"
         )
     });
     match named.find(|pair| !folder.join(pair[1]).exists()) {
@@ -118,6 +125,7 @@ mod tests {
             "docker compose -f deploy/docker-compose.yml logs --follow desk prometheus",
             "docker compose ps desk",
             "kubectl apply -f deploy/kubernetes",
+            "helm install desk deploy/chart --set mode=paper",
         ] {
             assert_eq!(verdict(right), Ok(()), "{right}");
         }
@@ -134,6 +142,11 @@ mod tests {
                 "nobody knows how to check `docker rnu desk`",
             ),
             ("kubectl apply -f kubernetes", "kubernetes does not exist"),
+            ("helm install desk deploy/kubernetes", "is no chart"),
+            (
+                "helm upgrade desk deploy/chart --values mine.yaml",
+                "mine.yaml does not exist",
+            ),
             ("cargo xtask dmeo", "dmeo"),
         ] {
             let said = verdict(wrong).unwrap_err();

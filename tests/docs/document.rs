@@ -12,8 +12,8 @@ use crate::fence::Fence;
 /// The languages of blocks that hold commands.
 pub(crate) const SHELL: [&str; 4] = ["sh", "bash", "shell", "console"];
 /// What a command in the middle of a text begins with.
-const PROGRAMS: [&str; 7] = [
-    "amtool", "cargo", "curl", "docker", "kubectl", "npm", "promtool",
+const PROGRAMS: [&str; 8] = [
+    "amtool", "cargo", "curl", "docker", "helm", "kubectl", "npm", "promtool",
 ];
 /// Where the paths of the workspace begin.
 const FOLDERS: [&str; 7] = [

@@ -12,13 +12,13 @@ use obs_tests::{Desk, Manner, Process, Pushgateway, Stack, built, tools};
 use tempfile::TempDir;
 
 /// Programs of every system that do no harm in a copy.
-const RUN: [&str; 14] = [
-    "cat", "cp", "cut", "diff", "grep", "head", "ls", "mkdir", "mktemp", "sed", "sort", "tail",
-    "tr", "wc",
+const RUN: [&str; 15] = [
+    "base64", "cat", "cp", "cut", "diff", "grep", "head", "ls", "mkdir", "mktemp", "sed", "sort",
+    "tail", "tr", "wc",
 ];
 
 /// Programs that do not run here, and why. How they are called is checked.
-const NOT_RUN: [(&str, &str); 3] = [
+const NOT_RUN: [(&str, &str); 4] = [
     (
         "cargo",
         "builds beside the build that runs this; our own commands are run or asked by `cargo.rs`",
@@ -26,6 +26,10 @@ const NOT_RUN: [(&str, &str); 3] = [
     (
         "docker",
         "there is no engine; the files and services it names are checked",
+    ),
+    (
+        "helm",
+        "there is no cluster; the chart and the files it names are checked",
     ),
     (
         "kubectl",
@@ -196,7 +200,10 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if !entry.file_type().unwrap().is_dir() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_symlink() {
+            symlink(fs::read_link(path).unwrap(), target).unwrap();
+        } else if !kind.is_dir() {
             fs::copy(path, target).unwrap();
         } else if entry.file_name() != "target" && entry.file_name() != ".git" {
             fs::create_dir(&target).unwrap();

@@ -4,13 +4,14 @@
 use obs_verify::alerts::{self, Settings, routing};
 use obs_verify::dashboard;
 use obs_verify::generated::Generated;
+use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
 use obs_verify::queried::vocabulary;
 use obs_verify::reference::reference;
 
 use crate::catalogue::everything;
 use crate::error::Error;
-use crate::{dashboards, deployed, kubernetes};
+use crate::{dashboards, deployed};
 
 /// What writes, as the files say.
 const BY: &str = "cargo xtask gen";
@@ -29,6 +30,19 @@ const RULE_TESTS: &str = "deploy/prometheus/tests";
 const SETTINGS: &str = "deploy/alerts.yml";
 /// The tests of the rules, with parameters as the rules' templates have them.
 const TEST_TEMPLATES: &str = "crates/obs-verify/rules/tests";
+
+/// The manifests for Kubernetes, and the chart that makes them; its dashboards are a link to those of Grafana.
+const MANIFESTS: &str = "deploy/kubernetes";
+const CHART: &str = "deploy/chart";
+/// Ten days of the replay a second, so that there is something to watch.
+const ARGS: [&str; 6] = [
+    "--listen",
+    "0.0.0.0:8080",
+    "--pace",
+    "100ms",
+    "--db",
+    "/data/desk.sqlite",
+];
 
 /// Write the reference part of the guide, the dashboards, the rules with their tests, and the routing of alerts
 #[derive(clap::Args)]
@@ -64,9 +78,14 @@ impl Gen {
         let routing = routing::configuration(&settings, 1, BY);
         put(&format!("{}/alertmanager.yml", deployed::ROUTING), &routing)?;
 
+        // The container of docker-compose.yml.
+        let targets = alerts::targets(&settings, "desk:9464", BY);
+        put("deploy/prometheus/targets/desk.yml", &targets)?;
+        put("deploy/desk.env", &alerts::variables(&settings, BY))?;
+
         let style = style(&settings);
-        let objectives = format!("{}/{OBJECTIVES}", deployed::RULES);
-        put(&objectives, &objectives::rules(&catalog, &style, BY))?;
+        let objectives = objectives::rules(&catalog, &style, BY);
+        put(&format!("{}/{OBJECTIVES}", deployed::RULES), &objectives)?;
         let cases = objectives::tests(&catalog, &style, &format!("../rules/{OBJECTIVES}"), BY);
         put(&format!("{RULE_TESTS}/{OBJECTIVES}"), &cases)?;
 
@@ -76,10 +95,24 @@ impl Gen {
             let json = dashboard::json(drawn, &catalog, &vocabulary);
             put(&name, &format!("{json:#}\n"))?;
         }
-        let rules = kubernetes::rules(&deployed::files(deployed::RULES, "yml")?);
-        let boards = kubernetes::dashboards(&deployed::files(deployed::DASHBOARDS, "json")?);
-        for (name, text) in [("rules", rules), ("dashboards", boards)] {
-            put(&format!("{}/{name}.yaml", kubernetes::MANIFESTS), &text)?;
+        let chart = Chart {
+            settings: &settings,
+            catalog: None,
+            args: &ARGS,
+            by: BY,
+        };
+        for (name, text) in chart.files()? {
+            put(&format!("{CHART}/{name}"), &text)?;
+        }
+        let name = format!("{CHART}/{}", Chart::rules(OBJECTIVES));
+        put(&name, &objectives)?;
+        let job = &settings.job;
+        let rules = kubernetes::rules(&deployed::files(deployed::RULES, "yml")?, job, BY);
+        let boards = deployed::files(deployed::DASHBOARDS, "json")?;
+        let boards = kubernetes::dashboards(&boards, job, BY);
+        let desk = chart.desk(None)?;
+        for (name, text) in [("rules", rules), ("dashboards", boards), ("desk", desk)] {
+            put(&format!("{MANIFESTS}/{name}.yaml"), &text)?;
         }
         Ok(true)
     }

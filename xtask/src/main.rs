@@ -13,7 +13,6 @@ mod features;
 mod fleet;
 mod gate;
 mod generate;
-mod kubernetes;
 mod members;
 mod minimal;
 mod package;

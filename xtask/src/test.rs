@@ -66,7 +66,7 @@ impl Test {
         tools::install_current().map_err(Error::Servers)?;
         tools::install_peers().map_err(Error::Servers)?;
         let mut tests = shell::cargo(["test", "--no-fail-fast", "--package", "obs-tests"]);
-        tests.args(["--features", "peers", "--test", "peers"]);
+        tests.args(["--features", "peers", "--test", "peers", "--test", "helm"]);
         tests
             .env(Generation::VARIABLE, "current")
             .args(&self.arguments);
@@ -179,9 +179,8 @@ mod tests {
                     path.clone()
                 };
                 // Peers are asked with the current generation only.
-                let is_target = !["harness", "soak", "fuzz", "foreign", "peers.rs"]
-                    .iter()
-                    .any(|not| path.ends_with(not));
+                let others = ["harness", "soak", "fuzz", "foreign", "peers.rs", "helm.rs"];
+                let is_target = !others.iter().any(|not| path.ends_with(not));
                 let Ok(source) = fs::read_to_string(&sources) else {
                     continue;
                 };

@@ -311,19 +311,28 @@ impl Settings {
             text = kept.join("\n") + "\n";
         }
         text = text.replace("${runbooks}", &self.runbooks);
-        for Threshold { name, value, .. } in THRESHOLDS {
-            let value = *self.thresholds.get(name).unwrap_or(&value);
+        for known in THRESHOLDS {
+            let (name, value) = (known.name, self.threshold(&known));
             text = text
                 .replace(&format!("${{{name}}}"), &value.to_string())
                 .replace(&format!("${{{name}%}}"), &percent(value));
         }
-        if !self.external_labels.is_empty() {
-            let more = self.external_labels.join(", ");
-            text = text
-                .replace(SCOPE, &format!("{more}, {SCOPE}"))
-                .replace("on (job, instance)", &format!("on ({more}, job, instance)"));
+        self.scoped(&text)
+    }
+
+    /// The value of a threshold.
+    pub(crate) fn threshold(&self, known: &Threshold) -> f64 {
+        *self.thresholds.get(known.name).unwrap_or(&known.value)
+    }
+
+    /// A text with the labels that tell installations apart beside those of the scope.
+    pub(crate) fn scoped(&self, text: &str) -> String {
+        if self.external_labels.is_empty() {
+            return text.to_owned();
         }
-        text
+        let more = self.external_labels.join(", ");
+        text.replace(SCOPE, &format!("{more}, {SCOPE}"))
+            .replace("on (job, instance)", &format!("on ({more}, job, instance)"))
     }
 
     /// A clause for each desk that has to be a target.
@@ -390,6 +399,14 @@ impl Desk {
         .chain(instance)
     }
 
+    /// Its labels as a value.
+    pub(crate) fn as_value(&self) -> serde_json::Value {
+        let labels = self.labels();
+        labels
+            .map(|(label, value)| (label, serde_json::Value::from(value)))
+            .collect()
+    }
+
     fn selector(&self, job: &str) -> String {
         self.labels()
             .fold(format!("job=\"{job}\""), |mut all, (label, value)| {
@@ -434,27 +451,67 @@ pub fn rules(
     catalog: Option<&Catalog>,
     by: &str,
 ) -> Result<Vec<(&'static str, String)>, Error> {
-    let files: Vec<_> = TEMPLATES
-        .iter()
-        .map(|(name, template)| (*name, settings.fill(template)))
-        .collect();
+    let files = templates(settings, catalog)?;
+    let written = |text: &str| format!("# Written by `{by}`.\n#\n{}", settings.fill(text));
+    Ok(files
+        .into_iter()
+        .map(|(name, text)| (name, written(&text)))
+        .collect())
+}
+
+/// The same with their parameters as the templates have them.
+pub(crate) fn templates(
+    settings: &Settings,
+    catalog: Option<&Catalog>,
+) -> Result<Vec<(&'static str, String)>, Error> {
     let mut queries = Vec::new();
-    for (name, text) in &files {
-        queries.push(of_rules(name, text)?);
+    for (name, template) in TEMPLATES {
+        queries.push(of_rules(name, &settings.fill(template))?);
     }
     let all: Vec<_> = queries.iter().flatten().cloned().collect();
     let known = catalog.map(|catalog| vocabulary(catalog, &all));
     let mut written = Vec::new();
-    for ((name, text), queries) in files.into_iter().zip(&queries) {
+    for ((name, template), queries) in TEMPLATES.into_iter().zip(&queries) {
         let is_kept = |i: usize| {
             let answers = |known| check(&queries[i].text, known).1.is_empty();
             known.as_ref().is_none_or(answers)
         };
-        if let Some(text) = Parts::of(&text).kept(is_kept) {
-            written.push((name, format!("# Written by `{by}`.\n#\n{text}")));
+        if let Some(text) = Parts::of(template).kept(is_kept) {
+            written.push((name, text));
         }
     }
     Ok(written)
+}
+
+/// Where Prometheus finds the desks, as a list of targets with their labels: each at its instance, and the first that has none at `address`.
+#[must_use]
+pub fn targets(settings: &Settings, address: &str, by: &str) -> String {
+    let mut text =
+        format!("# Written by `{by}`. The labels are for `up`, which Prometheus itself makes.\n");
+    let mut at_address = Some(address);
+    for desk in &settings.desks {
+        let Some(target) = desk.instance.as_deref().or_else(|| at_address.take()) else {
+            continue;
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "- targets: [\"{target}\"]\n  labels:");
+        for (label, value) in desk.labels().filter(|(label, _)| *label != "instance") {
+            let _ = writeln!(text, "    {label}: {value}");
+        }
+    }
+    text
+}
+
+/// What the first desk is, as variables of its environment.
+#[must_use]
+pub fn variables(settings: &Settings, by: &str) -> String {
+    let mut text = format!("# Written by `{by}`.\n");
+    for (label, value) in settings.desks.first().into_iter().flat_map(Desk::labels) {
+        if label != "instance" {
+            let _ = writeln!(text, "OBS_{}={value}", label.to_uppercase());
+        }
+    }
+    text
 }
 
 /// The groups of a file of rules, to be put under `groups:` of another.
@@ -462,4 +519,31 @@ pub fn rules(
 pub fn groups(file: &str) -> &str {
     file.split_once("\ngroups:\n")
         .map_or("", |(_, groups)| groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_desk_is_stands_in_one_place() {
+        let settings = Settings::read(
+            "alerts.yml",
+            "desks:\n  - { service: quoter, environment: production, mode: live }\n  - { service: quoter, environment: staging, mode: paper }\n  - { service: quoter, environment: staging, mode: paper, instance: \"quoter-2:9464\" }\n",
+        )
+        .unwrap();
+        let targets: serde_json::Value =
+            serde_saphyr::from_str(&targets(&settings, "desk:9464", "gen")).unwrap();
+        // The second has no address that could be scraped.
+        let expected = serde_json::json!([
+            { "targets": ["desk:9464"], "labels": { "service": "quoter", "environment": "production", "mode": "live" } },
+            { "targets": ["quoter-2:9464"], "labels": { "service": "quoter", "environment": "staging", "mode": "paper" } },
+        ]);
+        assert_eq!(targets, expected);
+        let variables = variables(&settings, "gen");
+        assert_eq!(
+            variables,
+            "# Written by `gen`.\nOBS_SERVICE=quoter\nOBS_ENVIRONMENT=production\nOBS_MODE=live\n"
+        );
+    }
 }

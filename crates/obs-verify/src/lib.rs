@@ -10,7 +10,8 @@
 //!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`compare`] says in what two catalogues or two services differ.
-//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`], [`alerts`] and [`generated`] write what follows from a catalogue.
+//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`], [`alerts`], [`kubernetes`] and
+//!   [`generated`] write what follows from a catalogue.
 //!
 //! ```
 //! use obs_verify::exposition::Scraped;
@@ -40,6 +41,7 @@ pub mod figure;
 mod finding;
 pub mod generated;
 mod grouped;
+pub mod kubernetes;
 pub mod lint;
 pub mod live;
 pub mod mentioned;

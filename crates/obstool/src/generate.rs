@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use obs_verify::alerts::{self, Settings, routing};
 use obs_verify::dashboard::Scope;
 use obs_verify::generated::Generated;
+use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
 use obs_verify::promql::Vocabulary;
 use obs_verify::{Catalog, dashboard, drawn, reference};
@@ -28,6 +29,8 @@ enum What {
     Dashboards(Dashboards),
     Rules(Rules),
     Alertmanager(Alertmanager),
+    Chart(ChartFiles),
+    Manifests(Manifests),
     Docs(Docs),
 }
 
@@ -117,6 +120,42 @@ struct Alertmanager {
     check: bool,
 }
 
+/// Write a Helm chart for the service: it, its monitor, its alerts and its dashboards
+///
+/// The job of the settings is the service's name. Thresholds, desks and addresses of runbooks are values of the chart; what they are
+/// without values of your own, the settings say.
+#[derive(Args, Debug)]
+struct ChartFiles {
+    #[command(flatten)]
+    installation: Installation,
+    /// The folder of the chart.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+/// Write plain Kubernetes manifests: what the chart makes, without Helm
+#[derive(Args, Debug)]
+struct Manifests {
+    #[command(flatten)]
+    installation: Installation,
+    /// Values over those of the chart, as YAML: `image`, `args`, `resources`, …
+    #[arg(long, value_name = "FILE")]
+    values: Option<PathBuf>,
+    /// The folder for desk.yaml, rules.yaml and dashboards.yaml.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+/// What is deployed: which metrics it has, and where.
+#[derive(Args, Debug)]
+struct Installation {
+    #[command(flatten)]
+    source: Source,
+    /// The settings of the installation, as YAML: job, runbooks, desks, thresholds.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
 /// Write the reference of all metrics, as Markdown
 #[derive(Args, Debug)]
 struct Docs {
@@ -134,6 +173,8 @@ impl Gen {
             What::Dashboards(dashboards) => dashboards.run(own),
             What::Rules(rules) => rules.run(own),
             What::Alertmanager(alertmanager) => alertmanager.run(),
+            What::Chart(chart) => chart.run(own),
+            What::Manifests(manifests) => manifests.run(own),
             What::Docs(docs) => docs.run(own),
         }
     }
@@ -169,26 +210,122 @@ impl Source {
 impl Dashboards {
     fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
         let catalog = self.source.catalog(own)?;
-        let label = |key: &str, title: &str| (key.to_owned(), title.to_owned());
-        let scope = Scope {
-            from: self.services.clone().unwrap_or_else(|| services(&catalog)),
-            matchers: job(self.job.as_deref()),
-            labels: vec![
-                label("service", "Service"),
-                label("environment", "Environment"),
-                label("mode", "Mode"),
-                label("instance", "Instance"),
-            ],
-            tag: self.tag.clone(),
-        };
-        let vocabulary = Vocabulary::new(&catalog);
-        for drawn in drawn::dashboards(&catalog, &scope) {
-            let json = dashboard::json(&drawn, &catalog, &vocabulary);
-            let path = self.out.join(format!("{}.json", drawn.name));
-            self.source.put(&path, &format!("{json:#}\n"))?;
+        let scope = scope(
+            &catalog,
+            self.services.as_deref(),
+            self.job.as_deref(),
+            &self.tag,
+        );
+        for (name, json) in drawings(&catalog, &scope) {
+            self.source.put(&self.out.join(name), &json)?;
         }
         Ok(true)
     }
+}
+
+/// Which series are drawn, and by which labels they are chosen.
+fn scope(catalog: &Catalog, services: Option<&str>, job: Option<&str>, tag: &str) -> Scope {
+    let label = |key: &str, title: &str| (key.to_owned(), title.to_owned());
+    Scope {
+        from: services.map_or_else(|| naming(catalog), str::to_owned),
+        matchers: matcher(job),
+        labels: vec![
+            label("service", "Service"),
+            label("environment", "Environment"),
+            label("mode", "Mode"),
+            label("instance", "Instance"),
+        ],
+        tag: tag.to_owned(),
+    }
+}
+
+/// Dashboards, by the names of their files.
+fn drawings(catalog: &Catalog, scope: &Scope) -> Vec<(String, String)> {
+    let vocabulary = Vocabulary::new(catalog);
+    let drawings = drawn::dashboards(catalog, scope).into_iter();
+    let file = |drawn: dashboard::Dashboard| {
+        let json = dashboard::json(&drawn, catalog, &vocabulary);
+        (format!("{}.json", drawn.name), format!("{json:#}\n"))
+    };
+    drawings.map(file).collect()
+}
+
+impl Installation {
+    /// The settings, and the metrics.
+    fn read(&self, own: Option<&Catalog>) -> Result<(Settings, Catalog), Error> {
+        let settings = self.settings.as_deref().map(read).transpose()?;
+        Ok((settings.unwrap_or_default(), self.source.catalog(own)?))
+    }
+}
+
+/// The rules that follow from declarations, for the chart and the manifests.
+const OBJECTIVES: &str = "objectives.yml";
+
+fn objectives_of(settings: &Settings, catalog: &Catalog) -> String {
+    let style = Style {
+        matchers: matcher(Some(&settings.job)),
+        runbooks: settings.runbooks.clone(),
+        ..Style::default()
+    };
+    objectives::rules(catalog, &style, BY)
+}
+
+impl ChartFiles {
+    fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
+        let (settings, catalog) = self.installation.read(own)?;
+        let mut files = chart(&settings, &catalog).files()?;
+        files.push((Chart::rules(OBJECTIVES), objectives_of(&settings, &catalog)));
+        let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
+        let boards = drawings(&catalog, &scope).into_iter();
+        files.extend(
+            boards.map(|(name, json)| (format!("{}/{name}", kubernetes::DASHBOARDS), json)),
+        );
+        for (name, text) in files {
+            self.installation.source.put(&self.out.join(name), &text)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Manifests {
+    fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
+        let (settings, catalog) = self.installation.read(own)?;
+        let values = self.values.as_deref().map(values).transpose()?;
+        let chart = chart(&settings, &catalog);
+        let mut rules: Vec<_> = alerts::rules(&settings, Some(&catalog), BY)?
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text))
+            .collect();
+        rules.push((OBJECTIVES.to_owned(), objectives_of(&settings, &catalog)));
+        let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
+        let boards = drawings(&catalog, &scope);
+        for (name, text) in [
+            ("desk.yaml", chart.desk(values.as_ref())?),
+            ("rules.yaml", kubernetes::rules(&rules, &settings.job, BY)),
+            (
+                "dashboards.yaml",
+                kubernetes::dashboards(&boards, &settings.job, BY),
+            ),
+        ] {
+            self.installation.source.put(&self.out.join(name), &text)?;
+        }
+        Ok(true)
+    }
+}
+
+fn chart<'a>(settings: &'a Settings, catalog: &'a Catalog) -> Chart<'a> {
+    Chart {
+        settings,
+        catalog: Some(catalog),
+        args: &[],
+        by: BY,
+    }
+}
+
+/// Values of the user's own.
+fn values(path: &Path) -> Result<serde_json::Value, Error> {
+    let text = text_of(path)?;
+    Ok(kubernetes::values(&path.to_string_lossy(), &text)?)
 }
 
 impl Rules {
@@ -196,7 +333,7 @@ impl Rules {
         let catalog = self.source.catalog(own)?;
         let settings = self.settings()?;
         let style = Style {
-            matchers: job(settings.as_ref().map(|settings| settings.job.as_str())),
+            matchers: matcher(settings.as_ref().map(|settings| settings.job.as_str())),
             by: self.by.clone(),
             runbooks: settings.as_ref().map_or_else(
                 || self.runbooks.clone(),
@@ -263,12 +400,16 @@ impl Alertmanager {
 
 /// The settings of an installation.
 fn read(path: &Path) -> Result<Settings, Error> {
-    let text = std::fs::read_to_string(path).map_err(|source| obs_verify::Error::File {
+    Ok(Settings::read(&path.to_string_lossy(), &text_of(path)?)?)
+}
+
+fn text_of(path: &Path) -> Result<String, Error> {
+    let read = std::fs::read_to_string(path);
+    Ok(read.map_err(|source| obs_verify::Error::File {
         verb: "read",
         path: path.to_owned(),
         source,
-    })?;
-    Ok(Settings::read(&path.to_string_lossy(), &text)?)
+    })?)
 }
 
 impl Docs {
@@ -287,13 +428,13 @@ impl Docs {
 }
 
 /// A metric whose labels name the services: the one that is there to do so, or any.
-fn services(catalog: &Catalog) -> String {
+fn naming(catalog: &Catalog) -> String {
     const NAMING: &str = "app_info";
     let first = catalog.families.first().map_or("up", |family| &family.name);
     let named = catalog.family(NAMING).map_or(first, |family| &family.name);
     named.to_owned()
 }
 
-fn job(job: Option<&str>) -> String {
+fn matcher(job: Option<&str>) -> String {
     job.map_or_else(String::new, |job| format!("job=\"{job}\""))
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{Said, obstool, quoter, write};
-use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, tools};
+use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, python_says, tools};
 
 const PYTHON: &str = "
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -209,6 +209,70 @@ fn what_is_generated_from_code_is_what_is_generated_from_the_service() {
             .contains("This paragraph is for readers of the source only."),
         "{}",
         docs.out
+    );
+}
+
+/// Another team's service goes to its cluster: what is written is what Kubernetes and the operator know, and its own.
+#[test]
+fn another_team_gets_manifests_and_a_chart() {
+    let service = Quoter::start(&[]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path).display().to_string();
+    let settings = "job: quoter\ndesks: [{ service: quoter, environment: production, mode: live }]\nthresholds: { host_cpu: 0.5 }\n";
+    let settings = write(folder.path(), "settings.yml", settings);
+    let values = "image: registry.example.com/quoter:1.2.0\nstorage: { enabled: false }\n";
+    let values = write(folder.path(), "values.yaml", values);
+    let generate = |what: &str, more: &[&str]| {
+        let out = at(what);
+        let common = [
+            "gen",
+            what,
+            service.url(),
+            "--settings",
+            &settings,
+            "--out",
+            &out,
+        ];
+        obstool(&[&common, more].concat())
+    };
+    let said = generate("manifests", &["--values", &values]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let written = files(&folder.path().join("manifests"));
+    let manifests: Vec<serde_json::Value> = written
+        .values()
+        .flat_map(|text| serde_saphyr::from_multiple::<serde_json::Value>(text).unwrap())
+        .collect();
+    let script = include_str!("../../../tests/harness/manifest.py");
+    let verdicts = python_says(script, &serde_json::to_string(&manifests).unwrap());
+    let verdicts: Vec<Option<String>> = serde_json::from_str(&verdicts.unwrap().unwrap()).unwrap();
+    assert_eq!(verdicts, vec![None; manifests.len()]);
+    let desk = &written["desk.yaml"];
+    assert!(
+        desk.contains("\"registry.example.com/quoter:1.2.0\""),
+        "{desk}"
+    );
+    assert!(!desk.contains("PersistentVolumeClaim"), "{desk}");
+    assert!(written["dashboards.yaml"].contains("quoter-dashboard-quoting"));
+    assert!(written["rules.yaml"].contains("VegaQuoteReactionSecondsBurnFast"));
+    // It measures nothing of trading.
+    assert!(!written["rules.yaml"].contains("quoter-trading"));
+
+    let said = generate("chart", &[]);
+    assert_eq!(said.status, 0, "{}", said.err);
+    let chart = folder.path().join("chart");
+    let read = |name: &str| std::fs::read_to_string(chart.join(name)).unwrap();
+    assert!(read("values.yaml").contains("\n    host_cpu: 0.5\n"));
+    assert!(read("Chart.yaml").contains("name: quoter"));
+    assert!(chart.join("files/dashboards/quoting.json").exists());
+    // With what is there, it is not written again.
+    assert_eq!(generate("chart", &["--check"]).status, 0);
+
+    let slip = write(folder.path(), "slip.yaml", "image\n");
+    let said = generate("manifests", &["--values", &slip]);
+    assert!(
+        said.status != 0 && said.err.contains("slip.yaml"),
+        "{}",
+        said.err
     );
 }
 
