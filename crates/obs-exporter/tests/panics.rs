@@ -1,11 +1,11 @@
-//! A panic in what is read before a scrape costs its own values, and a runtime that cannot serve is reported.
+//! A panic in what is read before a scrape costs its own values.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, set_hook, take_hook};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Recorder, gauge, with_local_recorder};
-use obs_exporter::{Config, Exporter, ExporterError, Push, RecorderKind};
+use obs_exporter::{Config, Exporter, RecorderKind};
 
 fn exporter(recorder: RecorderKind) -> (impl Recorder, Exporter) {
     let config = Config {
@@ -119,40 +119,4 @@ fn a_recorder_asked_while_a_panic_unwinds_answers() {
     assert_eq!(caught.unwrap_err().downcast_ref(), Some(&7));
     // Rendered while the thread unwound, so that the locks it held think that it panicked.
     assert!(exporter.render().contains("app_info"));
-}
-
-#[test]
-fn a_runtime_without_timer_or_network_is_an_error_that_says_so() {
-    let build = |enable: fn(&mut tokio::runtime::Builder)| {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        enable(&mut builder);
-        builder.build().unwrap()
-    };
-    let neither = build(|_| {});
-    let without_timer = build(|builder| {
-        builder.enable_io();
-    });
-    let without_network = build(|builder| {
-        builder.enable_time();
-    });
-    let (_recorder, exporter) = exporter(RecorderKind::Obs);
-    let push = Push::to_pushgateway("http://127.0.0.1:9", "backtest");
-    for runtime in [neither, without_timer, without_network] {
-        for error in [
-            runtime.block_on(exporter.serve()).map(drop).unwrap_err(),
-            runtime.block_on(exporter.push(&push)).unwrap_err(),
-        ] {
-            assert!(matches!(error, ExporterError::RuntimeLacks), "{error:?}");
-            let words = error.to_string();
-            assert!(
-                words.contains("timer") && words.contains("enable_all()"),
-                "{words}"
-            );
-        }
-    }
-    // What it could not serve, it still renders, and serves where it can.
-    let whole = build(|builder| {
-        builder.enable_all();
-    });
-    assert!(whole.block_on(fetch(&exporter)).contains("app_info"));
 }
