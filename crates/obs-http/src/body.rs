@@ -13,8 +13,8 @@ use crate::labels::ErrorType;
 use crate::rpc::Messages;
 
 pin_project! {
-    /// The body of a measured response: the inner one, frame by frame. The request ends when it does; dropped before its
-    /// end, the request was `aborted`.
+    /// The body of a measured response, of a server or of a gRPC client: the inner one, frame by frame. The request ends when it
+    /// does; dropped before its end, the request was `aborted`, or the call `CANCELLED`.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]

@@ -12,7 +12,8 @@ use crate::exchange::{Exchange, Watch};
 use crate::labels::ErrorType;
 
 pin_project! {
-    /// The response future of a measured service. Dropped before its end, the request was `aborted`.
+    /// The response future of a measured service, or of a gRPC client. Dropped before its end, the request was `aborted`, or the
+    /// call `CANCELLED`; or `DEADLINE_EXCEEDED` where its deadline had passed.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct ResponseFuture<F> {

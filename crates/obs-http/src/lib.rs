@@ -129,8 +129,7 @@ pub use crate::labels::{Endpoint, ErrorType, Method, StatusClass, StatusCode, UN
 pub use crate::layer::{HttpLayer, HttpService};
 pub use crate::metrics::{HttpMetrics, catalogue};
 pub use crate::rpc::{
-    CodeClass, Direction, RpcBody, RpcClientFuture, RpcClientLayer, RpcClientService, RpcCode,
-    RpcMethod, RpcService,
+    CodeClass, Direction, RpcClientLayer, RpcClientService, RpcCode, RpcMethod, RpcService,
 };
 pub use crate::streams::{StreamEnd, StreamProtocol, WebSocketMetrics};
 pub use crate::work::{WorkFuture, WorkLayer, WorkService};

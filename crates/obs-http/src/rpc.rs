@@ -6,7 +6,7 @@ mod labels;
 mod messages;
 mod metrics;
 
-pub use client::{RpcBody, RpcClientFuture, RpcClientLayer, RpcClientService};
+pub use client::{RpcClientLayer, RpcClientService};
 pub use labels::{CodeClass, Direction, RpcCode, RpcMethod, RpcService};
 
 pub(crate) use call::{Call, Fault};

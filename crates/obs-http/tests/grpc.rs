@@ -236,6 +236,22 @@ async fn a_client_counts_what_it_is_answered() {
     assert_eq!(in_flight(&test, "rpc_client_requests_in_flight"), 0.0);
 }
 
+#[tokio::test]
+async fn a_client_that_panics_is_an_internal_error() {
+    let test = TestRecorder::new();
+    let service = tower::service_fn(
+        async |_: http::Request<String>| -> std::io::Result<http::Response<String>> {
+            panic!("a client's own fault")
+        },
+    );
+    let measured = tower::Layer::layer(&test.run(obs_http::rpc_client_layer), service);
+    let request = http::Request::post(format!("/{HEALTH}/Check")).body(String::new());
+    let call = tower::ServiceExt::oneshot(measured, request.unwrap());
+    assert!(tokio::spawn(call).await.unwrap_err().is_panic());
+    let failed = count(&test, "rpc_client_requests_total", "Check", "INTERNAL");
+    assert_eq!(failed, 1);
+}
+
 /// What is in front of a service answers by HTTP: a proxy, a check of credentials.
 #[tokio::test]
 async fn answers_of_plain_http_have_the_code_that_clients_make_of_them() {
