@@ -107,7 +107,7 @@
 //!
 //! With `use obs_db::{PgConnection, PgPool, PgTransaction, Transaction}` in place of sqlx's names the bodies of functions stay as they
 //! are; for `MySQL` and `SQLite` likewise. What keeps sqlx's own types in its signatures does not compile with a measured pool. Three
-//! forms compile unchanged and are not measured: `impl Acquire`, `migrate!`, and `copy_in_raw` of a pool. `tests/forms.rs` compiles and
+//! forms compile unchanged and are not measured: `impl Acquire`, `migrate!`, and `copy_in_raw` of a pool. `tests/servers/forms.rs` compiles and
 //! runs each row.
 //!
 //! **Not measured** are queries on a connection of sqlx itself: [`Pool::raw`] and [`Conn::raw`] return one, and generic code over

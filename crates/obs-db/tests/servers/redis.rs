@@ -1,7 +1,5 @@
 //! Redis connections to a real server, async and blocking, and what happens when that goes wrong.
 
-mod common;
-
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,12 +16,12 @@ const CLIENT: (&str, &str) = ("client", "prices");
 struct Cache {
     test: TestRecorder,
     client: Client,
-    server: common::Redis,
+    server: crate::common::Redis,
 }
 
 impl Cache {
     fn start() -> Self {
-        let server = common::Redis::start();
+        let server = crate::common::Redis::start();
         Self {
             test: TestRecorder::new(),
             client: Client::open(server.url()).unwrap(),

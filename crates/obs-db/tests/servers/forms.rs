@@ -1,9 +1,7 @@
 //! The forms in which sqlx and redis are used. Each is written as it is for them; where a file is to be measured, its `use` lines name this
 //! crate. See the table on the front page.
 
-mod common;
-
-use common::Postgres;
+use crate::common::Postgres;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, TryStreamExt};
 use obs_core::TestRecorder;
@@ -117,7 +115,7 @@ fn state<S: Clone + Send + Sync + 'static>(state: S) -> S {
 
 #[tokio::test]
 async fn the_forms_of_redis_are_measured() {
-    let server = common::Redis::start();
+    let server = crate::common::Redis::start();
     let client = redis::Client::open(server.url()).unwrap();
     let test = TestRecorder::new();
     let raw = client.get_connection_manager().await.unwrap();

@@ -1,7 +1,5 @@
 //! Real servers for tests: each in a temporary folder of its own, stopped when it is dropped, by a panic too.
 
-#![allow(dead_code, reason = "each test file uses the servers it needs")]
-
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,6 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use obs_core::TestRecorder;
+use obs_db::{Conn, Pool};
+use sqlx::Database;
 use tempfile::TempDir;
 
 /// Who may connect to `PostgreSQL`, and how: two roles that a test may create, and everybody else.
@@ -313,6 +314,50 @@ impl Drop for Redis {
             let _ = process.wait();
         }
     }
+}
+
+/// Two transactions wait for each other; the server ends one of them, and the other goes on.
+pub(crate) async fn deadlock<DB: Database>(
+    pool: &Pool<DB>,
+    resize: impl AsyncFn(&mut Conn<DB>, i32) -> sqlx::Result<()>,
+) {
+    let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+    resize(&mut one, 1).await.unwrap();
+    resize(&mut two, 2).await.unwrap();
+    let (first, second) = tokio::join!(
+        async {
+            let result = resize(&mut one, 2).await;
+            one.rollback().await.unwrap();
+            result
+        },
+        async {
+            let result = resize(&mut two, 1).await;
+            two.rollback().await.unwrap();
+            result
+        }
+    );
+    assert!(first.is_err() != second.is_err());
+}
+
+/// A port at which nobody listens.
+pub(crate) fn nobody_listens() -> u16 {
+    free_port().local_addr().expect("an address").port()
+}
+
+/// Asks a pool for a connection that its server does not give: sqlx says that the pool timed out, and what is counted that it was
+/// connecting.
+pub(crate) async fn times_out_while_connecting<DB: Database>(raw: sqlx::Pool<DB>) {
+    let test = TestRecorder::new();
+    let pool = test.run(|| Pool::new(raw, "orders"));
+    let error = pool.acquire().await.map(drop).unwrap_err();
+    assert!(matches!(error, sqlx::Error::PoolTimedOut), "{error}");
+    let timed_out = |stage| {
+        let labels = [("stage", stage), ("error_type", "timeout")];
+        test.counter_sum("db_pool_acquire_errors_total", &labels)
+    };
+    assert_eq!(timed_out("connect"), 1);
+    assert_eq!(timed_out("wait"), 0);
+    assert_eq!(test.counter_sum("db_pool_timeouts_total", &[]), 1);
 }
 
 fn free_port() -> TcpListener {

@@ -1,7 +1,5 @@
 //! Pools of deadpool and bb8: by a manager of the test's own, and on a real Redis.
 
-mod common;
-
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,7 +216,7 @@ async fn a_bb8_says_who_waits_and_why_there_is_no_connection() {
 /// What users write, with the pool and the commands both measured.
 #[tokio::test]
 async fn pools_of_redis_are_measured_and_so_are_their_commands() {
-    let mut server = common::Redis::start();
+    let mut server = crate::common::Redis::start();
     let test = TestRecorder::new();
     let metrics = test.run(|| RedisMetrics::new("prices"));
     let commands = |command| {

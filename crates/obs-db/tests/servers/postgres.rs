@@ -1,7 +1,5 @@
 //! A `PostgreSQL` pool on a real server, and what happens when that goes wrong.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::process::Command;
@@ -10,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use common::Postgres;
+use crate::common::{Postgres, deadlock, nobody_listens, times_out_while_connecting};
 use futures_util::TryStreamExt;
 use obs_core::{TestRecorder, TestValue};
 use obs_db::{Conn, PgListener, Pool};
@@ -215,23 +213,7 @@ async fn faults_of_queries_are_told_apart() {
     assert_eq!(db.errors("timeout"), 1);
     drop(conn.detach());
 
-    let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
-    resize(&mut *one, 1).await.unwrap();
-    resize(&mut *two, 2).await.unwrap();
-    // Each waits for the other; the server ends one of them, and the other goes on.
-    let (first, second) = tokio::join!(
-        async {
-            let result = resize(&mut *one, 2).await;
-            one.rollback().await.unwrap();
-            result
-        },
-        async {
-            let result = resize(&mut *two, 1).await;
-            two.rollback().await.unwrap();
-            result
-        }
-    );
-    assert!(first.is_err() != second.is_err());
+    deadlock(pool, resize_on).await;
     assert_eq!(db.errors("deadlock"), 1);
     assert_eq!(db.transactions("rollback"), 2);
 
@@ -505,6 +487,16 @@ async fn a_connection_that_is_refused_says_why() {
     let failed = db.test.counter("db_pool_acquisitions_total", &failed);
     assert_eq!(failed, Some(9));
     assert_eq!(db.test.gauge("db_pool_waiting", &[POOL]), Some(0.0));
+}
+
+/// sqlx#744, sqlx#3929: while nothing listens at the server's address, sqlx goes on trying until the pool's timeout, and then says
+/// that the pool had no connection.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_is_no_full_pool() {
+    let options = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(nobody_listens());
+    times_out_while_connecting(PgPoolOptions::new().connect_lazy_with(options)).await;
 }
 
 /// sqlx#3132: requests time out although the pool is not full, because their timeout strikes while they connect; each opens a

@@ -1,7 +1,5 @@
 //! A Redis cluster of three nodes.
 
-mod common;
-
 use obs_core::TestRecorder;
 use obs_db::Redis;
 use redis::cluster::ClusterClient;
@@ -12,13 +10,13 @@ const CLIENT: (&str, &str) = ("client", "prices");
 const SLOTS: u16 = 16384;
 
 struct Cluster {
-    nodes: Vec<common::Redis>,
+    nodes: Vec<crate::common::Redis>,
 }
 
 impl Cluster {
     /// Three nodes with a third of the slots each, that have agreed on it.
     fn start() -> Self {
-        let nodes: Vec<_> = (0..3).map(|_| common::Redis::node()).collect();
+        let nodes: Vec<_> = (0..3).map(|_| crate::common::Redis::node()).collect();
         let first = nodes[0].ports();
         let mut connections: Vec<_> = nodes
             .iter()
@@ -69,7 +67,7 @@ impl Cluster {
     }
 
     async fn connect(&self) -> ClusterConnection {
-        let urls: Vec<_> = self.nodes.iter().map(common::Redis::url).collect();
+        let urls: Vec<_> = self.nodes.iter().map(crate::common::Redis::url).collect();
         ClusterClient::new(urls)
             .unwrap()
             .get_async_connection()

@@ -1,13 +1,11 @@
 //! A `MariaDB` pool on a real server: `MySQL`'s protocol, its numbers, and its transactions.
 
-mod common;
-
 use std::time::Duration;
 
-use common::MariaDb;
+use crate::common::{MariaDb, deadlock, nobody_listens, times_out_while_connecting};
 use obs_core::TestRecorder;
-use obs_db::{MySqlPool, Pool};
-use sqlx::mysql::MySqlPoolOptions;
+use obs_db::{MySqlConnection, MySqlPool, Pool};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::{Executor, MySqlExecutor};
 
 const POOL: (&str, &str) = ("pool", "orders");
@@ -67,6 +65,10 @@ async fn resize(executor: impl MySqlExecutor<'_>, id: i32) -> sqlx::Result<()> {
         .execute(executor)
         .await?;
     Ok(())
+}
+
+async fn resize_on(conn: &mut MySqlConnection, id: i32) -> sqlx::Result<()> {
+    resize(conn, id).await
 }
 
 #[tokio::test]
@@ -132,23 +134,7 @@ async fn faults_are_told_by_the_servers_numbers() {
     assert_eq!(db.errors("lock"), 1);
     drop((holder, waiter));
 
-    let (mut one, mut two) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
-    resize(&mut *one, 1).await.unwrap();
-    resize(&mut *two, 2).await.unwrap();
-    // Each waits for the other; the server ends one of them, and the other goes on.
-    let (first, second) = tokio::join!(
-        async {
-            let result = resize(&mut *one, 2).await;
-            one.rollback().await.unwrap();
-            result
-        },
-        async {
-            let result = resize(&mut *two, 1).await;
-            two.rollback().await.unwrap();
-            result
-        }
-    );
-    assert!(first.is_err() != second.is_err());
+    deadlock(pool, resize_on).await;
     assert_eq!(db.errors("deadlock"), 1);
     assert_eq!(db.errors("serialization"), 0);
     assert_eq!(db.errors("other"), 0);
@@ -191,4 +177,14 @@ async fn a_connection_that_is_refused_says_why() {
     db.server.crash();
     down.execute("SELECT 1").await.unwrap_err();
     assert_eq!(refusals(&db, "timeout") + refusals(&db, "io"), 1);
+}
+
+/// sqlx#3808: a server that is down comes out as `PoolTimedOut`, as if the pool were full.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_down_is_no_full_pool() {
+    let options = MySqlConnectOptions::new()
+        .host("127.0.0.1")
+        .port(nobody_listens());
+    let patient = MySqlPoolOptions::new().acquire_timeout(Duration::from_secs(10));
+    times_out_while_connecting(patient.connect_lazy_with(options)).await;
 }
