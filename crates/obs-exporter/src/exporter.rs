@@ -298,6 +298,20 @@ impl Exporter {
         then(format, &text)
     }
 
+    /// Renders into one gzip member; none where the recorder is not our own.
+    fn packed(&self, format: Format, names: Names) -> Option<Vec<u8>> {
+        self.refuse_within_a_reading();
+        let engine = self.engine()?;
+        let _alone = lock(&self.0.text);
+        let start = Instant::now();
+        self.refresh();
+        let mut packed = Vec::new();
+        let length = engine.render_gzip_into(&mut packed, format, names);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.0.own.scraped(start.elapsed(), length);
+        Some(packed)
+    }
+
     fn refuse_within_a_reading(&self) {
         assert!(
             READING.get() != Some(self.place_in_memory()),
@@ -450,6 +464,18 @@ impl Exporter {
             exporter.with_text(wanted, names, then)
         };
         tokio::task::spawn_blocking(work).await.ok()
+    }
+
+    /// Renders into one gzip member off the async workers. `None` as for [`scrape`](Self::scrape), and where the recorder is not our
+    /// own.
+    pub(crate) async fn scrape_packed(&self, format: Format, names: Names) -> Option<Vec<u8>> {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
+        let exporter = self.clone();
+        let work = move || {
+            let _turn = turn;
+            exporter.packed(format, names)
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten()
     }
 }
 

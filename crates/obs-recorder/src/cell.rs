@@ -248,6 +248,42 @@ impl<'a> Cells<'a> {
             .map(|lane| lane.word(index).load(Relaxed))
             .fold(0, u64::wrapping_add)
     }
+
+    /// The same for a word that is a float, as its bits.
+    pub(crate) fn sum_float(self, index: usize) -> u64 {
+        let words = self.lanes().map(|lane| lane.word(index).load(Relaxed));
+        words
+            .fold(0.0, |sum, bits| sum + f64::from_bits(bits))
+            .to_bits()
+    }
+}
+
+/// Sums that were read, to be read again as if they were the cells.
+#[derive(Debug)]
+pub(crate) struct Tally(Box<Page>);
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self(page())
+    }
+
+    /// Takes in up to [`WORDS`] sums.
+    pub(crate) fn set(&mut self, sums: &[u64]) {
+        for (word, sum) in self.0.0.iter_mut().zip(sums) {
+            *word.get_mut() = *sum;
+        }
+    }
+
+    pub(crate) fn page(&self) -> [&Page; 1] {
+        [&self.0]
+    }
+}
+
+impl<'a> Cells<'a> {
+    /// Those of a [`Tally`] from that sum on.
+    pub(crate) fn of(page: &'a [&'a Page; 1], first: usize) -> Self {
+        Self { pages: page, first }
+    }
 }
 
 fn page() -> Box<Page> {

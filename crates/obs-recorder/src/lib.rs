@@ -39,9 +39,11 @@
 //! allocates nothing. `obs-exporter` has them with the stock recorder, and serves at sockets and pushes with either.
 
 mod cell;
+mod deflate;
 mod engine;
 mod error;
 mod exemplar;
+mod gzip;
 mod key;
 mod metric;
 mod names;

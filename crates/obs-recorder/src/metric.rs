@@ -44,6 +44,12 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
         None
     }
 
+    /// How many words a series has, if what its lines show is in those and nowhere else; 0 where it is not. The word of that index is
+    /// a float. While no word changes, no line does.
+    fn tallied(_shape: &Self::Shape) -> (usize, Option<usize>) {
+        (0, None)
+    }
+
     /// A number that is another one whenever something was recorded since. Only the holder of the scrape's lock asks.
     fn pulse(&self, highest: usize) -> u64;
 
@@ -112,6 +118,10 @@ impl Metric for Counter {
 
     fn words(&self) -> Option<&Words> {
         Some(&self.words)
+    }
+
+    fn tallied(_: &u8) -> (usize, Option<usize>) {
+        (1, None)
     }
 
     fn pulse(&self, highest: usize) -> u64 {

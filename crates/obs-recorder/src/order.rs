@@ -6,9 +6,14 @@
 
 use std::sync::Arc;
 
-use crate::cell::{Blocks, Cells, Known};
+use crc32fast::Hasher;
+
+use crate::cell::{Blocks, Cells, Known, Pages, Tally, WORDS};
+use crate::deflate::{Bits, Kept};
+use crate::gzip::{Packed, Stream, joined};
 use crate::metric::Metric;
 use crate::registry::Series;
+use crate::text::{Edition, Lines};
 
 /// The series of a family, by text.
 #[derive(Debug)]
@@ -25,6 +30,38 @@ struct Sheet {
     /// The texts of all, each without what it shares with the one before: in order, most of two neighbours is the same.
     texts: String,
     blocks: Blocks,
+    /// Its lines as they were packed, the latest last.
+    packed: Vec<Lasting>,
+}
+
+/// The lines of all series, packed, and what they were written from.
+#[derive(Debug)]
+struct Lasting {
+    edition: Edition,
+    /// By which table they are packed.
+    version: u64,
+    /// What the words of each series added up to.
+    sums: Vec<u64>,
+    bits: Kept,
+    pages: Vec<Packed>,
+    /// Of the whole text, with its length.
+    sum: Hasher,
+    length: u64,
+}
+
+/// How many editions are kept packed: two servers may scrape in two formats.
+const EDITIONS: usize = 2;
+
+/// How many series a page has at most. The more there are, the better they pack, and the more are written anew for one that changed.
+const PAGE: usize = 64;
+
+/// Where a page of series lies on the sheet.
+#[derive(Clone, Copy)]
+struct PageAt {
+    first: usize,
+    end: usize,
+    /// Where its texts begin.
+    text: usize,
 }
 
 #[derive(Debug)]
@@ -55,6 +92,10 @@ impl<M: Metric> Default for Order<M> {
 }
 
 impl<M: Metric> Order<M> {
+    pub(crate) fn len(&self) -> usize {
+        self.series.len()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Series<M>>> {
         self.series.iter()
     }
@@ -110,7 +151,135 @@ impl<M: Metric> Order<M> {
     }
 }
 
+impl<M: Metric> Order<M> {
+    /// Packs the lines of all series, most of which may be packed already. Each has so many words, of which one may be a float.
+    pub(crate) fn pack(
+        &mut self,
+        edition: Edition,
+        (words, float): (usize, Option<usize>),
+        lines: &mut Lines<'_>,
+        stream: &mut Stream,
+        mut show: impl FnMut(Row<'_, M>, &mut Lines<'_>),
+    ) {
+        let series = &self.series;
+        let sheet = self.sheet.get_or_insert_with(|| Sheet::of(series));
+        let mut lasting = sheet.take_packed(edition, stream.version());
+        let cells = sheet.blocks.pages(lines.highest());
+        let mut tally = Tally::new();
+        let rows = PAGE.min(WORDS / words.max(1)).max(1);
+        lasting.sums.resize(series.len() * words, 0);
+        let pages_before = lasting.pages.len();
+        lasting
+            .pages
+            .resize(series.len().div_ceil(rows), Packed::default());
+        // The bits anew, as far as they are; none while all is as it was.
+        let mut anew: Option<Bits> = None;
+        let (mut taken, mut at, mut text) = (0, 0, 0);
+        for (number, entries) in sheet.entries.chunks(rows).enumerate() {
+            let page = PageAt {
+                first: number * rows,
+                end: number * rows + entries.len(),
+                text,
+            };
+            text += entries
+                .iter()
+                .map(|entry| entry.own as usize)
+                .sum::<usize>();
+            let sums = &mut lasting.sums[page.first * words..page.end * words];
+            let has_changed = read_sums(entries, &cells, float, sums);
+            let before = lasting.pages[number].bits as usize;
+            if has_changed || number >= pages_before {
+                tally.set(sums);
+                let bits = anew.get_or_insert_default();
+                bits.append(&lasting.bits, taken, at);
+                sheet.show_page(series, page, words, &tally, |row| show(row, lines));
+                lasting.pages[number] = stream.pack_page(lines.text(), bits);
+                taken = at + before;
+            }
+            at += before;
+        }
+        if let Some(mut bits) = anew {
+            bits.append(&lasting.bits, taken, at);
+            lasting.bits = bits.keep();
+            (lasting.sum, lasting.length) = joined(lasting.pages.iter());
+        }
+        stream.append(&lasting.bits, &lasting.sum, lasting.length);
+        sheet.packed.push(lasting);
+    }
+}
+
+/// Reads what the words of some series add up to now, and returns whether any sum is another than before.
+#[inline]
+fn read_sums(entries: &[Entry], cells: &Pages<'_>, float: Option<usize>, sums: &mut [u64]) -> bool {
+    let words = sums.len() / entries.len().max(1);
+    let mut differs = 0;
+    for (entry, sums) in entries.iter().zip(sums.chunks_exact_mut(words.max(1))) {
+        let cells = cells.at(entry.place);
+        for (index, sum) in sums.iter_mut().enumerate() {
+            let now = if float == Some(index) {
+                cells.sum_float(index)
+            } else {
+                cells.sum(index)
+            };
+            differs |= now ^ *sum;
+            *sum = now;
+        }
+    }
+    differs != 0
+}
+
 impl Sheet {
+    /// What is packed of an edition, or place for it. It is to be put back.
+    fn take_packed(&mut self, edition: Edition, version: u64) -> Lasting {
+        self.packed.retain(|packed| packed.version == version);
+        let found = self
+            .packed
+            .iter()
+            .position(|packed| packed.edition == edition);
+        if let Some(found) = found {
+            return self.packed.remove(found);
+        }
+        if self.packed.len() == EDITIONS {
+            self.packed.remove(0);
+        }
+        Lasting {
+            edition,
+            version,
+            sums: Vec::new(),
+            bits: Kept::default(),
+            pages: Vec::new(),
+            sum: Hasher::new(),
+            length: 0,
+        }
+    }
+
+    /// Shows the series of a page with sums that were read before.
+    fn show_page<M: Metric>(
+        &self,
+        series: &[Arc<Series<M>>],
+        page: PageAt,
+        words: usize,
+        tally: &Tally,
+        mut show: impl FnMut(Row<'_, M>),
+    ) {
+        let cells = tally.page();
+        let mut texts = &self.texts[page.text..];
+        // What the first has of the one before is not on the page.
+        let mut labels = series[page.first].labels().to_owned();
+        for (row, entry) in self.entries[page.first..page.end].iter().enumerate() {
+            let (own, rest) = texts.split_at(entry.own as usize);
+            labels.truncate(usize::from(entry.shared));
+            labels.push_str(own);
+            texts = rest;
+            show(Row {
+                series: &series[page.first + row],
+                labels: &labels,
+                is_whole: entry.is_whole,
+                cells: Cells::of(&cells, row * words),
+            });
+        }
+    }
+
     fn of<M: Metric>(all: &[Arc<Series<M>>]) -> Self {
         let mut sheet = Self {
             entries: Vec::with_capacity(all.len()),

@@ -17,10 +17,11 @@ use obs_core::{Bounds, Family as Declared, Kind};
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
+use crate::gzip::{Gzip, Stream};
 use crate::key::Text;
 use crate::metric::{Metric, Moment};
 use crate::names::Names;
-use crate::order::Order;
+use crate::order::{Order, Row};
 use crate::snapshot::SeriesSnapshot;
 use crate::text::{At, Heading, Lines};
 use crate::{lock, read, slot, write};
@@ -360,6 +361,11 @@ impl<M: Metric> Series<M> {
         self.text.is_whole
     }
 
+    /// When it began, in milliseconds since 1970.
+    pub(crate) fn created(&self) -> &AtomicU64 {
+        &self.created
+    }
+
     /// Fetches it from memory.
     #[inline]
     pub(crate) fn touch(&self) -> u64 {
@@ -470,15 +476,75 @@ impl<M: Metric> Family<M> {
         self.ordered().iter().any(|series| !series.is_gone(highest))
     }
 
-    /// Writes the family with all its series. The caller holds the scrape's lock.
-    pub(crate) fn render(&self, heading: &Heading<'_>, base_is_taken: bool, lines: &mut Lines<'_>) {
+    /// Writes the family with all its series, into the stream if there is one as soon as that is right. The caller holds the scrape's
+    /// lock.
+    pub(crate) fn render(
+        &self,
+        heading: &Heading<'_>,
+        base_is_taken: bool,
+        lines: &mut Lines<'_>,
+        mut stream: Option<&mut Stream>,
+    ) {
         let (start, is_signed) = (lines.len(), self.is_signed.load(Relaxed));
-        self.write(heading, base_is_taken, is_signed, lines);
+        let packed = |stream: &mut Stream| self.pack(heading, base_is_taken, lines, stream);
+        if stream.as_deref_mut().is_some_and(packed) {
+            return;
+        }
+        self.write(
+            heading,
+            base_is_taken,
+            is_signed,
+            lines,
+            stream.as_deref_mut(),
+        );
         // Nothing told that it takes values below 0 until the first of them was written.
         if lines.take_back_odd(start) {
             self.is_signed.store(true, Relaxed);
-            self.write(heading, base_is_taken, true, lines);
+            self.write(heading, base_is_taken, true, lines, stream);
         }
+    }
+
+    /// Packs a family whose lines are worth keeping; returns whether it is one.
+    fn pack(
+        &self,
+        heading: &Heading<'_>,
+        base_is_taken: bool,
+        lines: &mut Lines<'_>,
+        stream: &mut Stream,
+    ) -> bool {
+        /// The fewest series for which pages are kept.
+        const MANY: usize = 64;
+        let tallied @ (words, _) = M::tallied(&self.shape);
+        let is_plain = lines.label_names() == Names::Utf8 && !self.has_hidden.load(Relaxed);
+        if words == 0 || !is_plain || self.is_signed.load(Relaxed) {
+            return false;
+        }
+        let mut ordered = self.ordered();
+        if ordered.len() < MANY {
+            return false;
+        }
+        let start = lines.len();
+        let lists = lines.begin(heading, base_is_taken, false);
+        let [parts] = lists.as_slice() else {
+            lines.text().truncate(start);
+            return false;
+        };
+        // The family's lines are packed by themselves, and what is written before them at once.
+        stream.pack(lines.text());
+        let show = |row: Row<'_, M>, lines: &mut Lines<'_>| {
+            let at = At {
+                labels: row.labels,
+                is_whole: row.is_whole,
+                cells: row.cells,
+                mark: 0,
+                created: row.series.created(),
+            };
+            for part in parts {
+                row.series.metric.write(&self.shape, at, *part, lines);
+            }
+        };
+        ordered.pack(lines.edition(parts), tallied, lines, stream, show);
+        true
     }
 
     fn write(
@@ -487,6 +553,7 @@ impl<M: Metric> Family<M> {
         base_is_taken: bool,
         is_signed: bool,
         lines: &mut Lines<'_>,
+        mut stream: Option<&mut Stream>,
     ) {
         let mut ordered = self.ordered();
         let lists = lines.begin(heading, base_is_taken, is_signed);
@@ -497,6 +564,12 @@ impl<M: Metric> Family<M> {
             }
             let mut written = HashSet::new();
             self.each(&mut ordered, lines.highest(), |metric, at| {
+                if let Some(stream) = &mut stream
+                    && lines.len() >= Gzip::FULL
+                    && !lines.may_be_odd()
+                {
+                    stream.pack(lines.text());
+                }
                 if names == Names::Utf8 {
                     for part in &parts {
                         metric.write(&self.shape, at, *part, lines);

@@ -94,6 +94,15 @@ pub(crate) struct Lines<'a> {
     sum: f64,
 }
 
+/// All that makes lines of a family what they are, but for its series and their numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Edition {
+    format: Format,
+    parts: Vec<usize>,
+    starts: Vec<Start>,
+    extras: Vec<String>,
+}
+
 /// Which series is written.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
@@ -108,6 +117,7 @@ pub(crate) struct At<'a> {
 }
 
 /// What a line begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Start {
     /// `name{service="desk",`, or `name{` without global labels: more follow.
     more: String,
@@ -162,6 +172,26 @@ impl<'a> Lines<'a> {
     /// How much is written.
     pub(crate) fn len(&self) -> usize {
         self.out.len()
+    }
+
+    /// What is written, to be taken away.
+    pub(crate) fn text(&mut self) -> &mut String {
+        self.out
+    }
+
+    /// What makes the lines of these parts of the family what they are.
+    pub(crate) fn edition(&self, parts: &[usize]) -> Edition {
+        Edition {
+            format: self.format,
+            parts: parts.to_vec(),
+            starts: self.starts.clone(),
+            extras: self.extras.clone(),
+        }
+    }
+
+    /// Whether what is written may have to be taken back.
+    pub(crate) fn may_be_odd(&self) -> bool {
+        self.format == Format::OpenMetrics && !self.split
     }
 
     /// Takes back what was written since the text had this length, if `OpenMetrics` does not allow it.
