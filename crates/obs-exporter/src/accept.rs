@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hyper::HeaderMap;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING};
-use obs_recorder::{Format, Names};
+use obs_recorder::{Format, Names, PROTOBUF_MEDIA_TYPE};
 
 /// The text that a client is answered with.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -80,23 +80,53 @@ impl Wanted {
     }
 }
 
-/// Whether Prometheus' protobuf messages are preferred to every text format, or accepted with the same weight.
-pub(crate) fn prefers_protobuf(headers: &HeaderMap) -> bool {
-    let (mut protobuf, mut text) = (0.0_f32, 0.0_f32);
-    for (media_type, parameters) in accepted(headers) {
-        let is = |name, wanted| parameter(parameters, name) == Some(wanted);
-        match media_type.as_str() {
-            "application/vnd.google.protobuf"
-                if is("proto", "io.prometheus.client.MetricFamily")
-                    && is("encoding", "delimited") =>
-            {
-                protobuf = protobuf.max(weight(parameters));
+/// A scrape in protobuf, as a client asks for it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct WantedMessages {
+    /// What names are called in it.
+    pub(crate) names: Names,
+    says_names: bool,
+}
+
+impl WantedMessages {
+    /// Prometheus' messages, where they are preferred to every text format or accepted with the same weight. `utf8_names` as in
+    /// [`Wanted::of`].
+    pub(crate) fn of(headers: &HeaderMap, utf8_names: bool) -> Option<Self> {
+        let (mut best, mut text) = (None, 0.0_f32);
+        for (media_type, parameters) in accepted(headers) {
+            let is = |name, wanted| parameter(parameters, name) == Some(wanted);
+            let weight = weight(parameters);
+            match media_type.as_str() {
+                "application/vnd.google.protobuf"
+                    if is("proto", "io.prometheus.client.MetricFamily")
+                        && is("encoding", "delimited")
+                        && best.is_none_or(|(before, _)| weight > before) =>
+                {
+                    best = Some((weight, parameter(parameters, "escaping")));
+                }
+                "application/openmetrics-text" | "text/plain" => text = text.max(weight),
+                _ => {}
             }
-            "application/openmetrics-text" | "text/plain" => text = text.max(weight(parameters)),
-            _ => {}
+        }
+        let (_, said) = best.filter(|(weight, _)| *weight > 0.0 && *weight >= text)?;
+        let names = said.and_then(Names::of_word).filter(|_| utf8_names);
+        Some(Self {
+            names: names.unwrap_or_default(),
+            says_names: said.is_some(),
+        })
+    }
+
+    /// The media type of the answer.
+    pub(crate) fn media_type(self) -> Cow<'static, str> {
+        if self.says_names {
+            Cow::Owned(format!(
+                "{PROTOBUF_MEDIA_TYPE}; escaping={}",
+                self.names.as_str()
+            ))
+        } else {
+            Cow::Borrowed(PROTOBUF_MEDIA_TYPE)
         }
     }
-    protobuf > 0.0 && protobuf >= text
 }
 
 /// The media types of the `Accept` header in lower case, in which RFC 9110 takes any, each with its parameters.
@@ -189,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn protobuf_is_sent_to_those_who_like_it_no_less() {
+    fn protobuf_is_sent_where_no_text_has_a_higher_weight() {
         let messages = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
         for (rest, expected) in [
             ("", true),
@@ -203,11 +233,38 @@ mod tests {
         ] {
             let value = format!("{messages}{rest}");
             let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
-            assert_eq!(prefers_protobuf(&headers), expected, "{value}");
+            let wanted = WantedMessages::of(&headers, false);
+            assert_eq!(wanted.is_some(), expected, "{value}");
         }
         for other in ["*/*", "text/plain", "application/vnd.google.protobuf"] {
             let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(other))]);
-            assert!(!prefers_protobuf(&headers), "{other}");
+            assert_eq!(WantedMessages::of(&headers, false), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn names_in_protobuf_are_called_as_the_client_reads_them() {
+        for (escaping, utf8_names, names) in [
+            ("", true, Names::Underscores),
+            (";escaping=allow-utf-8", true, Names::Utf8),
+            (";escaping=allow-utf-8", false, Names::Underscores),
+            (";escaping=values", true, Names::Values),
+            (";escaping=none", true, Names::Underscores),
+        ] {
+            let value = format!(
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited{escaping};q=0.6,\
+                 text/plain;version=0.0.4;q=0.2"
+            );
+            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
+            let wanted = WantedMessages::of(&headers, utf8_names).unwrap();
+            assert_eq!(wanted.names, names, "{value}");
+            let said = format!("{PROTOBUF_MEDIA_TYPE}; escaping={}", names.as_str());
+            let media_type = wanted.media_type();
+            if escaping.is_empty() {
+                assert_eq!(media_type, PROTOBUF_MEDIA_TYPE);
+            } else {
+                assert_eq!(media_type, said);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use obs_recorder::{Engine, Format, Names};
 
 use crate::config::RecorderKind;
 #[cfg(feature = "stock")]
-use crate::stock::{PROTOBUF, Stock};
+use crate::stock::Stock;
 use crate::upkeep::Upkeep;
 use crate::warnings::Warnings;
 use crate::{Config, ExporterError};
@@ -41,18 +41,12 @@ impl Backend {
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
         let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
             RecorderKind::Obs => {
-                if config.native_histograms {
-                    return Err(ExporterError::OtherRecorder {
-                        setting: "OBS_NATIVE_HISTOGRAMS",
-                        recorder: RecorderKind::Stock,
-                        reason: "native buckets come and go with what is recorded, and this one's cells have fixed places",
-                    });
-                }
                 let mut builder = Engine::builder()
                     .catalogue(catalogue.clone())
                     .quantile_window(config.quantile_window)
                     .undeclared_families(config.undeclared_families)
                     .created(config.created)
+                    .native_histograms(config.native_histograms)
                     .utf8_names(config.utf8_names);
                 for (key, value) in global_labels {
                     builder = builder.global_label(key, value);
@@ -101,18 +95,6 @@ impl Backend {
         }
     }
 
-    /// A text that was rendered, as protobuf with native histograms and the media type of that, where it has them.
-    pub(crate) fn protobuf(&self, text: &str) -> Option<(&'static str, Vec<u8>)> {
-        match self {
-            Self::Obs(_) => {
-                let _ = text;
-                None
-            }
-            #[cfg(feature = "stock")]
-            Self::Stock(stock) => stock.protobuf(text).map(|messages| (PROTOBUF, messages)),
-        }
-    }
-
     /// The format in which it answers who asks for this one.
     pub(crate) fn offered(&self, wanted: Format) -> Format {
         match self {
@@ -154,6 +136,13 @@ fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
             setting: "OBS_CREATED",
             recorder: RecorderKind::Obs,
             reason: "the stock one does not keep when a series began",
+        });
+    }
+    if config.native_histograms {
+        return Err(ExporterError::OtherRecorder {
+            setting: "OBS_NATIVE_HISTOGRAMS",
+            recorder: RecorderKind::Obs,
+            reason: "the stock one has declared buckets only",
         });
     }
     if config.utf8_names {

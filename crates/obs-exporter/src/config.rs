@@ -42,7 +42,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_UNDECLARED_FAMILIES` | [`undeclared_families`](Self::undeclared_families) | 1000 |
 /// | `OBS_CREATED` | [`created`](Self::created) | `off` |
 /// | `OBS_UTF8_NAMES` | [`utf8_names`](Self::utf8_names) | `off` |
-/// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `false` |
+/// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `off` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
 /// | `OBS_BASIC_AUTH`, `OBS_BASIC_AUTH_FILE` | [`basic_auth`](Self::basic_auth) | nobody is asked |
@@ -66,8 +66,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_PAGE` | [`page`](Self::page) | `on` |
 /// | `OBS_IGNORE` | names between commas of variables that another program reads | none |
 ///
-/// Some need a [feature](crate#features): `OBS_RECORDER=stock` needs `stock`, `OBS_NATIVE_HISTOGRAMS` `native-histograms`,
-/// `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, `OBS_OTLP_…` `otlp`, and `OBS_PAGE=on` `page`.
+/// Some need a [feature](crate#features): `OBS_RECORDER=stock` needs `stock`, `OBS_TLS_…` `tls`, `OBS_PUSH_…` `push`, `OBS_OTLP_…` `otlp`, and `OBS_PAGE=on` `page`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -117,9 +116,9 @@ pub struct Config {
     /// Whether names of other people's metrics and labels keep characters that Prometheus reads from 3.0 on only, for those who ask for
     /// them; see [names of any characters](crate#names-of-any-characters). The stock recorder has none.
     pub utf8_names: bool,
-    /// Whether declared histograms are native ones too, for scrapers that ask for protobuf, as Prometheus does if it is
-    /// [configured to](crate#native-histograms). All others are shown the declared buckets. Needs the stock recorder and the
-    /// feature `native-histograms`; recording to a histogram then takes a lock, and a series up to 160 buckets more.
+    /// Whether histograms have [native buckets](obs_recorder::Builder::native_histograms) beside the declared ones, for scrapers
+    /// that ask for protobuf, as Prometheus does if it is [configured to](crate#native-histograms). All others are shown the
+    /// declared buckets. Not with the stock recorder.
     pub native_histograms: bool,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,
@@ -188,9 +187,8 @@ pub enum RecorderKind {
     /// The one of this workspace, [`obs_recorder`].
     #[default]
     Obs,
-    /// The one of `metrics-exporter-prometheus`: slower, and without `OpenMetrics` and what that shows, but with
-    /// [native histograms](Config::native_histograms) for those who ask for protobuf. A Unix socket and a Pushgateway can be had
-    /// with either.
+    /// The one of `metrics-exporter-prometheus`: slower, and without `OpenMetrics`, protobuf and what those show. A Unix socket and
+    /// a Pushgateway can be had with either.
     Stock,
 }
 
@@ -470,7 +468,7 @@ mod tests {
             ("OBS_UNDECLARED_FAMILIES", "50"),
             ("OBS_CREATED", "on"),
             ("OBS_UTF8_NAMES", "on"),
-            ("OBS_NATIVE_HISTOGRAMS", "true"),
+            ("OBS_NATIVE_HISTOGRAMS", "on"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
             ("OBS_BASIC_AUTH_FILE", "/run/secrets/basic"),

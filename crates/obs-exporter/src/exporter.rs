@@ -256,11 +256,6 @@ impl Exporter {
         }
     }
 
-    /// A text that was rendered, as protobuf with native histograms and the media type of that, where those are configured.
-    pub(crate) fn protobuf(&self, text: &str) -> Option<(&'static str, Vec<u8>)> {
-        self.0.backend.protobuf(text)
-    }
-
     /// The families that are known: those that the builder was given, and those of which handles were resolved since.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {
@@ -310,6 +305,20 @@ impl Exporter {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.0.own.scraped(start.elapsed(), length);
         Some(packed)
+    }
+
+    /// Renders in protobuf, and passes the messages to `then`. The caller has seen that the recorder is our own; in a fork there are
+    /// none.
+    fn with_messages<T>(&self, names: Names, then: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        self.refuse_within_a_reading();
+        let engine = self.engine()?;
+        let _alone = lock(&self.0.text);
+        let start = Instant::now();
+        self.refresh();
+        let mut messages = Vec::new();
+        engine.render_protobuf_into(&mut messages, names).ok()?;
+        self.0.own.scraped(start.elapsed(), messages.len());
+        Some(then(&messages))
     }
 
     fn refuse_within_a_reading(&self) {
@@ -464,6 +473,20 @@ impl Exporter {
             exporter.with_text(wanted, names, then)
         };
         tokio::task::spawn_blocking(work).await.ok()
+    }
+    /// The same in protobuf. `None` also where [`with_messages`](Self::with_messages) has none.
+    pub(crate) async fn scrape_messages<T: Send + 'static>(
+        &self,
+        names: Names,
+        then: impl FnOnce(&[u8]) -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
+        let exporter = self.clone();
+        let work = move || {
+            let _turn = turn;
+            exporter.with_messages(names, then)
+        };
+        tokio::task::spawn_blocking(work).await.ok().flatten()
     }
 
     /// Renders into one gzip member off the async workers. `None` as for [`scrape`](Self::scrape), and where the recorder is not our

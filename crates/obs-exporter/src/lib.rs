@@ -73,14 +73,11 @@
 //!
 //! # Native histograms
 //!
-//! Both text formats have classic buckets only. With `OBS_RECORDER=stock`, `OBS_NATIVE_HISTOGRAMS=true` and the feature
-//! `native-histograms`, a client that asks for protobuf gets declared histograms with native buckets next to the classic ones: bounds
-//! at most 10 % apart, and up to 160 buckets. Prometheus asks for it from 3.9 on with `scrape_native_histograms: true` in the scrape
-//! config, before that with `--enable-feature=native-histograms`. It stores only the native ones, unless
-//! `always_scrape_classic_histograms` is set there (`scrape_classic_histograms` before 3.0). Recording to a histogram then takes a
-//! lock, a scrape in protobuf is made from the text, and has no exemplars or creation times. The recorder of this workspace has no native histograms: their buckets
-//! are created and merged by what is recorded, whereas its cells are laid out when a series begins, which is why recording there takes
-//! no lock and allocates nothing.
+//! Both text formats have declared buckets only. With `OBS_NATIVE_HISTOGRAMS=on`, a client that prefers protobuf gets every
+//! histogram with native buckets next to the declared ones: bounds 2^(k/8), 9.06 % apart, over the whole range of a float. Prometheus
+//! asks for protobuf from 3.9 on with `scrape_native_histograms: true` in the scrape config, before that with
+//! `--enable-feature=native-histograms`. It stores only the native ones, unless `always_scrape_classic_histograms` is set there
+//! (`scrape_classic_histograms` before 3.0).
 //!
 //! # Where a scrape does not reach
 //!
@@ -180,7 +177,6 @@
 //! | `otlp` | pushing over OTLP while serving (`OBS_OTLP_…`) | |
 //! | `opentelemetry` | exemplars that name the trace of the current span | |
 //! | `stock` | the recorder of `metrics-exporter-prometheus` (`OBS_RECORDER=stock`) | |
-//! | `native-histograms` | native histograms in protobuf, with that recorder; implies `stock` | |
 //!
 //! A variable, or a setting of [`Config`], whose feature is off is an error that names the feature.
 

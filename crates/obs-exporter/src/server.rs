@@ -1,6 +1,5 @@
 //! The routes, and a server of their own.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -21,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
-use crate::accept::{Wanted, accepts_gzip, prefers_protobuf};
+use crate::accept::{Wanted, WantedMessages, accepts_gzip};
 use crate::connections::{Connections, Listener};
 #[cfg(feature = "otlp")]
 use crate::otlp::Otlp;
@@ -289,31 +288,34 @@ pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap
     };
     let compressed = accepts_gzip(headers);
     let config = exporter.config();
-    // What is not native is in the text already.
-    let native = config.native_histograms && prefers_protobuf(headers);
-    let wanted = Wanted::of(headers, config.utf8_names);
-    // Our own recorder packs better than what is given a text: it knows what the lines have in common, and what has changed.
-    if compressed && !native && exporter.engine().is_some() {
-        let Some(packed) = exporter.scrape_packed(wanted.format, wanted.names).await else {
-            return unavailable(ENDING);
-        };
-        return of_scrape(packed, &wanted.media_type(wanted.format), true, place);
-    }
-    let backend = exporter.clone();
-    let body = exporter.scrape(wanted.format, wanted.names, move |format, text| {
-        let protobuf = native.then(|| backend.protobuf(text)).flatten();
-        let (media_type, body) = match &protobuf {
-            Some((media_type, protobuf)) => (Cow::Borrowed(*media_type), protobuf.as_slice()),
-            None => (wanted.media_type(format), text.as_bytes()),
-        };
-        let body = if compressed {
+    let messages = WantedMessages::of(headers, config.utf8_names);
+    let encoded = move |body: &[u8]| {
+        if compressed {
             gzip(body)
         } else {
             Ok(body.to_vec())
-        };
-        body.map(|body| (media_type, body))
-    });
-    let Some(Ok((media_type, body))) = body.await else {
+        }
+    };
+    let body = if let Some(wanted) = messages.filter(|_| exporter.engine().is_some()) {
+        let messages = exporter.scrape_messages(wanted.names, move |messages| {
+            encoded(messages).map(|body| (wanted.media_type(), body))
+        });
+        messages.await
+    } else {
+        let wanted = Wanted::of(headers, config.utf8_names);
+        // Our own recorder packs better than what is given a text: it knows what the lines have in common, and what has changed.
+        if compressed && exporter.engine().is_some() {
+            let Some(packed) = exporter.scrape_packed(wanted.format, wanted.names).await else {
+                return unavailable(ENDING);
+            };
+            return of_scrape(packed, &wanted.media_type(wanted.format), true, place);
+        }
+        let text = exporter.scrape(wanted.format, wanted.names, move |format, text| {
+            encoded(text.as_bytes()).map(|body| (wanted.media_type(format), body))
+        });
+        text.await
+    };
+    let Some(Ok((media_type, body))) = body else {
         return unavailable(ENDING);
     };
     of_scrape(body, &media_type, compressed, place)

@@ -4,7 +4,6 @@
 
 mod canonical;
 mod exposition;
-mod native;
 mod samples;
 
 use std::collections::BTreeMap;
@@ -22,8 +21,6 @@ use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
 use crate::{Config, ExporterError};
 use canonical::{Canonical, Encoded, encode};
 use exposition::Arranger;
-pub(crate) use native::MEDIA_TYPE as PROTOBUF;
-use native::Natives;
 use samples::Samples;
 
 /// What a scrape of the stock recorder reads.
@@ -32,7 +29,6 @@ pub(crate) struct Stock {
     recorder: PrometheusHandle,
     samples: Arc<Samples>,
     admission: Arc<Admission>,
-    natives: Option<Arc<Natives>>,
     arranger: Arc<Arranger>,
 }
 
@@ -50,7 +46,6 @@ impl Stock {
             .collect();
         let inner = prometheus(&global_labels, catalogue, foreign)?;
         let recorder = inner.handle();
-        let natives = Natives::new(config, catalogue, &global_labels);
         let admission = Arc::new(Admission::new(catalogue, config.undeclared_families));
         let samples = Samples::new(
             catalogue,
@@ -63,14 +58,12 @@ impl Stock {
         let encoded = Encoded {
             inner,
             samples: Arc::clone(&samples),
-            natives: natives.clone(),
         };
         let stock = Self {
             recorder,
             samples,
             arranger: Arc::new(Arranger::new(Arc::clone(&admission))),
             admission: Arc::clone(&admission),
-            natives,
         };
         let canonical = Canonical(Budgeted::with(encoded, admission));
         catalogue.describe(&canonical);
@@ -87,11 +80,6 @@ impl Stock {
         let mut rendered = self.recorder.render();
         self.samples.render(&mut rendered, Instant::now());
         out.push_str(&self.arranger.arrange(&rendered));
-    }
-
-    /// A text that was rendered, as protobuf, where there are native histograms.
-    pub(crate) fn protobuf(&self, text: &str) -> Option<Vec<u8>> {
-        self.natives.as_ref()?.protobuf(text)
     }
 
     /// Takes in what was recorded, so that it does not pile up.

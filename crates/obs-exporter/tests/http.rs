@@ -85,6 +85,37 @@ async fn metrics_are_served_plain_and_compressed() {
     assert_eq!(count(&refused.text().await.unwrap()), Some(7.0));
 }
 
+/// Read by a library of protobuf in the recorder's own tests, and by Prometheus in those of the workspace.
+#[tokio::test]
+async fn protobuf_is_served_to_clients_that_prefer_it() {
+    const MESSAGES: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+    let (recorder, exporter) = exporter();
+    metrics::with_local_recorder(&recorder, || metrics::counter!("a_total").increment(7));
+    let server = exporter.serve().await.unwrap();
+    let ask = async |accept: &str| {
+        let url = format!("http://{}/metrics", server.local_addr());
+        let request = Client::new().get(url).header(ACCEPT, accept);
+        request.send().await.unwrap()
+    };
+    // What Prometheus 2.42 and 3.16 send where they are to read native histograms.
+    for (rest, media_type) in [
+        (";q=0.6,text/plain;version=0.0.4;q=0.2", MESSAGES.to_owned()),
+        (
+            ";escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5",
+            format!("{MESSAGES}; escaping=underscores"),
+        ),
+    ] {
+        let messages = ask(&format!("{}{rest}", MESSAGES.replace(' ', ""))).await;
+        assert_eq!(header(&messages, CONTENT_TYPE), Some(media_type.as_str()));
+        assert_eq!(header(&messages, VARY), Some("accept, accept-encoding"));
+        let body = messages.bytes().await.unwrap();
+        // A family is its length and its name, which is field 1.
+        assert!(body.windows(9).any(|bytes| bytes == b"\x0a\x07a_total"));
+    }
+    let text = ask(&format!("{MESSAGES};q=0.1, text/plain")).await;
+    assert_eq!(header(&text, CONTENT_TYPE), TEXT);
+}
+
 #[tokio::test]
 async fn open_metrics_is_served_to_who_asks_for_it() {
     let (_recorder, exporter) = exporter();

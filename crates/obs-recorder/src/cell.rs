@@ -6,7 +6,10 @@
 //! Each word of a lane only grows while its series lives, so a sum that is read later is never less.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::lock;
@@ -14,6 +17,9 @@ use crate::slot::{self, SHARED_LANE};
 
 /// Words in a block.
 pub(crate) const WORDS: usize = 512;
+/// The same, to count with [`Spot`]s.
+const IN_BLOCK: Spot = 512;
+const _: () = assert!(IN_BLOCK as usize == WORDS);
 
 /// One lane's words of a block, on cache lines of its own: another lane's writer must not take them away.
 #[derive(Debug)]
@@ -97,7 +103,19 @@ pub(crate) fn raise_shared(word: &impl Word, others: impl Fn() -> u64, total: u6
 pub(crate) struct Words {
     lanes: Arc<[Lane]>,
     first: u16,
+    /// The number of their block.
+    block: u32,
 }
+
+/// Words that are found by their [`Spot`], and belong to somebody else.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    lanes: &'a [Lane],
+    first: usize,
+}
+
+/// Where words are in a [`Store`]: the number of their block, and the first of them in it.
+pub(crate) type Spot = u32;
 
 /// A place to write: one lane's words of a series.
 #[derive(Clone, Copy)]
@@ -114,34 +132,76 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Words {
+impl<'a> Found<'a> {
     /// Where this thread alone may write, if it has recorded in this block before.
     #[inline]
-    pub(crate) fn own(&self) -> Option<Place<'_>> {
+    pub(crate) fn own(self) -> Option<Place<'a>> {
         let page = self.lanes.get(slot::current())?.get()?;
         Some(self.place(page))
     }
 
     /// The same with the memory made, for the first time here; or where everybody writes, for threads without a lane.
     #[cold]
-    pub(crate) fn own_or_shared(&self) -> Result<Place<'_>, Place<'_>> {
+    pub(crate) fn own_or_shared(self) -> Result<Place<'a>, Place<'a>> {
         match self.lanes.get(slot::acquire()) {
             Some(lane) => Ok(self.place(lane.get_or_init(page))),
-            None => Err(self.shared()),
+            None => Err(self.place(self.lanes[SHARED_LANE].get_or_init(page))),
         }
+    }
+
+    /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
+    #[inline]
+    pub(crate) fn lanes(self, highest: usize) -> impl Iterator<Item = Place<'a>> {
+        let end = self.lanes.len().min(highest + 1);
+        let pages = self.lanes[..end].iter().filter_map(OnceLock::get);
+        pages.map(move |page| self.place(page))
+    }
+
+    #[inline]
+    fn place(self, page: &'a Page) -> Place<'a> {
+        Place {
+            page,
+            first: self.first,
+        }
+    }
+}
+
+impl Words {
+    #[inline]
+    fn found(&self) -> Found<'_> {
+        Found {
+            lanes: &self.lanes,
+            first: usize::from(self.first),
+        }
+    }
+
+    /// Where a store finds them.
+    fn spot(&self) -> Spot {
+        self.block * IN_BLOCK + u32::from(self.first)
+    }
+
+    /// Where this thread alone may write, if it has recorded in this block before.
+    #[inline]
+    pub(crate) fn own(&self) -> Option<Place<'_>> {
+        self.found().own()
+    }
+
+    /// The same with the memory made, for the first time here; or where everybody writes, for threads without a lane.
+    #[cold]
+    pub(crate) fn own_or_shared(&self) -> Result<Place<'_>, Place<'_>> {
+        self.found().own_or_shared()
     }
 
     /// Where everybody writes.
     pub(crate) fn shared(&self) -> Place<'_> {
-        self.place(self.lanes[SHARED_LANE].get_or_init(page))
+        let page = self.lanes[SHARED_LANE].get_or_init(page);
+        self.found().place(page)
     }
 
     /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
     #[inline]
     pub(crate) fn lanes(&self, highest: usize) -> impl Iterator<Item = Place<'_>> {
-        let end = self.lanes.len().min(highest + 1);
-        let pages = self.lanes[..end].iter().filter_map(OnceLock::get);
-        pages.map(|page| self.place(page))
+        self.found().lanes(highest)
     }
 
     /// The sum of one word over all lanes.
@@ -155,16 +215,8 @@ impl Words {
     /// The sum over all lanes but the shared one.
     pub(crate) fn sum_owned(&self, index: usize, highest: usize) -> u64 {
         let shared = self.lanes[SHARED_LANE].get();
-        let shared = shared.map_or(0, |page| self.place(page).word(index).load(Relaxed));
+        let shared = shared.map_or(0, |page| self.found().place(page).word(index).load(Relaxed));
         self.sum(index, highest).wrapping_sub(shared)
-    }
-
-    #[inline]
-    fn place<'a>(&self, page: &'a Page) -> Place<'a> {
-        Place {
-            page,
-            first: usize::from(self.first),
-        }
     }
 }
 
@@ -296,15 +348,47 @@ pub(crate) struct Store {
     /// Lanes of each block, the shared one included.
     lanes: usize,
     space: Mutex<Space>,
+    blocks: Numbered,
 }
 
 #[derive(Debug, Default)]
 struct Space {
-    block: Option<Arc<[Lane]>>,
+    block: Option<(u32, Arc<[Lane]>)>,
+    /// How many blocks there are.
+    blocks: u32,
     /// Words of the block that are taken.
     taken: usize,
     /// By their number.
     returned: HashMap<usize, Vec<Words>>,
+}
+
+/// All blocks by their numbers, to be found without a lock. It grows by parts, each twice the one before.
+#[derive(Debug, Default)]
+struct Numbered([OnceLock<Box<[Block]>>; 23]);
+
+type Block = OnceLock<Arc<[Lane]>>;
+
+impl Numbered {
+    #[inline]
+    fn part_of(number: u32) -> (usize, usize) {
+        let part = (number + 1).ilog2();
+        (part as usize, (number + 1 - (1 << part)) as usize)
+    }
+
+    #[inline]
+    fn get(&self, number: u32) -> Option<&Arc<[Lane]>> {
+        let (part, at) = Self::part_of(number);
+        self.0.get(part)?.get()?.get(at)?.get()
+    }
+
+    fn set(&self, number: u32, block: Arc<[Lane]>) {
+        let (part, at) = Self::part_of(number);
+        let empty = || (0..1_usize << part).map(|_| Block::new()).collect();
+        if let Some(part) = self.0.get(part) {
+            // Each number is given once.
+            let _ = part.get_or_init(empty)[at].set(block);
+        }
+    }
 }
 
 impl Store {
@@ -313,20 +397,30 @@ impl Store {
         Self {
             lanes: slots + 1,
             space: Mutex::default(),
+            blocks: Numbered::default(),
         }
     }
 
     /// Words that are 0 in every lane; no more than [`WORDS`].
     pub(crate) fn take(&self, count: usize) -> Words {
-        let mut space = lock(&self.space);
+        self.take_from(&mut lock(&self.space), count)
+    }
+
+    fn take_from(&self, space: &mut Space, count: usize) -> Words {
         if let Some(words) = space.returned.get_mut(&count).and_then(Vec::pop) {
             return words;
         }
         let fits = space.taken + count <= WORDS;
         let block = space.block.take().filter(|_| fits);
         let taken = if block.is_some() { space.taken } else { 0 };
-        let block = block.unwrap_or_else(|| (0..self.lanes).map(|_| Lane::new()).collect());
-        space.block = Some(Arc::clone(&block));
+        let (number, block) = block.unwrap_or_else(|| {
+            let block: Arc<[Lane]> = (0..self.lanes).map(|_| Lane::new()).collect();
+            let number = space.blocks;
+            self.blocks.set(number, Arc::clone(&block));
+            space.blocks += 1;
+            (number, block)
+        });
+        space.block = Some((number, Arc::clone(&block)));
         space.taken = taken + count;
         #[expect(
             clippy::cast_possible_truncation,
@@ -335,7 +429,28 @@ impl Store {
         Words {
             lanes: block,
             first: taken as u16,
+            block: number,
         }
+    }
+
+    /// The words of a spot that was taken and not given back.
+    #[inline]
+    pub(crate) fn find(&self, spot: Spot) -> Option<Found<'_>> {
+        let lanes = self.blocks.get(spot / IN_BLOCK)?;
+        Some(Found {
+            lanes,
+            first: (spot % IN_BLOCK) as usize,
+        })
+    }
+
+    /// Takes words for an entry of a series' directory, if it has none for it by now.
+    pub(crate) fn take_for(&self, directory: &Directory, key: u16, count: usize) -> Spot {
+        let mut space = lock(&self.space);
+        directory.find(key).unwrap_or_else(|| {
+            let spot = self.take_from(&mut space, count).spot();
+            directory.enter(key, spot);
+            spot
+        })
     }
 
     /// Takes words back, of which nobody holds a handle any more: so nobody writes them while they are cleared.
@@ -349,6 +464,111 @@ impl Store {
             .or_default()
             .push(words);
     }
+
+    /// The same of words that were taken for a directory.
+    pub(crate) fn give_back_at(&self, spot: Spot, count: usize) {
+        let number = spot / IN_BLOCK;
+        if let Some(lanes) = self.blocks.get(number) {
+            let words = Words {
+                lanes: Arc::clone(lanes),
+                first: (spot % IN_BLOCK) as u16,
+                block: number,
+            };
+            self.give_back(words, count);
+        }
+    }
+}
+
+/// Words that a series takes only when they are needed, each by a key of up to [`KEY_BITS`](Directory::KEY_BITS). They are found without
+/// a lock; entering takes the lock of the [`Store`].
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    /// By the last bits of their keys, so that neighbours do not displace one another. What has no place left is in `more`.
+    entries: [AtomicU64; Self::ENTRIES],
+    more: OnceLock<Box<Self>>,
+}
+
+/// An entry of a directory, as `loom` has it, too.
+pub(crate) trait Entry {
+    /// What was entered; 0 before.
+    fn read(&self) -> u64;
+    /// Enters it. What was written to its words before is seen by everybody who reads the entry.
+    fn publish(&self, entry: u64);
+}
+
+impl Entry for AtomicU64 {
+    #[inline]
+    fn read(&self) -> u64 {
+        self.load(Acquire)
+    }
+
+    fn publish(&self, entry: u64) {
+        self.store(entry, Release);
+    }
+}
+
+impl Directory {
+    const ENTRIES: usize = 8;
+    const KEY_BITS: u32 = 15;
+
+    #[inline]
+    fn place_of(key: u16) -> usize {
+        // The sign of a native histogram's chunk is far up.
+        usize::from(key ^ (key >> 9)) % Self::ENTRIES
+    }
+
+    /// Not 0 for any key.
+    #[inline]
+    fn tag_of(key: u16) -> u16 {
+        key | 1 << Self::KEY_BITS
+    }
+
+    /// Where the words of a key are, if it has any.
+    #[inline]
+    pub(crate) fn find(&self, key: u16) -> Option<Spot> {
+        let (place, tag) = (Self::place_of(key), Self::tag_of(key));
+        let mut directory = self;
+        loop {
+            let entry = directory.entries[place].read();
+            let (spot, of) = parts(entry);
+            if of == tag {
+                return Some(spot);
+            }
+            directory = directory.more.get()?;
+        }
+    }
+
+    /// Enters words under a key that has none. Only the holder of the store's lock does.
+    fn enter(&self, key: u16, spot: Spot) {
+        let entry = u64::from(spot) << 32 | u64::from(Self::tag_of(key));
+        let mut directory = self;
+        while directory.entries[Self::place_of(key)].read() != 0 {
+            directory = directory.more.get_or_init(Box::default);
+        }
+        directory.entries[Self::place_of(key)].publish(entry);
+    }
+
+    /// Every key that has words, and where.
+    pub(crate) fn each(&self, mut show: impl FnMut(u16, Spot)) {
+        let mut next = Some(self);
+        while let Some(directory) = next {
+            for entry in &directory.entries {
+                let entry = entry.read();
+                if entry != 0 {
+                    let (spot, tag) = parts(entry);
+                    show(tag & !(1 << Self::KEY_BITS), spot);
+                }
+            }
+            next = directory.more.get().map(|more| &**more);
+        }
+    }
+}
+
+/// Where the words of an entry are, and the tag of its key.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "32 bits, and the last 16")]
+fn parts(entry: u64) -> (Spot, u16) {
+    ((entry >> 32) as Spot, entry as u16)
 }
 
 #[cfg(test)]
@@ -398,6 +618,55 @@ mod tests {
     }
 
     #[test]
+    fn words_of_a_directory_are_found_and_come_again_clean() {
+        let (store, directory) = (Store::new(2), Directory::default());
+        // More than there are places, some of which are the same.
+        let keys = || (0..40).chain(2048..2088).chain([(1 << 15) - 1]);
+        assert!(keys().all(|key| directory.find(key).is_none()));
+        for key in keys() {
+            let spot = store.take_for(&directory, key, 9);
+            assert_eq!(store.take_for(&directory, key, 9), spot, "{key}");
+            let found = store.find(spot).unwrap();
+            let word = found
+                .own_or_shared()
+                .unwrap_or_else(|shared| shared)
+                .word(8);
+            assert_eq!(word.load(Relaxed), 0);
+            add_owned(word, u64::from(key) + 1);
+        }
+        let mut found = Vec::new();
+        directory.each(|key, spot| {
+            let lanes = store.find(spot).unwrap().lanes(slot::highest());
+            let sum: u64 = lanes.map(|lane| lane.word(8).load(Relaxed)).sum();
+            assert_eq!(sum, u64::from(key) + 1);
+            found.push(key);
+            store.give_back_at(spot, 9);
+        });
+        found.sort_unstable();
+        assert_eq!(found, keys().collect::<Vec<_>>());
+        let again = Directory::default();
+        for key in keys() {
+            let spot = store.take_for(&again, key, 9);
+            let mut lanes = store.find(spot).unwrap().lanes(slot::highest());
+            assert!(lanes.all(|lane| lane.word(8).load(Relaxed) == 0));
+        }
+    }
+
+    #[test]
+    fn blocks_are_found_by_their_numbers() {
+        let store = Store::new(0);
+        let words: Vec<_> = (0..70).map(|_| store.take(WORDS)).collect();
+        for (number, words) in (1..).zip(&words) {
+            add_shared(words.shared().word(3), number);
+        }
+        for (number, words) in (1..).zip(&words) {
+            let mut lanes = store.find(words.spot()).unwrap().lanes(0);
+            assert_eq!(lanes.next().unwrap().word(3).load(Relaxed), number);
+        }
+        assert!(store.find(70 * IN_BLOCK).is_none());
+    }
+
+    #[test]
     fn raising_reaches_the_total_and_never_falls() {
         let store = Store::new(4);
         let words = store.take(1);
@@ -442,6 +711,16 @@ mod models {
 
         fn replace(&self, from: u64, to: u64) -> bool {
             self.compare_exchange(from, to, Relaxed, Relaxed).is_ok()
+        }
+    }
+
+    impl Entry for AtomicU64 {
+        fn read(&self) -> u64 {
+            self.load(loom::sync::atomic::Ordering::Acquire)
+        }
+
+        fn publish(&self, entry: u64) {
+            self.store(entry, loom::sync::atomic::Ordering::Release);
         }
     }
 
@@ -527,6 +806,39 @@ mod models {
             let total = sum(&*lanes);
             // The increment comes before both or between them, and a raise that has not seen it is beside it.
             assert!((7..=8).contains(&total), "{total}");
+        });
+    }
+
+    /// Words that another series had are cleared, entered and added to, by whichever of two threads comes first.
+    #[test]
+    fn words_that_are_entered_are_clean_for_everybody_who_finds_them() {
+        loom::model(|| {
+            // The entry, and a word in lanes of their own and that of everybody.
+            let (entry, lanes) = (Arc::new(AtomicU64::new(0)), words::<3>());
+            lanes.iter().for_each(|word| Word::store(word, 7));
+            let growing = Arc::new(Mutex::new(()));
+            let record = |lane: usize| {
+                let (entry, lanes) = (Arc::clone(&entry), Arc::clone(&lanes));
+                let growing = Arc::clone(&growing);
+                move || {
+                    if entry.read() == 0 {
+                        let _one = growing.lock().unwrap();
+                        if entry.read() == 0 {
+                            lanes.iter().for_each(|word| Word::store(word, 0));
+                            entry.publish(1);
+                        }
+                    }
+                    add_owned(&lanes[lane], 1);
+                }
+            };
+            let (one, other) = (thread::spawn(record(1)), thread::spawn(record(2)));
+            // A scrape sees what there is, and nothing of the series before.
+            if entry.read() != 0 {
+                assert!(sum(&*lanes) <= 2);
+            }
+            one.join().unwrap();
+            other.join().unwrap();
+            assert_eq!(sum(&*lanes), 2);
         });
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use metrics::{Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use metrics::{HistogramFn, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 use obs_core::{
     Admission, Catalogue, Claim, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics,
     UNDECLARED_FAMILIES, folded_gauge, resolving,
@@ -19,6 +19,8 @@ use crate::gzip::{Gzip, Stream};
 use crate::key::{canonical, canonical_utf8, is_label, is_too_long, metric_name, utf8_name};
 use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
 use crate::names::Names;
+use crate::native::NativeHistogram;
+use crate::protobuf::{Common, Encoder};
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
 use crate::snapshot::{FamilySnapshot, SeriesSnapshot};
@@ -46,10 +48,11 @@ struct Inner {
     settings: Settings,
     admission: Admission,
     globals: String,
-    store: Store,
     counters: Registry<Counter>,
     gauges: Registry<Gauge>,
+    /// Of those with and without native buckets, an engine has one sort.
     histograms: Registry<Histogram>,
+    natives: Registry<NativeHistogram>,
     summaries: Registry<Summary>,
     help: Mutex<HashMap<String, String>>,
     /// Counts the lookups of families that are not taken.
@@ -73,8 +76,12 @@ pub(crate) struct Settings {
     pub(crate) created: bool,
     /// Whether names may have any characters.
     pub(crate) utf8_names: bool,
+    /// Whether histograms have native buckets, too.
+    pub(crate) native_histograms: bool,
     /// Of histograms of other people's code, by the names they are kept under.
     pub(crate) buckets: HashMap<String, &'static [f64]>,
+    /// Where series get their words.
+    pub(crate) store: Arc<Store>,
 }
 
 impl Settings {
@@ -123,6 +130,7 @@ pub struct Builder {
     idle: Option<Duration>,
     created: bool,
     utf8_names: bool,
+    native_histograms: bool,
     slots: Option<usize>,
     buckets: HashMap<String, &'static [f64]>,
 }
@@ -222,6 +230,35 @@ impl Builder {
         self
     }
 
+    /// Whether every histogram has native buckets beside its declared ones, for scrapes in
+    /// [protobuf](Engine::render_protobuf_into). Not unless set.
+    ///
+    /// They are those of Prometheus with schema 3: their bounds are 2^(k/8), so that each is 9.06 % above the one before, and a
+    /// quantile is off by no more than that, whatever the declared bounds are. Values not farther from 0 than 2^-128, subnormal
+    /// ones among them, are in the zero bucket; those below 0 have buckets of their own. What is infinite or not a number is in no
+    /// bucket, as in declared ones.
+    ///
+    /// One addition serves both sorts: a cell ends at every bound of either, so that they hold the same observations at any moment.
+    /// Cells come by the octave: the first value of a series between two powers of two takes 72 bytes and a lock for a moment; all
+    /// others take neither.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, SeriesValue};
+    ///
+    /// let engine = Engine::builder().native_histograms(true).build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::histogram!("fill_seconds").record(0.25));
+    /// let families = engine.snapshot()?;
+    /// let fill = families.iter().find(|family| family.name == "fill_seconds").unwrap();
+    /// let SeriesValue::Histogram { native: Some(native), .. } = &fill.series[0].value else { unreachable!() };
+    /// // A quarter is 2^(-16/8).
+    /// assert_eq!(native.positive, [(-16, 1)]);
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    pub fn native_histograms(mut self, native_histograms: bool) -> Self {
+        self.native_histograms = native_histograms;
+        self
+    }
+
     /// How many threads may have cells of their own, so that recording on one never waits for another; up to 1024. Threads
     /// beyond them share cells by atomic additions.
     ///
@@ -282,13 +319,15 @@ impl Builder {
                 idle: self.idle,
                 created: self.created,
                 utf8_names: self.utf8_names,
+                native_histograms: self.native_histograms,
                 buckets,
+                store: Arc::new(Store::new(slots)),
             },
             process: std::process::id(),
-            store: Store::new(slots),
             counters: Registry::new(),
             gauges: Registry::new(),
             histograms: Registry::new(),
+            natives: Registry::new(),
             summaries: Registry::new(),
             help: Mutex::default(),
             beyond: OnceLock::new(),
@@ -311,6 +350,7 @@ impl Engine {
             idle: None,
             created: false,
             utf8_names: false,
+            native_histograms: false,
             slots: None,
             buckets: HashMap::new(),
         }
@@ -462,6 +502,63 @@ impl Engine {
         lines.end();
     }
 
+    /// Appends everything recorded in the protobuf format of Prometheus, whose media type is [`PROTOBUF_MEDIA_TYPE`]: one message
+    /// `io.prometheus.client.MetricFamily` for each family, behind its length.
+    ///
+    /// It has the families and series of the classic text, in its order and called as these readers need them, and says besides
+    /// when each counter, histogram and summary began, and exemplars. Nobody who records or registers waits for it.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, Names};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::gauge!("queue_depth").set(7.0));
+    /// let mut messages = Vec::new();
+    /// engine.render_protobuf_into(&mut messages, Names::default())?;
+    /// assert!(messages.windows(11).any(|bytes| bytes == b"queue_depth"));
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Forked`], as [`try_render_into`](Self::try_render_into).
+    ///
+    /// [`PROTOBUF_MEDIA_TYPE`]: crate::PROTOBUF_MEDIA_TYPE
+    pub fn render_protobuf_into(&self, out: &mut Vec<u8>, names: Names) -> Result<(), EngineError> {
+        if self.is_forked() {
+            return Err(EngineError::Forked);
+        }
+        let _alone = lock(&self.0.scraping);
+        let moment = Moment {
+            highest: slot::highest(),
+            now: Instant::now(),
+        };
+        let families = self.shown(moment.highest);
+        let called = called(&families, names);
+        let kinds = called.iter().map(|(name, family)| (&**name, family.kind()));
+        let kinds: HashMap<&str, Kind> = kinds.collect();
+        let help = lock(&self.0.help).clone();
+        let globals = names.labels(&self.0.globals);
+        let label_names = self.label_names(names);
+        let (mut encoder, mut before) = (Encoder::new(out), "");
+        for (name, family) in &called {
+            let is_again = std::mem::replace(&mut before, name) == name;
+            if is_again || is_part(name, &kinds, Format::Classic) {
+                continue;
+            }
+            let of = Common {
+                name,
+                help: help.get(family.name()).map_or("", String::as_str),
+                kind: family.kind(),
+                bounds: family.bounds(),
+                levels: family.levels(),
+                globals: &globals,
+            };
+            family.encode(of, label_names, moment, &mut encoder);
+        }
+        Ok(())
+    }
+
     /// How the names of labels are written. Where all are plain already, nobody has to look for others.
     fn label_names(&self, names: Names) -> Names {
         match names {
@@ -537,10 +634,12 @@ impl Engine {
         }
         let _alone = lock(&self.0.scraping);
         let (inner, name) = (&*self.0, &*self.0.settings.name(family));
-        remove(&inner.counters, name, &inner.store, &wanted)
-            + remove(&inner.gauges, name, &inner.store, &wanted)
-            + remove(&inner.histograms, name, &inner.store, &wanted)
-            + remove(&inner.summaries, name, &inner.store, &wanted)
+        let store = &inner.settings.store;
+        remove(&inner.counters, name, store, &wanted)
+            + remove(&inner.gauges, name, store, &wanted)
+            + remove(&inner.histograms, name, store, &wanted)
+            + remove(&inner.natives, name, store, &wanted)
+            + remove(&inner.summaries, name, store, &wanted)
     }
 
     /// Moves the windows of summaries on and lets idle series go. To be called about once a second; memory is bounded without.
@@ -555,10 +654,12 @@ impl Engine {
         }
         let _alone = lock(&self.0.scraping);
         let (inner, now) = (&*self.0, exemplar::now());
-        upkeep(&inner.counters, &inner.store, now);
-        upkeep(&inner.gauges, &inner.store, now);
-        upkeep(&inner.histograms, &inner.store, now);
-        upkeep(&inner.summaries, &inner.store, now);
+        let store = &inner.settings.store;
+        upkeep(&inner.counters, store, now);
+        upkeep(&inner.gauges, store, now);
+        upkeep(&inner.histograms, store, now);
+        upkeep(&inner.natives, store, now);
+        upkeep(&inner.summaries, store, now);
         let now = Instant::now();
         for family in inner.summaries.families() {
             for series in family.ordered().iter() {
@@ -605,6 +706,7 @@ impl Engine {
         add(&mut families, &self.0.counters, highest);
         add(&mut families, &self.0.gauges, highest);
         add(&mut families, &self.0.histograms, highest);
+        add(&mut families, &self.0.natives, highest);
         add(&mut families, &self.0.summaries, highest);
         families.sort_by(|a, b| a.name().cmp(b.name()));
         families
@@ -767,7 +869,7 @@ impl Engine {
     fn context(&self) -> Context<'_> {
         Context {
             settings: &self.0.settings,
-            store: &self.0.store,
+            store: &self.0.settings.store,
             is_quiet: is_quiet(),
         }
     }
@@ -852,10 +954,29 @@ impl Recorder for Engine {
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
-        let (histograms, summaries) = (&self.0.histograms, &self.0.summaries);
+        if self.0.settings.native_histograms {
+            self.register_buckets(&self.0.natives, key, metadata)
+        } else {
+            self.register_buckets(&self.0.histograms, key, metadata)
+        }
+    }
+}
+
+impl Engine {
+    /// A histogram with buckets of one sort, or a summary.
+    fn register_buckets<M: Metric>(
+        &self,
+        histograms: &Registry<M>,
+        key: &Key,
+        metadata: &Metadata<'_>,
+    ) -> metrics::Histogram
+    where
+        Series<M>: HistogramFn,
+    {
         if let Some(known) = known(histograms, key) {
             metrics::Histogram::from_arc(known)
         } else if self.is_summary(key.name()) {
+            let summaries = &self.0.summaries;
             let known = known(summaries, key);
             let registered = || {
                 self.register(summaries, key, metadata)
@@ -885,6 +1006,7 @@ impl Drop for Inner {
         self.counters.clear();
         self.gauges.clear();
         self.histograms.clear();
+        self.natives.clear();
         self.summaries.clear();
     }
 }
@@ -936,6 +1058,7 @@ trait Shown {
         lines: &mut Lines<'_>,
         stream: Option<&mut Stream>,
     );
+    fn encode(&self, of: Common<'_>, names: Names, moment: Moment, encoder: &mut Encoder<'_>);
     fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot>;
     fn bounds(&self) -> &'static [f64];
     fn levels(&self) -> &'static [f64];
@@ -956,6 +1079,12 @@ impl Limits for Family<Counter> {}
 impl Limits for Family<Gauge> {}
 
 impl Limits for Family<Histogram> {
+    fn bounds(&self) -> &'static [f64] {
+        self.shape.bounds()
+    }
+}
+
+impl Limits for Family<NativeHistogram> {
     fn bounds(&self) -> &'static [f64] {
         self.shape.bounds()
     }
@@ -998,6 +1127,10 @@ where
             levels: Limits::levels(&**self),
         };
         Family::render(self, &heading, base_is_taken, lines, stream);
+    }
+
+    fn encode(&self, of: Common<'_>, names: Names, moment: Moment, encoder: &mut Encoder<'_>) {
+        Family::encode(self, of, names, moment, encoder);
     }
 
     fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot> {

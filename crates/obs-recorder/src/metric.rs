@@ -432,28 +432,12 @@ impl Metric for Histogram {
     }
 
     fn write(&self, shape: &Buckets, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
-        if part == 3 {
-            return lines.created(at);
-        }
-        if part == 0 || lines.is_split() {
-            let sum = self.read_since(shape, at, lines.buckets());
-            lines.set_sum(sum);
-        }
-        match part {
-            0 => {
-                // The series itself is not in the cache; the shape is.
-                let exemplars = shape.exemplars.then_some(&self.exemplars);
-                lines.bucket_lines(at, part, exemplars.and_then(Option::as_deref));
-            }
-            1 => {
-                lines.open(at, part);
-                lines.sum();
-            }
-            _ => {
-                lines.open(at, part);
-                lines.count();
-            }
-        }
+        // The series itself is not in the cache; the shape is.
+        let exemplars = shape.exemplars.then_some(&self.exemplars);
+        let exemplars = exemplars.and_then(Option::as_deref);
+        write_histogram(at, part, lines, exemplars, |buckets| {
+            self.read_since(shape, at, buckets)
+        });
     }
 
     fn value(&self, shape: &Buckets, at: At<'_>, _: Moment) -> SeriesValue {
@@ -464,6 +448,36 @@ impl Metric for Histogram {
             buckets,
             sum,
             exemplars: exemplars.collect(),
+            native: None,
+        }
+    }
+}
+
+/// Writes the lines of a part of a histogram. `read` fills in the buckets, not cumulated, and returns the sum.
+#[inline]
+pub(crate) fn write_histogram(
+    at: At<'_>,
+    part: usize,
+    lines: &mut Lines<'_>,
+    exemplars: Option<&Exemplars>,
+    read: impl FnOnce(&mut Vec<u64>) -> f64,
+) {
+    if part == 3 {
+        return lines.created(at);
+    }
+    if part == 0 || lines.is_split() {
+        let sum = read(lines.buckets());
+        lines.set_sum(sum);
+    }
+    match part {
+        0 => lines.bucket_lines(at, part, exemplars),
+        1 => {
+            lines.open(at, part);
+            lines.sum();
+        }
+        _ => {
+            lines.open(at, part);
+            lines.count();
         }
     }
 }

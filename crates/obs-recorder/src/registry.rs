@@ -22,6 +22,7 @@ use crate::key::Text;
 use crate::metric::{Metric, Moment};
 use crate::names::Names;
 use crate::order::{Order, Row};
+use crate::protobuf::{self, Common, Encoder};
 use crate::snapshot::SeriesSnapshot;
 use crate::text::{At, Heading, Lines};
 use crate::{lock, read, slot, write};
@@ -592,6 +593,35 @@ impl<M: Metric> Family<M> {
                 }
             });
         }
+    }
+
+    /// Writes the family with all its series in protobuf. The caller holds the scrape's lock.
+    pub(crate) fn encode(
+        &self,
+        of: Common<'_>,
+        names: Names,
+        moment: Moment,
+        encoder: &mut Encoder<'_>,
+    ) {
+        encoder.family(of, |encoder| {
+            let mut written = HashSet::new();
+            self.each(&mut self.ordered(), moment.highest, |metric, at| {
+                let labels = names.labels(at.labels);
+                // Of two series that become one, the first is shown.
+                if let Cow::Owned(escaped) = &labels
+                    && !written.insert(escaped.clone())
+                {
+                    return;
+                }
+                let row = protobuf::Row {
+                    labels: &labels,
+                    is_whole: at.is_whole,
+                    began: at.created.load(Relaxed),
+                    value: metric.value(&self.shape, at, moment),
+                };
+                encoder.series(of, row);
+            });
+        });
     }
 
     /// The series that are shown, as values. The caller holds the scrape's lock.

@@ -57,6 +57,8 @@ pub enum SeriesValue {
         sum: f64,
         /// The latest observation of each bucket that was made within a trace, if the family keeps such.
         exemplars: Vec<ExemplarSnapshot>,
+        /// The same observations in native buckets, where the engine [keeps such](crate::Builder::native_histograms).
+        native: Option<NativeBuckets>,
     },
     /// The observations of a summary.
     Summary {
@@ -67,6 +69,24 @@ pub enum SeriesValue {
         /// Their sum.
         sum: f64,
     },
+}
+
+/// Observations in the native buckets of [Prometheus](https://prometheus.io/docs/specs/native_histograms/). Together they hold as many as
+/// the declared buckets of the same moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NativeBuckets {
+    /// How fine they are: the upper bound of the bucket of index `i` is 2^(`i` / 2^`schema`), and belongs to it.
+    pub schema: i32,
+    /// How far from 0 values may be that have the zero bucket, the farthest included.
+    pub zero_threshold: f64,
+    /// How many are in the zero bucket.
+    pub zero_count: u64,
+    /// Those of values below the zero bucket that hold anything: index and count, by index. The index is that of the value without
+    /// its sign.
+    pub negative: Vec<(i32, u64)>,
+    /// The same of values above the zero bucket.
+    pub positive: Vec<(i32, u64)>,
 }
 
 /// One observation, and the trace that it was made in.

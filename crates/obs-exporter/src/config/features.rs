@@ -14,7 +14,6 @@ pub(super) fn check(
     let declines = match setting {
         "OBS_PAGE" => value == "off",
         "OBS_RECORDER" => value == "obs",
-        "OBS_NATIVE_HISTOGRAMS" => value == "false",
         _ => false,
     };
     match needed_by(setting) {
@@ -27,7 +26,6 @@ pub(super) fn check(
 pub(super) fn check_all(config: &Config) -> Result<(), ExporterError> {
     let settings = [
         ("OBS_RECORDER", config.recorder == RecorderKind::Stock),
-        ("OBS_NATIVE_HISTOGRAMS", config.native_histograms),
         ("OBS_TLS_CERT", config.tls_cert.is_some()),
         ("OBS_TLS_KEY", config.tls_key.is_some()),
         ("OBS_TLS_CLIENT_CA", config.tls_client_ca.is_some()),
@@ -53,7 +51,6 @@ fn needed_by(setting: &str) -> Option<&'static str> {
     match setting {
         "OBS_PAGE" => Some("page"),
         "OBS_RECORDER" => Some("stock"),
-        "OBS_NATIVE_HISTOGRAMS" => Some("native-histograms"),
         _ if setting.starts_with("OBS_TLS_") => Some("tls"),
         _ if setting.starts_with("OBS_PUSH_") => Some("push"),
         _ if setting.starts_with("OBS_OTLP_") => Some("otlp"),
@@ -67,8 +64,6 @@ pub(super) fn is_compiled_in(feature: &str) -> bool {
         "page",
         #[cfg(feature = "stock")]
         "stock",
-        #[cfg(feature = "native-histograms")]
-        "native-histograms",
         #[cfg(feature = "tls")]
         "tls",
         #[cfg(feature = "push")]
@@ -89,7 +84,6 @@ mod tests {
         for (setting, value, feature) in [
             ("OBS_PAGE", "on", "page"),
             ("OBS_RECORDER", "stock", "stock"),
-            ("OBS_NATIVE_HISTOGRAMS", "true", "native-histograms"),
             ("OBS_TLS_CERT", "/tls/cert.pem", "tls"),
             ("OBS_TLS_KEY", "/tls/key.pem", "tls"),
             ("OBS_TLS_CLIENT_CA", "/tls/ca.pem", "tls"),
@@ -125,12 +119,12 @@ mod tests {
         for (setting, value) in [
             ("OBS_PAGE", "off"),
             ("OBS_RECORDER", "obs"),
-            ("OBS_NATIVE_HISTOGRAMS", "false"),
+            ("OBS_NATIVE_HISTOGRAMS", "on"),
         ] {
             assert!(check(setting, value).is_ok(), "{setting}={value}");
         }
         let names = VARIABLES.iter().map(|variable| variable.name);
         let needing: Vec<&str> = names.filter(|name| check(name, "").is_err()).collect();
-        assert_eq!(needing.len(), 18, "{needing:?}");
+        assert_eq!(needing.len(), 17, "{needing:?}");
     }
 }

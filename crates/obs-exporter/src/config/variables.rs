@@ -125,11 +125,11 @@ pub(super) static VARIABLES: [Variable; 42] = [
     },
     Variable {
         name: "OBS_NATIVE_HISTOGRAMS",
-        accepts: "`true` or `false`",
+        accepts: "`on` or `off`",
         set: |config, text| {
-            text.parse()
-                .map(|native| config.native_histograms = native)
-                .ok()
+            // As it was said before.
+            let said = switch(text).or_else(|| text.parse().ok());
+            said.map(|native| config.native_histograms = native)
         },
     },
     Variable {

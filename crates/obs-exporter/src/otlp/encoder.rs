@@ -190,6 +190,7 @@ impl Points {
                 buckets,
                 sum,
                 exemplars,
+                ..
             } => {
                 let is_new = |at: u64| at >= collected;
                 let exemplars = exemplars.iter().filter(|exemplar| is_new(exemplar.at));
@@ -294,6 +295,7 @@ fn added(before: &SeriesValue, now: &SeriesValue) -> SeriesValue {
                 buckets: now,
                 sum,
                 exemplars,
+                ..
             },
         ) => Histogram {
             buckets: now
@@ -303,6 +305,8 @@ fn added(before: &SeriesValue, now: &SeriesValue) -> SeriesValue {
                 .collect(),
             sum: sum - sum_before,
             exemplars: exemplars.clone(),
+            // They are not sent.
+            native: None,
         },
         _ => now.clone(),
     }

@@ -12,7 +12,6 @@ use metrics::{
 };
 use obs_recorder::{canonical, metric_name};
 
-use super::native::Natives;
 use super::samples::Samples;
 
 /// A recorder that has keys in the one form, so that what is behind it sees equal keys for one series.
@@ -55,7 +54,6 @@ fn key_name(name: &KeyName) -> KeyName {
 pub(super) struct Encoded<R> {
     pub(super) inner: R,
     pub(super) samples: Arc<Samples>,
-    pub(super) natives: Option<Arc<Natives>>,
 }
 
 impl<R: Recorder> Recorder for Encoded<R> {
@@ -89,11 +87,7 @@ impl<R: Recorder> Recorder for Encoded<R> {
         if self.samples.takes(key.name()) {
             self.samples.register(&key)
         } else {
-            let classic = self.inner.register_histogram(&key, metadata);
-            match &self.natives {
-                Some(natives) => natives.beside(&key, classic),
-                None => classic,
-            }
+            self.inner.register_histogram(&key, metadata)
         }
     }
 }

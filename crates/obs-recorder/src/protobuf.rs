@@ -1,0 +1,318 @@
+//! The protobuf format of Prometheus, `io.prometheus.client`: one message for each family, behind its length.
+//!
+//! The field numbers are those of `metrics.proto` in `prometheus/client_model`. They are written by hand, as the text formats are:
+//! a message is put together once, straight into the buffer that is sent, and nothing is allocated for a series.
+
+use std::fmt::Write as _;
+
+use obs_core::Kind;
+
+use crate::key::labels_of;
+use crate::snapshot::{ExemplarSnapshot, NativeBuckets, SeriesValue};
+
+/// The media type of a scrape in protobuf, for the `Content-Type` of a response.
+pub const PROTOBUF_MEDIA_TYPE: &str =
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+/// Appends fields to a message.
+pub(crate) struct Encoder<'a>(&'a mut Vec<u8>);
+
+/// What the series of a family have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Common<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) help: &'a str,
+    pub(crate) kind: Kind,
+    pub(crate) bounds: &'static [f64],
+    pub(crate) levels: &'static [f64],
+    /// The global labels as text.
+    pub(crate) globals: &'a str,
+}
+
+/// One series of a family.
+pub(crate) struct Row<'a> {
+    /// Its labels as text.
+    pub(crate) labels: &'a str,
+    /// Whether global labels stand in them.
+    pub(crate) is_whole: bool,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) began: u64,
+    pub(crate) value: SeriesValue,
+}
+
+impl<'a> Encoder<'a> {
+    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
+
+    /// Appends a family behind its length.
+    pub(crate) fn family(&mut self, of: Common<'_>, series: impl FnOnce(&mut Self)) {
+        self.with_length(|family| {
+            family.text(1, of.name);
+            if !of.help.is_empty() {
+                family.text(2, of.help);
+            }
+            family.uint(3, kind_number(of.kind));
+            series(family);
+        });
+    }
+
+    /// Appends a series to its family.
+    pub(crate) fn series(&mut self, of: Common<'_>, row: Row<'_>) {
+        self.message(4, |metric| {
+            if !row.is_whole {
+                metric.labels(of.globals);
+            }
+            metric.labels(row.labels);
+            metric.value(of, row.began, row.value);
+        });
+    }
+
+    fn value(&mut self, of: Common<'_>, began: u64, value: SeriesValue) {
+        match value {
+            SeriesValue::Gauge(value) => self.message(2, |gauge| gauge.double(1, value)),
+            SeriesValue::Counter { number, decimals } => self.message(3, |counter| {
+                counter.double(1, number as f64 / 10_f64.powi(i32::from(decimals)));
+                counter.time(3, began);
+            }),
+            SeriesValue::Summary {
+                quantiles,
+                count,
+                sum,
+            } => self.message(4, |summary| {
+                summary.uint(1, count);
+                summary.double(2, sum);
+                for (level, value) in of.levels.iter().zip(quantiles) {
+                    summary.message(3, |quantile| {
+                        quantile.double(1, *level);
+                        quantile.double(2, value);
+                    });
+                }
+                summary.time(4, began);
+            }),
+            SeriesValue::Histogram {
+                buckets,
+                sum,
+                exemplars,
+                native,
+            } => self.message(7, |histogram| {
+                histogram.uint(1, buckets.iter().copied().fold(0, u64::wrapping_add));
+                histogram.double(2, sum);
+                if of.bounds.is_empty() && native.is_some() {
+                    // No bucket was declared that an exemplar could be shown in.
+                    for exemplar in &exemplars {
+                        histogram.message(16, |message| message.exemplar(exemplar));
+                    }
+                } else {
+                    histogram.buckets(of.bounds, &buckets, &exemplars);
+                }
+                if let Some(native) = &native {
+                    histogram.native(native);
+                }
+                histogram.time(15, began);
+            }),
+        }
+    }
+
+    /// Appends the declared buckets, which hold what is in all before them, too.
+    fn buckets(&mut self, bounds: &[f64], buckets: &[u64], exemplars: &[ExemplarSnapshot]) {
+        let mut count = 0_u64;
+        for (index, held) in buckets.iter().enumerate() {
+            count = count.wrapping_add(*held);
+            let latest = exemplars
+                .iter()
+                .find(|exemplar| index == bounds.partition_point(|bound| exemplar.value > *bound));
+            self.message(3, |bucket| {
+                bucket.uint(1, count);
+                bucket.double(2, bounds.get(index).copied().unwrap_or(f64::INFINITY));
+                if let Some(exemplar) = latest {
+                    bucket.message(3, |message| message.exemplar(exemplar));
+                }
+            });
+        }
+    }
+
+    /// Appends the native buckets.
+    fn native(&mut self, native: &NativeBuckets) {
+        self.sint(5, native.schema.into());
+        self.double(6, native.zero_threshold);
+        self.uint(7, native.zero_count);
+        self.side(9, &native.negative);
+        self.side(12, &native.positive);
+    }
+
+    /// Appends native buckets of one sign: how they lie side by side, and in the next field of each how much more it holds than the
+    /// one before.
+    fn side(&mut self, field: u32, side: &[(i32, u64)]) {
+        /// As many empty buckets are shorter than a span.
+        const GAP: i32 = 2;
+        let follows = |a: &(i32, u64), b: &(i32, u64)| b.0 - a.0 <= 1 + GAP;
+        let mut next = 0;
+        for span in side.chunk_by(follows) {
+            let (first, end) = (span[0].0, span[span.len() - 1].0 + 1);
+            self.message(field, |message| {
+                message.sint(1, i64::from(first) - i64::from(next));
+                message.uint(2, end.abs_diff(first).into());
+            });
+            next = end;
+        }
+        let mut before = 0_i64;
+        for span in side.chunk_by(follows) {
+            let mut at = span[0].0;
+            for (index, count) in span {
+                while at < *index {
+                    self.sint(field + 1, -before);
+                    (at, before) = (at + 1, 0);
+                }
+                let count = count.cast_signed();
+                self.sint(field + 1, count.wrapping_sub(before));
+                (at, before) = (at + 1, count);
+            }
+        }
+    }
+
+    fn exemplar(&mut self, exemplar: &ExemplarSnapshot) {
+        let mut trace = String::with_capacity(32);
+        for byte in exemplar.trace {
+            let _ = write!(trace, "{byte:02x}");
+        }
+        self.label(1, "trace_id", &trace);
+        self.double(2, exemplar.value);
+        self.time(3, exemplar.at);
+    }
+
+    /// Appends the labels of a text.
+    fn labels(&mut self, text: &str) {
+        // Without a backslash nothing is escaped: then a quote begins or ends a value, unless a key has quotes as well.
+        let is_plain = !text.contains('\\') && !text.starts_with('"') && !text.contains(",\"");
+        if !is_plain {
+            for (key, value) in labels_of(text) {
+                self.label(1, &key, &value);
+            }
+            return;
+        }
+        let mut rest = text;
+        while let Some((key, behind)) = rest.split_once("=\"") {
+            let (value, behind) = behind.split_once('"').unwrap_or((behind, ""));
+            self.label(1, key, value);
+            rest = behind.strip_prefix(',').unwrap_or(behind);
+        }
+    }
+
+    fn label(&mut self, field: u32, key: &str, value: &str) {
+        self.message(field, |label| {
+            label.text(1, key);
+            label.text(2, value);
+        });
+    }
+
+    /// Appends a time that is given in milliseconds since 1970.
+    fn time(&mut self, field: u32, milliseconds: u64) {
+        self.message(field, |time| {
+            time.uint(1, milliseconds / 1000);
+            time.uint(2, milliseconds % 1000 * 1_000_000);
+        });
+    }
+
+    fn uint(&mut self, field: u32, value: u64) {
+        self.varint(u64::from(field << 3));
+        self.varint(value);
+    }
+
+    /// A number that may be below 0, with its sign in the last bit.
+    fn sint(&mut self, field: u32, value: i64) {
+        self.uint(field, (value << 1 ^ value >> 63).cast_unsigned());
+    }
+
+    fn double(&mut self, field: u32, value: f64) {
+        self.varint(u64::from(field << 3 | 1));
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    fn text(&mut self, field: u32, value: &str) {
+        self.varint(u64::from(field << 3 | 2));
+        self.varint(value.len() as u64);
+        self.0.extend_from_slice(value.as_bytes());
+    }
+
+    fn message(&mut self, field: u32, write: impl FnOnce(&mut Self)) {
+        self.varint(u64::from(field << 3 | 2));
+        self.with_length(write);
+    }
+
+    /// Appends what is written, behind its length. Most messages are short, so that one byte is kept for it.
+    fn with_length(&mut self, write: impl FnOnce(&mut Self)) {
+        let place = self.0.len();
+        self.0.push(0);
+        write(self);
+        let length = self.0.len() - place - 1;
+        let (bytes, count) = varint(length as u64);
+        match bytes {
+            [byte, ..] if count == 1 => self.0[place] = byte,
+            bytes => drop(self.0.splice(place..=place, bytes.into_iter().take(count))),
+        }
+    }
+
+    fn varint(&mut self, value: u64) {
+        let (bytes, count) = varint(value);
+        self.0.extend_from_slice(&bytes[..count]);
+    }
+}
+
+/// A number seven bits at a time, the least first, and how many bytes that takes.
+fn varint(mut value: u64) -> ([u8; 10], usize) {
+    let (mut bytes, mut count) = ([0; 10], 1);
+    for byte in &mut bytes {
+        *byte = value.to_le_bytes()[0] & 0x7f;
+        value >>= 7;
+        if value == 0 {
+            break;
+        }
+        *byte |= 0x80;
+        count += 1;
+    }
+    (bytes, count)
+}
+
+/// The number of `MetricType`.
+fn kind_number(kind: Kind) -> u64 {
+    match kind {
+        Kind::Counter => 0,
+        Kind::Gauge => 1,
+        Kind::Summary => 2,
+        Kind::Histogram => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_take_seven_bits_of_each_byte() {
+        for (value, expected) in [
+            (0, &[0][..]),
+            (127, &[0x7f]),
+            (128, &[0x80, 1]),
+            (300, &[0xac, 2]),
+            (
+                u64::MAX,
+                &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1],
+            ),
+        ] {
+            let (bytes, count) = varint(value);
+            assert_eq!(&bytes[..count], expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_has_its_whole_length_in_front() {
+        for length in [0, 1, 127, 128, 16_383, 16_384, 70_000] {
+            let (mut out, text) = (vec![7], "x".repeat(length));
+            Encoder::new(&mut out).with_length(|message| message.0.extend(text.bytes()));
+            let (bytes, count) = varint(length as u64);
+            assert_eq!(out[1..=count], bytes[..count]);
+            assert_eq!((out[0], &out[1 + count..]), (7, text.as_bytes()));
+        }
+    }
+}
