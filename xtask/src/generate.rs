@@ -84,9 +84,11 @@ impl Gen {
         put("deploy/desk.env", &alerts::variables(&settings, BY))?;
 
         let style = style(&settings);
-        let objectives = objectives::rules(&catalog, &style, BY);
+        let stated = settings.objectives_of(&catalog);
+        let objectives = objectives::rules(&catalog, &stated, &style, BY)?;
         put(&format!("{}/{OBJECTIVES}", deployed::RULES), &objectives)?;
-        let cases = objectives::tests(&catalog, &style, &format!("../rules/{OBJECTIVES}"), BY);
+        let file = format!("../rules/{OBJECTIVES}");
+        let cases = objectives::tests(&catalog, &stated, &style, &file, BY)?;
         put(&format!("{RULE_TESTS}/{OBJECTIVES}"), &cases)?;
 
         let vocabulary = vocabulary(&catalog, &deployed::rules()?);
@@ -105,7 +107,8 @@ impl Gen {
             put(&format!("{CHART}/{name}"), &text)?;
         }
         let name = format!("{CHART}/{}", Chart::rules(OBJECTIVES));
-        put(&name, &objectives)?;
+        let open = self::style(&Chart::open(&settings));
+        put(&name, &objectives::rules(&catalog, &stated, &open, BY)?)?;
         let job = &settings.job;
         let rules = kubernetes::rules(&deployed::files(deployed::RULES, "yml")?, job, BY);
         let boards = deployed::files(deployed::DASHBOARDS, "json")?;
@@ -132,6 +135,7 @@ fn settings() -> Result<Settings, Error> {
 /// As the other rules are. They have alerts on budgets of series of their own.
 fn style(settings: &Settings) -> Style {
     Style {
+        by: settings.scope(),
         runbooks: settings.runbooks.clone(),
         budgets: false,
         ..Style::default()

@@ -33,6 +33,7 @@ use std::fmt::Write as _;
 use obs_calendar::{Calendar, CmeGroup};
 use serde::Deserialize;
 
+use crate::objectives::{self, Stated};
 use crate::promql::check;
 use crate::queried::vocabulary;
 use crate::queries::of_rules;
@@ -227,6 +228,9 @@ pub struct Settings {
     pub desks: Vec<Desk>,
     /// Values for some of [`THRESHOLDS`], by name.
     pub thresholds: BTreeMap<String, f64>,
+    /// Objectives on families whose declarations have none. Without the key it is one: 99.9 % of the requests to an HTTP API are answered
+    /// without a fault of the server, over 30 days, where the catalogue has such requests.
+    pub objectives: Option<Vec<Stated>>,
     /// Where alerts go.
     pub receivers: Receivers,
     /// Alerts that page only from five minutes before the open of a desk's market until its close, of desks with a `calendar`.
@@ -258,6 +262,7 @@ impl Default for Settings {
             external_labels: Vec::new(),
             desks: Vec::new(),
             thresholds: BTreeMap::new(),
+            objectives: None,
             receivers: Receivers::default(),
             session_only: ["DeskDown", "DeskCrashLooping", "TargetAbsent"]
                 .map(str::to_owned)
@@ -294,7 +299,26 @@ impl Settings {
                 )));
             }
         }
+        objectives::check(settings.objectives.as_deref().unwrap_or_default())?;
         Ok(settings)
+    }
+
+    /// The objectives that are stated; without the key `objectives` the usual one, if the catalogue has what it is about.
+    #[must_use]
+    pub fn objectives_of(&self, catalog: &Catalog) -> Vec<Stated> {
+        let usual = || {
+            let mut usual = Stated::usual();
+            usual.retain(|objective| objective.held_to(catalog).is_ok());
+            usual
+        };
+        self.objectives.clone().unwrap_or_else(usual)
+    }
+
+    /// The labels that tell services apart, with those of a fleet, which every rule on an objective keeps.
+    #[must_use]
+    pub fn scope(&self) -> Vec<String> {
+        let scope = SCOPE.split(", ").map(str::to_owned);
+        self.external_labels.iter().cloned().chain(scope).collect()
     }
 
     /// A template with its parameters filled in: rules, or tests of rules.

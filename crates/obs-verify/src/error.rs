@@ -25,6 +25,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// An objective of the settings promises what cannot be held, or is about what does not exist.
+    #[error("the objective `{name}` {reason}")]
+    Objective {
+        /// Its name.
+        name: String,
+        /// What is wrong with it, and what to write.
+        reason: String,
+    },
     /// A document has lost the marks between which its generated part is.
     #[error("{path} has no `{mark}`; put it back where the generated part belongs")]
     NoMark {

@@ -115,6 +115,16 @@ impl Chart<'_> {
         format!("{RULES}/{name}")
     }
 
+    /// The settings for such a file: job and addresses of runbooks are those that the chart is given.
+    #[must_use]
+    pub fn open(settings: &Settings) -> Settings {
+        Settings {
+            job: "${job}".to_owned(),
+            runbooks: "${runbooks}".to_owned(),
+            ..settings.clone()
+        }
+    }
+
     /// The service as plain manifests, with the values of the chart or others: what `values` has wins, key by key.
     pub fn desk(&self, values: Option<&Value>) -> Result<String, Error> {
         self.check_name()?;

@@ -309,8 +309,8 @@ impl<'a> Linter<'a> {
             _ => return None,
         };
         let series = self.series(&aggregate.expr)?;
-        // A rate of seconds is a share of the same clock, and adds up.
-        let is_ratio = series.quantity == Quantity::Of(Unit::Ratio);
+        // A rate of seconds is a share of the same clock, and adds up. So do buckets, which count observations of a ratio.
+        let is_ratio = series.quantity == Quantity::Of(Unit::Ratio) && !series.shape.is_buckets();
         is_ratio.then(|| {
             let of = named(&aggregate.expr);
             (

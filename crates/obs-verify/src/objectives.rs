@@ -1,17 +1,26 @@
-//! Rules, and their tests, from the objectives that families declare.
+//! Rules, and their tests, from the objectives that families declare and those that an installation states.
 //!
 //! The alerts are those of Google's SRE workbook, chapter 5: the error budget is spent too fast over a long window, and still is
 //! over a short one. Three pairs of windows tell an outage from a leak. None of them fires on a few events: see [`FEWEST_FAILED`].
 
+mod burn;
 mod cases;
+mod selector;
+mod stated;
 
+pub use burn::{Window, Windows};
 pub use cases::tests;
+pub use stated::Stated;
+pub(crate) use stated::check;
 
 use std::fmt::Write;
 
 use obs_core::Unit;
 
-use crate::{Catalog, Family, Label};
+use burn::{Burn, SHORTEST, recorded};
+use selector::{Failing, Selector};
+
+use crate::{Catalog, Error, Family, Label};
 
 /// So many events have to have failed within the long window: with little traffic one failure is a large share, and no outage.
 pub const FEWEST_FAILED: u32 = 10;
@@ -20,54 +29,10 @@ pub const FEWEST_FAILED: u32 = 10;
 const LIVE_ONLY: &str = r#"mode!="backtest""#;
 
 /// How often the rules are evaluated, in seconds; what is recorded is added up over windows by it.
-const INTERVAL: u32 = 30;
+const INTERVAL: u64 = 30;
 
-/// A pair of windows, and how many times faster than allowed the budget may be spent.
-struct Burn {
-    name: &'static str,
-    long: &'static str,
-    short: &'static str,
-    /// Of a budget of 30 days: 2 % in an hour, 5 % in six, 10 % in three days.
-    times: f64,
-    severity: &'static str,
-    pending: &'static str,
-}
-
-const BURNS: [Burn; 3] = [
-    Burn {
-        name: "Fast",
-        long: "1h",
-        short: "5m",
-        times: 14.4,
-        severity: "critical",
-        pending: "2m",
-    },
-    Burn {
-        name: "Slow",
-        long: "6h",
-        short: "30m",
-        times: 6.0,
-        severity: "critical",
-        pending: "15m",
-    },
-    Burn {
-        name: "Steady",
-        long: "3d",
-        short: "6h",
-        times: 1.0,
-        severity: "warning",
-        pending: "1h",
-    },
-];
-
-/// The windows over which what failed is recorded, with their seconds.
-const WINDOWS: [(&str, u32); 5] = [
-    ("5m", 300),
-    ("30m", 1_800),
-    ("1h", 3_600),
-    ("6h", 21_600),
-    ("3d", 259_200),
-];
+/// From this window on, in seconds, what is recorded is many samples and changes slowly: it is evaluated every two minutes.
+const SLOW: u64 = 86_400;
 
 /// How rules are written.
 #[derive(Clone, Debug)]
@@ -98,30 +63,55 @@ impl Default for Style {
     }
 }
 
-/// A family with its objective.
-struct Kept<'a> {
-    family: &'a Family,
-    objective: &'a crate::catalog::Objective,
+/// An objective with all that its rules need, whoever states it.
+struct Promise<'a> {
+    /// What alerts and recorded series are named after.
+    name: String,
+    /// All events; those of a histogram without its suffix.
+    all: Selector,
+    failing: Failing,
+    percent: f64,
+    days: u32,
+    during: Option<String>,
+    burns: Vec<Burn>,
+    fewest_failed: u32,
+    /// The family that counts all events.
+    family: Option<&'a Family>,
+    /// The family that counts those that failed, or were good.
+    counted: Option<&'a Family>,
     style: &'a Style,
 }
 
-/// The families that have an objective.
-fn kept<'a>(catalog: &'a Catalog, style: &'a Style) -> impl Iterator<Item = Kept<'a>> {
-    catalog.families.iter().filter_map(move |family| {
-        Some(Kept {
-            family,
-            objective: family.objective.as_ref()?,
-            style,
-        })
-    })
+/// Every objective: of the declarations, and of the settings.
+fn promises<'a>(
+    catalog: &'a Catalog,
+    stated: &[Stated],
+    style: &'a Style,
+) -> Result<Vec<Promise<'a>>, Error> {
+    let mut promises = Vec::new();
+    for family in &catalog.families {
+        if let Some(objective) = &family.objective {
+            promises.push(Promise::declared(family, objective, style)?);
+        }
+    }
+    for objective in stated {
+        promises.push(Promise::stated(catalog, objective, style)?);
+    }
+    Ok(promises)
 }
 
-/// The rules that follow from the declarations of a catalogue: alerts on each objective, and on budgets of series.
-#[must_use]
-pub fn rules(catalog: &Catalog, style: &Style, by: &str) -> String {
-    let mut text = format!("# Written by `{by}` from the declarations.\ngroups:\n");
-    for kept in kept(catalog, style) {
-        kept.rules(&mut text);
+/// The rules that follow from the declarations of a catalogue, alerts on each objective and on budgets of series, and from the objectives
+/// that an installation states besides. It fails on a stated objective whose families the catalogue does not have.
+pub fn rules(
+    catalog: &Catalog,
+    stated: &[Stated],
+    style: &Style,
+    by: &str,
+) -> Result<String, Error> {
+    let mut text =
+        format!("# Written by `{by}` from the declarations and the settings.\ngroups:\n");
+    for promise in promises(catalog, stated, style)? {
+        promise.rules(&mut text);
     }
     if style.budgets {
         text.push_str(&budgets(catalog, style));
@@ -129,18 +119,69 @@ pub fn rules(catalog: &Catalog, style: &Style, by: &str) -> String {
     if text.ends_with("groups:\n") {
         text = text.replace("groups:\n", "groups: []\n");
     }
-    text
+    Ok(text)
+}
+
+impl<'a> Promise<'a> {
+    fn declared(
+        family: &'a Family,
+        objective: &crate::Objective,
+        style: &'a Style,
+    ) -> Result<Self, Error> {
+        let wrong = |reason| Error::Objective {
+            name: family.name.clone(),
+            reason,
+        };
+        let of_family = |matchers: &str| Selector::read(matchers, &family.name).map_err(wrong);
+        let label = objective.label.as_deref().unwrap_or_default();
+        let failing = match objective.under {
+            Some(bound) => Failing::Beyond(bound),
+            None => Failing::Bad(of_family(&format!(
+                "{label}!~\"{}\"",
+                objective.good.join("|")
+            ))?),
+        };
+        Ok(Self {
+            name: family.name.clone(),
+            all: of_family("")?,
+            failing,
+            percent: objective.percent,
+            days: objective.days,
+            during: objective.during.clone(),
+            burns: Windows::default().burns().map_err(wrong)?,
+            fewest_failed: FEWEST_FAILED,
+            family: Some(family),
+            counted: Some(family),
+            style,
+        })
+    }
+
+    fn stated(catalog: &'a Catalog, stated: &Stated, style: &'a Style) -> Result<Self, Error> {
+        stated.held_to(catalog)?;
+        let failing = stated.failing()?;
+        let family = |name: &str| catalog.family(name).map(|family| &**family);
+        let counted = failing.selector().and_then(|it| family(&it.family));
+        Ok(Self {
+            name: stated.name.clone(),
+            all: stated.all()?,
+            failing,
+            percent: stated.percent,
+            days: stated.days,
+            during: stated.during.clone(),
+            burns: stated.burns()?,
+            fewest_failed: stated.fewest_failed,
+            family: family(&stated.family),
+            counted,
+            style,
+        })
+    }
 }
 
 /// Promises as rules.
-impl Kept<'_> {
-    fn name(&self) -> &str {
-        &self.family.name
-    }
-
+impl Promise<'_> {
     /// `desk_fill_seconds` as `DeskFillSeconds`.
     fn title(&self) -> String {
-        let name = self.name().trim_end_matches("_total");
+        let name = self.name.trim_end_matches("_total");
         let capital = |word: &str| {
             let mut letters = word.chars();
             letters.next().map_or_else(String::new, |first| {
@@ -153,7 +194,7 @@ impl Kept<'_> {
     /// The share that may fail.
     fn budget(&self) -> f64 {
         // A tenth of a percent is no power of two: what is left of 100 is rounded to what was written.
-        ((100.0 - self.objective.percent) * 1e9).round() / 1e11
+        ((100.0 - self.percent) * 1e9).round() / 1e11
     }
 
     /// How many times faster than allowed a pair of windows lets the budget be spent. A promise of 80 % is never broken 14.4 times
@@ -168,162 +209,184 @@ impl Kept<'_> {
         self.style.by.iter().any(|label| label == "mode")
     }
 
-    fn selector(&self, suffix: &str, matcher: &str) -> String {
-        let modes = if self.tells_modes() { "" } else { LIVE_ONLY };
-        let matchers: Vec<_> = [self.style.matchers.as_str(), matcher, modes]
-            .into_iter()
-            .filter(|matcher| !matcher.is_empty())
-            .collect();
-        format!("{}{suffix}{{{}}}", self.name(), matchers.join(", "))
-    }
-
     fn by(&self) -> String {
         self.style.by.join(", ")
     }
 
+    /// Events a second over a window, of these series.
+    fn rate(&self, selector: &Selector, suffix: &str, window: &str) -> String {
+        let modes = if self.tells_modes() { "" } else { LIVE_ONLY };
+        let selector = selector.with(&self.style.matchers).with(modes);
+        format!(
+            "sum by ({}) (rate({}[{window}]))",
+            self.by(),
+            selector.shown(suffix)
+        )
+    }
+
     /// Events a second over a window: all of them.
     fn all(&self, window: &str) -> String {
-        let by = self.by();
-        let selector = match self.objective.under {
-            Some(_) => self.selector("_count", ""),
-            None => self.selector("", ""),
+        let suffix = if self.failing.is_bound() {
+            "_count"
+        } else {
+            ""
         };
-        format!("sum by ({by}) (rate({selector}[{window}]))")
+        self.rate(&self.all, suffix, window)
     }
 
     /// The same: those that failed. They are there as long as any events are.
     fn failed(&self, window: &str) -> String {
-        let by = self.by();
-        if let Some(bound) = self.objective.under {
-            let good = self.selector("_bucket", &format!("le=\"{bound}\""));
-            return format!(
-                "{} - sum by ({by}) (rate({good}[{window}]))",
-                self.all(window)
-            );
+        let all = self.all(window);
+        match &self.failing {
+            Failing::Beyond(bound) => {
+                let good = self.all.with(&bucket(*bound));
+                format!("{all} - {}", self.rate(&good, "_bucket", window))
+            }
+            Failing::Bad(bad) => format!(
+                "({} or 0 * {all})",
+                self.rate(&self.of_all(bad), "", window)
+            ),
+            Failing::AllBut(good) => format!(
+                "{all} - ({} or 0 * {all})",
+                self.rate(&self.of_all(good), "", window)
+            ),
         }
-        let label = self.objective.label.as_deref().unwrap_or_default();
-        let bad = self.selector(
-            "",
-            &format!("{label}!~\"{}\"", self.objective.good.join("|")),
-        );
-        format!(
-            "(sum by ({by}) (rate({bad}[{window}])) or 0 * {})",
-            self.all(window)
-        )
+    }
+
+    /// Of the family that counts all events, only those that the objective is about.
+    fn of_all(&self, selector: &Selector) -> Selector {
+        if selector.family == self.all.family {
+            selector.with(&self.all.matchers)
+        } else {
+            selector.clone()
+        }
     }
 
     fn record(&self, what: &str, window: &str) -> String {
-        format!("objective:{}:{what}{window}", self.name())
+        format!("objective:{}:{what}{window}", self.name)
     }
 
     fn rules(&self, text: &mut String) {
+        let (slow, quick): (Vec<_>, Vec<_>) = recorded(&self.burns)
+            .into_iter()
+            .partition(|(_, seconds)| *seconds >= SLOW);
+        self.group(text, "", INTERVAL, &quick);
+        self.alerts(text);
+        if !slow.is_empty() {
+            self.group(text, "-days", 120, &slow);
+        }
+        self.budget_left(text);
+    }
+
+    /// A group with what is recorded over some windows.
+    fn group(&self, text: &mut String, suffix: &str, interval: u64, windows: &[(&str, u64)]) {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "  - name: objective-{}\n    interval: {INTERVAL}s\n    rules:",
-            self.name()
+            "  - name: objective-{}{suffix}\n    interval: {interval}s\n    rules:",
+            self.name
         );
-        let mut record = |name: &str, expr: &str| {
+        let mut record = |what: &str, window: &str, expr: &str| {
+            let name = self.record(what, window);
             let _ = writeln!(
                 text,
                 "      - record: {name}\n        expr: >-\n          {expr}"
             );
         };
-        match &self.objective.during {
-            None => {
-                for (window, _) in WINDOWS {
-                    record(&self.record("all_rate", window), &self.all(window));
-                    record(&self.record("failed_rate", window), &self.failed(window));
-                }
-            }
-            Some(switch) => {
-                let by = self.by();
-                let open = format!("and on ({by}) (max by ({by}) ({switch}) == 1)");
-                // What happens while the switch is off is not recorded, and so not in any window.
-                record(
-                    &self.record("all_rate", "5m"),
-                    &format!("{} {open}", self.all("5m")),
-                );
-                record(
-                    &self.record("failed_rate", "5m"),
-                    &format!("({}) {open}", self.failed("5m")),
-                );
-                for (window, seconds) in &WINDOWS[1..] {
-                    for what in ["all_rate", "failed_rate"] {
-                        let base = self.record(what, "5m");
-                        let expr =
-                            format!("sum_over_time({base}[{window}]) * {INTERVAL} / {seconds}");
-                        record(&self.record(what, window), &expr);
-                    }
-                }
-            }
-        }
-        for (window, _) in WINDOWS {
-            let expr = format!(
-                "{} / {}",
-                self.record("failed_rate", window),
-                self.record("all_rate", window)
+        for (window, seconds) in windows {
+            record(
+                "all_rate",
+                window,
+                &self.recorded("all_rate", window, *seconds),
             );
-            record(&self.record("failed_ratio", window), &expr);
+            record(
+                "failed_rate",
+                window,
+                &self.recorded("failed_rate", window, *seconds),
+            );
+            let [failed, all] = ["failed_rate", "all_rate"].map(|what| self.record(what, window));
+            record("failed_ratio", window, &format!("{failed} / {all}"));
         }
-        self.alerts(text);
-        self.budget_left(text);
+    }
+
+    /// What is recorded over a window. What happens while the switch is off is not recorded over the shortest, from which all others are
+    /// added up then.
+    fn recorded(&self, what: &str, window: &str, seconds: u64) -> String {
+        let rate = if what == "all_rate" {
+            self.all(window)
+        } else {
+            self.failed(window)
+        };
+        let Some(switch) = &self.during else {
+            return rate;
+        };
+        if window == SHORTEST {
+            let by = self.by();
+            return format!("({rate}) and on ({by}) (max by ({by}) ({switch}) == 1)");
+        }
+        let base = self.record(what, SHORTEST);
+        format!("sum_over_time({base}[{window}]) * {INTERVAL} / {seconds}")
     }
 
     fn alerts(&self, text: &mut String) {
-        let budget = self.budget();
-        for burn in &BURNS {
-            let seconds = WINDOWS
-                .iter()
-                .find(|(window, _)| *window == burn.long)
-                .map_or(0, |(_, s)| *s);
-            let name = format!("{}Burn{}", self.title(), burn.name);
-            let times = self.times(burn);
-            let threshold = format!("{times} * {budget}");
-            let modes = if self.tells_modes() {
-                format!("{{{LIVE_ONLY}}}")
-            } else {
-                String::new()
-            };
-            let _ = write!(
-                text,
-                "      - alert: {name}\n        expr: >-\n          {}{modes} > {threshold}\n          and {} > {threshold}\n          and {} * {seconds} >= {FEWEST_FAILED}\n        for: {}\n        labels: {{ severity: {}, objective: {}{} }}\n",
-                self.record("failed_ratio", burn.long),
-                self.record("failed_ratio", burn.short),
-                self.record("failed_rate", burn.long),
-                burn.pending,
-                burn.severity,
-                self.name(),
-                if self.style.labels.is_empty() {
-                    String::new()
-                } else {
-                    format!(", {}", self.style.labels)
-                },
-            );
-            let _ = write!(
-                text,
-                "        annotations:\n          summary: \"{{{{ $labels.service }}}} spends the error budget of {} {}\"\n          description: \"{}: {{{{ $value | humanizePercentage }}}} failed within {}.\"\n",
-                self.name(),
-                pace(times),
-                self.promise(),
-                burn.long,
-            );
-            if !self.style.runbooks.is_empty() {
-                let _ = writeln!(
-                    text,
-                    "          runbook_url: {}{}",
-                    self.style.runbooks,
-                    name.to_lowercase()
-                );
-            }
+        for burn in &self.burns {
+            self.alert(text, burn);
         }
+    }
+
+    fn alert(&self, text: &mut String, burn: &Burn) {
+        let name = self.alert_name(burn);
+        let times = self.times(burn);
+        let threshold = format!("{times} * {}", self.budget());
+        let modes = if self.tells_modes() {
+            format!("{{{LIVE_ONLY}}}")
+        } else {
+            String::new()
+        };
+        let labels = if self.style.labels.is_empty() {
+            String::new()
+        } else {
+            format!(", {}", self.style.labels)
+        };
+        let _ = write!(
+            text,
+            "      - alert: {name}\n        expr: >-\n          {}{modes} > {threshold}\n          and {} > {threshold}\n          and {} * {} >= {}\n        for: {}\n        labels: {{ severity: {}, objective: {}{labels} }}\n",
+            self.record("failed_ratio", &burn.long),
+            self.record("failed_ratio", &burn.short),
+            self.record("failed_rate", &burn.long),
+            burn.long_seconds(),
+            self.fewest_failed,
+            burn.pending,
+            burn.severity,
+            self.name,
+        );
+        let _ = write!(
+            text,
+            "        annotations:\n          summary: \"{{{{ $labels.service }}}} spends the error budget of {} {}\"\n          description: \"{}: {{{{ $value | humanizePercentage }}}} failed within {}.\"\n",
+            self.name,
+            pace(times),
+            self.words(),
+            burn.long,
+        );
+        if !self.style.runbooks.is_empty() {
+            let _ = writeln!(
+                text,
+                "          runbook_url: {}{}",
+                self.style.runbooks,
+                name.to_lowercase()
+            );
+        }
+    }
+
+    fn alert_name(&self, burn: &Burn) -> String {
+        format!("{}Burn{}", self.title(), burn.name)
     }
 
     /// What is left of the budget, over the days of the objective.
     fn budget_left(&self, text: &mut String) {
-        let (days, budget) = (self.objective.days, self.budget());
-        let name = self.name();
-        let [failed, all] = ["failed_rate", "all_rate"].map(|what| self.record(what, "5m"));
+        let (days, budget) = (self.days, self.budget());
+        let name = &self.name;
+        let [failed, all] = ["failed_rate", "all_rate"].map(|what| self.record(what, SHORTEST));
         let _ = write!(
             text,
             "  - name: objective-{name}-budget\n    interval: 5m\n    rules:\n      - record: objective:{name}:budget_left_ratio\n        expr: >-\n          1 - sum_over_time({failed}[{days}d]) / sum_over_time({all}[{days}d]) / {budget}\n"
@@ -331,20 +394,25 @@ impl Kept<'_> {
     }
 
     /// The objective as people read it.
-    fn promise(&self) -> String {
-        let crate::catalog::Objective {
-            percent,
-            under,
-            days,
-            ..
-        } = self.objective;
-        match under {
-            Some(bound) if self.family.unit == Some(Unit::Seconds) => {
+    fn words(&self) -> String {
+        let Self { percent, days, .. } = self;
+        let unit = self.family.and_then(|family| family.unit);
+        match self.failing {
+            Failing::Beyond(bound) if unit == Some(Unit::Seconds) => {
                 format!("{percent} % under {bound} s over {days} days")
             }
-            Some(bound) => format!("{percent} % under {bound} over {days} days"),
-            None => format!("{percent} % good over {days} days"),
+            Failing::Beyond(bound) => format!("{percent} % under {bound} over {days} days"),
+            _ => format!("{percent} % good over {days} days"),
         }
+    }
+}
+
+/// The matcher of a bucket. A whole number is `1` in the text format and `1.0` in `OpenMetrics`, and Prometheus 3 stores the latter.
+fn bucket(bound: f64) -> String {
+    if bound.fract() == 0.0 {
+        format!("le=~\"{bound}([.]0)?\"")
+    } else {
+        format!("le=\"{bound}\"")
     }
 }
 

@@ -72,7 +72,7 @@ impl Series {
 }
 
 impl Shape {
-    fn is_buckets(self) -> bool {
+    pub(crate) fn is_buckets(self) -> bool {
         matches!(self, Self::Buckets | Self::BucketRates)
     }
 }

@@ -1,6 +1,6 @@
 //! The linter of alerts: each of its rules broken, and repaired as it says.
 
-use obs_core::{By, Catalogue, Counter, Each, Gauge, Outcome};
+use obs_core::{By, Catalogue, Counter, Each, Gauge, Histogram, Outcome};
 use obs_verify::exposition::Scraped;
 use obs_verify::lint::{self, Lint};
 use obs_verify::{Catalog, Fault, queried, queries};
@@ -21,6 +21,8 @@ obs_core::families! {
         open: Gauge = "desk_orders_open",
         /// What is left of the limit.
         headroom: Gauge = "desk_headroom_ratio",
+        /// How large orders are, by equity.
+        size: Histogram = "desk_size_ratio" { buckets: &[0.1, 0.5] },
         /// Time since a quote; NaN before the first one.
         quote_age: Gauge = "desk_quote_age_seconds",
     }
@@ -278,6 +280,15 @@ fn new_series_may_be_added_up() {
         let queries = queries::of_rules("rules.yml", &text).unwrap();
         assert_ne!(queried::check(&catalog(), &queries).len(), 0, "{old}");
     }
+}
+
+/// How many observations of a ratio are in each bucket is no ratio.
+#[test]
+fn buckets_of_a_ratio_may_be_added_up() {
+    let buckets = "sum by (le) (increase(desk_size_ratio_bucket[5m]))";
+    let many = format!("histogram_quantile(0.9, {buckets}) > 0.4");
+    assert!(!broken(&many, "").contains(&Lint::RatioAggregated));
+    assert!(broken("sum(desk_headroom_ratio) < 0.1", "").contains(&Lint::RatioAggregated));
 }
 
 /// The programs that watch have neither environment nor mode to say, and may page for themselves.

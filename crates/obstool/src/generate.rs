@@ -261,20 +261,25 @@ impl Installation {
 /// The rules that follow from declarations, for the chart and the manifests.
 const OBJECTIVES: &str = "objectives.yml";
 
-fn objectives_of(settings: &Settings, catalog: &Catalog) -> String {
+fn objectives_of(settings: &Settings, catalog: &Catalog) -> Result<String, Error> {
     let style = Style {
         matchers: matcher(Some(&settings.job)),
+        by: settings.scope(),
         runbooks: settings.runbooks.clone(),
         ..Style::default()
     };
-    objectives::rules(catalog, &style, BY)
+    let stated = settings.objectives_of(catalog);
+    Ok(objectives::rules(catalog, &stated, &style, BY)?)
 }
 
 impl ChartFiles {
     fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
         let (settings, catalog) = self.installation.read(own)?;
         let mut files = chart(&settings, &catalog).files()?;
-        files.push((Chart::rules(OBJECTIVES), objectives_of(&settings, &catalog)));
+        files.push((
+            Chart::rules(OBJECTIVES),
+            objectives_of(&settings, &catalog)?,
+        ));
         let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
         let boards = drawings(&catalog, &scope).into_iter();
         files.extend(
@@ -296,7 +301,7 @@ impl Manifests {
             .into_iter()
             .map(|(name, text)| (name.to_owned(), text))
             .collect();
-        rules.push((OBJECTIVES.to_owned(), objectives_of(&settings, &catalog)));
+        rules.push((OBJECTIVES.to_owned(), objectives_of(&settings, &catalog)?));
         let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
         let boards = drawings(&catalog, &scope);
         for (name, text) in [
@@ -334,7 +339,7 @@ impl Rules {
         let settings = self.settings()?;
         let style = Style {
             matchers: matcher(settings.as_ref().map(|settings| settings.job.as_str())),
-            by: self.by.clone(),
+            by: self.by(settings.as_ref()),
             runbooks: settings.as_ref().map_or_else(
                 || self.runbooks.clone(),
                 |settings| settings.runbooks.clone(),
@@ -342,15 +347,18 @@ impl Rules {
             labels: self.labels.clone(),
             budgets: true,
         };
-        let mut text = objectives::rules(&catalog, &style, BY);
-        if let Some(settings) = settings {
-            let files = alerts::rules(&settings, Some(&catalog), BY)?;
+        let stated = settings
+            .as_ref()
+            .map_or_else(Vec::new, |settings| settings.objectives_of(&catalog));
+        let mut text = objectives::rules(&catalog, &stated, &style, BY)?;
+        if let Some(settings) = &settings {
+            let files = alerts::rules(settings, Some(&catalog), BY)?;
             text = text.replace("groups: []\n", "groups:\n");
             text.extend(files.iter().map(|(_, file)| alerts::groups(file)));
         }
         self.source.put(&self.out, &text)?;
         let file = self.out.file_name().unwrap_or_default().to_string_lossy();
-        let tests = objectives::tests(&catalog, &style, &file, BY);
+        let tests = objectives::tests(&catalog, &stated, &style, &file, BY)?;
         self.source
             .put(&self.out.with_extension("test.yml"), &tests)?;
         Ok(true)
@@ -358,6 +366,13 @@ impl Rules {
 }
 
 impl Rules {
+    /// The labels that tell services apart, after those of a fleet.
+    fn by(&self, settings: Option<&Settings>) -> Vec<String> {
+        let fleet = settings.map_or(&[][..], |settings| &settings.external_labels);
+        let more = fleet.iter().filter(|label| !self.by.contains(label));
+        more.chain(&self.by).cloned().collect()
+    }
+
     /// What the rules on the crates' own metrics are written for, if they are wanted.
     fn settings(&self) -> Result<Option<Settings>, Error> {
         let mut settings = match (&self.settings, &self.job) {

@@ -23,7 +23,7 @@ pub(super) fn dashboard() -> Dashboard {
                     .above(1.0, 1.0)
                     .act("ProcessPanicked"),
                 stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
-                    .ask("max(service:http_failures:ratio_rate1h{@})", "")
+                    .ask("max(objective:api_error_budget:failed_ratio1h{@})", "")
                     .above(0.001, 0.0144)
                     .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
                 stat("Against yesterday", "The errors of the last hour over those of the same hour yesterday; the component that is worst.")
@@ -44,6 +44,16 @@ pub(super) fn dashboard() -> Dashboard {
                     .ask("sum by (component) (increase(panics_total{@}[15m]))", "{{component}}"),
             ]),
             row("Objectives", [
+                stat("Budget of API requests", "What is left of 30 days' error budget: 99.9 % of the requests are answered without a fault of the server.")
+                    .ask("min(objective:api_error_budget:budget_left_ratio{@})", "")
+                    .below(0.25, 0.0)
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow, ApiErrorBudgetBurnSteady"),
+                lines("Failed API requests", "The share of requests that the server is to blame for. 0.1 % may be.")
+                    .ask("max by (service) (objective:api_error_budget:failed_ratio1h{@})", "{{service}}, an hour")
+                    .ask("max by (service) (objective:api_error_budget:failed_ratio6h{@})", "{{service}}, six hours")
+                    .ask("max by (service) (objective:api_error_budget:failed_ratio3d{@})", "{{service}}, three days")
+                    .above(0.001, 0.0144)
+                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow, ApiErrorBudgetBurnSteady"),
                 stat("Budget of API latency", "What is left of 30 days' error budget: 99 % of the requests end within half a second.")
                     .ask("min(objective:http_request_duration_seconds:budget_left_ratio{@})", "")
                     .below(0.25, 0.0)
@@ -74,12 +84,6 @@ pub(super) fn dashboard() -> Dashboard {
             row("At the edges", [
                 lines("API", "Requests a second that went wrong, by what.")
                     .ask("sum by (error_type) (rate(http_errors_total{@}[$__rate_interval]))", "{{error_type}}"),
-                lines("Error budget", "How many times faster than allowed the error budget is being spent, over an hour, over six and over three days.")
-                    .ask("max by (service) (service:http_error_budget:burn_rate1h{@})", "{{service}}, an hour")
-                    .ask("max by (service) (service:http_error_budget:burn_rate6h{@})", "{{service}}, six hours")
-                    .ask("max by (service) (service:http_error_budget:burn_rate3d{@})", "{{service}}, three days")
-                    .above(1.0, 14.4)
-                    .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow, ApiErrorBudgetBurnSteady"),
                 lines("Functions", "Calls a second that ended with an error; the ten functions with the most.")
                     .ask(r#"topk(10, sum by (function) (rate(function_calls_total{@, outcome=~"error|panicked"}[$__rate_interval])))"#, "{{function}}"),
                 lines("Storage", "Failed queries and commands a second.")

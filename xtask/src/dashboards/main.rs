@@ -37,7 +37,7 @@ pub(super) fn dashboard() -> Dashboard {
                     .below(0.25, 0.1)
                     .act("RiskLimitNear, RiskLimitHit"),
                 stat("Failed requests", "The share of API requests that the server is to blame for, over an hour. 0.1 % are allowed.")
-                    .ask("max(service:http_failures:ratio_rate1h{@})", "")
+                    .ask("max(objective:api_error_budget:failed_ratio1h{@})", "")
                     .above(0.001, 0.0144)
                     .act("ApiErrorBudgetBurnFast, ApiErrorBudgetBurnSlow"),
             ]),

@@ -55,7 +55,7 @@ fn limits() -> Vec<Row> {
             bars("Limit hits", "How often each limit held orders back within the time shown.")
                 .ask("sum by (account, limit) (increase(risk_limit_hits_total{@}[$__range]))", "{{account}} {{limit}}"),
             heatmap("Position sizes", "How large positions are as a share of equity.")
-                .ask("sum by (le) (increase(risk_position_size_ratio_bucket{@}[$__rate_interval]))", "{{le}}"),
+                .ask("sum by (le) (service:risk_position_size_ratio_bucket:increase5m{@})", "{{le}}"),
         ]),
         row("Use of limits", [
             table("Used and allowed", "What each limit allows and what of it is used, in the limit's own unit: shares of equity for the four usual ones.")

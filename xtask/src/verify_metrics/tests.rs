@@ -388,7 +388,7 @@ fn every_panel_shows_something_of_a_running_desk() {
     stack
         .wait_for(
             patience,
-            "service:http_error_budget:burn_rate1h and service:http_error_budget:burn_rate3d",
+            "objective:api_error_budget:failed_ratio1h and objective:api_error_budget:failed_ratio3d",
         )
         .unwrap();
 

@@ -77,7 +77,7 @@ struct Inhibition {
     equal: &'static [&'static str],
 }
 
-const INHIBITIONS: [Inhibition; 12] = [
+const INHIBITIONS: [Inhibition; 10] = [
     Inhibition {
         why: "A process that is down, or comes and goes, explains everything else about it.",
         source: r#"alertname="DeskCrashLooping""#,
@@ -106,19 +106,6 @@ const INHIBITIONS: [Inhibition; 12] = [
         why: "",
         source: r#"alertname=~".+BurnSlow", objective!="""#,
         target: r#"alertname=~".+BurnSteady""#,
-        equal: &["objective"],
-    },
-    // These have no objective, which is then the same of both.
-    Inhibition {
-        why: "",
-        source: r#"alertname="ApiErrorBudgetBurnFast""#,
-        target: r#"alertname=~"ApiErrorBudgetBurn(Slow|Steady)""#,
-        equal: &["objective"],
-    },
-    Inhibition {
-        why: "",
-        source: r#"alertname="ApiErrorBudgetBurnSlow""#,
-        target: r#"alertname="ApiErrorBudgetBurnSteady""#,
         equal: &["objective"],
     },
     Inhibition {

@@ -123,7 +123,7 @@ impl Checker<'_> {
         let mut series = series.clone();
         for matcher in &selector.matchers.matchers {
             self.matcher(matcher, name, &series);
-            if matcher.name == "le" && matches!(matcher.op, MatchOp::Equal) {
+            if matcher.name == "le" && finds_one_bucket(matcher, &series) {
                 // One bucket alone counts as any counter does.
                 series.shape = Shape::Counter;
                 series.quantity = Quantity::Of(Unit::Count);
@@ -483,4 +483,19 @@ fn place_of(word: &str, query: &str) -> usize {
         })
         .or_else(|| query.match_indices(word).next())
         .map_or(0, |(at, _)| at)
+}
+
+/// Whether a matcher of `le` finds one bucket. A whole number is matched in two forms: `1`, and `1.0` as Prometheus 3 stores it.
+fn finds_one_bucket(matcher: &Matcher, series: &Series) -> bool {
+    if matches!(matcher.op, MatchOp::Equal) {
+        return true;
+    }
+    let bounds = series.family.iter().flat_map(|family| &family.buckets);
+    let is_found = |bound: &&f64| {
+        matcher.is_match(&format!("{bound}")) || matcher.is_match(&format!("{bound:?}"))
+    };
+    // The bucket of everything is no bound, and is in each histogram.
+    matches!(matcher.op, MatchOp::Re(_))
+        && !matcher.is_match("+Inf")
+        && bounds.filter(is_found).count() == 1
 }
