@@ -278,7 +278,7 @@ impl ChartFiles {
         let mut files = chart(&settings, &catalog).files()?;
         files.push((
             Chart::rules(OBJECTIVES),
-            objectives_of(&settings, &catalog)?,
+            objectives_of(&Chart::open(&settings), &catalog)?,
         ));
         let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
         let boards = drawings(&catalog, &scope).into_iter();
