@@ -95,19 +95,24 @@
 //! | `fn f(pool: &sqlx::PgPool)` | `fn f(pool: &obs_db::PgPool)` | measured |
 //! | `fn f(conn: &mut sqlx::PgConnection)` | `fn f(conn: &mut obs_db::PgConnection)`, which is [`Conn<Postgres>`](Conn) | measured |
 //! | `fn f(tx: &mut sqlx::Transaction<'_, Postgres>)` | `fn f(tx: &mut obs_db::Transaction<'_, Postgres>)` | measured |
+//! | `struct Repository<DB: Database> { pool: sqlx::Pool<DB> }` | the same with `obs_db::Pool<DB>` | measured |
+//! | `struct Work { tx: sqlx::Transaction<'static, Postgres> }` | the same with `obs_db::Transaction` | measured |
 //! | `sqlx::postgres::PgListener::connect_with(&pool)` | `obs_db::PgListener::connect_with(&pool)` | measured |
 //! | `PgConnection::connect(…)`, for a connection of its own | the same in [`Conn::new`] or [`Pool::measure`] | measured |
 //! | `impl Acquire<'_>`, `migrate!` | | compiles, not measured |
 //! | `pool.copy_in_raw(…)` of `PgPoolCopyExt` | `conn.copy_in_raw(…)` | not measured, the statement is |
 //! | a library that takes a `sqlx::PgPool` | [`pool.raw()`](Pool::raw) | not measured |
+//! | a pool of sqlx 0.8, of diesel | `PoolMeter` around its requests | waits and sizes |
 //! | `fn f(redis: &mut redis::aio::ConnectionManager)` | `fn f(redis: &mut obs_db::aio::ConnectionManager)` | measured |
 //! | `fn f(redis: &mut impl AsyncCommands)`, `&mut impl ConnectionLike` | | measured |
+//! | `redis.subscribe(…)` of RESP3, with a push sender | | measured, messages by [`RedisMetrics::push`] |
+//! | `client.get_async_pubsub()` | [`RedisMetrics::messages`] around its stream | messages |
 //! | a connection borrowed from a pool of bb8 or deadpool | `metrics.on(&mut *conn)`, of [`RedisMetrics`] | measured |
 //! | `bb8::Pool`, `deadpool::managed::Pool` | `obs_db::Bb8`, `obs_db::Deadpool` around it | waits and sizes |
 //!
 //! With `use obs_db::{PgConnection, PgPool, PgTransaction, Transaction}` in place of sqlx's names the bodies of functions stay as they
 //! are; for `MySQL` and `SQLite` likewise. What keeps sqlx's own types in its signatures does not compile with a measured pool. Three
-//! forms compile unchanged and are not measured: `impl Acquire`, `migrate!`, and `copy_in_raw` of a pool. `tests/servers/forms.rs` compiles and
+//! forms compile unchanged and are not measured: `impl Acquire`, `migrate!`, and `copy_in_raw` of a pool. `tests/servers` compiles and
 //! runs each row.
 //!
 //! **Not measured** are queries on a connection of sqlx itself: [`Pool::raw`] and [`Conn::raw`] return one, and generic code over

@@ -1,15 +1,18 @@
 //! The forms in which sqlx and redis are used. Each is written as it is for them; where a file is to be measured, its `use` lines name this
 //! crate. See the table on the front page.
 
-use crate::common::Postgres;
+use crate::common::{Postgres, Redis};
 use futures_util::future::BoxFuture;
-use futures_util::stream::{BoxStream, TryStreamExt};
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt};
 use obs_core::TestRecorder;
 use obs_db::aio::{ConnectionManager, MultiplexedConnection};
-use obs_db::{PgConnection, PgListener, PgPool, PgTransaction, Pool, Redis, Transaction};
+use obs_db::{
+    Bb8, Conn, Deadpool, PgConnection, PgListener, PgPool, PgTransaction, Pool, Redis as Measured,
+    Transaction, bb8,
+};
 use redis::AsyncCommands;
 use redis::aio::ConnectionLike;
-use sqlx::postgres::{PgPoolCopyExt, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgConnectOptions, PgPoolCopyExt, PgPoolOptions, PgRow};
 use sqlx::{Acquire, Database, Executor, PgExecutor, Postgres as Pg};
 
 async fn of_a_pool(pool: &PgPool) -> sqlx::Result<i32> {
@@ -108,6 +111,13 @@ async fn of_commands<C: AsyncCommands>(redis: &mut C) -> redis::RedisResult<i64>
     redis.get("AAPL").await
 }
 
+/// A connection of its own.
+async fn alone(options: &PgConnectOptions) -> sqlx::Result<sqlx::PgConnection> {
+    // In here: beside `Acquire`, which has a `begin` too, neither could be called by its name.
+    use sqlx::Connection;
+    sqlx::PgConnection::connect_with(options).await
+}
+
 /// What a web framework asks of its state.
 fn state<S: Clone + Send + Sync + 'static>(state: S) -> S {
     state
@@ -115,11 +125,11 @@ fn state<S: Clone + Send + Sync + 'static>(state: S) -> S {
 
 #[tokio::test]
 async fn the_forms_of_redis_are_measured() {
-    let server = crate::common::Redis::start();
+    let server = Redis::start();
     let client = redis::Client::open(server.url()).unwrap();
     let test = TestRecorder::new();
     let raw = client.get_connection_manager().await.unwrap();
-    let mut manager: ConnectionManager = test.run(|| Redis::new(raw, "prices"));
+    let mut manager: ConnectionManager = test.run(|| Measured::new(raw, "prices"));
     let _: () = manager.set("AAPL", 7).await.unwrap();
     assert_eq!(of_a_connection_manager(&mut manager).await.unwrap(), 7);
     assert_eq!(of_a_connection_like(&mut manager).await.unwrap(), 7);
@@ -129,13 +139,59 @@ async fn the_forms_of_redis_are_measured() {
     let mut raw = client.get_multiplexed_async_connection().await.unwrap();
     let mut borrowed = manager.metrics().on(&mut raw);
     assert_eq!(of_commands(&mut borrowed).await.unwrap(), 7);
-    let mut own: MultiplexedConnection = Redis::with_metrics(raw, manager.metrics().clone());
+    let mut own: MultiplexedConnection = Measured::with_metrics(raw, manager.metrics().clone());
     assert_eq!(of_commands(&mut own).await.unwrap(), 7);
+    let manager = bb8_redis::RedisConnectionManager::new(server.url()).unwrap();
+    let raw = bb8::Pool::builder().build(manager).await.unwrap();
+    let pool = test.run(|| Bb8::new(raw, "sessions"));
+    let mut conn = pool.get().await.unwrap();
+    let mut borrowed = own.metrics().on(&mut *conn);
+    assert_eq!(of_commands(&mut borrowed).await.unwrap(), 7);
+    let manager = deadpool_redis::Manager::new(server.url()).unwrap();
+    let raw = deadpool_redis::Pool::builder(manager).build().unwrap();
+    let pool = test.run(|| Deadpool::new(raw, "sessions"));
+    let mut conn = pool.get().await.unwrap();
+    let mut borrowed = own.metrics().on(&mut conn);
+    assert_eq!(of_commands(&mut borrowed).await.unwrap(), 7);
     let labels = [("client", "prices"), ("command", "get"), ("outcome", "ok")];
     assert_eq!(
         test.counter("redis_client_commands_total", &labels),
-        Some(5)
+        Some(7)
     );
+    let acquired = [("pool", "sessions"), ("outcome", "ok")];
+    assert_eq!(
+        test.counter("db_pool_acquisitions_total", &acquired),
+        Some(2)
+    );
+}
+
+/// Subscribes as redis is written for RESP3, and for a connection that does nothing else.
+#[tokio::test]
+async fn subscriptions_are_measured() {
+    let server = Redis::start();
+    let test = TestRecorder::new();
+    let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
+    let (sender, mut pushed) = tokio::sync::mpsc::unbounded_channel();
+    let config = redis::AsyncConnectionConfig::new().set_push_sender(sender);
+    let raw = client.get_multiplexed_async_connection_with_config(&config);
+    let raw = raw.await.unwrap();
+    let mut redis: MultiplexedConnection = test.run(|| Measured::new(raw, "prices"));
+    redis.subscribe("fills").await.unwrap();
+    let mut alone = client.get_async_pubsub().await.unwrap();
+    alone.subscribe("fills").await.unwrap();
+    let mut messages = redis.metrics().messages(alone.on_message());
+
+    let listeners: i64 = redis.publish("fills", 1).await.unwrap();
+    assert_eq!(listeners, 2);
+    assert!(messages.next().await.is_some());
+    let received = || {
+        let labels = [("client", "prices"), ("subscription", "channel")];
+        test.counter("redis_client_messages_total", &labels)
+    };
+    while received() == Some(1) {
+        redis.metrics().push(&pushed.recv().await.unwrap());
+    }
+    assert_eq!(received(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -153,6 +209,9 @@ async fn every_form_compiles_and_those_that_can_are_measured() {
         test.counter_sum("db_queries_total", &labels)
     };
 
+    // Not measured.
+    sqlx::migrate!("tests/migrations").run(&pool).await.unwrap();
+    assert_eq!(selects(), 0);
     of_a_pool(&pool).await.unwrap();
     of_an_executor(&pool).await.unwrap();
     of_a_pg_executor(&pool).await.unwrap();
@@ -189,6 +248,13 @@ async fn every_form_compiles_and_those_that_can_are_measured() {
     drop(conn);
     let own = pool.acquire().await.unwrap().detach();
     own.close().await.unwrap();
+    let mut own = pool.measure(alone(&server.options()).await.unwrap());
+    of_a_connection(&mut own).await.unwrap();
+    assert_eq!(selects(), 16);
+    let raw = own.into_raw();
+    let mut own: PgConnection = test.run(|| Conn::new(raw, "orders"));
+    of_a_connection(&mut own).await.unwrap();
+    assert_eq!(selects(), 17);
 
     let kept = UnitOfWork {
         tx: pool.try_begin_with("BEGIN").await.unwrap(),
