@@ -25,6 +25,25 @@
 //! [`CallLayer`] puts it over any tower service, such as a channel of tonic. What comes by itself, over a WebSocket, a stream, a session of
 //! FIX or a queue, is a [`Feed`].
 //!
+//! # The forms of client code
+//!
+//! | you write | write instead | |
+//! |---|---|---|
+//! | `struct Api { http: reqwest::Client }` of your own | `struct Api { http: reqwest_middleware::ClientWithMiddleware }` | measured |
+//! | `http.get(url).send()`, `http.execute(request)` | | measured |
+//! | `.query(…)`, `.json(…)`, `.form(…)`, `.multipart(…)` | the same, with the features of reqwest-middleware by these names | measured |
+//! | `response.json()`, `.text()`, `.chunk()`, `.bytes_stream()` | | measured to the end of the body |
+//! | a library that takes an `impl Into<ClientWithMiddleware>` | your client | measured |
+//! | a tower stack over `reqwest::Client` | [`Provider::layer`] in it | measured |
+//! | a library that takes a `reqwest::Client`, or makes its own | [`Provider::call`] around its calls | measured, but for what it hides: limits, attempts |
+//! | `reqwest::get(url)`, `reqwest::blocking`, reqwest 0.12, ureq | [`Provider::call`] around it | measured |
+//! | a channel of tonic, any other tower service | [`CallLayer`] around it | measured |
+//! | a WebSocket, an event stream, FIX, a queue | a [`Feed`] beside it | messages, not calls |
+//!
+//! With `Client` as a name for `ClientWithMiddleware` the bodies of functions stay as they are, but for their error, which is
+//! `reqwest_middleware::Error`. reqwest's own client takes no middleware, so there is no way into a library that insists on it but
+//! around its methods. `tests/providers` compiles and runs each row.
+//!
 //! # What counts as what
 //!
 //! **A call** lasts from `send` to the end of the response body, and is counted once, at its end: in `provider_requests_total` by

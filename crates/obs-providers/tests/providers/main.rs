@@ -8,6 +8,7 @@ mod calls;
 mod cases;
 mod clock;
 mod feed;
+mod forms;
 mod hostile;
 mod ntp;
 mod panics;
