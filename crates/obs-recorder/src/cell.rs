@@ -232,6 +232,8 @@ pub(crate) struct Pages<'a> {
     all: Vec<&'a Page>,
     /// Where those of each block begin, and where the last one's end.
     starts: Vec<usize>,
+    /// Whether every block has one.
+    has_one_each: bool,
 }
 
 /// The words of one series in every lane, as a scrape reads them.
@@ -261,6 +263,7 @@ impl Blocks {
         let mut pages = Pages {
             all: Vec::new(),
             starts: vec![0],
+            has_one_each: false,
         };
         for lanes in &self.0 {
             let end = lanes.len().min(highest + 1);
@@ -268,6 +271,7 @@ impl Blocks {
             pages.all.extend(recorded.map(|page| &**page));
             pages.starts.push(pages.all.len());
         }
+        pages.has_one_each = pages.starts.iter().copied().eq(0..pages.starts.len());
         pages
     }
 }
@@ -282,6 +286,20 @@ impl Pages<'_> {
             _ => &[],
         };
         Cells { pages, first }
+    }
+}
+
+impl Pages<'_> {
+    /// The sum of the one word of a place. Where every block has one page, as where one thread records, it is that page's.
+    #[inline]
+    pub(crate) fn sum_at(&self, place: u32) -> u64 {
+        let (block, first) = (place as usize / WORDS, place as usize % WORDS);
+        if self.has_one_each
+            && let Some(page) = self.all.get(block)
+        {
+            return page.0[first].load(Relaxed);
+        }
+        self.at(place).sum(0)
     }
 }
 

@@ -67,6 +67,20 @@ impl Bits {
         }
     }
 
+    /// Up to 32 bits from that one on.
+    fn at(&self, at: usize, count: u8) -> u32 {
+        let pending = self.rest.to_le_bytes();
+        let byte = |index: usize| match index.checked_sub(self.bytes.len()) {
+            None => self.bytes[index],
+            Some(index) => pending.get(index).copied().unwrap_or_default(),
+        };
+        let bytes = std::array::from_fn(|index| if index < 5 { byte(at / 8 + index) } else { 0 });
+        let bits = u64::from_le_bytes(bytes) >> (at % 8);
+        #[expect(clippy::cast_possible_truncation, reason = "no more than 32 are left")]
+        let bits = (bits & ((1 << count) - 1)) as u32;
+        bits
+    }
+
     /// Fills the last byte.
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         let whole = self.count.div_ceil(8) as usize;
@@ -434,6 +448,97 @@ struct Known {
     name: usize,
 }
 
+/// Appends lines that begin with the same name and end in a number, with what is known of the heads of all but the first.
+pub(crate) fn pack_lines(
+    text: &[u8],
+    lines: &[Line],
+    heads: &mut [Head],
+    table: &Table,
+    out: &mut Bits,
+    mut counts: Option<&mut Counts>,
+) {
+    let ends = lines.iter().skip(1).map(|line| line.start);
+    let mut before: Option<Line> = None;
+    for ((line, head), end) in lines.iter().zip(heads).zip(ends.chain([text.len()])) {
+        // That the line before ends is written with this one, as a part of what they share.
+        let length = before.map_or(0, |before| line.start - before.number);
+        if counts.is_none() && head.is_behind(length) {
+            head.write(out);
+        } else {
+            let start = out.len();
+            Writer::new(out, table, counts.as_deref_mut()).head(text, *line, before);
+            *head = Head::from(out, start, length);
+        }
+        for byte in &text[line.number..end - 1] {
+            out.push(table.literals[usize::from(*byte)]);
+        }
+        if let Some(counts) = &mut counts {
+            for byte in &text[line.number..end - 1] {
+                counts.literals[usize::from(*byte)] += 1;
+            }
+        }
+        before = Some(*line);
+    }
+    if before.is_some() {
+        out.push(table.literals[usize::from(b'\n')]);
+    }
+}
+
+/// Where a line of a page begins, and where its number does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    pub(crate) start: usize,
+    pub(crate) number: usize,
+}
+
+/// The bits of a line up to its number, beside the line before; none where they are too many.
+///
+/// They depend on how long the number before is, and on nothing else that changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Head {
+    bits: [u32; 2],
+    more: u16,
+    count: u8,
+    /// How long the number before is.
+    before: u8,
+}
+
+impl Head {
+    const MOST: usize = 80;
+
+    /// The bits that were written from there on.
+    fn from(out: &Bits, start: usize, before: usize) -> Self {
+        let count = out.len() - start;
+        let (Ok(before), true) = (u8::try_from(before), count <= Self::MOST) else {
+            return Self::default();
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "no more than 80, and 16")]
+        Self {
+            bits: [out.at(start, 32), out.at(start + 32, 32)],
+            more: out.at(start + 64, 16) as u16,
+            count: count as u8,
+            before,
+        }
+    }
+
+    /// Whether it can be written behind a number of that length.
+    #[inline]
+    fn is_behind(&self, before: usize) -> bool {
+        self.count > 0 && usize::from(self.before) == before
+    }
+
+    #[inline]
+    fn write(&self, out: &mut Bits) {
+        let codes = [self.bits[0], self.bits[1], u32::from(self.more)];
+        let mut left = self.count;
+        for bits in codes {
+            let count = left.min(32);
+            out.push(Code { bits, count });
+            left -= count;
+        }
+    }
+}
+
 /// What is written next, once it is known how far it goes.
 struct Writer<'a> {
     out: &'a mut Bits,
@@ -456,14 +561,7 @@ impl Packer {
         counts: Option<&mut Counts>,
     ) {
         self.seen = 0;
-        let mut writer = Writer {
-            out,
-            table,
-            counts,
-            length: 0,
-            distance: 0,
-            code: Code::default(),
-        };
+        let mut writer = Writer::new(out, table, counts);
         let mut known = Known::default();
         let mut start = 0;
         for newline in memchr::memchr_iter(b'\n', text) {
@@ -525,7 +623,18 @@ impl Packer {
     }
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(out: &'a mut Bits, table: &'a Table, counts: Option<&'a mut Counts>) -> Self {
+        Self {
+            out,
+            table,
+            counts,
+            length: 0,
+            distance: 0,
+            code: Code::default(),
+        }
+    }
+
     /// Writes a line beside an earlier one, of which is known how far they begin alike.
     #[inline]
     fn line(&mut self, text: &[u8], line: std::ops::Range<usize>, source: Option<(usize, usize)>) {
@@ -560,6 +669,23 @@ impl Writer<'_> {
             other += over;
             alike = self::alike(&text[at..end], &text[other..]);
         }
+    }
+
+    /// Writes a line up to its number, with the end of the line before.
+    fn head(&mut self, text: &[u8], line: Line, before: Option<Line>) {
+        let Some(before) = before else {
+            return self.literals(&text[line.start..line.number]);
+        };
+        let (mut start, mut from) = (line.start, before.start);
+        if from > 0 {
+            (start, from) = (start - 1, from - 1);
+        } else {
+            // What ends before the first line lies elsewhere.
+            self.literal(b'\n');
+        }
+        let alike = alike(&text[start..line.number], &text[from..]);
+        self.line(text, start..line.number, Some((from, alike)));
+        self.flush();
     }
 
     #[inline]
@@ -627,6 +753,7 @@ fn alike(a: &[u8], b: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::io::Read as _;
 
     use flate2::read::DeflateDecoder;
@@ -745,6 +872,31 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn lines_with_known_heads_come_back(
+            names in prop::collection::vec("[a-d\"]{0,6}\\{[a-d]=\"[0-9]{0,30}\"\\} ", 1..30),
+            numbers in prop::collection::vec(prop::collection::vec(0_u64..2_000_000, 30), 1..5),
+        ) {
+            let table = Table::default();
+            let mut heads = vec![Head::default(); names.len()];
+            for numbers in numbers {
+                let (mut text, mut lines) = (String::new(), Vec::new());
+                for (name, number) in names.iter().zip(numbers) {
+                    let start = text.len();
+                    text.push_str(name);
+                    lines.push(Line { start, number: text.len() });
+                    let _ = writeln!(text, "{}", number * number);
+                }
+                let mut out = Bits::default();
+                table.begin(&mut out);
+                // Whatever was written before.
+                Packer::default().pack(b"# TYPE a counter\n", &table, &mut out, None);
+                pack_lines(text.as_bytes(), &lines, &mut heads, &table, &mut out, None);
+                table.end(&mut out);
+                prop_assert_eq!(inflated(&out.into_bytes()), format!("# TYPE a counter\n{text}"));
+            }
+        }
+
         #[test]
         fn whatever_is_packed_comes_back(
             texts in prop::collection::vec(

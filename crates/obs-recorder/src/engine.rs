@@ -386,7 +386,7 @@ impl Engine {
     /// Appends what [`render_named_into`](Self::render_named_into) does as one member of gzip, and returns how long the text is.
     ///
     /// Nothing is searched for: what each line shares with the one before is known. Of counter families with 64 series and more, lines
-    /// stay packed until their numbers change, which takes some 25 bytes of memory for each series and format, for two formats at
+    /// stay packed until their numbers change, which takes some 30 bytes of memory for each series and format, for two formats at
     /// most, and none before this is called for the first time. In a fork it packs the comment of [`render_into`](Self::render_into).
     ///
     /// ```

@@ -6,7 +6,7 @@
 
 use crc32fast::Hasher;
 
-use crate::deflate::{Bits, Counts, Kept, Packer, Table};
+use crate::deflate::{Bits, Counts, Head, Kept, Line, Packer, Table, pack_lines};
 
 /// What is kept from scrape to scrape, but for the pages, which their families keep.
 #[derive(Debug, Default)]
@@ -78,10 +78,14 @@ impl Gzip {
 
     /// Takes another table if that is better for what was written.
     fn look(&mut self, counts: Option<&Counts>, is_most: bool) {
-        let Some(counts) = counts.filter(|_| is_most) else {
-            self.due = self.due.saturating_sub(1);
+        let Some(counts) = counts else {
+            self.due -= 1;
             return;
         };
+        self.due = self.pause.max(1);
+        if !is_most {
+            return;
+        }
         if let Some(better) = self.table.better(counts, Self::PARTS) {
             self.table = better;
             self.version += 1;
@@ -109,14 +113,26 @@ impl Stream {
         text.clear();
     }
 
-    /// Packs a page's lines into other bits, and forgets them.
-    pub(crate) fn pack_page(&mut self, text: &mut String, into: &mut Bits) -> Packed {
-        let before = into.len();
+    /// Packs a page into other bits, and forgets it. Where its lines are given, each ends in a number, and of each is known, from the last
+    /// time, what stands before that.
+    pub(crate) fn pack_page(
+        &mut self,
+        text: &mut String,
+        lines: &[Line],
+        heads: &mut [Head],
+        into: &mut Bits,
+    ) -> Packed {
+        let (before, bytes) = (into.len(), text.as_bytes());
         if self.counts.is_some() {
             self.counted += text.len() as u64;
         }
         let Gzip { table, packer, .. } = &mut self.gzip;
-        packer.pack(text.as_bytes(), table, into, self.counts.as_mut());
+        let counts = self.counts.as_mut();
+        if lines.is_empty() {
+            packer.pack(bytes, table, into, counts);
+        } else {
+            pack_lines(bytes, lines, heads, table, into, counts);
+        }
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a page has some dozen series"
@@ -124,7 +140,7 @@ impl Stream {
         let packed = Packed {
             bits: (into.len() - before) as u32,
             length: text.len() as u32,
-            sum: crc32fast::hash(text.as_bytes()),
+            sum: crc32fast::hash(bytes),
         };
         text.clear();
         packed

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crc32fast::Hasher;
 
 use crate::cell::{Blocks, Cells, Known, Pages, Tally, WORDS};
-use crate::deflate::{Bits, Kept};
+use crate::deflate::{Bits, Head, Kept, Line};
 use crate::gzip::{Packed, Stream, joined};
 use crate::metric::Metric;
 use crate::registry::Series;
@@ -42,6 +42,8 @@ struct Lasting {
     version: u64,
     /// What the words of each series added up to.
     sums: Vec<u64>,
+    /// How the line of each begins, where it has one line and no more.
+    heads: Vec<Head>,
     bits: Kept,
     pages: Vec<Packed>,
     /// Of the whole text, with its length.
@@ -168,6 +170,11 @@ impl<M: Metric> Order<M> {
         let mut tally = Tally::new();
         let rows = PAGE.min(WORDS / words.max(1)).max(1);
         lasting.sums.resize(series.len() * words, 0);
+        let has_one_line = lasting.edition.has_one_line();
+        lasting
+            .heads
+            .resize(if has_one_line { series.len() } else { 0 }, Head::default());
+        let mut starts = Vec::new();
         let pages_before = lasting.pages.len();
         lasting
             .pages
@@ -192,8 +199,17 @@ impl<M: Metric> Order<M> {
                 tally.set(sums);
                 let bits = anew.get_or_insert_default();
                 bits.append(&lasting.bits, taken, at);
-                sheet.show_page(series, page, words, &tally, |row| show(row, lines));
-                lasting.pages[number] = stream.pack_page(lines.text(), bits);
+                starts.clear();
+                sheet.show_page(series, page, words, &tally, |row| {
+                    let start = lines.text().len();
+                    show(row, lines);
+                    if has_one_line {
+                        starts.push(line(lines.text(), start));
+                    }
+                });
+                let heads = lasting.heads.get_mut(page.first..page.end);
+                let heads = heads.unwrap_or_default();
+                lasting.pages[number] = stream.pack_page(lines.text(), &starts, heads, bits);
                 taken = at + before;
             }
             at += before;
@@ -208,11 +224,29 @@ impl<M: Metric> Order<M> {
     }
 }
 
+/// The line that begins here and ends the text: its number stands behind the last space.
+#[inline]
+fn line(text: &str, start: usize) -> Line {
+    let number = memchr::memrchr(b' ', &text.as_bytes()[start..]);
+    Line {
+        start,
+        number: number.map_or(start, |space| start + space + 1),
+    }
+}
+
 /// Reads what the words of some series add up to now, and returns whether any sum is another than before.
 #[inline]
 fn read_sums(entries: &[Entry], cells: &Pages<'_>, float: Option<usize>, sums: &mut [u64]) -> bool {
     let words = sums.len() / entries.len().max(1);
     let mut differs = 0;
+    if words == 1 && float.is_none() {
+        for (entry, sum) in entries.iter().zip(sums) {
+            let now = cells.sum_at(entry.place);
+            differs |= now ^ *sum;
+            *sum = now;
+        }
+        return differs != 0;
+    }
     for (entry, sums) in entries.iter().zip(sums.chunks_exact_mut(words.max(1))) {
         let cells = cells.at(entry.place);
         for (index, sum) in sums.iter_mut().enumerate() {
@@ -246,6 +280,7 @@ impl Sheet {
             edition,
             version,
             sums: Vec::new(),
+            heads: Vec::new(),
             bits: Kept::default(),
             pages: Vec::new(),
             sum: Hasher::new(),

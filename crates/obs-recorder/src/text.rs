@@ -103,6 +103,13 @@ pub(crate) struct Edition {
     extras: Vec<String>,
 }
 
+impl Edition {
+    /// Whether each series has one line, which ends in its value.
+    pub(crate) fn has_one_line(&self) -> bool {
+        self.parts.len() == 1 && self.extras.is_empty()
+    }
+}
+
 /// Which series is written.
 #[derive(Clone, Copy)]
 pub(crate) struct At<'a> {
