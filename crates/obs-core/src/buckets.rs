@@ -1,5 +1,12 @@
 //! Bucket bounds that fit what trading systems measure. Each is a constant; a family may state its own.
 
+/// No bounds: native buckets alone, each 9.06 % wider than the one before, from 20 ns to 30 days and beyond.
+///
+/// A recorder has them where it keeps native histograms (`OBS_NATIVE_HISTOGRAMS`), and a scraper where it asks for them. Text formats
+/// show count and sum of such a family, and no quantile can be computed from those: what a page, a dashboard or an alert reads in
+/// text declares bounds, too.
+pub const NATIVE: &[f64] = &[];
+
 /// Seconds of a fast call inside a process or a local network: 10 µs to 10 s.
 pub const LATENCY: &[f64] = &[
     0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,

@@ -223,7 +223,7 @@ impl Family {
     }
 
     /// Option `buckets`: the upper bounds of a histogram's buckets, rising and finite; `+Inf` is added. Every histogram
-    /// needs them.
+    /// needs them; [`buckets::NATIVE`](crate::buckets::NATIVE) says that native buckets are enough.
     #[must_use]
     pub const fn buckets(mut self, bounds: &'static [f64]) -> Self {
         self.buckets = Some(bounds);
@@ -326,7 +326,7 @@ impl Family {
         }
     }
 
-    /// The upper bounds of its buckets; empty unless it is a histogram.
+    /// The upper bounds of its buckets; empty unless it is a histogram, and for one with native buckets alone.
     #[must_use]
     pub const fn bucket_bounds(&self) -> &'static [f64] {
         match self.buckets {

@@ -265,9 +265,6 @@ const fn shape_fault(family: &Family) -> Message {
                 .and("a histogram needs buckets; write { buckets: obs_core::buckets::LATENCY } behind the name");
         }
         (Kind::Histogram, Some(bounds)) => {
-            if bounds.is_empty() {
-                return about(name).and("a histogram needs at least one bucket bound");
-            }
             if bounds.len() > MAX_BOUNDS {
                 return about(name).and("a histogram has at most 510 bucket bounds");
             }

@@ -15,7 +15,7 @@ use metrics::Recorder;
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
-use obs_core::{Admission, Budgeted, Catalogue, Kind};
+use obs_core::{Admission, Budgeted, Catalogue, Family, Kind};
 use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
 
 use crate::{Config, ExporterError};
@@ -106,10 +106,8 @@ fn prometheus(
         let matcher = Matcher::Suffix(suffix.to_owned());
         builder = accepted(builder.set_buckets_for_metric(matcher, bounds), suffix)?;
     }
-    for family in catalogue
-        .families()
-        .filter(|family| family.kind() == Kind::Histogram)
-    {
+    // The recorder refuses histograms without bounds; they are kept beside it.
+    for family in catalogue.families().filter(|family| has_bounds(family)) {
         let matcher = Matcher::Full(family.name().to_owned());
         let set = builder.set_buckets_for_metric(matcher, family.bucket_bounds());
         builder = accepted(set, family.name())?;
@@ -122,6 +120,11 @@ fn prometheus(
         builder = builder.add_global_label(key, value);
     }
     Ok(builder.build_recorder())
+}
+
+/// Whether a family is a histogram with declared buckets.
+fn has_bounds(family: &Family) -> bool {
+    family.kind() == Kind::Histogram && !family.bucket_bounds().is_empty()
 }
 
 fn accepted(

@@ -123,52 +123,68 @@ pub(crate) struct Grid {
     zero: Box<[f64]>,
 }
 
-/// Declared bounds that split cells of native buckets.
-#[derive(Debug, Default)]
+/// Declared bounds that split cells of native buckets, by the least fractions of what lies beyond them.
+#[derive(Debug)]
 struct Side {
     /// The first octave that has any.
     first: u64,
-    /// Where those of each octave from there on begin, and where the last ones end.
-    starts: Box<[u16]>,
-    /// The least fractions of what lies beyond them.
+    /// The least of each octave from there on, or [`NO_SPLIT`]: so mostly one comparison will do, whatever the value.
     splits: Box<[u64]>,
+    /// The others with their octaves, in this order.
+    more: Box<[(u64, u64)]>,
 }
+
+/// A fraction that no value has.
+const NO_SPLIT: u64 = u64::MAX;
 
 impl Side {
-    /// Of octaves and fractions, in this order and each once.
-    fn of(mut splits: Vec<(u64, u64)>) -> Self {
-        splits.sort_unstable();
-        splits.dedup();
-        let (Some((first, _)), Some((last, _))) = (splits.first(), splits.last()) else {
-            return Self::default();
+    /// Of octaves and fractions.
+    fn of(mut all: Vec<(u64, u64)>) -> Self {
+        all.sort_unstable();
+        let first = all.first().map_or(0, |(octave, _)| *octave);
+        let mut side = Self {
+            first,
+            splits: Box::default(),
+            more: Box::default(),
         };
-        let starts = (*first..=last + 1).map(|octave| {
-            let before = splits.partition_point(|(of, _)| *of < octave);
-            u16::try_from(before).unwrap_or(u16::MAX)
-        });
-        Self {
-            first: *first,
-            starts: starts.collect(),
-            splits: splits.iter().map(|(_, fraction)| *fraction).collect(),
+        let (mut splits, mut more) = (Vec::new(), Vec::new());
+        for (octave, fraction) in all {
+            let at = usize::try_from(octave - first).unwrap_or_default();
+            if at < splits.len() {
+                more.push((octave, fraction));
+            } else {
+                splits.resize(at, NO_SPLIT);
+                splits.push(fraction);
+            }
         }
+        (side.splits, side.more) = (splits.into(), more.into());
+        side
     }
 
+    /// The least split of an octave.
     #[inline]
-    fn splits(&self, octave: u64) -> &[u64] {
-        let at = usize::try_from(octave.wrapping_sub(self.first)).unwrap_or(usize::MAX);
-        match self.starts.get(at..) {
-            Some([start, end, ..]) => &self.splits[usize::from(*start)..usize::from(*end)],
-            _ => &[],
-        }
+    fn least(&self, octave: u64) -> u64 {
+        let at = usize::try_from(octave.wrapping_sub(self.first));
+        let least = at.ok().and_then(|at| self.splits.get(at));
+        least.copied().unwrap_or(NO_SPLIT)
+    }
+
+    /// The others.
+    #[inline(never)]
+    fn more(&self, octave: u64) -> impl Iterator<Item = u64> {
+        let of_octave = self.more.iter().filter(move |(of, _)| *of == octave);
+        of_octave.map(|(_, fraction)| *fraction)
     }
 }
 
-/// What a chunk's cells count for.
+/// What a cell counts for.
 pub(crate) struct CellOf {
     /// The native bucket; none for the zero bucket.
     pub(crate) index: Option<i32>,
     /// The declared bucket.
     pub(crate) bucket: usize,
+    /// How many values it holds.
+    pub(crate) held: u64,
 }
 
 impl Grid {
@@ -187,7 +203,7 @@ impl Grid {
         let within_zero = |bound: &f64| (-ZERO_THRESHOLD..ZERO_THRESHOLD).contains(bound);
         Self {
             bounds,
-            sides: [Side::of(above), Side::of(below)],
+            sides: [above, below].map(Side::of),
             zero: bounds.iter().copied().filter(within_zero).collect(),
         }
     }
@@ -214,8 +230,10 @@ impl Grid {
         let step = STEPS[(fraction >> (FRACTION_BITS - STEP_BITS)) as usize];
         let mut cell = usize::from(step.below) + usize::from(fraction >= step.bound);
         let sign = (bits >> SIGN_BIT) as usize;
-        for split in self.sides[sign].splits(octave) {
-            cell += usize::from(fraction >= *split);
+        let side = &self.sides[sign];
+        cell += usize::from(fraction >= side.least(octave));
+        if !side.more.is_empty() {
+            cell += side.more(octave).filter(|split| fraction >= *split).count();
         }
         #[expect(clippy::cast_possible_truncation, reason = "12 bits")]
         let key = (octave as u16) | (sign as u16) << 11;
@@ -232,12 +250,17 @@ impl Grid {
         if key == ChunkKey::ZERO {
             self.zero.len() + 1
         } else {
-            NATIVE.len() + 1 + self.splits(key).len()
+            NATIVE.len() + 1 + self.splits(key).count()
         }
     }
 
-    fn splits(&self, key: ChunkKey) -> &[u64] {
-        self.sides[usize::from(key.is_negative())].splits(key.octave().into())
+    fn splits(&self, key: ChunkKey) -> impl Iterator<Item = u64> {
+        let (side, octave) = (
+            &self.sides[usize::from(key.is_negative())],
+            key.octave().into(),
+        );
+        let least = Some(side.least(octave)).filter(|split| *split != NO_SPLIT);
+        least.into_iter().chain(side.more(octave))
     }
 
     /// The declared bucket of a value.
@@ -245,53 +268,58 @@ impl Grid {
         self.bounds.partition_point(|bound| value > *bound)
     }
 
-    /// What the cells of a chunk count for, in the order of their distance from 0.
-    pub(crate) fn each_cell(&self, key: ChunkKey, mut show: impl FnMut(usize, CellOf)) {
+    /// What the cells of a chunk count for that hold anything, in the order of their distance from 0.
+    #[inline]
+    pub(crate) fn each_held(&self, key: ChunkKey, cells: &[u64], mut show: impl FnMut(CellOf)) {
+        let held = || cells.iter().enumerate().filter(|(_, held)| **held != 0);
         if key == ChunkKey::ZERO {
-            let bounds = self.zero.iter().copied().chain([ZERO_THRESHOLD]);
-            for (cell, end) in bounds.enumerate() {
-                let bucket = self.bucket_of(end);
-                show(
-                    cell,
-                    CellOf {
-                        index: None,
-                        bucket,
-                    },
-                );
+            for (cell, held) in held() {
+                let end = self.zero.get(cell).copied().unwrap_or(ZERO_THRESHOLD);
+                show(CellOf {
+                    index: None,
+                    bucket: self.bucket_of(end),
+                    held: *held,
+                });
             }
             return;
         }
-        let (mut native, mut splits) = (0, self.splits(key).iter().copied().peekable());
         let octave = u64::from(key.octave()) << FRACTION_BITS;
         let sign = u64::from(key.is_negative()) << SIGN_BIT;
+        let value = |end: u64| f64::from_bits(sign | (octave + end));
+        let native = |at: usize| NATIVE.get(at).copied().unwrap_or(1 << FRACTION_BITS);
         let first = key.first_index();
-        // Most octaves lie within one declared bucket.
-        let alone = splits
-            .peek()
-            .is_none()
-            .then(|| self.bucket_of(f64::from_bits(sign | (octave + (1 << (FRACTION_BITS - 1))))));
-        for cell in 0.. {
-            let index = first + native;
-            let of_native = usize::try_from(native).ok().and_then(|at| NATIVE.get(at));
-            let of_native = of_native.copied().unwrap_or(1 << FRACTION_BITS);
-            let end = match splits.peek() {
-                Some(split) if *split < of_native => {
-                    let split = *split;
-                    splits.next();
-                    split
+        let mut splits = self.splits(key).peekable();
+        if splits.peek().is_none() {
+            // It lies within one declared bucket, as most octaves do.
+            let bucket = self.bucket_of(value(1 << (FRACTION_BITS - 1)));
+            for (index, held) in (first..).zip(cells) {
+                if *held != 0 {
+                    show(CellOf {
+                        index: Some(index),
+                        bucket,
+                        held: *held,
+                    });
                 }
-                _ => {
-                    native += 1;
-                    of_native
-                }
-            };
+            }
+            return;
+        }
+        let mut passed = 0;
+        let mut index = first;
+        for held in cells {
+            let of = index;
             // The farthest value of a cell, whose bits less one are below its end.
-            let farthest = f64::from_bits(sign | (octave + end));
-            let bucket = alone.unwrap_or_else(|| self.bucket_of(farthest));
-            let index = Some(index);
-            show(cell, CellOf { index, bucket });
-            if end == 1 << FRACTION_BITS {
-                return;
+            let end = splits.next_if(|split| *split < native(passed));
+            let end = end.unwrap_or_else(|| {
+                passed += 1;
+                index += 1;
+                native(passed - 1)
+            });
+            if *held != 0 {
+                show(CellOf {
+                    index: Some(of),
+                    bucket: self.bucket_of(value(end)),
+                    held: *held,
+                });
             }
         }
     }
@@ -337,16 +365,13 @@ mod tests {
     /// What a value counts for.
     fn found(grid: &Grid, value: f64) -> (bool, Option<i32>, usize) {
         let (key, at) = grid.locate(value);
-        let (mut of, mut cells) = (None, 0);
-        grid.each_cell(key, |cell, counts| {
-            assert_eq!(cell, cells);
-            cells += 1;
-            if cell == at {
-                of = Some((key.is_negative(), counts.index, counts.bucket));
-            }
+        let (mut of, mut cells) = (Vec::new(), vec![0; grid.cells(key)]);
+        cells[at] = 1;
+        grid.each_held(key, &cells, |cell| {
+            of.push((key.is_negative(), cell.index, cell.bucket));
         });
-        assert_eq!(cells, grid.cells(key));
-        of.unwrap()
+        assert_eq!(of.len(), 1);
+        of[0]
     }
 
     fn assert_right(grid: &Grid, value: f64) {
@@ -420,6 +445,22 @@ mod tests {
                         assert_right(&grid, value);
                     }
                 }
+            }
+        }
+    }
+
+    /// What `tests/servers/native-histogram` has printed: every bound from 2^-30 to 2^22, both floats beside it, and their negatives.
+    #[test]
+    fn bounds_and_their_neighbours_are_where_the_client_of_prometheus_has_them() {
+        let printed = include_str!("../tests/native_bounds.txt");
+        assert_eq!(printed.lines().count(), (52 * 8 + 1) * 6);
+        for grid in FAMILIES.map(Grid::new) {
+            for line in printed.lines() {
+                let (bits, index) = line.split_once(' ').unwrap();
+                let value = f64::from_bits(u64::from_str_radix(bits, 16).unwrap());
+                let (is_negative, found, _) = found(&grid, value);
+                assert_eq!(found, Some(index.parse().unwrap()), "{value:e}");
+                assert_eq!(is_negative, value < 0.0);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Histograms whose cells serve native buckets and declared ones at once.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use crate::cell::{
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
-use crate::grid::{ChunkKey, Grid, SCHEMA, ZERO_THRESHOLD};
+use crate::grid::{CellOf, ChunkKey, Grid, SCHEMA, ZERO_THRESHOLD};
 use crate::lock;
 use crate::metric::{Metric, Moment, write_histogram};
 use crate::registry::Series;
@@ -49,67 +50,75 @@ const SUM: usize = 0;
 
 /// What the chunks of a series hold, in the order of their values.
 #[derive(Debug, Default)]
-struct Reading(Vec<Chunk>);
+struct Reading {
+    chunks: Vec<Chunk>,
+    /// The cells of all of them.
+    cells: Vec<u64>,
+}
 
 #[derive(Debug)]
 struct Chunk {
     key: ChunkKey,
     sum: f64,
-    cells: Box<[u64]>,
+    /// Where its cells are.
+    cells: Range<usize>,
 }
 
-impl Chunk {
-    fn of(key: ChunkKey, cells: usize, found: Found<'_>, highest: usize) -> Self {
-        let mut chunk = Self {
-            key,
-            sum: 0.0,
-            cells: vec![0; cells].into(),
-        };
+impl Reading {
+    /// Appends what a chunk holds.
+    fn push(&mut self, key: ChunkKey, cells: usize, found: Found<'_>, highest: usize) {
+        let (start, mut sum) = (self.cells.len(), 0.0);
+        let cells = start..start + cells;
+        self.cells.resize(cells.end, 0);
         for lane in found.lanes(highest) {
-            chunk.sum += f64::from_bits(lane.word(SUM).load(Relaxed));
-            for (cell, held) in chunk.cells.iter_mut().enumerate() {
+            sum += f64::from_bits(lane.word(SUM).load(Relaxed));
+            for (cell, held) in self.cells[cells.clone()].iter_mut().enumerate() {
                 *held = held.wrapping_add(lane.word(SUM + 1 + cell).load(Relaxed));
             }
         }
-        chunk
+        self.chunks.push(Chunk { key, sum, cells });
+    }
+
+    /// Takes away what was there before.
+    fn since(&mut self, before: &Self) {
+        for then in &before.chunks {
+            let mut chunks = self.chunks.iter_mut();
+            let Some(now) = chunks.find(|chunk| chunk.key == then.key) else {
+                continue;
+            };
+            now.sum -= then.sum;
+            let held = &mut self.cells[now.cells.clone()];
+            for (held, then) in held.iter_mut().zip(&before.cells[then.cells.clone()]) {
+                *held = held.wrapping_sub(*then);
+            }
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        self.chunks.iter().map(|chunk| chunk.sum).sum()
     }
 
     fn count(&self) -> u64 {
         self.cells.iter().copied().fold(0, u64::wrapping_add)
     }
 
-    /// Takes away what was there before.
-    fn since(&mut self, before: &Self) {
-        self.sum -= before.sum;
-        for (held, before) in self.cells.iter_mut().zip(&before.cells) {
-            *held = held.wrapping_sub(*before);
+    /// What each cell counts for that holds anything, with the chunk that it is in.
+    fn each(&self, grid: &Grid, mut show: impl FnMut(ChunkKey, CellOf)) {
+        for Chunk { key, cells, .. } in &self.chunks {
+            let cells = &self.cells[cells.clone()];
+            grid.each_held(*key, cells, |of| show(*key, of));
         }
     }
-}
 
-impl Reading {
     /// Reads the declared buckets into `buckets`, and returns the sum.
     fn classic(&self, grid: &Grid, buckets: &mut Vec<u64>) -> f64 {
-        buckets.clear();
-        buckets.resize(grid.bounds().len() + 1, 0);
-        for chunk in &self.0 {
-            grid.each_cell(chunk.key, |cell, of| {
-                let bucket = &mut buckets[of.bucket];
-                *bucket = bucket.wrapping_add(chunk.cells[cell]);
-            });
-        }
+        clear(grid, buckets);
+        self.each(grid, |_, of| add_to(buckets, &of));
         self.sum()
     }
 
-    fn sum(&self) -> f64 {
-        self.0.iter().map(|chunk| chunk.sum).sum()
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(Chunk::count).fold(0, u64::wrapping_add)
-    }
-
-    fn native(&self, grid: &Grid) -> NativeBuckets {
+    /// The buckets of both sorts.
+    fn both(&self, grid: &Grid) -> (Vec<u64>, NativeBuckets) {
         let mut native = NativeBuckets {
             schema: SCHEMA,
             zero_threshold: ZERO_THRESHOLD,
@@ -117,47 +126,60 @@ impl Reading {
             negative: Vec::new(),
             positive: Vec::new(),
         };
-        for chunk in &self.0 {
-            if chunk.key == ChunkKey::ZERO {
-                native.zero_count = chunk.count();
-                continue;
-            }
-            let side = if chunk.key.is_negative() {
+        let mut buckets = Vec::new();
+        clear(grid, &mut buckets);
+        self.each(grid, |key, of| {
+            add_to(&mut buckets, &of);
+            let side = if key.is_negative() {
                 &mut native.negative
             } else {
                 &mut native.positive
             };
-            grid.each_cell(chunk.key, |cell, of| {
-                let (Some(index), held) = (of.index, chunk.cells[cell]) else {
-                    return;
-                };
-                match side.last_mut() {
-                    // A declared bound lies between.
-                    Some((last, count)) if *last == index => *count = count.wrapping_add(held),
-                    _ if held == 0 => {}
-                    _ => side.push((index, held)),
+            match (of.index, side.last_mut()) {
+                (None, _) => native.zero_count = native.zero_count.wrapping_add(of.held),
+                // A declared bound lies between.
+                (Some(index), Some((last, count))) if *last == index => {
+                    *count = count.wrapping_add(of.held);
                 }
-            });
-        }
+                (Some(index), _) => side.push((index, of.held)),
+            }
+        });
         // Chunks are in the order of their values, and those below 0 are counted by their distance from it.
         native.negative.sort_unstable();
-        native
+        (buckets, native)
     }
+}
+
+/// As many declared buckets as there are, which hold nothing.
+fn clear(grid: &Grid, buckets: &mut Vec<u64>) {
+    buckets.clear();
+    buckets.resize(grid.bounds().len() + 1, 0);
+}
+
+fn add_to(buckets: &mut [u64], of: &CellOf) {
+    let bucket = &mut buckets[of.bucket];
+    *bucket = bucket.wrapping_add(of.held);
 }
 
 impl NativeHistogram {
     /// Everything that was ever added.
     fn read(&self, highest: usize) -> Reading {
+        let Shape { grid, store, .. } = &*self.shape;
         let mut chunks = Vec::new();
         self.chunks.each(|bits, spot| {
-            let key = ChunkKey::of_bits(bits);
-            if let Some(found) = self.shape.store.find(spot) {
-                let cells = self.shape.grid.cells(key);
-                chunks.push(Chunk::of(key, cells, found, highest));
-            }
+            chunks.push((ChunkKey::of_bits(bits), spot));
         });
-        chunks.sort_unstable_by_key(|chunk| chunk.key.order());
-        Reading(chunks)
+        chunks.sort_unstable_by_key(|(key, _)| key.order());
+        let mut reading = Reading {
+            chunks: Vec::with_capacity(chunks.len()),
+            cells: Vec::with_capacity(chunks.len() * 10),
+        };
+        for (key, spot) in chunks {
+            if let Some(found) = store.find(spot) {
+                reading.push(key, grid.cells(key), found, highest);
+            }
+        }
+        reading
     }
 
     /// What was added since the series began anew.
@@ -167,12 +189,7 @@ impl NativeHistogram {
         if mark != 0
             && let Some(baseline) = &*lock(&self.baseline)
         {
-            for before in &baseline.0 {
-                let mut chunks = reading.0.iter_mut();
-                if let Some(chunk) = chunks.find(|chunk| chunk.key == before.key) {
-                    chunk.since(before);
-                }
-            }
+            reading.since(baseline);
         }
         reading
     }
@@ -302,14 +319,14 @@ impl Metric for NativeHistogram {
     }
 
     fn value(&self, shape: &Arc<Shape>, at: At<'_>, moment: Moment) -> SeriesValue {
-        let (mut buckets, reading) = (Vec::new(), self.read_since(at.mark, moment.highest));
-        let sum = reading.classic(&shape.grid, &mut buckets);
+        let reading = self.read_since(at.mark, moment.highest);
+        let (buckets, native) = reading.both(&shape.grid);
         let exemplars = self.exemplars.iter().flat_map(|exemplars| exemplars.all());
         SeriesValue::Histogram {
             buckets,
-            sum,
+            sum: reading.sum(),
             exemplars: exemplars.collect(),
-            native: Some(reading.native(&shape.grid)),
+            native: Some(native),
         }
     }
 }

@@ -247,10 +247,12 @@ impl<'a> Encoder<'a> {
         write(self);
         let length = self.0.len() - place - 1;
         let (bytes, count) = varint(length as u64);
-        match bytes {
-            [byte, ..] if count == 1 => self.0[place] = byte,
-            bytes => drop(self.0.splice(place..=place, bytes.into_iter().take(count))),
+        if count > 1 {
+            let end = self.0.len();
+            self.0.resize(end + count - 1, 0);
+            self.0.copy_within(place + 1..end, place + count);
         }
+        self.0[place..place + count].copy_from_slice(&bytes[..count]);
     }
 
     fn varint(&mut self, value: u64) {

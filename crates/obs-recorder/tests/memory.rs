@@ -75,3 +75,56 @@ fn another_thread_takes_one_page_and_then_nothing() {
     assert!(allocated.0 < 8192, "{} bytes", allocated.0);
     assert_eq!(allocated.1, 0);
 }
+
+#[test]
+fn a_native_histogram_takes_memory_by_the_octave_and_then_nothing() {
+    let engine = Engine::builder().native_histograms(true).build().unwrap();
+    let wait = metrics::with_local_recorder(&engine, || metrics::histogram!("wait_seconds"));
+    // Every octave from a nanosecond to a day.
+    let octaves = || (-30..17).map(|exponent| 1.5 * 2_f64.powi(exponent));
+    let first = measure(|| octaves().for_each(|value| wait.record(value)));
+    // 47 chunks of 9 to 11 words lie in one page or two; the directory goes on six times.
+    assert!(first.count_total < 16, "{} times", first.count_total);
+    let many = measure(|| {
+        for n in 0..1_000_000_u32 {
+            wait.record(f64::from(n % 4096) * 0.01 + 1e-9);
+        }
+        octaves().for_each(|value| wait.record(value));
+    });
+    // 0.01 and what is twice as much, and so on, lie in octaves that are there.
+    assert_eq!(many.count_total, 0);
+}
+
+/// The heap of a series whose values lie in three octaves, of a family of a thousand.
+fn heap_of_a_histogram(native_histograms: bool) -> f64 {
+    const SERIES: i32 = 1000;
+    let engine = Engine::builder()
+        .native_histograms(native_histograms)
+        .build()
+        .unwrap();
+    let mut kept = Vec::with_capacity(1000);
+    let taken = measure(|| {
+        metrics::with_local_recorder(&engine, || {
+            for n in 0..SERIES {
+                let wait = metrics::histogram!("wait_seconds", "n" => n.to_string());
+                for value in [0.26, 0.3, 0.49, 0.6, 0.9, 1.1, 1.9] {
+                    wait.record(value);
+                }
+                kept.push(wait);
+            }
+        });
+    });
+    taken.bytes_current as f64 / f64::from(SERIES)
+}
+
+#[test]
+fn a_native_histogram_takes_little_more_than_eight_bytes_for_a_cell() {
+    let (with, without) = (heap_of_a_histogram(true), heap_of_a_histogram(false));
+    let more = with - without;
+    eprintln!("{with} bytes with native buckets, {without} without");
+    // Three octaves have 24 cells.
+    assert!(
+        more <= 8.0 * 24.0,
+        "{more} bytes more: {with} for {without}"
+    );
+}

@@ -120,7 +120,7 @@ fn sound(family: &Family) -> Vec<Finding> {
     let rises = |numbers: &[f64]| numbers.windows(2).all(|pair| pair[0] < pair[1]);
     let observes = family.kind == Kind::Histogram;
     add(
-        observes == family.buckets.is_empty() || !rises(&family.buckets),
+        (!observes && !family.buckets.is_empty()) || !rises(&family.buckets),
         Fault::Bounds,
         format!(
             "is a {} with buckets up to {:?}",

@@ -552,6 +552,10 @@ impl<'a> Both<'a> {
     /// Buckets that tell nothing apart.
     fn one_bucket(&self) -> Option<Finding> {
         let (bounds, counts) = self.observations()?;
+        // One with native buckets alone has no others.
+        if bounds.len() < 2 {
+            return None;
+        }
         let all: f64 = counts.iter().sum();
         let (fullest, most) = counts
             .iter()

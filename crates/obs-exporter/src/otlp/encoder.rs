@@ -7,8 +7,9 @@ use obs_recorder::{FamilySnapshot, SeriesSnapshot, SeriesValue};
 use prost::Message;
 
 use super::message::{
-    Data, Exemplar, Gauge, Histogram, HistogramPoint, KeyValue, Metric, Number, NumberPoint,
-    Quantile, Request, Resource, ResourceMetrics, Scope, ScopeMetrics, Sum, Summary, SummaryPoint,
+    Data, Exemplar, ExponentialBuckets, ExponentialHistogram, ExponentialHistogramPoint, Gauge,
+    Histogram, HistogramPoint, KeyValue, Metric, Number, NumberPoint, Quantile, Request, Resource,
+    ResourceMetrics, Scope, ScopeMetrics, Sum, Summary, SummaryPoint,
 };
 use crate::Temporality;
 
@@ -158,6 +159,8 @@ impl Encoder {
 struct Points {
     numbers: Vec<NumberPoint>,
     histograms: Vec<HistogramPoint>,
+    /// Of histograms with native buckets alone.
+    exponential: Vec<ExponentialHistogramPoint>,
     summaries: Vec<SummaryPoint>,
 }
 
@@ -190,28 +193,47 @@ impl Points {
                 buckets,
                 sum,
                 exemplars,
-                ..
+                native,
             } => {
                 let is_new = |at: u64| at >= collected;
                 let exemplars = exemplars.iter().filter(|exemplar| is_new(exemplar.at));
-                self.histograms.push(HistogramPoint {
-                    attributes,
-                    start,
-                    time,
-                    count: buckets.iter().copied().fold(0, u64::wrapping_add),
-                    // Also where observations are below 0. OTLP advises against that, but a receiver that keeps a sum in any case,
-                    // as Prometheus does, would otherwise keep a wrong one.
-                    sum: Some(sum),
-                    buckets,
-                    bounds: family.bounds.to_vec(),
-                    exemplars: exemplars
-                        .map(|exemplar| Exemplar {
-                            time: exemplar.at.saturating_mul(NANOSECONDS),
-                            value: Some(exemplar.value),
-                            trace: exemplar.trace.to_vec(),
-                        })
-                        .collect(),
+                let exemplars = exemplars.map(|exemplar| Exemplar {
+                    time: exemplar.at.saturating_mul(NANOSECONDS),
+                    value: Some(exemplar.value),
+                    trace: exemplar.trace.to_vec(),
                 });
+                let exemplars = exemplars.collect();
+                let count = buckets.iter().copied().fold(0, u64::wrapping_add);
+                // Also where observations are below 0. OTLP advises against that, but a receiver that keeps a sum in any case,
+                // as Prometheus does, would otherwise keep a wrong one.
+                let sum = Some(sum);
+                // What declares bounds is read by them.
+                if let Some(native) = native.filter(|_| family.bounds.is_empty()) {
+                    self.exponential.push(ExponentialHistogramPoint {
+                        attributes,
+                        start,
+                        time,
+                        count,
+                        sum,
+                        scale: native.schema,
+                        zero_count: native.zero_count,
+                        positive: side_by_side(&native.positive),
+                        negative: side_by_side(&native.negative),
+                        exemplars,
+                        zero_threshold: native.zero_threshold,
+                    });
+                } else {
+                    self.histograms.push(HistogramPoint {
+                        attributes,
+                        start,
+                        time,
+                        count,
+                        sum,
+                        buckets,
+                        bounds: family.bounds.to_vec(),
+                        exemplars,
+                    });
+                }
             }
             SeriesValue::Summary {
                 quantiles,
@@ -242,9 +264,11 @@ impl Points {
         let Self {
             numbers,
             histograms,
+            exponential,
             summaries,
         } = self;
-        if numbers.is_empty() && histograms.is_empty() && summaries.is_empty() {
+        let buckets = histograms.len() + exponential.len();
+        if numbers.is_empty() && buckets == 0 && summaries.is_empty() {
             return None;
         }
         Some(match kind {
@@ -254,6 +278,12 @@ impl Points {
                 is_monotonic: true,
             }),
             Kind::Gauge => Data::Gauge(Gauge { points: numbers }),
+            Kind::Histogram if !exponential.is_empty() => {
+                Data::ExponentialHistogram(ExponentialHistogram {
+                    points: exponential,
+                    temporality,
+                })
+            }
             Kind::Histogram => Data::Histogram(Histogram {
                 points: histograms,
                 temporality,
@@ -261,6 +291,29 @@ impl Points {
             Kind::Summary => Data::Summary(Summary { points: summaries }),
         })
     }
+}
+
+/// Native buckets as OTLP has them, where a bucket has the index of its lower bound and empty ones stand between.
+fn side_by_side(buckets: &[(i32, u64)]) -> Option<ExponentialBuckets> {
+    let ((first, _), (last, _)) = (buckets.first()?, buckets.last()?);
+    let mut counts = vec![0; usize::try_from(last - first).ok()? + 1];
+    for (index, count) in buckets {
+        counts[usize::try_from(index - first).ok()?] = *count;
+    }
+    let offset = first - 1;
+    Some(ExponentialBuckets { offset, counts })
+}
+
+/// What has been added to native buckets.
+fn added_to(before: &[(i32, u64)], now: &[(i32, u64)]) -> Vec<(i32, u64)> {
+    let count_before = |index| {
+        let found = before.binary_search_by_key(&index, |(index, _)| *index);
+        found.map_or(0, |at| before[at].1)
+    };
+    now.iter()
+        .map(|(index, count)| (*index, count.saturating_sub(count_before(*index))))
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }
 
 /// The total of a counter: whole where it can be.
@@ -289,13 +342,14 @@ fn added(before: &SeriesValue, now: &SeriesValue) -> SeriesValue {
             Histogram {
                 buckets: before,
                 sum: sum_before,
+                native: native_before,
                 ..
             },
             Histogram {
                 buckets: now,
                 sum,
                 exemplars,
-                ..
+                native,
             },
         ) => Histogram {
             buckets: now
@@ -305,8 +359,14 @@ fn added(before: &SeriesValue, now: &SeriesValue) -> SeriesValue {
                 .collect(),
             sum: sum - sum_before,
             exemplars: exemplars.clone(),
-            // They are not sent.
-            native: None,
+            native: native.clone().map(|mut native| {
+                if let Some(before) = native_before {
+                    native.zero_count = native.zero_count.saturating_sub(before.zero_count);
+                    native.positive = added_to(&before.positive, &native.positive);
+                    native.negative = added_to(&before.negative, &native.negative);
+                }
+                native
+            }),
         },
         _ => now.clone(),
     }
@@ -389,6 +449,54 @@ mod tests {
         jobs.increment(7);
         let again = interval(&engine, 60);
         assert!(matches!(again[..], [(Number::Whole(7), _, _)]), "{again:?}");
+    }
+
+    /// The histogram of a request that has one family.
+    fn exponential(request: &[u8]) -> ExponentialHistogramPoint {
+        let request = Request::decode(request).unwrap();
+        let metric = request.resources[0].scopes[0].metrics[0].clone();
+        match metric.data.unwrap() {
+            Data::ExponentialHistogram(histogram) => histogram.points[0].clone(),
+            data => panic!("{data:?}"),
+        }
+    }
+
+    #[test]
+    fn native_buckets_alone_are_exponential_ones() {
+        obs_core::families! {
+            /// A histogram without declared buckets.
+            struct Native {
+                /// Time to fill.
+                fill: obs_core::Histogram = "native_fill_seconds" { buckets: obs_core::buckets::NATIVE },
+            }
+        }
+        let builder = Engine::builder().native_histograms(true);
+        let engine = builder.build().unwrap();
+        let native = metrics::with_local_recorder(&engine, Native::new);
+        let mut encoder = encoder(Temporality::Delta);
+        let mut interval = |at: u64| {
+            let families = engine.snapshot().unwrap();
+            encoder.requests(&families, BEGINNING + at)
+        };
+        // 2^(-16/8), which belongs to the bucket below it, 2^(-15.5/8), and what is next to 1.
+        for value in [0.25, 0.26, 0.99, 0.0] {
+            native.fill.record(value);
+        }
+        let first = exponential(&interval(10)[0]);
+        assert_eq!((first.scale, first.count, first.zero_count), (3, 4, 1));
+        assert_eq!(first.sum, Some(1.5));
+        let positive = first.positive.unwrap();
+        assert_eq!(positive.offset, -17);
+        let expected = [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        assert_eq!(positive.counts, expected);
+        assert_eq!(first.negative, None);
+        assert!(first.zero_threshold > 0.0);
+        assert_eq!(interval(20), Vec::<Vec<u8>>::new());
+        native.fill.record(0.26);
+        let second = exponential(&interval(30)[0]);
+        assert_eq!((second.count, second.zero_count), (1, 0));
+        let added = second.positive.unwrap();
+        assert_eq!((added.offset, added.counts), (-16, vec![1]));
     }
 
     #[test]

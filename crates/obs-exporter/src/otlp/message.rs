@@ -61,7 +61,7 @@ pub(super) struct Metric {
     pub(super) description: String,
     #[prost(string, tag = "3")]
     pub(super) unit: String,
-    #[prost(oneof = "Data", tags = "5, 7, 9, 11")]
+    #[prost(oneof = "Data", tags = "5, 7, 9, 10, 11")]
     pub(super) data: Option<Data>,
 }
 
@@ -73,6 +73,8 @@ pub(super) enum Data {
     Sum(Sum),
     #[prost(message, tag = "9")]
     Histogram(Histogram),
+    #[prost(message, tag = "10")]
+    ExponentialHistogram(ExponentialHistogram),
     #[prost(message, tag = "11")]
     Summary(Summary),
 }
@@ -97,6 +99,14 @@ pub(super) struct Sum {
 pub(super) struct Histogram {
     #[prost(message, repeated, tag = "1")]
     pub(super) points: Vec<HistogramPoint>,
+    #[prost(int32, tag = "2")]
+    pub(super) temporality: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExponentialHistogram {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) points: Vec<ExponentialHistogramPoint>,
     #[prost(int32, tag = "2")]
     pub(super) temporality: i32,
 }
@@ -145,6 +155,42 @@ pub(super) struct HistogramPoint {
     pub(super) bounds: Vec<f64>,
     #[prost(message, repeated, tag = "8")]
     pub(super) exemplars: Vec<Exemplar>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExponentialHistogramPoint {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) attributes: Vec<KeyValue>,
+    #[prost(fixed64, tag = "2")]
+    pub(super) start: u64,
+    #[prost(fixed64, tag = "3")]
+    pub(super) time: u64,
+    #[prost(fixed64, tag = "4")]
+    pub(super) count: u64,
+    #[prost(double, optional, tag = "5")]
+    pub(super) sum: Option<f64>,
+    #[prost(sint32, tag = "6")]
+    pub(super) scale: i32,
+    #[prost(fixed64, tag = "7")]
+    pub(super) zero_count: u64,
+    #[prost(message, optional, tag = "8")]
+    pub(super) positive: Option<ExponentialBuckets>,
+    #[prost(message, optional, tag = "9")]
+    pub(super) negative: Option<ExponentialBuckets>,
+    #[prost(message, repeated, tag = "11")]
+    pub(super) exemplars: Vec<Exemplar>,
+    #[prost(double, tag = "14")]
+    pub(super) zero_threshold: f64,
+}
+
+/// Buckets side by side.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ExponentialBuckets {
+    /// The index of the first: its lower bound, which does not belong to it, is the base to that power.
+    #[prost(sint32, tag = "1")]
+    pub(super) offset: i32,
+    #[prost(uint64, repeated, tag = "2")]
+    pub(super) counts: Vec<u64>,
 }
 
 #[derive(Clone, PartialEq, Message)]

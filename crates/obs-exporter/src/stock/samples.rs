@@ -15,6 +15,7 @@ use metrics_util::storage::{AtomicBucket, Summary};
 use obs_core::{Admission, Catalogue, Family, Kind, nearest_rank};
 use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
 
+use super::has_bounds;
 use crate::exporter::lock;
 
 /// The quantiles of a summary that nobody declares.
@@ -65,9 +66,7 @@ impl Samples {
         window: Duration,
         foreign: &BTreeMap<&'static str, &'static [f64]>,
     ) -> Self {
-        let histograms = catalogue
-            .families()
-            .filter(|family| family.kind() == Kind::Histogram);
+        let histograms = catalogue.families().filter(|family| has_bounds(family));
         Self {
             admission,
             known: histograms

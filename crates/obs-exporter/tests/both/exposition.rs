@@ -846,3 +846,34 @@ fn a_reading_that_renders_does_not_wait_for_itself() {
     ]);
     assert_eq!(scrape(&exporter).sum("errors_total", &labels), Some(1.0));
 }
+
+obs_core::families! {
+    /// A histogram without declared bounds.
+    struct Native {
+        /// Time to fill, in native buckets alone.
+        fill: Histogram = "native_fill_seconds" { buckets: buckets::NATIVE },
+    }
+}
+
+/// Text has no native buckets: there is a count and a sum, whether or not the family was known from the start.
+#[test]
+fn a_histogram_with_native_buckets_alone_has_count_and_sum_in_text() {
+    for catalogue in [Catalogue::default(), Catalogue::of(&[Native::FAMILIES])] {
+        let config = Config {
+            recorder: crate::RECORDER,
+            ..Config::default()
+        };
+        let builder = Exporter::builder(APP).config(config).catalogue(catalogue);
+        let (recorder, exporter) = builder.build().unwrap();
+        let native = metrics::with_local_recorder(&recorder, Native::new);
+        native.fill.record(0.25);
+        native.fill.record(1.5);
+        let scrape = scrape(&exporter);
+        let kind = scrape.family("native_fill_seconds").unwrap().kind;
+        assert_eq!(kind, Kind::Histogram);
+        assert_eq!(scrape.sum("native_fill_seconds_count", &[]), Some(2.0));
+        assert_eq!(scrape.sum("native_fill_seconds_sum", &[]), Some(1.75));
+        let last = scrape.sum("native_fill_seconds_bucket", &[("le", "+Inf")]);
+        assert_eq!(last, Some(2.0));
+    }
+}
