@@ -169,8 +169,14 @@ impl Side {
         least.copied().unwrap_or(NO_SPLIT)
     }
 
-    /// The others.
+    /// How many of the others lie below a fraction. Apart, so that families without any carry none of it.
     #[inline(never)]
+    fn more_passed(&self, octave: u64, fraction: u64) -> usize {
+        let passed = |split: &u64| fraction >= *split;
+        self.more(octave).filter(passed).count()
+    }
+
+    /// The others.
     fn more(&self, octave: u64) -> impl Iterator<Item = u64> {
         let of_octave = self.more.iter().filter(move |(of, _)| *of == octave);
         of_octave.map(|(_, fraction)| *fraction)
@@ -233,7 +239,7 @@ impl Grid {
         let side = &self.sides[sign];
         cell += usize::from(fraction >= side.least(octave));
         if !side.more.is_empty() {
-            cell += side.more(octave).filter(|split| fraction >= *split).count();
+            cell += side.more_passed(octave, fraction);
         }
         #[expect(clippy::cast_possible_truncation, reason = "12 bits")]
         let key = (octave as u16) | (sign as u16) << 11;
