@@ -20,6 +20,8 @@ pub(crate) struct Gzip {
     pause: u32,
     /// What is written before it is packed.
     text: String,
+    /// How many bytes the last scrape took: the next takes about as many.
+    bytes: usize,
 }
 
 /// A scrape that is being packed.
@@ -27,6 +29,8 @@ pub(crate) struct Gzip {
 pub(crate) struct Stream {
     gzip: Gzip,
     out: Bits,
+    /// Where it begins in that.
+    start: usize,
     /// Of the text so far, with its length.
     sum: Hasher,
     length: u64,
@@ -58,6 +62,8 @@ impl Gzip {
 
     /// Begins a scrape behind what `out` has.
     pub(crate) fn begin(self, mut out: Vec<u8>) -> Stream {
+        let start = out.len();
+        out.reserve(self.bytes + self.bytes / 8);
         out.extend_from_slice(&HEADER);
         let mut out = Bits::behind(out);
         self.table.begin(&mut out);
@@ -65,6 +71,7 @@ impl Gzip {
             counts: (self.due == 0).then(Counts::default),
             gzip: self,
             out,
+            start,
             sum: Hasher::new(),
             length: 0,
             counted: 0,
@@ -164,6 +171,7 @@ impl Stream {
         let is_most = self.counted * 2 >= self.length;
         self.gzip.look(self.counts.as_ref(), is_most);
         self.gzip.text = text;
+        self.gzip.bytes = out.len() - self.start;
         (out, self.length, self.gzip)
     }
 }
