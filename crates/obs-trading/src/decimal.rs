@@ -403,6 +403,17 @@ impl Mul for Decimal {
     type Output = Self;
 
     fn mul(self, other: Self) -> Self {
+        const UNIT: i64 = 1_000_000_000_000;
+        // So many shares at a price: nothing is to be rounded, and nothing to be divided by 128 bits.
+        if let (Some(one), Some(two)) = (self.small(), other.small()) {
+            for (whole, parts) in [(one, two), (two, one)] {
+                let units = whole / UNIT;
+                if units * UNIT == whole {
+                    let parts = i128::from(units) * i128::from(parts);
+                    return Self { parts };
+                }
+            }
+        }
         self.mul_div(other, Self::ONE)
     }
 }

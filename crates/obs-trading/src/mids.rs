@@ -265,7 +265,7 @@ impl Mids {
         costs: &Arc<Costs>,
     ) {
         let followed = fill.id.map(|id| order.followed(id));
-        self.with(&order.symbol, |line, settled| {
+        self.with(order.symbol(), |line, settled| {
             for (number, horizon) in self.0.horizons.iter().enumerate() {
                 let waiting = Waiting {
                     followed,
@@ -304,7 +304,7 @@ impl Mids {
     ) -> Option<i64> {
         let followed = order.followed(id);
         let mut filled = None;
-        self.with(&order.symbol, |line, settled| {
+        self.with(order.symbol(), |line, settled| {
             for (number, horizon) in self.0.horizons.iter().enumerate() {
                 let queue = &mut line.waiting[number];
                 let waits = queue.iter().position(|other| followed.is(other.followed));

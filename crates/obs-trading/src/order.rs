@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use obs_core::Counter;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
@@ -27,7 +26,6 @@ use crate::{
 pub struct Order {
     strategy: Strategy,
     venue: Venue,
-    trade: Counter,
     costs: Option<Arc<Costs>>,
     state: SavedOrder,
 }
@@ -99,32 +97,30 @@ impl Order {
         if !(is_positive(ticket.quantity) || ticket.quantity.is_nan()) {
             venue.ignore(IgnoredEvent::InvalidOrder);
         }
-        let traded = strategy.traded(ticket.symbol);
-        // Put together in its place: an order is too large to be moved for nothing.
-        let mut order = Self {
-            trade: traded.trades(ticket.side).clone(),
-            costs: costs(&strategy, venue, ticket.currency),
-            state: SavedOrder::new(ticket, traded.symbol.clone(), stamps),
-            venue: venue.clone(),
-            strategy,
+        let arrival = if ticket.prices.allow(ticket.arrival) {
+            ticket.arrival
+        } else {
+            let last = |mids: &crate::Mids| mids.last(ticket.symbol);
+            venue.mids().map_or(f64::NAN, last)
         };
-        if let Some(mids) = venue.mids()
-            && order.state.arrival.is_nan()
-        {
-            order.state.arrival = mids.last(ticket.symbol);
-        }
         venue.metrics().open.increment(1);
-        order
+        // Put together where it is returned, and not changed from there on: an order is too large to be moved for nothing.
+        Self {
+            costs: costs(&strategy, venue, ticket.currency),
+            venue: venue.clone(),
+            state: SavedOrder::new(ticket, strategy.traded(ticket.symbol), arrival, stamps),
+            strategy,
+        }
     }
 
     /// Takes an order up that was kept. One that is open counts as resumed; a closed one is only remembered.
-    pub(crate) fn resume(strategy: Strategy, venue: &Venue, state: SavedOrder) -> Self {
+    pub(crate) fn resume(strategy: Strategy, venue: &Venue, mut state: SavedOrder) -> Self {
+        state.symbol = strategy.traded(state.symbol());
         if state.ended.is_none() {
             venue.metrics().resumed.increment(1);
             venue.metrics().open.increment(1);
         }
         Self {
-            trade: strategy.traded(&state.symbol).trades(state.side).clone(),
             costs: costs(&strategy, venue, state.currency),
             venue: venue.clone(),
             strategy,
@@ -324,9 +320,7 @@ impl Order {
 
     /// Its symbol has another name from now on. What is counted by symbol goes on under the new one.
     pub fn rename(&mut self, symbol: &str) {
-        let traded = self.strategy.traded(symbol);
-        self.trade = traded.trades(self.state.side).clone();
-        self.state.symbol = traded.symbol.clone();
+        self.state.symbol = self.strategy.traded(symbol);
     }
 
     /// It was filled whole. Where not all of it was seen to be filled, that is counted as `missing_fill`.
@@ -334,7 +328,6 @@ impl Order {
         clippy::must_use_candidate,
         reason = "most callers only want it recorded"
     )]
-    #[inline]
     pub fn close_filled(self) -> OrderReport {
         self.close(OrderOutcome::Filled)
     }
@@ -354,7 +347,6 @@ impl Order {
         clippy::must_use_candidate,
         reason = "most callers only want it recorded"
     )]
-    #[inline]
     pub fn close(mut self, outcome: OrderOutcome) -> OrderReport {
         match outcome {
             OrderOutcome::Rejected => self.reject(RejectReason::Other),
@@ -388,7 +380,7 @@ impl Order {
     /// What it is for.
     #[must_use]
     pub fn symbol(&self) -> &str {
-        &self.state.symbol
+        self.state.symbol()
     }
 
     /// How much is ordered; `NaN` where that is not known.
@@ -512,7 +504,7 @@ impl Order {
             self.state.notional += executed.quantity * executed.price;
         }
         if !std::mem::replace(&mut self.state.is_trade, true) {
-            self.trade.increment(1);
+            self.state.symbol.count(self.state.side);
         }
         if told < executed.quantity {
             let side = &self.venue.metrics().fills[self.state.side];
@@ -661,7 +653,7 @@ impl Order {
 
     pub(crate) fn end(&mut self, outcome: OrderOutcome) -> OrderReport {
         if let Some(mids) = self.venue.mids() {
-            self.state.end = mids.last(&self.state.symbol);
+            self.state.end = mids.last(self.state.symbol());
         }
         self.state.ended = Some(outcome);
         let report = self.state.report(outcome);

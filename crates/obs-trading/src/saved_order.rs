@@ -9,6 +9,7 @@ use crate::clock::Stamp;
 use crate::executions::{Execution, Executions};
 use crate::mids::Followed;
 use crate::order::Stamps;
+use crate::strategy::Traded;
 use crate::{
     Currency, Decimal, ExecutionId, Fill, Money, OrderOutcome, OrderReport, OrderType, Prices,
     Shortfall, Side, Ticket,
@@ -26,8 +27,8 @@ pub struct SavedOrder {
     pub(crate) edition: u32,
     #[serde(default)]
     pub(crate) strategy: Option<Box<str>>,
-    #[serde(with = "text")]
-    pub(crate) symbol: Arc<str>,
+    #[serde(with = "symbol")]
+    pub(crate) symbol: Arc<Traded>,
     pub(crate) side: Side,
     pub(crate) order_type: OrderType,
     /// `NaN` where it is not known.
@@ -143,7 +144,12 @@ fn known_edition<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
 
 impl SavedOrder {
     #[inline]
-    pub(crate) fn new(ticket: &Ticket<'_>, symbol: Arc<str>, stamps: Stamps) -> Self {
+    pub(crate) fn new(
+        ticket: &Ticket<'_>,
+        symbol: Arc<Traded>,
+        arrival: f64,
+        stamps: Stamps,
+    ) -> Self {
         let defined = |price: f64| {
             if ticket.prices.allow(price) {
                 price
@@ -163,7 +169,7 @@ impl SavedOrder {
                 f64::NAN
             },
             benchmark: defined(ticket.benchmark),
-            arrival: defined(ticket.arrival),
+            arrival,
             end: f64::NAN,
             prices: ticket.prices,
             multiplier: if is_positive(ticket.multiplier) {
@@ -185,6 +191,10 @@ impl SavedOrder {
             is_trade: false,
             counted: Shortfall::UNDEFINED,
         }
+    }
+
+    pub(crate) fn symbol(&self) -> &str {
+        &self.symbol.symbol
     }
 
     /// The strategy it was sent for, by name; unknown in a file of the first edition.
@@ -348,22 +358,25 @@ pub(crate) fn is_positive(number: f64) -> bool {
     number > 0.0 && number.is_finite()
 }
 
-/// A shared text.
-mod text {
+/// The text of a symbol.
+mod symbol {
     use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serializer};
 
+    use crate::strategy::Traded;
+
     pub(super) fn serialize<S: Serializer>(
-        text: &Arc<str>,
+        traded: &Arc<Traded>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(text)
+        serializer.serialize_str(&traded.symbol)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
-    ) -> Result<Arc<str>, D::Error> {
-        Ok(String::deserialize(deserializer)?.into())
+    ) -> Result<Arc<Traded>, D::Error> {
+        let symbol = String::deserialize(deserializer)?;
+        Ok(Arc::new(Traded::by_nobody(symbol.into())))
     }
 }

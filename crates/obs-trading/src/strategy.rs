@@ -1,6 +1,5 @@
 //! A strategy: it evaluates, signals and decides.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,28 +63,35 @@ struct Inner {
     clock: Clock,
     costs: CostsByVenue,
     /// What it trades, each once: an order finds all of it by one look-up, and holds it without copying it.
-    symbols: Table<Traded>,
+    symbols: Table<Arc<Traded>>,
 }
 
-/// A symbol that a strategy trades.
-#[derive(Clone, Debug)]
+/// A symbol that a strategy trades, shared by its orders: one count of references for an order, not one for each thing it needs.
+#[derive(Debug)]
 pub(crate) struct Traded {
-    pub(crate) symbol: Arc<str>,
-    bought: Counter,
-    sold: Counter,
+    pub(crate) symbol: Box<str>,
+    /// Bought and sold; nothing where no strategy trades it, as in an order that was read.
+    trades: Option<[Counter; 2]>,
 }
 
 impl Traded {
-    /// Counts the trades of a side.
-    pub(crate) const fn trades(&self, side: Side) -> &Counter {
-        match side {
-            Side::Buy => &self.bought,
-            Side::Sell => &self.sold,
+    /// A symbol as it is read.
+    pub(crate) const fn by_nobody(symbol: Box<str>) -> Self {
+        Self {
+            symbol,
+            trades: None,
+        }
+    }
+
+    /// Counts a trade.
+    pub(crate) fn count(&self, side: Side) {
+        if let Some(trades) = &self.trades {
+            trades[side as usize].increment(1);
         }
     }
 }
 
-/// As many as keep series of their own; the others are copied each time.
+/// As many as keep series of their own; the others are made each time.
 const KNOWN_SYMBOLS: usize = <Symbol as Open>::LIMIT;
 
 impl Strategy {
@@ -190,22 +196,23 @@ impl Strategy {
         self.0.costs.of(venue, currency)
     }
 
-    pub(crate) fn traded(&self, symbol: &str) -> Cow<'_, Traded> {
+    pub(crate) fn traded(&self, symbol: &str) -> Arc<Traded> {
         if let Some(known) = self.0.symbols.get(symbol) {
-            return Cow::Borrowed(known);
+            return known.clone();
         }
         let trades = self.metrics().trades.of(symbol);
-        let new = || Traded {
-            symbol: symbol.into(),
-            bought: trades[Side::Buy].clone(),
-            sold: trades[Side::Sell].clone(),
+        let new = || {
+            Arc::new(Traded {
+                symbol: symbol.into(),
+                trades: Some([Side::Buy, Side::Sell].map(|side| trades[side].clone())),
+            })
         };
         // What has no series of its own is looked up each time: each of its trades is one that was folded.
         if self.metrics().trades.get(symbol).is_none() {
-            return Cow::Owned(new());
+            return new();
         }
         let known = self.0.symbols.get_or_insert(symbol, new);
-        known.map_or_else(|| Cow::Owned(new()), Cow::Borrowed)
+        known.cloned().unwrap_or_else(new)
     }
 }
 
@@ -259,9 +266,14 @@ impl Idea {
         self.is_decided = true;
         let now = Instant::now();
         let strategy = self.strategy.clone();
-        strategy.metrics().decision_time.record(now - self.began);
-        strategy.metrics().decisions[decision].increment(1);
         let at = strategy.clock().stamp_at(now);
+        let took = match strategy.clock() {
+            // The same, without another subtraction of two times of the system's.
+            Clock::Monotonic(_) => at.since(self.signalled),
+            Clock::Replay(_) => now - self.began,
+        };
+        strategy.metrics().decision_time.record(took);
+        strategy.metrics().decisions[decision].increment(1);
         Decided {
             strategy,
             signalled: self.signalled,
