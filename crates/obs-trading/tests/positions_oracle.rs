@@ -96,6 +96,8 @@ enum Happened {
         side: Side,
         quantity: Number,
         price: Number,
+        /// What each currency was worth then.
+        rates: Vec<[Number; 2]>,
     },
     Moved {
         quantity: Number,
@@ -289,6 +291,38 @@ impl Oracle {
         *self.by_strategy.entry(key).or_insert_with(zero) += difference;
     }
 
+    /// The same of something that is put right: at the rate of then, and what the rate changed since is fx.
+    fn made_then(
+        &mut self,
+        currency: usize,
+        strategy: &str,
+        component: PnlComponent,
+        amount: &Number,
+        rates: &[[Number; 2]],
+    ) {
+        if *amount == zero() {
+            return;
+        }
+        *self.own[currency]
+            .entry(component.index())
+            .or_insert_with(zero) += amount;
+        let all = self.moved(currency, amount);
+        let [base, units] = &rates[currency];
+        let then = if currency == 0 {
+            all.clone()
+        } else {
+            rounded(&(amount * base / units))
+        };
+        for (owner, component, amount) in [
+            (strategy, component, &then),
+            ("unallocated", PnlComponent::Fx, &(&all - &then)),
+        ] {
+            *self.base.entry(component.index()).or_insert_with(zero) += amount;
+            let key = (owner.to_owned(), component.index());
+            *self.by_strategy.entry(key).or_insert_with(zero) += amount;
+        }
+    }
+
     fn moved(&mut self, currency: usize, amount: &Number) -> Number {
         self.values[currency] += amount;
         let [base, units] = &self.rates[currency];
@@ -299,23 +333,33 @@ impl Oracle {
     }
 
     fn settle(&mut self, account: usize) {
+        self.settle_then(account, None);
+    }
+
+    fn settle_then(&mut self, account: usize, corrected: Option<&[[Number; 2]]>) {
         let of = &mut self.accounts[account];
         let now = of.trading();
         let difference = &now - &of.counted;
         of.counted = now;
-        let (currency, strategy) = (of.currency, of.strategy);
-        self.made(
-            currency,
-            STRATEGIES[strategy],
-            PnlComponent::Trading,
-            &difference,
-        );
+        let (currency, strategy) = (of.currency, STRATEGIES[of.strategy]);
+        let trading = PnlComponent::Trading;
+        match corrected {
+            None => self.made(currency, strategy, trading, &difference),
+            Some(rates) => self.made_then(currency, strategy, trading, &difference, rates),
+        }
     }
 
     fn fee(&mut self, currency: usize, strategy: usize, amount: &Number) {
         self.cash[currency] -= amount;
         let amount = -amount.clone();
         self.made(currency, STRATEGIES[strategy], PnlComponent::Fees, &amount);
+    }
+
+    /// A fee that comes back with its execution.
+    fn refund(&mut self, currency: usize, strategy: usize, amount: &Number, rates: &[[Number; 2]]) {
+        self.cash[currency] += amount;
+        let strategy = STRATEGIES[strategy];
+        self.made_then(currency, strategy, PnlComponent::Fees, amount, rates);
     }
 
     /// Books a trade's cash: all of it, or the gain.
@@ -494,6 +538,7 @@ impl Run {
             side,
             quantity: signed,
             price: number(price),
+            rates: self.oracle.rates.clone(),
         });
         if !of.is_marked {
             of.mark = Some(number(price));
@@ -531,6 +576,7 @@ impl Run {
             side,
             quantity,
             price,
+            rates,
         } = of.past[place].1.clone()
         else {
             return;
@@ -549,11 +595,12 @@ impl Run {
                 side,
                 quantity: quantity.clone(),
                 price: number(new_price),
+                rates: rates.clone(),
             }),
         );
         let realized = &of.held.realized - before;
         self.oracle.pay(account, &(new - old), &realized);
-        self.oracle.settle(account);
+        self.oracle.settle_then(account, Some(&rates));
         let units: Decimal = text(&abs(&quantity)).parse().expect("a quantity");
         let fill = Fill::new(units, new_price).with_id(id).at(self.at);
         let fill = match self.fee_of(id) {
@@ -584,10 +631,18 @@ impl Run {
                     side,
                     quantity,
                     price,
-                } => Some((place, *id, *side, quantity.clone(), price.clone())),
+                    rates,
+                } => Some((
+                    place,
+                    *id,
+                    *side,
+                    [quantity.clone(), price.clone()],
+                    rates.clone(),
+                )),
                 _ => None,
             });
-        let Some((place, id, side, quantity, price)) = found.filter(|found| found.1 > 0) else {
+        let Some((place, id, side, [quantity, price], rates)) = found.filter(|found| found.1 > 0)
+        else {
             return;
         };
         let of = &mut self.oracle.accounts[account];
@@ -598,13 +653,14 @@ impl Run {
         let strategy = of.strategy;
         self.oracle.pay(account, &-amount, &realized);
         if let Some(fee) = self.fee_of(id) {
-            self.oracle.fee(
+            self.oracle.refund(
                 self::place(fee.amount.currency()),
                 strategy,
-                &-number(fee.amount.decimal()),
+                &number(fee.amount.decimal()),
+                &rates,
             );
         }
-        self.oracle.settle(account);
+        self.oracle.settle_then(account, Some(&rates));
         let key = self.key(account);
         let _ = self.positions.bust(key, side, id).expect("remembered");
         let again = self.positions.bust(key, side, id).expect("known");
@@ -734,6 +790,7 @@ impl Run {
                 side: Side::Buy,
                 quantity,
                 price: price.clone(),
+                rates: Vec::new(),
             });
             if !of.is_marked {
                 of.mark = Some(price.clone());

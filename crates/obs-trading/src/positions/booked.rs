@@ -41,6 +41,8 @@ pub struct Booked {
     /// The same difference by the trades in which it arose: for ledgers, which can change them. Each is under the number that it was closed
     /// under.
     pub changed: Vec<ChangedTrade>,
+    /// When what was corrected or taken back happened; nothing for what is new, or unchanged.
+    pub corrected: Option<Timestamp>,
 }
 
 /// A trade that is another than it was, since a correction or a bust.
@@ -75,8 +77,10 @@ pub struct ClosedPart {
     pub proceeds: Money,
     /// What it made, after fees.
     pub pnl: Money,
-    /// The same in the account's base currency; nothing without a rate that is young enough.
+    /// The same in the account's base currency, at the rate of the closing; nothing without one that is young enough.
     pub pnl_in_base: Option<Money>,
+    /// What they cost in the account's base currency, at the same rate.
+    pub cost_in_base: Option<Money>,
 }
 
 /// Money that comes or goes apart from a fill.

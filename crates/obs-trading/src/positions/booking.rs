@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::booked::{Booked, ChangedTrade, ClosedPart, PositionKey, TradesOf};
 use super::holding::Closing;
 use super::position::{Entry, JOURNAL, Position, Reclosed, Traded, What};
+use super::rates::NO_RATE;
 use super::{CASH_MOVES, MOST_POSITIONS, PnlComponent, Positions, invalid};
 use crate::{Decimal, Error, ExecutionId, Fill, Money, Side};
 
@@ -56,6 +57,7 @@ impl Positions {
             closed: None,
             is_correction: false,
             changed: Vec::new(),
+            corrected: None,
         }
     }
 
@@ -65,9 +67,11 @@ impl Positions {
         at: Timestamp,
         traded: Traded,
     ) -> Result<Booked, Error> {
+        let rates = self.rates_of(key, at, traded.foreign_fee);
         let position = &mut self.state.positions[key.index as usize];
         let what = What::Traded(traded);
-        let Some(closing) = position.apply(Entry::new(at, what)) else {
+        let entry = Entry::new(at, what).at_rates(rates);
+        let Some(closing) = position.apply(entry) else {
             return Err(invalid("what is held", &position.symbol, Decimal::NAN));
         };
         if position.mark.is_none() {
@@ -80,7 +84,8 @@ impl Positions {
         let cash = position.cash_of(traded.amount, closing.realized());
         self.cash(at, pocket, cash);
         self.state.money.traded(at, pocket, traded.amount.abs());
-        self.pay_fees(at, pocket, owner, traded.fee, traded.foreign_fee);
+        let fees = (traded.fee, traded.foreign_fee);
+        self.pay_fees(at, pocket, owner, fees, [NO_RATE; 2]);
         self.settle(key.index as usize, at);
         self.export_fill(pocket, owner, traded.foreign_fee.is_some());
         let closed = self.closed(key, at, closing);
@@ -93,31 +98,48 @@ impl Positions {
             closed,
             is_correction: false,
             changed: Vec::new(),
+            corrected: None,
         })
     }
 
+    /// The numbers of the rates that a fill is booked at, for its currency and that of a foreign fee. None is needed for the base currency.
+    fn rates_of(&mut self, key: PositionKey, at: Timestamp, foreign: Option<Money>) -> [u32; 2] {
+        let pocket = self.state.positions[key.index as usize].pocket;
+        let foreign = foreign.map(|fee| self.pocket(fee.currency()));
+        let money = &mut self.state.money;
+        let fee = foreign.map_or(NO_RATE, |pocket| money.rate_number(at, pocket));
+        [money.rate_number(at, pocket), fee]
+    }
+
+    /// Fees in the position's own currency, or in another; at the rates of then, where they are put right.
     pub(super) fn pay_fees(
         &mut self,
         at: Timestamp,
         pocket: usize,
         owner: usize,
-        fee: Decimal,
-        foreign: Option<Money>,
+        (fee, foreign): (Decimal, Option<Money>),
+        [rate, foreign_rate]: [u32; 2],
     ) {
+        const FEES: PnlComponent = PnlComponent::Fees;
         self.cash(at, pocket, -fee);
         let money = &mut self.state.money;
-        money.made(at, pocket, owner, PnlComponent::Fees, -fee);
+        money.made_then(at, pocket, owner, FEES, -fee, rate);
         if let Some(foreign) = foreign {
             let pocket = self.pocket(foreign.currency());
             let amount = -foreign.decimal();
             self.cash(at, pocket, amount);
             let money = &mut self.state.money;
-            money.made(at, pocket, owner, PnlComponent::Fees, amount);
+            money.made_then(at, pocket, owner, FEES, amount, foreign_rate);
         }
     }
 
     /// Counts what the position's trading P/L changed by.
     pub(super) fn settle(&mut self, index: usize, at: Timestamp) {
+        self.settle_then(index, at, NO_RATE);
+    }
+
+    /// The same at the rate of an event that was put right.
+    fn settle_then(&mut self, index: usize, at: Timestamp, rate: u32) {
         let position = &mut self.state.positions[index];
         let value = position.value();
         let open = value - position.holding.cost();
@@ -135,7 +157,7 @@ impl Positions {
         }) -= was;
         *(if value.is_negative() { short } else { long }) += value;
         let money = &mut self.state.money;
-        money.made(at, pocket, owner, PnlComponent::Trading, now - before);
+        money.made_then(at, pocket, owner, PnlComponent::Trading, now - before, rate);
     }
 
     pub(super) fn show_position(&self, index: usize) {
@@ -154,7 +176,7 @@ impl Positions {
         closing: Closing,
     ) -> Option<ClosedPart> {
         let pnl = self.pnl_of(&closing)?;
-        Some(self.trade(key, at, pnl, closing))
+        Some(self.trade(key, at, pnl, closing, NO_RATE))
     }
 
     /// What the trade made that this closed; nothing where it closed none.
@@ -171,9 +193,10 @@ impl Positions {
         at: Timestamp,
         pnl: Decimal,
         closing: Closing,
+        rate: u32,
     ) -> ClosedPart {
         self.state.trades += 1;
-        self.part(key, self.state.trades, at, pnl, closing)
+        self.part(key, self.state.trades, at, pnl, closing, rate)
     }
 
     fn part(
@@ -183,9 +206,13 @@ impl Positions {
         at: Timestamp,
         pnl: Decimal,
         closing: Closing,
+        rate: u32,
     ) -> ClosedPart {
         let (money, position) = (&self.state.money, &self.state.positions[key.index as usize]);
-        let in_base = money.convert(at, position.pocket, pnl);
+        let in_base = |amount| {
+            let in_base = money.convert_then(at, position.pocket, amount, rate);
+            in_base.map(|amount| Money::new(amount, money.base))
+        };
         let own = |amount| Money::new(amount, position.instrument.currency);
         ClosedPart {
             number,
@@ -194,7 +221,8 @@ impl Positions {
             cost: own(closing.cost),
             proceeds: own(closing.proceeds),
             pnl: own(pnl),
-            pnl_in_base: in_base.map(|amount| Money::new(amount, money.base)),
+            pnl_in_base: in_base(pnl),
+            cost_in_base: in_base(closing.cost),
         }
     }
 
@@ -215,15 +243,16 @@ impl Positions {
             let number = now.map_or(0, |_| number);
             self.state.positions[key.index as usize].renumber(place, number);
         }
-        let part = |pnl| self.part(key, number, event.entry.at, pnl, event.now);
+        let (at, [rate, _]) = (event.entry.at, event.entry.rates);
+        let part = |pnl| self.part(key, number, at, pnl, event.now, rate);
         let now_part = now.map(part);
         let (money, position) = (&self.state.money, &self.state.positions[key.index as usize]);
         let difference = now.unwrap_or_default() - was.unwrap_or_default();
-        let in_base = money.convert(self.state.now, position.pocket, difference);
+        let in_base = money.convert_then(self.state.now, position.pocket, difference, rate);
         let own = |amount| Money::new(amount, position.instrument.currency);
         Some(ChangedTrade {
             number,
-            at: event.entry.at,
+            at,
             was: was.filter(|_| is_known).map(own),
             now: now_part,
             difference_in_base: in_base.map(|amount| Money::new(amount, money.base)),
@@ -239,7 +268,7 @@ impl Positions {
         by: Option<Traded>,
     ) -> Result<Booked, Error> {
         let position = &self.state.positions[key.index as usize];
-        let Some(was) = position.find(id, side) else {
+        let Some((was, entry)) = position.find(id, side) else {
             if self.is_busted(key, side, id) {
                 return Ok(self.unchanged(key));
             }
@@ -270,19 +299,20 @@ impl Positions {
         let cash = position.cash_of(new - old, realized);
         let (pocket, owner) = (position.pocket, position.owner);
         self.cash(at, pocket, cash);
-        self.pay_fees(
-            at,
-            pocket,
-            owner,
-            new_fee - old_fee,
-            by.and_then(|it| it.foreign_fee),
-        );
+        let (rate, foreign) = (entry.rates[0], by.and_then(|it| it.foreign_fee));
+        let is_same = |fee: Money| was.foreign_fee.map(Money::currency) == Some(fee.currency());
+        let rates = match foreign {
+            Some(fee) if !is_same(fee) => [rate, NO_RATE],
+            _ => entry.rates,
+        };
+        self.pay_fees(at, pocket, owner, (new_fee - old_fee, foreign), rates);
         if let Some(foreign) = was.foreign_fee {
-            self.pay_fees(at, pocket, owner, Decimal::ZERO, Some(foreign.negated()));
+            let fees = (Decimal::ZERO, Some(foreign.negated()));
+            self.pay_fees(at, pocket, owner, fees, entry.rates);
         }
-        self.settle(key.index as usize, at);
+        self.settle_then(key.index as usize, at, rate);
         self.export();
-        let closed = (!made.is_zero()).then(|| self.trade(key, at, made, Closing::default()));
+        let closed = (!made.is_zero()).then(|| self.trade(key, at, made, Closing::default(), rate));
         let changed = reclosed
             .iter()
             .filter_map(|event| self.changed(key, event))
@@ -292,6 +322,7 @@ impl Positions {
             closed,
             is_correction: true,
             changed,
+            corrected: Some(entry.at),
             ..self.unchanged(key)
         })
     }

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::rates::Rate;
+use super::rates::{BookedRates, NO_RATE, Rate};
 use crate::performance::Period;
 use crate::{Currency, Decimal};
 
@@ -146,6 +146,8 @@ pub(crate) struct Pocket {
     /// In this currency.
     pub(crate) own: Bridge,
     rate: Option<Rate>,
+    #[serde(default)]
+    booked: BookedRates,
     /// What was last counted of it in the base currency.
     in_base: Decimal,
     /// What happened while no rate was known, and is counted at the first one that comes.
@@ -220,6 +222,7 @@ impl Money {
             unsettled: Decimal::ZERO,
             own: Bridge::new(Decimal::ZERO),
             rate: None,
+            booked: BookedRates::default(),
             in_base: Decimal::ZERO,
             waiting: Vec::new(),
             waiting_contribution: Decimal::ZERO,
@@ -244,13 +247,32 @@ impl Money {
         component: PnlComponent,
         amount: Decimal,
     ) {
+        self.made_then(at, pocket, owner, component, amount, NO_RATE);
+    }
+
+    /// The same of something that was booked before, and is put right: at the rate of then, by its number. What the rate changed since is
+    /// `fx`, as it would be had it been booked right.
+    pub(crate) fn made_then(
+        &mut self,
+        at: Timestamp,
+        pocket: usize,
+        owner: usize,
+        component: PnlComponent,
+        amount: Decimal,
+        rate: u32,
+    ) {
         if amount.is_zero() {
             return;
         }
         self.pockets[pocket].own.parts.add(component, amount);
         self.owners[owner].by_pocket[pocket].add(component, amount);
         match self.counted(at, pocket, amount) {
-            Some(in_base) => self.made_in_base(owner, component, in_base),
+            Some(in_base) => {
+                let then = self.pockets[pocket].booked.get(rate);
+                let then = then.map_or(in_base, |rate| rate.convert(amount));
+                self.made_in_base(owner, component, then);
+                self.made_in_base(UNALLOCATED, PnlComponent::Fx, in_base - then);
+            }
             None => self.wait(pocket, owner, component, amount),
         }
     }
@@ -343,6 +365,30 @@ impl Money {
         self.made_in_base(UNALLOCATED, PnlComponent::Fx, revalued);
         for (owner, component, amount) in counted {
             self.made_in_base(owner, component, amount);
+        }
+    }
+
+    /// The number of the rate that an event is booked at.
+    pub(crate) fn rate_number(&mut self, at: Timestamp, pocket: usize) -> u32 {
+        let oldest = self.oldest;
+        let pocket = &mut self.pockets[pocket];
+        match pocket.rate {
+            Some(rate) if !rate.is_older_than(oldest, at) => pocket.booked.number(rate),
+            _ => NO_RATE,
+        }
+    }
+
+    /// The amount in the base currency at the rate of then, by its number; where that is not known, at the present one.
+    pub(crate) fn convert_then(
+        &self,
+        at: Timestamp,
+        pocket: usize,
+        amount: Decimal,
+        rate: u32,
+    ) -> Option<Decimal> {
+        match self.pockets[pocket].booked.get(rate) {
+            Some(rate) => Some(rate.convert(amount)),
+            None => self.convert(at, pocket, amount),
         }
     }
 

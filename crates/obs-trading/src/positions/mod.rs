@@ -79,6 +79,8 @@ pub use self::reconcile::{
 /// - A fill that closes a position and opens another way is closed and opened in proportion to its quantity, with price and fee.
 /// - P/L of a trade is after fees in the currency of its price; fees in other currencies are in the bridge only.
 /// - A foreign currency's events count in the base currency at the rate known when they happen; what rates change later is `fx`.
+///   So do corrections: what an execution made otherwise counts at the execution's own rate, and the change of the rate since is `fx`. The
+///   last 1,024 rates of a currency that executions were booked at are kept for it; where that rate is forgotten, the present one counts.
 #[derive(Debug)]
 pub struct Positions {
     state: State,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gauges::Row;
 use super::holding::{Closing, Holding, Lot, SMALL};
+use super::rates::NO_RATE;
 use crate::seen::Scope;
 use crate::{Decimal, ExecutionId, Fill, Instrument, LotMethod, Money, Side};
 
@@ -55,6 +56,9 @@ pub(crate) struct Entry {
     /// The number of the trade that it closed; 0 for none.
     #[serde(default)]
     pub(crate) trade: u64,
+    /// The numbers of the rates it was booked at: of the instrument's currency, and of the fee's where that is another.
+    #[serde(default)]
+    pub(crate) rates: [u32; 2],
 }
 
 /// An event that closes something else since an execution before it, or its own, was replaced.
@@ -95,7 +99,18 @@ pub(crate) struct Traded {
 
 impl Entry {
     pub(crate) const fn new(at: Timestamp, what: What) -> Self {
-        Self { at, what, trade: 0 }
+        Self {
+            at,
+            what,
+            trade: 0,
+            rates: [NO_RATE; 2],
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) const fn at_rates(self, rates: [u32; 2]) -> Self {
+        Self { rates, ..self }
     }
 }
 
@@ -219,13 +234,13 @@ impl Position {
         self.journal.iter()
     }
 
-    /// The execution under an identifier, if it is still remembered.
-    pub(crate) fn find(&self, id: ExecutionId, side: Side) -> Option<Traded> {
+    /// The execution under an identifier, if it is still remembered, with its entry.
+    pub(crate) fn find(&self, id: ExecutionId, side: Side) -> Option<(Traded, Entry)> {
         self.journal
             .iter()
             .rev()
             .find_map(|entry| match entry.what {
-                What::Traded(traded) if traded.is(id, side) => Some(traded),
+                What::Traded(traded) if traded.is(id, side) => Some((traded, *entry)),
                 _ => None,
             })
     }
