@@ -159,7 +159,7 @@ impl AccountBook {
     /// A fill: the one call. Fails as [`Positions::fill`] does, and then nothing has changed.
     pub fn fill(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
         let booked = self.positions.fill(key, side, fill)?;
-        Ok(self.feed(key, side, Some(fill), booked))
+        Ok(self.feed(key, side, fill.id, Some(fill), booked))
     }
 
     /// The same, with its order. The order takes it first, so that its costs and times are measured whatever becomes of the position.
@@ -176,23 +176,24 @@ impl AccountBook {
     }
 
     /// An execution is another than was said before; see [`Positions::correct`]. The ledgers correct the trades that change by it. What is
-    /// older than their [correction window](crate::CorrectionWindow) stays, and a trade of the difference is closed instead. Rules of cash
-    /// and day trades keep what they were given first, as a broker's do.
+    /// older than their [correction window](crate::CorrectionWindow) stays, and a trade of the difference is closed instead. Rules of cash,
+    /// day trades and margin count anew from the day of the execution, as far back as they keep it.
     pub fn correct(&mut self, key: PositionKey, side: Side, fill: &Fill) -> Result<Fed, Error> {
         let booked = self.positions.correct(key, side, fill)?;
-        Ok(self.feed(key, side, Some(fill), booked))
+        Ok(self.feed(key, side, fill.id, Some(fill), booked))
     }
 
-    /// An execution did not happen; see [`Positions::bust`]. The ledgers take back the trade that it closed, as
-    /// [`correct`](Self::correct) puts it right.
+    /// An execution did not happen; see [`Positions::bust`]. The ledgers take back the trade that it closed, and the rules what came of it,
+    /// as [`correct`](Self::correct) puts it right.
     pub fn bust(
         &mut self,
         key: PositionKey,
         side: Side,
         id: impl Into<ExecutionId>,
     ) -> Result<Fed, Error> {
+        let id = id.into();
         let booked = self.positions.bust(key, side, id)?;
-        Ok(self.feed(key, side, None, booked))
+        Ok(self.feed(key, side, Some(id), None, booked))
     }
 
     /// The shares of a symbol were split: for each `from` of them there are `to`. Positions, the lots of the cash account and day trades
@@ -357,11 +358,21 @@ impl AccountBook {
         }
     }
 
-    fn feed(&mut self, key: PositionKey, side: Side, fill: Option<&Fill>, booked: Booked) -> Fed {
+    fn feed(
+        &mut self,
+        key: PositionKey,
+        side: Side,
+        id: Option<ExecutionId>,
+        fill: Option<&Fill>,
+        booked: Booked,
+    ) -> Fed {
         let mut refused = Vec::new();
         if booked.is_correction {
             for trade in &booked.changed {
                 self.rebook(key, trade, &mut refused);
+            }
+            if let Some((id, at)) = id.zip(booked.corrected) {
+                self.correct_rules(key, side, (id, at), fill, &mut refused);
             }
         } else if booked.is_new
             && let Some(fill) = fill
@@ -377,35 +388,29 @@ impl AccountBook {
 
     fn book_trade(&mut self, key: PositionKey, booked: &Booked, refused: &mut Vec<Error>) {
         // Without a rate its P/L is undefined, which the positions have counted.
-        if let Some(trade) = booked.closed.and_then(|closed| self.trade_of(&closed)) {
+        if let Some(trade) = booked.closed.and_then(|closed| trade_of(&closed)) {
             self.close(key, &trade, refused);
         }
     }
 
-    /// A trade as ledgers take it, under its number; nothing without a rate.
-    fn trade_of(&self, closed: &ClosedPart) -> Option<ClosedTrade<'static>> {
-        let trade = ClosedTrade::new(closed.at, closed.pnl_in_base?).numbered(closed.number);
-        let notional = self.positions.in_base(closed.cost)?;
-        Some(if notional.amount() < 0.0 {
-            trade.with_notional(notional.negated())
-        } else {
-            trade.with_notional(notional)
-        })
-    }
-
     fn close(&mut self, key: PositionKey, trade: &ClosedTrade<'_>, refused: &mut Vec<Error>) {
-        if let Some(account) = &mut self.account {
-            refused.extend(account.trade_closed(trade).err());
+        // Pushed, and not extended by an option: that moves an error about with every trade that none refuses.
+        if let Some(account) = &mut self.account
+            && let Err(error) = account.trade_closed(trade)
+        {
+            refused.push(error);
         }
-        if let Some(ledger) = self.strategy_of(key) {
-            refused.extend(ledger.trade_closed(trade).err());
+        if let Some(ledger) = self.strategy_of(key)
+            && let Err(error) = ledger.trade_closed(trade)
+        {
+            refused.push(error);
         }
     }
 
     /// Puts a trade right in the ledgers. Where one has it no more, what it made beyond is closed as a trade of now.
     fn rebook(&mut self, key: PositionKey, changed: &ChangedTrade, refused: &mut Vec<Error>) {
         let now = match &changed.now {
-            Some(part) => match self.trade_of(part) {
+            Some(part) => match trade_of(part) {
                 Some(trade) => Some(trade),
                 None => return,
             },
@@ -444,45 +449,87 @@ impl AccountBook {
     }
 
     fn feed_rules(&mut self, key: PositionKey, side: Side, fill: &Fill, refused: &mut Vec<Error>) {
-        let (Some(day), Ok((_, symbol))) = (self.positions.today(), self.positions.name(key))
-        else {
+        let Ok((_, symbol)) = self.positions.name(key) else {
             return;
         };
-        let units = fill.quantity.to_f64();
-        if let Some(cash) = &mut self.cash {
-            let fee = fill.fee.map(Fee::cost);
-            let amount = self.positions.amount(key, fill);
-            let paid = amount.and_then(|amount| match side {
-                Side::Buy => fee.map_or(Some(amount), |fee| amount.plus(fee)),
-                Side::Sell => fee.map_or(Some(amount), |fee| amount.plus(fee.negated())),
-            });
-            let told: Option<Result<(), Error>> = paid.map(|paid| match side {
-                Side::Buy => cash.buy(symbol, units, paid, day).map(drop),
-                Side::Sell => cash.sell(symbol, units, paid, day).map(drop),
-            });
-            refused.extend(told.and_then(Result::err));
+        let day = self.positions.day_of(fill);
+        let (units, what) = (fill.quantity.to_f64(), (side, symbol));
+        let id = fill
+            .id
+            .and_then(|id| self.positions.identity(key, side, id));
+        if let Some(cash) = &mut self.cash
+            && let Some(paid) = paid(&self.positions, key, side, fill)
+        {
+            refused.extend(cash.trade_new(id, what, units, paid, day).err());
         }
         if let Some(day_trades) = &mut self.day_trades {
-            let told = day_trades.fill(symbol, side, units, day);
-            refused.extend(told.err());
+            refused.extend(day_trades.fill_new(id, what, units, day).err());
         }
         if let Some(margin) = &mut self.margin {
-            let paid = self.positions.amount(key, fill);
-            let worth = paid.and_then(|paid| self.positions.in_base(paid));
-            let fee = fill
-                .fee
-                .map_or(Some(Money::zero(self.positions.currency())), |fee| {
-                    self.positions.in_base(fee.cost())
-                });
+            let at = fill.venue_time.unwrap_or(self.positions.now());
+            let held = self.positions.quantity_of(symbol);
+            let change = margin_change(&self.positions, margin.rule(), (key, held), side, fill);
             // Without a rate, the next mark says what the level is.
-            if let Some((worth, fee)) = worth.zip(fee) {
-                let held = self.positions.quantity_of(symbol).to_f64() - side.sign() * units;
-                let (price, fee) = (worth.amount() / units, fee.amount());
-                let change = margin.rule().change(held, side, units, price, fee);
-                let change = Money::new(change, self.positions.currency());
-                let told = margin.transact(self.positions.now(), change);
-                refused.extend(told.err());
-            }
+            let taken = change.map(|change| margin.transact_new(id, at, change));
+            refused.extend(taken.and_then(Result::err));
+        }
+    }
+
+    /// Rules count an execution anew that was another, or did not happen. Where a rule refused it at first, its correction is a fill.
+    fn correct_rules(
+        &mut self,
+        key: PositionKey,
+        side: Side,
+        (id, at): (ExecutionId, Timestamp),
+        fill: Option<&Fill>,
+        refused: &mut Vec<Error>,
+    ) {
+        let (Ok((_, symbol)), Some(id)) = (
+            self.positions.name(key),
+            self.positions.identity(key, side, id),
+        ) else {
+            return;
+        };
+        let (day, what) = (self.positions.day_at(at), (side, symbol));
+        let gone = || Err(Error::not_correctable("execution of", symbol));
+        if let Some(cash) = &mut self.cash {
+            let done = match fill {
+                None => cash.bust_known(id).unwrap_or_else(gone),
+                Some(fill) => {
+                    let units = fill.quantity.to_f64();
+                    let paid = paid(&self.positions, key, side, fill);
+                    paid.map_or(Ok(()), |paid| {
+                        let corrected = cash.trade_corrected(id, what, units, paid, day);
+                        corrected
+                            .unwrap_or_else(|| cash.trade_new(Some(id), what, units, paid, day))
+                    })
+                }
+            };
+            refused.extend(done.err());
+        }
+        if let Some(day_trades) = &mut self.day_trades {
+            let done = match fill {
+                None if day_trades.bust_known(id) => Ok(()),
+                None => gone(),
+                Some(fill) => {
+                    let units = fill.quantity.to_f64();
+                    let corrected = day_trades.fill_corrected(id, what, units, day);
+                    corrected.unwrap_or_else(|| day_trades.fill_new(Some(id), what, units, day))
+                }
+            };
+            refused.extend(done.err());
+        }
+        if let Some(margin) = &mut self.margin {
+            let done = match fill {
+                None => margin.bust_known(id).unwrap_or_else(gone),
+                Some(fill) => {
+                    let held = self.positions.quantity_of_at(symbol, at);
+                    let change =
+                        margin_change(&self.positions, margin.rule(), (key, held), side, fill);
+                    change.map_or(Ok(()), |change| margin.transact_corrected(id, at, change))
+                }
+            };
+            refused.extend(done.err());
         }
     }
 
@@ -563,4 +610,46 @@ impl AccountBook {
         let _ = limits.observe(limit::EXPOSURE, gross);
         refused
     }
+}
+
+/// A trade as ledgers take it, under its number; nothing without a rate.
+fn trade_of(closed: &ClosedPart) -> Option<ClosedTrade<'static>> {
+    let trade = ClosedTrade::new(closed.at, closed.pnl_in_base?).numbered(closed.number);
+    let notional = closed.cost_in_base?;
+    Some(if notional.amount() < 0.0 {
+        trade.with_notional(notional.negated())
+    } else {
+        trade.with_notional(notional)
+    })
+}
+
+/// What a purchase costs and a sale brings, with its fee; a fee in another currency is none of the cash of this one.
+fn paid(positions: &Positions, key: PositionKey, side: Side, fill: &Fill) -> Option<Money> {
+    let amount = positions.amount(key, fill)?;
+    let fee = fill.fee.map(Fee::cost);
+    let Some(fee) = fee.filter(|fee| fee.currency() == amount.currency()) else {
+        return Some(amount);
+    };
+    match side {
+        Side::Buy => amount.plus(fee),
+        Side::Sell => amount.plus(fee.negated()),
+    }
+}
+
+/// By how much a fill changes the margin level, after which so much is held of its symbol; nothing without a rate.
+fn margin_change(
+    positions: &Positions,
+    rule: IntradayMarginRule,
+    (key, held): (PositionKey, Decimal),
+    side: Side,
+    fill: &Fill,
+) -> Option<Money> {
+    let worth = positions.in_base(positions.amount(key, fill)?)?.amount();
+    let fee = fill.fee.map_or(Some(0.0), |fee| {
+        positions.in_base(fee.cost()).map(Money::amount)
+    })?;
+    let units = fill.quantity.to_f64();
+    let before = held.to_f64() - side.sign() * units;
+    let change = rule.change(before, side, units, worth / units, fee);
+    Some(Money::new(change, positions.currency()))
 }

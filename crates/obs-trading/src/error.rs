@@ -439,6 +439,11 @@ impl Error {
         }
     }
 
+    pub(crate) fn not_correctable(kind: &'static str, id: &str) -> Self {
+        let id = id.to_owned();
+        Self::NotCorrectable { kind, id }
+    }
+
     pub(crate) const fn invalid_convention(
         what: &'static str,
         value: f64,

@@ -316,6 +316,151 @@ fn a_bust_takes_the_closed_trade_back_and_leaves_no_dip() {
 }
 
 /// One purchase at a wrong price, of which two trades were made before it was put right.
+/// What settles, what may be sold, day trades and margin are what they would be without the busted fill.
+#[test]
+fn a_bust_takes_back_what_the_rules_made_of_the_fill() {
+    let tuesday = date(2026, 3, 3);
+    let ruled = |risk: &Risk, book: AccountBook| {
+        let settlement = SettlementDays::us_equities();
+        let mut cash = CashAccount::new(risk, USD, CashRule::default(), settlement);
+        cash.deposit(usd(10_000), MONDAY).unwrap();
+        let rule = DayTradeRule::default();
+        let day_trades = DayTrades::new(risk, "main", rule, Calendar::nyse());
+        let rule = IntradayMarginRule::default();
+        let margin = IntradayMargin::new(risk, "main", USD, rule, Calendar::nyse());
+        book.with_cash_account(cash)
+            .with_day_trades(day_trades)
+            .with_intraday_margin(margin)
+    };
+    let figures = |desk: &Desk, day: Date| {
+        let cash = desk.book.cash_account().unwrap();
+        let margin = desk.book.intraday_margin().unwrap();
+        (
+            [cash.settled(day), cash.unsettled(day), cash.owed()],
+            cash.held("AAPL").to_bits(),
+            desk.book.day_trades().unwrap().day_trades(day),
+            margin.outstanding().to_vec(),
+        )
+    };
+    let mut right = Desk::of(ruled);
+    let mut ours = Desk::of(ruled);
+    for desk in [&mut right, &mut ours] {
+        desk.mark(at(MONDAY, 0), 100.0);
+        desk.fill(Side::Buy, "x-1", 50, 100.0, at(MONDAY, 1));
+    }
+    // 40,000 more than the cash, and sold on the same day: a day trade, a free ride that freezes the account, and a margin deficit.
+    let refused = ours
+        .fill(Side::Buy, "x-2", 450, 100.0, at(MONDAY, 2))
+        .refused;
+    assert!(refused.is_empty(), "{refused:?}");
+    ours.fill(Side::Sell, "x-3", 450, 100.0, at(MONDAY, 3));
+    assert!(ours.book.cash_account().unwrap().is_frozen(tuesday));
+    assert_eq!(ours.book.day_trades().unwrap().day_trades(MONDAY), 1);
+    for desk in [&mut right, &mut ours] {
+        desk.mark(at(tuesday, 0), 100.0);
+    }
+    assert_eq!(ours.book.intraday_margin().unwrap().outstanding().len(), 1);
+
+    // On the next day the exchange takes both back.
+    let busted = [ours.bust(Side::Sell, "x-3"), ours.bust(Side::Buy, "x-2")];
+    for fed in &busted {
+        assert!(fed.refused.is_empty(), "{:?}", fed.refused);
+    }
+    assert!(!ours.book.cash_account().unwrap().is_frozen(tuesday));
+    for day in [MONDAY, tuesday] {
+        assert_eq!(figures(&ours, day), figures(&right, day), "{day}");
+    }
+    // Counted verdicts stay counted: a counter does not go back.
+    let free_riding = [("rule", "free_riding"), ("action", "violated")];
+    let counted = |desk: &Desk| {
+        desk.test
+            .counter("risk_compliance_events_total", &free_riding)
+    };
+    assert_eq!((counted(&ours), counted(&right)), (Some(1), Some(0)));
+
+    // A correction is one in place: 50 were 30, at 99.
+    let corrected = Fill::new(30, 99.0).with_id("x-1").at(at(tuesday, 5));
+    let fed = ours.book.correct(ours.key, Side::Buy, &corrected).unwrap();
+    assert!(fed.refused.is_empty(), "{:?}", fed.refused);
+    let cash = ours.book.cash_account().unwrap();
+    assert_eq!(
+        (cash.settled(MONDAY), cash.held("AAPL").to_bits()),
+        (usd(7_030), 30.0_f64.to_bits())
+    );
+}
+
+/// A fill of yesterday that is reported today is yesterday's for every rule.
+#[test]
+fn a_fill_reported_on_the_next_day_belongs_to_its_own() {
+    let tuesday = date(2026, 3, 3);
+    let mut desk = Desk::of(|risk, book| {
+        let settlement = SettlementDays::us_equities();
+        let mut cash = CashAccount::new(risk, USD, CashRule::default(), settlement);
+        cash.deposit(usd(10_000), MONDAY).unwrap();
+        let rule = DayTradeRule::default();
+        let day_trades = DayTrades::new(risk, "main", rule, Calendar::nyse());
+        book.with_cash_account(cash).with_day_trades(day_trades)
+    });
+    desk.fill(Side::Buy, "x-1", 10, 100.0, at(MONDAY, 1));
+    desk.mark(at(tuesday, 0), 100.0);
+    let fed = desk.fill(Side::Sell, "x-2", 10, 110.0, at(MONDAY, 5));
+    assert!(fed.refused.is_empty(), "{:?}", fed.refused);
+    let cash = desk.book.cash_account().unwrap();
+    assert_eq!(cash.settled(tuesday), usd(10_100));
+    assert_eq!(desk.book.day_trades().unwrap().day_trades(MONDAY), 1);
+}
+
+/// The rate of the original: what the euro did since is fx, as it would be had the fill been right at once.
+#[test]
+fn a_correction_in_a_foreign_currency_counts_at_the_rate_of_the_original() {
+    use obs_trading::PnlComponent::{Fees, Fx, Trading};
+
+    let euro = |amount: i64| Money::new(amount, Currency::EUR);
+    let booked = |sold: i64| {
+        let mut positions = Positions::new("main", at(MONDAY, 0), usd(10_000))
+            .with_calendar(Calendar::nyse())
+            .with_instrument("SAP", Instrument::new(Currency::EUR));
+        positions.rate(at(MONDAY, 0), Currency::EUR, 1.10);
+        let key = positions.key("crossover", "SAP").unwrap();
+        let fee = Fee::new(FeeKind::Commission, euro(2));
+        let bought = Fill::new(10, 100).with_id("x-1").at(at(MONDAY, 1));
+        let _ = positions.fill(key, Side::Buy, &bought).unwrap();
+        let sold = Fill::new(10, sold).with_id("x-2").with_fee(fee);
+        let _ = positions
+            .fill(key, Side::Sell, &sold.at(at(MONDAY, 2)))
+            .unwrap();
+        positions.rate(at(MONDAY, 60), Currency::EUR, 1.20);
+        (positions, key)
+    };
+    let (right, _) = booked(105);
+    let (mut ours, key) = booked(110);
+    let fee = Fee::new(FeeKind::Commission, euro(3));
+    let corrected = Fill::new(10, 105).with_id("x-2").with_fee(fee);
+    let booked_anew = ours
+        .correct(key, Side::Sell, &corrected.at(at(MONDAY, 70)))
+        .unwrap();
+    // 50 less and a fee of 1 more, at 1.10.
+    let difference = booked_anew.changed[0].difference_in_base;
+    assert_eq!(difference, Some(usd(-51.0 * 1.1)));
+    assert_eq!(ours.made(Trading), right.made(Trading));
+    assert_eq!(ours.made(Trading), Some(usd(55.0)));
+    // The fee was 3 from the beginning: at 1.10, and what the rate did to it is fx.
+    assert_eq!(ours.made(Fees), Some(usd(-3.3)));
+    let fx = right.made(Fx).unwrap().amount() - 0.1;
+    assert_eq!(ours.made(Fx), Some(usd(fx)));
+    assert_eq!(ours.value(), Some(usd(10_000.0 + 47.0 * 1.2)));
+    // A bust takes the rest back at the same rate, also after a restart.
+    let saved = serde_json::to_string(&ours.save()).unwrap();
+    let mut ours = Positions::restore(serde_json::from_str(&saved).unwrap());
+    for (side, id) in [(Side::Sell, "x-2"), (Side::Buy, "x-1")] {
+        let key = ours.key("crossover", "SAP").unwrap();
+        let _ = ours.bust(key, side, id).unwrap();
+    }
+    for component in [Trading, Fees, Fx] {
+        assert_eq!(ours.made(component), Some(usd(0)), "{component:?}");
+    }
+}
+
 #[test]
 fn a_correction_of_a_purchase_corrects_the_trades_made_of_it() {
     for is_correct_by_revision in [false, true] {

@@ -7,7 +7,8 @@ use jiff::civil::Date;
 
 use super::{ExposureKind, PnlComponent, PositionKey, Positions, TradesOf, money};
 use crate::performance::Period;
-use crate::{Currency, Decimal, Error, Fill, Money};
+use crate::seen::Identity;
+use crate::{Currency, Decimal, Error, ExecutionId, Fill, Money, Side};
 
 /// What comes out.
 impl Positions {
@@ -33,6 +34,28 @@ impl Positions {
     #[must_use]
     pub const fn today(&self) -> Option<Date> {
         self.today
+    }
+
+    /// To which day a fill belongs, that was booked just now.
+    pub(crate) fn day_of(&self, fill: &Fill) -> Date {
+        self.day_at(fill.venue_time.unwrap_or(self.state.now))
+    }
+
+    /// To which day a moment belongs, by the calendar.
+    pub(crate) fn day_at(&self, at: Timestamp) -> Date {
+        let today = self.today.filter(|_| at >= self.state.now);
+        today.unwrap_or_else(|| self.calendar.day(at))
+    }
+
+    /// By what rules recognise an execution; nothing for an unknown position.
+    pub(crate) fn identity(
+        &self,
+        key: PositionKey,
+        side: Side,
+        id: ExecutionId,
+    ) -> Option<Identity> {
+        let position = self.position(key).ok()?;
+        Some(position.scopes[side as usize].identity(id))
     }
 
     /// Market value of all strategies' positions in a symbol, in the base currency; nothing while a rate is missing or too old.
@@ -70,6 +93,18 @@ impl Positions {
     pub fn quantity_of(&self, symbol: &str) -> Decimal {
         let of_symbol = self.by_symbol.get(symbol).into_iter().flatten();
         let held = of_symbol.map(|index| self.state.positions[*index].quantity());
+        held.sum()
+    }
+
+    /// The same at a time; what is held now where that is not remembered.
+    pub(crate) fn quantity_of_at(&self, symbol: &str, at: Timestamp) -> Decimal {
+        let of_symbol = self.by_symbol.get(symbol).into_iter().flatten();
+        let held = of_symbol.map(|index| {
+            let position = &self.state.positions[*index];
+            position
+                .quantity_at(at)
+                .unwrap_or_else(|| position.quantity())
+        });
         held.sum()
     }
 

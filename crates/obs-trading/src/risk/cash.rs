@@ -7,6 +7,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::settlement::{CashRule, Funding, SettlementDays};
+use crate::seen::Identity;
 use crate::{ComplianceAction, ComplianceRule, Currency, Decimal, Error, Money};
 
 /// The state of [`CashAccount`](crate::CashAccount) as it can be kept across a restart. Rule and calendar are not part of it: they are
@@ -40,6 +41,9 @@ struct Recent {
 pub(super) struct Event {
     pub(super) date: Date,
     pub(super) what: What,
+    /// By which it can be corrected and taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<Identity>,
 }
 
 /// What happened. Amounts are in the account's currency.
@@ -62,13 +66,16 @@ pub(super) enum What {
     Frozen(Option<Date>),
 }
 
+/// Rules that were broken or warned of.
+pub(super) type Verdicts = Vec<(ComplianceRule, ComplianceAction)>;
+
 /// What came of an event.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
     /// How a purchase is paid.
     pub(super) paid: Option<Paid>,
     /// The rules that it broke or was warned of, each once.
-    pub(super) verdicts: Vec<(ComplianceRule, ComplianceAction)>,
+    pub(super) verdicts: Verdicts,
 }
 
 impl Outcome {
@@ -141,7 +148,7 @@ impl SavedCashAccount {
         &mut self,
         event: Event,
         terms: Terms<'_>,
-    ) -> Result<(Outcome, Vec<(ComplianceRule, ComplianceAction)>), Error> {
+    ) -> Result<(Outcome, Verdicts), Error> {
         if let Some(last) = self.last.filter(|last| event.date < *last) {
             return self.take_late(event, last, terms);
         }
@@ -161,7 +168,7 @@ impl SavedCashAccount {
         event: Event,
         last: Date,
         terms: Terms<'_>,
-    ) -> Result<(Outcome, Vec<(ComplianceRule, ComplianceAction)>), Error> {
+    ) -> Result<(Outcome, Verdicts), Error> {
         let date = event.date;
         let is_within = add_days(date, KEPT_DAYS) >= last;
         let recent = self.recent.as_ref().filter(|recent| {
@@ -171,23 +178,76 @@ impl SavedCashAccount {
         let Some(recent) = recent else {
             return Err(Error::OutOfOrder { date, last });
         };
-        let (_, verdicts_before) = recent.before.replay(&recent.events, terms)?;
-        let place = recent.events.partition_point(|kept| kept.date <= date);
         let mut events = recent.events.clone();
-        events.insert(place, event);
+        let place = put(&mut events, event);
+        let (outcomes, fresh) = self.retake(events, terms)?;
+        Ok((outcomes.into_iter().nth(place).unwrap_or_default(), fresh))
+    }
+
+    /// Whether an event of this identity is among those that can be corrected.
+    pub(super) fn knows(&self, id: Identity) -> bool {
+        let recent = self.recent.as_ref();
+        recent.is_some_and(|recent| recent.place_of(id).is_some())
+    }
+
+    /// Takes back the event of an identity, or puts another in its place; nothing where none is known.
+    pub(super) fn revise(
+        &mut self,
+        id: Identity,
+        by: Option<Event>,
+        terms: Terms<'_>,
+    ) -> Option<Result<(Outcome, Verdicts), Error>> {
+        let recent = self.recent.as_ref()?;
+        let place = recent.place_of(id)?;
+        let mut events = recent.events.clone();
+        let place = match by {
+            Some(event) if event.date == events[place].date => {
+                events[place] = event;
+                place
+            }
+            Some(event) => {
+                events.remove(place);
+                put(&mut events, event)
+            }
+            None => {
+                events.remove(place);
+                events.len()
+            }
+        };
+        let retaken = self.retake(events, terms);
+        Some(
+            retaken.map(|(outcomes, fresh)| {
+                (outcomes.into_iter().nth(place).unwrap_or_default(), fresh)
+            }),
+        )
+    }
+
+    /// Takes these events in the place of those that are kept. Returns what comes of each, and the verdicts that were not there before.
+    fn retake(
+        &mut self,
+        events: VecDeque<Event>,
+        terms: Terms<'_>,
+    ) -> Result<(Vec<Outcome>, Verdicts), Error> {
+        let Some(recent) = &self.recent else {
+            return Ok(Default::default());
+        };
+        let (_, before) = recent.before.replay(&recent.events, terms)?;
         let (mut replayed, outcomes) = recent.before.replay(&events, terms)?;
-        let (mut fresh, mut known) = (Vec::new(), flat(&verdicts_before));
+        let (mut fresh, mut known) = (Vec::new(), flat(&before));
         for verdict in flat(&outcomes) {
             match known.iter().position(|other| *other == verdict) {
                 Some(place) => drop(known.swap_remove(place)),
                 None => fresh.push(verdict),
             }
         }
-        let outcome = outcomes.into_iter().nth(place).unwrap_or_default();
+        if let Some(last) = self.last {
+            // It is as late as it was, though the last event may be gone.
+            replayed.advance(last);
+        }
         let before = recent.before.clone();
         replayed.recent = Some(Box::new(Recent { before, events }));
         *self = replayed;
-        Ok((outcome, fresh))
+        Ok((outcomes, fresh))
     }
 
     /// What follows from this and events.
@@ -262,7 +322,10 @@ impl SavedCashAccount {
         let what = What::Frozen(until);
         match self.last {
             // Nothing refuses it.
-            Some(date) => drop(self.take(Event { date, what }, terms)),
+            Some(date) => {
+                let id = None;
+                drop(self.take(Event { date, what, id }, terms));
+            }
             None => self.frozen_until = until,
         }
     }
@@ -417,7 +480,21 @@ fn check_sum(
     }
 }
 
-fn flat(outcomes: &[Outcome]) -> Vec<(ComplianceRule, ComplianceAction)> {
+impl Recent {
+    /// The latest report under an identity.
+    fn place_of(&self, id: Identity) -> Option<usize> {
+        self.events.iter().rposition(|event| event.id == Some(id))
+    }
+}
+
+/// Puts an event after the others of its day.
+fn put(events: &mut VecDeque<Event>, event: Event) -> usize {
+    let place = events.partition_point(|kept| kept.date <= event.date);
+    events.insert(place, event);
+    place
+}
+
+fn flat(outcomes: &[Outcome]) -> Verdicts {
     let verdicts = outcomes.iter().flat_map(|outcome| &outcome.verdicts);
     verdicts.copied().collect()
 }

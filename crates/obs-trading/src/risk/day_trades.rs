@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::today::Today;
 use crate::error::positive;
-use crate::{Clock, Error, PdtAction, Risk, Side};
+use crate::seen::Identity;
+use crate::{Clock, Error, ExecutionId, PdtAction, Risk, Side};
 
 /// The numbers of the rule. The default is that of FINRA Rule 4210(f)(8)(B), as [`DayTrades`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,7 +82,8 @@ impl Default for DayTradeRule {
 /// [`advance_to`](Self::advance_to). It leaves the 6 % aside, and is `NaN` for an account that the rule does not restrict.
 ///
 /// A fill that is reported late is counted on its day, as the last of it, and the days since are counted anew, as long as its day lies
-/// in the window and among the last 10,000 executions. An earlier one, one of a day that has not begun or is no trading day, and one of
+/// in the window and among the last 10,000 executions. For as long, one that has an identifier can be [taken back](Self::bust) and
+/// [corrected](Self::fill_with_id). An earlier one, one of a day that has not begun or is no trading day, and one of
 /// a quantity that is not a positive number are refused and change nothing. Memory is bounded by those executions and the positions
 /// held.
 #[derive(Debug)]
@@ -123,6 +125,9 @@ struct Execution {
     symbol: Box<str>,
     /// Bought; sold if negative.
     quantity: f64,
+    /// By which it can be corrected and taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Identity>,
 }
 
 /// So many executions are kept for late reports.
@@ -241,15 +246,127 @@ impl DayTrades {
         quantity: f64,
         date: Date,
     ) -> Result<bool, Error> {
+        let execution = self.execution(None, symbol, side, quantity, date)?;
+        self.take(execution)
+    }
+
+    /// The same under an identifier that no other execution of the account has, by which [`bust`](Self::bust) takes it back. An execution
+    /// that is [kept](Self#verdicts-and-counts) under it is corrected: this one happened instead.
+    pub fn fill_with_id(
+        &mut self,
+        id: &str,
+        symbol: &str,
+        side: Side,
+        quantity: f64,
+        date: Date,
+    ) -> Result<bool, Error> {
+        let id = identity(id);
+        let execution = self.execution(Some(id), symbol, side, quantity, date)?;
+        self.correct(id, execution.clone())
+            .unwrap_or_else(|| self.take(execution))
+    }
+
+    /// The execution of this identifier did not happen: day trades that it completed are none, and the days since are counted anew.
+    /// Verdicts that were counted stay counted.
+    ///
+    /// Fails when it is not among the executions that are [kept](Self#verdicts-and-counts).
+    pub fn bust(&mut self, id: &str) -> Result<(), Error> {
+        if self.bust_known(identity(id)) {
+            Ok(())
+        } else {
+            Err(Error::not_correctable("execution", id))
+        }
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook), which knows that it is new.
+    pub(crate) fn fill_new(
+        &mut self,
+        id: Option<Identity>,
+        (side, symbol): (Side, &str),
+        quantity: f64,
+        date: Date,
+    ) -> Result<(), Error> {
+        let execution = self.execution(id, symbol, side, quantity, date)?;
+        self.take(execution).map(drop)
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook) was another, on its day; nothing where it is not kept.
+    pub(crate) fn fill_corrected(
+        &mut self,
+        id: Identity,
+        (side, symbol): (Side, &str),
+        quantity: f64,
+        date: Date,
+    ) -> Option<Result<(), Error>> {
+        match self.execution(Some(id), symbol, side, quantity, date) {
+            Ok(execution) => Some(self.correct(id, execution)?.map(drop)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Takes an execution back; not where none of that identity is kept.
+    pub(crate) fn bust_known(&mut self, id: Identity) -> bool {
+        let (Some(place), Some(last)) = (self.state.recent.place_of(id), self.state.last) else {
+            return false;
+        };
+        self.state.recent.executions.remove(place);
+        self.state.count_anew(last);
+        self.show();
+        true
+    }
+
+    fn correct(&mut self, id: Identity, execution: Execution) -> Option<Result<bool, Error>> {
+        let place = self.state.recent.place_of(id)?;
+        let last = self.state.last?;
+        if execution.date > last {
+            // Its day begins with it; what it was said to be before did not happen.
+            self.state.recent.executions.remove(place);
+            self.state.count_anew(last);
+            return Some(self.take(execution));
+        }
+        let (before, date) = (self.day_trades(last), execution.date);
+        let is_moved = self.state.recent.executions[place].date != date;
+        if is_moved && !self.state.keeps(date, self.window_start(last)) {
+            return Some(Err(Error::OutOfOrder { date, last }));
+        }
+        if is_moved {
+            self.state.recent.executions.remove(place);
+            self.state.recent.insert(execution);
+        } else {
+            self.state.recent.executions[place] = execution;
+        }
+        self.state.count_anew(last);
+        let is_day_trade = self.day_trades(last) > before;
+        if is_day_trade {
+            self.judge(last);
+        }
+        self.show();
+        Some(Ok(is_day_trade))
+    }
+
+    fn execution(
+        &self,
+        id: Option<Identity>,
+        symbol: &str,
+        side: Side,
+        quantity: f64,
+        date: Date,
+    ) -> Result<Execution, Error> {
         let quantity = positive("the quantity", quantity)?;
         if !self.calendar.is_trading_day(date) {
             return Err(Error::NotABusinessDay { date });
         }
-        let execution = Execution {
+        self.today.check(date, &self.calendar)?;
+        Ok(Execution {
             date,
             symbol: symbol.into(),
             quantity: side.sign() * quantity,
-        };
+            id,
+        })
+    }
+
+    fn take(&mut self, execution: Execution) -> Result<bool, Error> {
+        let date = execution.date;
         let last = self.state.last.filter(|last| date < *last);
         let is_day_trade = if let Some(last) = last {
             self.fill_late(execution, last)?
@@ -269,10 +386,7 @@ impl DayTrades {
     /// Puts an execution in its place and counts the days since anew. Returns whether the window has more day trades for it.
     fn fill_late(&mut self, execution: Execution, last: Date) -> Result<bool, Error> {
         let date = execution.date;
-        let recent = &self.state.recent;
-        let is_full = recent.executions.len() >= KEPT;
-        let is_kept = !is_full && recent.from.is_some_and(|from| from <= date);
-        if !is_kept || date < self.window_start(last) {
+        if !self.state.keeps(date, self.window_start(last)) {
             return Err(Error::OutOfOrder { date, last });
         }
         let before = self.day_trades(last);
@@ -415,6 +529,10 @@ impl DayTrades {
     }
 }
 
+fn identity(id: &str) -> Identity {
+    Identity::of(ExecutionId::from(id))
+}
+
 impl DayTradeRule {
     fn is_pattern(&self, day_trades: u32, trades: u32) -> bool {
         // Not ">": a share that is not a number excuses nothing.
@@ -457,6 +575,13 @@ impl SavedDayTrades {
         while self.days.front().is_some_and(|day| day.date < window_start) {
             self.days.pop_front();
         }
+    }
+
+    /// Whether an execution of an earlier day can be put in its place.
+    fn keeps(&self, date: Date, window_start: Date) -> bool {
+        let recent = &self.recent;
+        let is_full = recent.executions.len() >= KEPT;
+        !is_full && recent.from.is_some_and(|from| from <= date) && window_start <= date
     }
 
     /// Whether the execution completes a day trade. It is of the day under way.
@@ -536,6 +661,12 @@ impl Recent {
                 None => *self = Self::default(),
             }
         }
+    }
+
+    /// The latest report under an identity.
+    fn place_of(&self, id: Identity) -> Option<usize> {
+        let is_it = |execution: &Execution| execution.id == Some(id);
+        self.executions.iter().rposition(is_it)
     }
 
     /// After those of its day.

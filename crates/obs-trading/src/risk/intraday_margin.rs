@@ -4,10 +4,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use obs_calendar::Calendar;
 use obs_core::Gauge;
-use serde::{Deserialize, Serialize};
 
+use super::margin_days::{Event, IntradayDeficit, Refused, SavedIntradayMargin, Terms, What};
 use super::today::Today;
-use crate::{Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Error, Money, Risk, Side};
+use crate::seen::Identity;
+use crate::{
+    Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Error, ExecutionId, Money, Risk,
+    Side,
+};
 
 /// The numbers of the standard. The default is that of FINRA Rule 4210 as [`IntradayMargin`] cites it; a broker's house rules may be
 /// stricter, and are stated here.
@@ -143,7 +147,13 @@ impl IntradayMarginRule {
 /// the level, `NaN` before the first figures; `risk_intraday_margin_deficit` is what is not satisfied: the day's deficit and those that
 /// are outstanding.
 ///
-/// Events come in the order of their days. One of an earlier day, or of a day that has not begun, is refused and changes nothing.
+/// # What comes late
+///
+/// An event that is reported on a later day is put where its day belongs, after the others of that day and at the day's lowest level, and
+/// what followed is judged again: a deficit may so come to be, or be satisfied after all. Counted are the violations that come to be by
+/// it; what was counted before stays counted. Events are kept for that for five days, the last 10,000 of them, of figures that follow each
+/// other the last; an earlier event is refused, as is one of a day that has not begun, and changes nothing. A transaction that has an
+/// identifier can be [taken back](Self::bust) and [corrected](Self::transact_with_id) for as long.
 #[derive(Debug)]
 pub struct IntradayMargin {
     risk: Risk,
@@ -154,60 +164,6 @@ pub struct IntradayMargin {
     excess: Gauge,
     deficit: Gauge,
     state: SavedIntradayMargin,
-}
-
-/// The state of [`IntradayMargin`] as it can be kept across a restart. Rule and calendar are not part of it: they are stated anew.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SavedIntradayMargin {
-    currency: Option<Currency>,
-    equity: Option<Decimal>,
-    /// Equity less maintenance margin.
-    level: Option<Decimal>,
-    /// Deposits less withdrawals, since the account is followed.
-    deposits: Decimal,
-    day: Option<Day>,
-    deficits: Vec<IntradayDeficit>,
-    /// The days of deficits that were not satisfied when due, and count toward a practice.
-    failures: Vec<Date>,
-    frozen: Option<Freeze>,
-}
-
-/// The day under way.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Day {
-    date: Date,
-    deficit: Decimal,
-    /// The second of the last event, what the level was before it, and by how much transactions in it lowered the level.
-    second: i64,
-    before: Decimal,
-    lowered: Decimal,
-    /// The lowest level of the day, for transactions that are reported late.
-    lowest: Decimal,
-    /// By how much all transactions of the day changed the level, and the lowest that sum was after one that lowered it.
-    changed: Decimal,
-    lowest_changed: Option<Decimal>,
-}
-
-/// The intraday deficit of a day that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct IntradayDeficit {
-    /// The day.
-    pub day: Date,
-    /// How much was missing, in the account's currency.
-    pub amount: Decimal,
-    /// Whether it makes no practice: it was small, or from extraordinary circumstances.
-    pub is_excused: bool,
-    /// Level and deposits when the day was over.
-    level: Decimal,
-    deposits: Decimal,
-    is_late: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Freeze {
-    until: Date,
-    /// The day of the deficit that satisfies it.
-    deficit: Date,
 }
 
 /// What an order would make of the margin level.
@@ -246,10 +202,7 @@ impl IntradayMargin {
                 .of(account)
                 .of(currency.as_str())
                 .clone(),
-            state: SavedIntradayMargin {
-                currency: Some(currency),
-                ..SavedIntradayMargin::default()
-            },
+            state: SavedIntradayMargin::default().in_currency(currency),
         };
         margin.show();
         margin
@@ -268,10 +221,7 @@ impl IntradayMargin {
         let kept = saved.currency.unwrap_or(currency);
         let level = Money::new(saved.level.unwrap_or_default(), kept);
         margin.amount("the kept level", level)?;
-        margin.state = SavedIntradayMargin {
-            currency: Some(currency),
-            ..saved
-        };
+        margin.state = saved.in_currency(currency);
         margin.show();
         Ok(margin)
     }
@@ -309,47 +259,99 @@ impl IntradayMargin {
             let amount = Money::new(maintenance, self.currency);
             return Err(Error::NotBookable { what, amount });
         };
-        self.advance(at)?;
-        let before = self.level();
-        let was_known = self.state.equity.is_some();
-        self.state.equity = Some(equity);
-        self.state.level = Some(level);
-        if let Some(day) = &mut self.state.day {
-            // As if the figures had been these all through the second.
-            day.before = day.before + level - before;
-            day.lowest = if was_known {
-                day.lowest.min(level)
-            } else {
-                level
-            };
-        }
-        self.show();
-        Ok(())
+        let lowest = level;
+        let what = What::Observed {
+            equity,
+            level,
+            lowest,
+        };
+        self.take(Event { at, what, id: None })
     }
 
     /// A transaction changed the level by this much: a purchase or sale, by [`IntradayMarginRule::change`] or the broker's figures before
-    /// and after it. Negative where it lowers the level. Returns the deficit that the day has now.
+    /// and after it. Negative where it lowers the level. Returns the deficit that the day under way has now.
     pub fn transact(&mut self, at: Timestamp, change: Money) -> Result<Money, Error> {
         let change = self.amount("the change of the level", change)?;
-        self.apply(at, change, Decimal::ZERO)
+        self.change(None, at, change, Decimal::ZERO)?;
+        Ok(self.deficit())
+    }
+
+    /// The same under an identifier that no other transaction of the account has, by which [`bust`](Self::bust) takes it back. A
+    /// transaction that is [kept](Self#what-comes-late) under it is corrected: this one happened instead.
+    pub fn transact_with_id(
+        &mut self,
+        id: &str,
+        at: Timestamp,
+        change: Money,
+    ) -> Result<Money, Error> {
+        self.transact_corrected(identity(id), at, change)?;
+        Ok(self.deficit())
+    }
+
+    /// The transaction of this identifier did not happen: the level is what it would be without it, and so are the deficits of its day and
+    /// what came of them. Counted verdicts stay counted.
+    ///
+    /// Fails when it is not among the events that are [kept](Self#what-comes-late).
+    pub fn bust(&mut self, id: &str) -> Result<(), Error> {
+        self.bust_known(identity(id))
+            .unwrap_or_else(|| Err(Error::not_correctable("transaction", id)))
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook), which knows that it is new.
+    pub(crate) fn transact_new(
+        &mut self,
+        id: Option<Identity>,
+        at: Timestamp,
+        change: Money,
+    ) -> Result<(), Error> {
+        let change = self.amount("the change of the level", change)?;
+        self.change(id, at, change, Decimal::ZERO)
+    }
+
+    /// A transaction was another than was said before; one that is not kept is taken as new.
+    pub(crate) fn transact_corrected(
+        &mut self,
+        id: Identity,
+        at: Timestamp,
+        change: Money,
+    ) -> Result<(), Error> {
+        let change = self.amount("the change of the level", change)?;
+        self.today.check(self.calendar.day(at), &self.calendar)?;
+        let paid = Decimal::ZERO;
+        let what = What::Changed { change, paid };
+        let event = Event {
+            at,
+            what,
+            id: Some(id),
+        };
+        let revised = self.revise(id, Some(event));
+        revised.unwrap_or_else(|| self.change(Some(id), at, change, paid))
+    }
+
+    /// Takes a transaction back; nothing where none of that identity is kept.
+    pub(crate) fn bust_known(&mut self, id: Identity) -> Option<Result<(), Error>> {
+        self.revise(id, None)
     }
 
     /// Cash was paid in.
     pub fn deposit(&mut self, at: Timestamp, money: Money) -> Result<(), Error> {
         let amount = self.income("the deposit", money)?;
-        self.apply(at, amount, amount).map(drop)
+        self.change(None, at, amount, amount)
     }
 
-    /// Cash was taken out. Returns the deficit that the day has now.
+    /// Cash was taken out. Returns the deficit that the day under way has now.
     pub fn withdraw(&mut self, at: Timestamp, money: Money) -> Result<Money, Error> {
         let amount = self.income("the withdrawal", money)?;
-        self.apply(at, amount.negated(), amount.negated())
+        self.change(None, at, amount.negated(), amount.negated())?;
+        Ok(self.deficit())
     }
 
-    /// It is this late: days that are over are judged. Events do so themselves; this is for an account at rest, once a day.
+    /// It is this late: days that are over are judged. Events do so themselves; this is for an account at rest, once a day. An earlier day
+    /// changes nothing.
     pub fn advance_to(&mut self, at: Timestamp) -> Result<(), Error> {
-        self.advance(at)?;
-        self.show();
+        self.today.check(self.calendar.day(at), &self.calendar)?;
+        let violated = self.state.advance(at, terms(self.rule, &self.calendar));
+        self.counted(violated);
         Ok(())
     }
 
@@ -389,16 +391,8 @@ impl IntradayMargin {
 
     /// Says that the deficits of a day came from extraordinary circumstances, and make no practice.
     pub fn excuse(&mut self, day: Date) {
-        for deficit in self
-            .state
-            .deficits
-            .iter_mut()
-            .filter(|deficit| deficit.day == day)
-        {
-            deficit.is_excused = true;
-        }
-        self.state.failures.retain(|failure| *failure != day);
-        self.state.frozen = self.state.frozen.filter(|freeze| freeze.deficit != day);
+        self.state.excuse(day, terms(self.rule, &self.calendar));
+        self.show();
     }
 
     /// The margin level: what could be withdrawn, or is missing if negative. `None` before the first figures.
@@ -442,145 +436,48 @@ impl IntradayMargin {
         self.state.level.unwrap_or_default()
     }
 
-    fn apply(&mut self, at: Timestamp, change: Decimal, paid: Decimal) -> Result<Money, Error> {
-        let level = self.sum("the change of the level", self.level(), change)?;
-        self.advance(at)?;
-        self.state.deposits += paid;
-        self.state.equity = self.state.equity.map(|equity| equity + paid);
-        let before = self.level();
-        self.state.level = Some(level);
-        let is_known = self.state.equity.is_some();
-        let cadence = self.rule.cadence;
-        let Some(day) = &mut self.state.day else {
-            return Ok(self.deficit());
-        };
-        let had = day.deficit;
-        let second = at.as_second();
-        let is_late = second < day.second;
-        if second > day.second {
-            (day.second, day.before, day.lowered) = (second, before, Decimal::ZERO);
-        }
-        day.changed += change;
-        if change.is_negative() {
-            day.lowered += change;
-            // Within a second, what lowers the level comes before what raises it; what is reported late comes at the day's lowest.
-            let worst = if is_late {
-                day.lowest + change
-            } else {
-                day.before + day.lowered
-            };
-            let worst_change = day.changed + worst - level;
-            let lowest = day.lowest_changed.unwrap_or(worst_change);
-            day.lowest_changed = Some(lowest.min(worst_change));
-            if is_known && cadence == MarginCadence::EachTransaction {
-                day.deficit = day.deficit.max(worst.negated());
-            }
-        }
-        day.lowest = day.lowest.min(level);
-        if had.is_zero() && day.deficit.is_positive() {
-            self.count(ComplianceAction::Violated);
-        }
-        self.show();
-        Ok(self.deficit())
+    fn change(
+        &mut self,
+        id: Option<Identity>,
+        at: Timestamp,
+        change: Decimal,
+        paid: Decimal,
+    ) -> Result<(), Error> {
+        let what = What::Changed { change, paid };
+        self.take(Event { at, what, id })
     }
 
-    /// Moves on to the day of a moment; the days before it are over.
-    fn advance(&mut self, at: Timestamp) -> Result<(), Error> {
-        let date = self.calendar.day(at);
-        self.today.check(date, &self.calendar)?;
-        match self.state.day {
-            Some(day) if day.date == date => return Ok(()),
-            Some(day) if date < day.date => {
-                let last = day.date;
-                return Err(Error::OutOfOrder { date, last });
-            }
-            Some(day) => self.close(day),
-            None => {}
-        }
-        self.judge(date);
-        let level = self.level();
-        self.state.day = Some(Day {
-            date,
-            deficit: Decimal::ZERO,
-            second: at.as_second(),
-            before: level,
-            lowered: Decimal::ZERO,
-            lowest: level,
-            changed: Decimal::ZERO,
-            lowest_changed: None,
-        });
+    /// Books an event and counts what came of it.
+    fn take(&mut self, event: Event) -> Result<(), Error> {
+        self.today
+            .check(self.calendar.day(event.at), &self.calendar)?;
+        let taken = self.state.take(event, terms(self.rule, &self.calendar));
+        self.counted(self.or_refused(taken)?);
         Ok(())
     }
 
-    /// A day is over: its deficit becomes outstanding, and earlier ones may be satisfied.
-    fn close(&mut self, day: Day) {
-        let (level, deposits) = (self.level(), self.state.deposits);
-        self.state.deficits.retain(|deficit| {
-            let risen = (level - deficit.level).max(deposits - deficit.deposits);
-            risen < deficit.amount
-        });
-        let outstanding = &self.state.deficits;
-        self.state.frozen = self.state.frozen.filter(|freeze| {
-            let is_open = |deficit: &IntradayDeficit| deficit.day == freeze.deficit;
-            // After the fifteenth business day it cannot be satisfied any more.
-            outstanding.iter().any(is_open)
-                || self
-                    .calendar
-                    .after(freeze.deficit, self.rule.outstanding_days)
-                    <= day.date
-        });
-        let amount = match (self.rule.cadence, day.lowest_changed) {
-            (MarginCadence::OnceADay, Some(lowest)) if self.state.equity.is_some() => {
-                let amount = (level - day.changed + lowest).negated().max(Decimal::ZERO);
-                if amount.is_positive() {
-                    self.count(ComplianceAction::Violated);
-                }
-                amount
-            }
-            _ => day.deficit,
-        };
-        if amount.is_positive() {
-            self.state.deficits.push(IntradayDeficit {
-                day: day.date,
-                amount,
-                is_excused: amount <= self.minor(),
-                level,
-                deposits,
-                is_late: false,
-            });
-        }
+    fn revise(&mut self, id: Identity, by: Option<Event>) -> Option<Result<(), Error>> {
+        let terms = terms(self.rule, &self.calendar);
+        let revised = self.state.revise(id, by, terms)?;
+        Some(self.or_refused(revised).map(|days| self.counted(days)))
     }
 
-    /// What is due before a day and not satisfied counts toward a practice, and what was outstanding long enough goes.
-    fn judge(&mut self, date: Date) {
-        let (rule, calendar) = (self.rule, &self.calendar);
-        let state = &mut self.state;
-        for deficit in &mut state.deficits {
-            let due = calendar.after(deficit.day, rule.due_days);
-            if date <= due || deficit.is_late || deficit.is_excused {
-                continue;
-            }
-            deficit.is_late = true;
-            state.failures.push(deficit.day);
-            let since = add_days(deficit.day, -i64::from(rule.practice_days));
-            state.failures.retain(|failure| *failure >= since);
-            if state.failures.len() >= rule.practice as usize {
-                let until = add_days(due, i64::from(rule.freeze_days));
-                let deficit = deficit.day;
-                state.frozen = Some(Freeze { until, deficit });
-            }
-        }
-        state
-            .deficits
-            .retain(|deficit| date <= calendar.after(deficit.day, rule.outstanding_days));
-        state.frozen = state.frozen.filter(|freeze| date <= freeze.until);
+    fn or_refused(&self, taken: Result<Vec<Date>, Refused>) -> Result<Vec<Date>, Error> {
+        taken.map_err(|refused| match refused {
+            Refused::OutOfOrder { date, last } => Error::OutOfOrder { date, last },
+            Refused::NoNumber(amount) => Error::NotBookable {
+                what: "the change of the level",
+                amount: Money::new(amount, self.currency),
+            },
+        })
     }
 
-    /// Up to this amount a deficit makes no practice.
-    fn minor(&self) -> Decimal {
-        let equity = self.state.equity.unwrap_or_default().max(Decimal::ZERO);
-        let share = Decimal::of_float(equity.to_f64() * self.rule.minor_share);
-        share.min(Decimal::of_float(self.rule.minor_amount))
+    /// Counts the days on which a deficit came to be, and shows what is now.
+    fn counted(&self, violated: Vec<Date>) {
+        for _ in violated {
+            self.count(ComplianceAction::Violated);
+        }
+        self.show();
     }
 
     fn count(&self, action: ComplianceAction) {
@@ -631,18 +528,14 @@ impl IntradayMargin {
         }
         Ok(amount)
     }
-
-    fn sum(&self, what: &'static str, to: Decimal, amount: Decimal) -> Result<Decimal, Error> {
-        to.checked_add(amount).ok_or_else(|| Error::NotBookable {
-            what,
-            amount: Money::new(amount, self.currency),
-        })
-    }
 }
 
-/// At the ends of the calendar adding stops.
-fn add_days(date: Date, days: i64) -> Date {
-    date.saturating_add(jiff::Span::new().days(days))
+fn identity(id: &str) -> Identity {
+    Identity::of(ExecutionId::from(id))
+}
+
+const fn terms(rule: IntradayMarginRule, calendar: &Calendar) -> Terms<'_> {
+    Terms { rule, calendar }
 }
 
 #[cfg(test)]
@@ -974,12 +867,36 @@ mod tests {
         near(rule.change(100.0, Side::Sell, 200.0, 50.0, 0.0), -250.0);
     }
 
+    /// Prices come by the second: what is kept for late reports is bounded by the transactions.
+    #[test]
+    fn figures_that_follow_each_other_are_kept_as_one() {
+        let mut desk = desk();
+        let mut observe = |second: i64, level: i64| {
+            let maintenance = usd(30_000_i64 - level);
+            let observed = desk
+                .margin
+                .observe(at(MONDAY, second), usd(30_000), maintenance);
+            observed.unwrap();
+        };
+        for second in 0..1_000 {
+            observe(second, if second == 500 { 1_000 } else { 9_000_i64 });
+        }
+        let kept = serde_json::to_string(&desk.margin.save()).unwrap();
+        assert!(kept.len() < 2_000, "{}", kept.len());
+        // The lowest of them counts for what is reported late on its day.
+        desk.margin.transact(at(MONDAY, 2_000), usd(-10)).unwrap();
+        assert_eq!(desk.deficit(), usd(0));
+        desk.margin.transact(at(MONDAY, 600), usd(-1_500)).unwrap();
+        assert_eq!(desk.deficit(), usd(500));
+    }
+
     #[test]
     fn what_cannot_be_booked_changes_nothing() {
         let mut desk = desk().with_deficit();
         desk.rest_until(trading_day(1));
         let before = desk.margin.save();
-        assert!(desk.margin.transact(at(MONDAY, 500), usd(-1)).is_err());
+        let long_ago = at(Calendar::nyse().before(MONDAY, 5), 0);
+        assert!(desk.margin.transact(long_ago, usd(-1)).is_err());
         assert!(
             desk.margin
                 .observe(at(date(2064, 1, 2), 0), usd(1), usd(0))

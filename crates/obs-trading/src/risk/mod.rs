@@ -6,6 +6,7 @@ mod exits;
 mod intraday_margin;
 mod labels;
 mod limits;
+mod margin_days;
 mod settlement;
 mod today;
 
@@ -16,15 +17,13 @@ use obs_core::{By, Counter, Each, Gauge, Histogram, Unit};
 pub use self::cash::SavedCashAccount;
 pub use self::day_trades::{DayTradeRule, DayTrades, SavedDayTrades};
 pub use self::exits::{Exit, ExitPlan};
-pub use self::intraday_margin::{
-    IntradayDeficit, IntradayMargin, IntradayMarginRule, MarginCadence, MarginCheck,
-    SavedIntradayMargin,
-};
+pub use self::intraday_margin::{IntradayMargin, IntradayMarginRule, MarginCadence, MarginCheck};
 pub use self::labels::{
     ComplianceAction, ComplianceRule, ConfidenceBand, LimitName, PdtAction, Trigger,
 };
 use self::limits::LimitGauges;
 pub use self::limits::{LimitHit, Limits, SavedLimits, limit};
+pub use self::margin_days::{IntradayDeficit, SavedIntradayMargin};
 pub use self::settlement::{CashAccount, CashRule, Funding, SettlementDays};
 use crate::performance::{AccountName, CurrencyCode};
 use crate::{Error, StrategyName};

@@ -3,10 +3,14 @@
 use jiff::civil::Date;
 use obs_calendar::Calendar;
 
-use super::cash::{Event, Outcome, SavedCashAccount, Terms, What};
+use super::cash::{Event, Outcome, SavedCashAccount, Terms, Verdicts, What};
 use super::today::Today;
 use crate::error::positive;
-use crate::{Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Error, Money, Risk};
+use crate::seen::Identity;
+use crate::{
+    Clock, ComplianceAction, ComplianceRule, Currency, Decimal, Error, ExecutionId, Money, Risk,
+    Side,
+};
 
 /// The numbers of the rules. The default is that of US equities today, as [`CashAccount`] cites it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,9 +122,26 @@ impl SettlementDays {
 ///
 /// An event that is reported on a later day is put where its day belongs, after the others of that day, and what followed is counted
 /// again: a deposit may so pay in time for a purchase after all. Counted are the verdicts that come to be by it; what was counted before
-/// stays counted. That is so for five days, and among the last 10,000 events; an earlier event is refused, as is one that leaves a later
-/// withdrawal or sale without cover, a trade on a day that is no trading day, and whatever is of a day that has not begun. What is refused
-/// changes nothing.
+/// stays counted. Events are kept for that for five days, the last 10,000 of them; an earlier event is refused, as is one that leaves a
+/// later withdrawal or sale without cover, a trade on a day that is no trading day, and whatever is of a day that has not begun. What is
+/// refused changes nothing.
+///
+/// A trade that has an identifier can be [taken back](Self::bust) and [corrected](Self::buy_with_id) for as long, with what it did to
+/// settlement.
+///
+/// ```
+/// # use jiff::civil::date;
+/// # use obs_trading::{CashAccount, CashRule, Currency, Money, Risk, SettlementDays};
+/// # let usd = |amount: i64| Money::new(amount, Currency::USD);
+/// # let days = SettlementDays::us_equities();
+/// # let mut account = CashAccount::new(&Risk::new(), Currency::USD, CashRule::default(), days);
+/// let friday = date(2026, 3, 6);
+/// account.deposit(usd(10_000), friday)?;
+/// account.buy_with_id("x-1", "ABC", 50.0, usd(10_000), friday)?;
+/// account.bust("x-1")?;
+/// assert_eq!((account.settled(friday), account.held("ABC")), (usd(10_000), 0.0));
+/// # Ok::<(), obs_trading::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct CashAccount {
     risk: Risk,
@@ -199,14 +220,14 @@ impl CashAccount {
     pub fn deposit(&mut self, money: Money, date: Date) -> Result<(), Error> {
         let amount = self.amount("the deposit", money)?;
         self.today.check(date, &self.days.trading)?;
-        self.take(date, What::Deposit(amount)).map(drop)
+        self.take(date, What::Deposit(amount), None).map(drop)
     }
 
     /// Settled cash was taken out.
     pub fn withdraw(&mut self, money: Money, date: Date) -> Result<(), Error> {
         let amount = self.amount("the withdrawal", money)?;
         self.today.check(date, &self.days.trading)?;
-        self.take(date, What::Withdrawal(amount)).map(drop)
+        self.take(date, What::Withdrawal(amount), None).map(drop)
     }
 
     /// Something was bought for this cost, fees included. Returns how it was paid.
@@ -217,16 +238,8 @@ impl CashAccount {
         cost: Money,
         date: Date,
     ) -> Result<Funding, Error> {
-        let quantity = positive("the quantity", quantity)?;
-        let cost = self.amount("the cost", cost)?;
-        self.check_trade_day(date)?;
-        let symbol = symbol.into();
-        let purchase = What::Purchase {
-            symbol,
-            quantity,
-            cost,
-        };
-        let outcome = self.take(date, purchase)?;
+        let purchase = self.trade(Side::Buy, symbol, quantity, cost, date)?;
+        let outcome = self.take(date, purchase, None)?;
         Ok(outcome.paid.unwrap_or_default().in_currency(self.currency))
     }
 
@@ -238,16 +251,92 @@ impl CashAccount {
         proceeds: Money,
         date: Date,
     ) -> Result<Vec<ComplianceRule>, Error> {
-        let quantity = positive("the quantity", quantity)?;
-        let proceeds = self.amount("the proceeds", proceeds)?;
-        self.check_trade_day(date)?;
-        let symbol = symbol.into();
-        let sale = What::Sale {
-            symbol,
-            quantity,
-            proceeds,
+        let sale = self.trade(Side::Sell, symbol, quantity, proceeds, date)?;
+        Ok(self.take(date, sale, None)?.broken())
+    }
+
+    /// The same as [`buy`](Self::buy) under an identifier that no other event of the account has, by which [`bust`](Self::bust) takes it
+    /// back. A purchase or sale that is [kept](Self#what-comes-late) under it is corrected: this one happened instead.
+    pub fn buy_with_id(
+        &mut self,
+        id: &str,
+        symbol: &str,
+        quantity: f64,
+        cost: Money,
+        date: Date,
+    ) -> Result<Funding, Error> {
+        let purchase = self.trade(Side::Buy, symbol, quantity, cost, date)?;
+        let outcome = self.take_or_correct(identity(id), date, purchase)?;
+        Ok(outcome.paid.unwrap_or_default().in_currency(self.currency))
+    }
+
+    /// The same as [`sell`](Self::sell) under an identifier, as [`buy_with_id`](Self::buy_with_id) has it.
+    pub fn sell_with_id(
+        &mut self,
+        id: &str,
+        symbol: &str,
+        quantity: f64,
+        proceeds: Money,
+        date: Date,
+    ) -> Result<Vec<ComplianceRule>, Error> {
+        let sale = self.trade(Side::Sell, symbol, quantity, proceeds, date)?;
+        Ok(self.take_or_correct(identity(id), date, sale)?.broken())
+    }
+
+    /// The purchase or sale of this identifier did not happen: what it was paid with, what it settles and a freeze that came of it are
+    /// taken back, and what followed is counted again. Counted verdicts stay counted.
+    ///
+    /// Fails when it is not among the events that are [kept](Self#what-comes-late), and when a later sale or withdrawal would be without
+    /// cover. Then nothing has changed.
+    pub fn bust(&mut self, id: &str) -> Result<(), Error> {
+        self.revise(identity(id), None)
+            .unwrap_or_else(|| Err(Error::not_correctable("purchase or sale", id)))
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook), which knows that it is new.
+    pub(crate) fn trade_new(
+        &mut self,
+        id: Option<Identity>,
+        (side, symbol): (Side, &str),
+        quantity: f64,
+        money: Money,
+        date: Date,
+    ) -> Result<(), Error> {
+        let trade = self.trade(side, symbol, quantity, money, date)?;
+        self.take(date, trade, id).map(drop)
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook) was another, on its day.
+    pub(crate) fn trade_corrected(
+        &mut self,
+        id: Identity,
+        (side, symbol): (Side, &str),
+        quantity: f64,
+        money: Money,
+        date: Date,
+    ) -> Option<Result<(), Error>> {
+        let what = match self.trade(side, symbol, quantity, money, date) {
+            Ok(what) => what,
+            Err(error) => return Some(Err(error)),
         };
-        Ok(self.take(date, sale)?.broken())
+        let event = Event {
+            date,
+            what,
+            id: Some(id),
+        };
+        self.revise(id, Some(event))
+    }
+
+    /// A fill of [`AccountBook`](crate::AccountBook) did not happen; nothing where it is not kept.
+    pub(crate) fn bust_known(&mut self, id: Identity) -> Option<Result<(), Error>> {
+        self.revise(id, None)
+    }
+
+    /// Takes back the trade of an identity, or puts another in its place; nothing where none is known.
+    fn revise(&mut self, id: Identity, by: Option<Event>) -> Option<Result<(), Error>> {
+        let terms = terms(self.currency, self.rule, &self.days);
+        let revised = self.state.revise(id, by, terms)?;
+        Some(revised.map(|(_, verdicts)| self.count(&verdicts)))
     }
 
     /// How a purchase of this cost would be paid. Refuses what the account's cash, settled and not, does not cover; while it
@@ -343,14 +432,65 @@ impl CashAccount {
         Error::Compliance { rule, until }
     }
 
+    /// A purchase or sale that can be booked.
+    fn trade(
+        &self,
+        side: Side,
+        symbol: &str,
+        quantity: f64,
+        money: Money,
+        date: Date,
+    ) -> Result<What, Error> {
+        let quantity = positive("the quantity", quantity)?;
+        let what = match side {
+            Side::Buy => "the cost",
+            Side::Sell => "the proceeds",
+        };
+        let amount = self.amount(what, money)?;
+        self.check_trade_day(date)?;
+        let symbol = symbol.into();
+        Ok(match side {
+            Side::Buy => What::Purchase {
+                symbol,
+                quantity,
+                cost: amount,
+            },
+            Side::Sell => What::Sale {
+                symbol,
+                quantity,
+                proceeds: amount,
+            },
+        })
+    }
+
     /// Books an event and counts what came of it.
-    fn take(&mut self, date: Date, what: What) -> Result<Outcome, Error> {
+    fn take(&mut self, date: Date, what: What, id: Option<Identity>) -> Result<Outcome, Error> {
         let terms = terms(self.currency, self.rule, &self.days);
-        let (outcome, verdicts) = self.state.take(Event { date, what }, terms)?;
-        for (rule, action) in verdicts {
-            self.risk.compliance(rule, action);
-        }
+        let (outcome, verdicts) = self.state.take(Event { date, what, id }, terms)?;
+        self.count(&verdicts);
         Ok(outcome)
+    }
+
+    fn take_or_correct(&mut self, id: Identity, date: Date, what: What) -> Result<Outcome, Error> {
+        if !self.state.knows(id) {
+            return self.take(date, what, Some(id));
+        }
+        let terms = terms(self.currency, self.rule, &self.days);
+        let event = Event {
+            date,
+            what,
+            id: Some(id),
+        };
+        let revised = self.state.revise(id, Some(event), terms);
+        let (outcome, verdicts) = revised.transpose()?.unwrap_or_default();
+        self.count(&verdicts);
+        Ok(outcome)
+    }
+
+    fn count(&self, verdicts: &Verdicts) {
+        for (rule, action) in verdicts {
+            self.risk.compliance(*rule, *action);
+        }
     }
 
     fn check_trade_day(&self, date: Date) -> Result<(), Error> {
@@ -384,6 +524,10 @@ impl CashAccount {
             })
         }
     }
+}
+
+fn identity(id: &str) -> Identity {
+    Identity::of(ExecutionId::from(id))
 }
 
 const fn terms(currency: Currency, rule: CashRule, days: &SettlementDays) -> Terms<'_> {
