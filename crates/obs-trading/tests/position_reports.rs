@@ -227,3 +227,32 @@ fn lean_9782_a_fraction_paid_out_in_another_currency_leaves_the_value_as_it_was(
     );
     assert_eq!(booked.closed.unwrap().pnl, usd("0"));
 }
+
+/// freqtrade#13102: a short position of 749.6 at 1.3914 paid 10.53 of funding and was bought back in three parts. The second part made 6.84,
+/// and −3.92 was notified: from the first exit on, the funding was taken off each time.
+#[test]
+fn freqtrade_13102_funding_is_counted_once_however_many_exits_there_are() {
+    let mut book = book(&["XYZ"]);
+    let key = book.key("dca", "XYZ").unwrap();
+    trade(&mut book, key, -7_496, "0.13914", 1);
+    let funding = Flow::new(PnlComponent::Funding, usd("-10.53")).of_position(key);
+    book.flow(at(2), &funding).unwrap();
+    // In tenths of a unit, at tenths of the price.
+    let exits = [
+        (3_748, "0.136155", "11.18778"),
+        (1_874, "0.135491", "6.838226"),
+        (1_874, "0.136790", "4.4039"),
+    ];
+    let mut closed = Decimal::ZERO;
+    for (second, (units, price, right)) in (3..).zip(exits) {
+        let pnl = trade(&mut book, key, units, price, second).unwrap();
+        assert_eq!(pnl, usd(right), "at {price}");
+        closed += pnl.decimal();
+        assert_eq!(made(&book, PnlComponent::Funding), Some(usd("-10.53")));
+        let so_far = book.value().unwrap().decimal() - decimal("100000");
+        let open = book.open_pnl(key).unwrap().decimal();
+        assert_eq!(so_far, closed + open - decimal("10.53"));
+    }
+    // Before the fees, of which the report has no figures: 10.97 with them.
+    assert_eq!(book.value(), Some(usd("100011.899906")));
+}

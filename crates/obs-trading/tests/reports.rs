@@ -332,3 +332,22 @@ fn zipline_reloaded_332_a_reverse_split_leaves_a_small_order_open_to_be_cancelle
     assert_eq!(desk.state("muln"), (0.0, Some(OrderOutcome::Cancelled)));
     assert_eq!((desk.fills(), desk.events()), (0, Vec::new()));
 }
+
+/// `DarriEy/Auramaur#355`: the server stamps run a second ahead of the host's clock, and 29 of 35 quotes were refused as coming from the
+/// future. A small skew is none; what lies implausibly far ahead is refused.
+#[test]
+fn auramaur_355_a_server_clock_one_second_ahead_is_no_fault() {
+    let mut desk = Desk::new();
+    desk.submit("o-1", Side::Buy, 10.0);
+    let now = obs_trading::jiff::Timestamp::from_second(1_700_000_000).unwrap();
+    let ahead = |seconds: i64, id: &str| {
+        let at = now + obs_trading::jiff::SignedDuration::from_secs(seconds);
+        Fill::new(5.0, 100.0).with_id(id).at(at)
+    };
+    desk.book.fill(&"o-1".to_owned(), ahead(1, "t-1"));
+    assert_eq!(desk.state("o-1"), (5.0, None));
+    assert_eq!(desk.events(), []);
+    desk.book.fill(&"o-1".to_owned(), ahead(3_600, "t-2"));
+    assert_eq!(desk.state("o-1"), (5.0, None));
+    assert_eq!(desk.events(), [event("from_future", 1)]);
+}
