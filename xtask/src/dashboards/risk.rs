@@ -38,7 +38,7 @@ fn limits() -> Vec<Row> {
                 .ask("min(risk_day_trades_remaining{@})", "")
                 .below(2.0, 1.0)
                 .act("DayTradesExhausted"),
-            stat("Rules broken", "Violations of cash account and day trading rules within the time shown.")
+            stat("Rules broken", "Violations of the rules of cash accounts, intraday margin and day trading within the time shown.")
                 .ask(r#"sum(increase(risk_compliance_events_total{@, action="violated"}[$__range])) + sum(increase(risk_pdt_events_total{@, action="violated"}[$__range]))"#, "")
                 .above(1.0, 1.0)
                 .act("CashAccountViolation, PatternDayTraderViolation"),
