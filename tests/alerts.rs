@@ -8,8 +8,8 @@ use std::thread;
 use jiff::civil::{DateTime, date};
 use jiff::{Timestamp, ToSpan};
 use obs_calendar::Calendar;
-use obs_tests::tools;
-use obs_verify::alerts::{self, Settings, routing};
+use obs_tests::{python_says, tools};
+use obs_verify::alerts::{self, Settings, closed, routing};
 use tempfile::TempDir;
 
 /// Another house: its job, its runbooks, its desks and two sites.
@@ -120,7 +120,17 @@ fn settings_that_name_nothing_are_refused_with_what_there_is() {
     let refused = |text: &str| Settings::read("a.yml", text).unwrap_err().to_string();
     let said = refused("thresholds: { cpu: 0.9 }");
     assert!(
-        said.contains("no threshold is called `cpu`; there are api_in_flight, "),
+        said.contains("no threshold is called `cpu`; there are aggregations_least, "),
+        "{said}"
+    );
+    let said = refused("windows: { feed: 1m }");
+    assert!(
+        said.contains("no window is called `feed`; there are desk_down, feed_down, "),
+        "{said}"
+    );
+    let said = refused("windows: { feed_down: 1 minute }");
+    assert!(
+        said.contains("the window `feed_down` is `1 minute`: ") && said.contains("write `90s`"),
         "{said}"
     );
     let desk = "desks: [{ service: a, environment: b, mode: live, calendar: lse }]";
@@ -142,6 +152,88 @@ fn a_threshold_is_in_the_rule_and_in_its_text() {
         "{risk}"
     );
     assert!(risk.contains("lost more than 7.5 % since"), "{risk}");
+}
+
+#[test]
+fn a_window_is_in_the_rule_and_in_its_text() {
+    let text = "windows: { feed_down: 2m, feed_stall_window: 20m, held: 1h }\nthresholds: { feed_stalls: 7, divergences: 0.25 }";
+    let settings = Settings::read("a.yml", text).unwrap();
+    let files = alerts::rules(&settings, None, "a test").unwrap();
+    let file = |name: &str| &files.iter().find(|(it, _)| *it == name).unwrap().1;
+    for (name, line) in [
+        ("feeds.yml", "        for: 2m\n"),
+        ("feeds.yml", "mute or not connected for two minutes.\""),
+        (
+            "feeds.yml",
+            "(increase(feed_stalls_total{mode!=\"backtest\"}[20m])) > 7\n",
+        ),
+        ("feeds.yml", "times within 20m.\""),
+        (
+            "risk.yml",
+            "min_over_time(portfolio_drawdown_ratio{mode!=\"backtest\"}[1h])",
+        ),
+        (
+            "sentiment.yml",
+            "service:sentiment_divergences:ratio_rate30m > 0.25\n",
+        ),
+    ] {
+        assert!(file(name).contains(line), "{line}\n{}", file(name));
+    }
+}
+
+/// A number in a rule without a name that the settings know is not changed by anybody.
+#[test]
+fn every_parameter_is_asked_for_by_a_rule() {
+    let templates = tools::workspace().join("crates/obs-verify/rules");
+    let rules: String = fs::read_dir(templates)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let names = alerts::THRESHOLDS.map(|it| it.name);
+    for name in names.iter().chain(&alerts::WINDOWS.map(|it| it.name)) {
+        assert!(rules.contains(&format!("${{{name}}}")), "{name}");
+    }
+}
+
+/// Pages of a stopped desk wait while its market is closed, and only then: at each open and close of two years and every half an hour
+/// between them, by another calendar than ours. Half days, holidays on Mondays and both changes of the clocks are among them.
+#[test]
+fn mute_times_are_those_in_which_the_exchange_is_closed() {
+    let interval = closed::interval("nyse_closed", &Calendar::nyse()).unwrap();
+    let script = include_str!("harness/muted.py");
+    let said = |intervals: &str| {
+        let text = format!("time_intervals:\n{intervals}");
+        python_says(script, &text).unwrap().unwrap()
+    };
+    let all = said(&interval);
+    let asked: Vec<u32> = all
+        .trim()
+        .strip_prefix("asked,")
+        .unwrap_or_else(|| panic!("{all}"))
+        .split(',')
+        .map(|number| number.parse().unwrap())
+        .collect();
+    assert!(asked[0] > 30_000 && asked[1] > 450, "{asked:?}");
+    // It would notice: the half day after Thanksgiving is none, and Martin Luther King Day, a Monday, is a session.
+    for (day, moment) in [
+        (
+            "months: ['11'], days_of_month: ['27']",
+            "2026-11-27T18:00:00+00:00,not muted",
+        ),
+        (
+            "months: ['1'], days_of_month: ['19']",
+            "2026-01-19T17:00:00+00:00,not muted",
+        ),
+    ] {
+        let without: String = interval
+            .split_inclusive('\n')
+            .filter(|line| !(line.contains("'2026'") && line.contains(day)))
+            .collect();
+        let said = said(&without);
+        assert!(said.contains(moment), "{said}");
+    }
 }
 
 /// Desks are stopped on a Friday at 20:00 in New York and not started again. They are missed at five minutes to the next open,

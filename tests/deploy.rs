@@ -200,6 +200,36 @@ fn every_alert_says_what_it_is_and_what_to_do() {
     }
 }
 
+/// Why an alert wakes somebody, or what happens if it waits, and what to do.
+#[test]
+fn every_runbook_says_what_being_woken_is_worth() {
+    let guide = fs::read_to_string(tools::workspace().join("docs/ALERTS.md")).unwrap();
+    let sections: BTreeMap<&str, &str> = guide
+        .split("\n### ")
+        .skip(1)
+        .filter_map(|section| section.split_once('\n'))
+        .collect();
+    for (name, rule) in alerts() {
+        let is_page = rule.labels["severity"] == "critical";
+        let text = sections[name.as_str()];
+        let (said, worth) = if is_page {
+            ("*Critical.* ", "**Worth waking for:** ")
+        } else {
+            ("*Warning.* ", "**If it waits:** ")
+        };
+        assert!(
+            text.contains(said) || name == "Watchdog",
+            "{name} has no {said}"
+        );
+        let (_, worth) = text
+            .split_once(worth)
+            .unwrap_or_else(|| panic!("{name} has no {worth}"));
+        let (worth, what_to_do) = worth.split_once("\n\n").unwrap();
+        assert!(worth.split(' ').count() > 4, "{name}: {worth}");
+        assert!(what_to_do.starts_with("1. "), "{name}: {what_to_do}");
+    }
+}
+
 /// Fields that the schema of 11 leaves to the data source or writes itself, and that Grafana reads.
 const OUTSIDE_THE_SCHEMA: [&str; 7] = [
     ".templating.list[].definition",

@@ -248,14 +248,9 @@ fn each_fault_of_a_bad_week_is_delivered_once_in_time_to_the_right_receiver() {
         );
     }
     let is_of = |message: &Delivered, incident: &Incident| {
-        let is_expected = message.firing.is(incident.alert, incident.desk)
+        message.firing.is(incident.alert, incident.desk)
             && message.at >= incident.from
-            && message.at < incident.until;
-        // A ticket remains of a crash loop until two hours after it.
-        let is_left = incident.fault == Fault::CrashLoop
-            && message.firing.is("ProcessRestarting", incident.desk)
-            && message.receiver == "/tickets";
-        is_expected || is_left
+            && message.at < incident.until
     };
     let of_none: Vec<_> = delivered
         .iter()

@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use obs_calendar::{Calendar, CmeGroup};
+use promql_parser::util::parse_duration;
 use serde::Deserialize;
 
 use crate::objectives::{self, Stated};
@@ -81,8 +82,18 @@ const fn threshold(name: &'static str, value: f64, what: &'static str) -> Thresh
 }
 
 /// Every threshold that the settings may change.
-pub const THRESHOLDS: [Threshold; 33] = [
+pub const THRESHOLDS: [Threshold; 67] = [
+    threshold(
+        "aggregations_least",
+        10.0,
+        "aggregations of sentiment from which on their divergences are judged",
+    ),
     threshold("api_in_flight", 100.0, "requests under way in one process"),
+    threshold(
+        "api_rate",
+        0.1,
+        "requests a second of an endpoint from which on its latency is judged",
+    ),
     threshold(
         "api_seconds",
         0.5,
@@ -110,14 +121,19 @@ pub const THRESHOLDS: [Threshold; 33] = [
         "share of a container's memory limit that is used",
     ),
     threshold(
+        "crash_outages",
+        6.0,
+        "times that scrapes of a desk fail or succeed again within a quarter of an hour, from which on it loops",
+    ),
+    threshold(
+        "crash_starts",
+        3.0,
+        "starts of a desk within a quarter of an hour from which on it loops",
+    ),
+    threshold(
         "daily_loss_left",
         0.25,
         "share of the daily loss limit that is left",
-    ),
-    threshold(
-        "data_age_seconds",
-        900.0,
-        "age in sessions of a data set that states no interval, in seconds",
     ),
     threshold(
         "descriptors",
@@ -125,16 +141,81 @@ pub const THRESHOLDS: [Threshold; 33] = [
         "share of the file descriptors that are open",
     ),
     threshold("disk", 0.05, "share of a disk that is free"),
+    threshold(
+        "disk_trend",
+        0.4,
+        "share of a disk that is free from which on its filling up is no matter",
+    ),
+    threshold(
+        "divergences",
+        0.5,
+        "share of the aggregations of sentiment in which providers diverge",
+    ),
     threshold("drawdown", 0.15, "drawdown of an account"),
+    threshold(
+        "errors_an_hour",
+        20.0,
+        "errors of a component within an hour from which on their trend is judged",
+    ),
+    threshold(
+        "errors_growth",
+        3.0,
+        "errors of a component by those of the same hour of the day or the week before",
+    ),
+    threshold(
+        "failed_connections",
+        1.0,
+        "connections to a database that fail within five minutes",
+    ),
     threshold(
         "failed_queries",
         0.05,
         "share of a pool's queries that fail",
     ),
     threshold(
+        "failed_queries_least",
+        5.0,
+        "queries that fail within five minutes from which on their share is judged",
+    ),
+    threshold(
+        "failed_queries_most",
+        0.95,
+        "share of a pool's queries that fail or are cancelled",
+    ),
+    threshold(
+        "failed_rpc",
+        0.05,
+        "share of the calls of a gRPC service that fail",
+    ),
+    threshold(
+        "failed_transactions",
+        1.0,
+        "transactions that are not committed within a quarter of an hour",
+    ),
+    threshold(
+        "feed_missed_messages",
+        1.0,
+        "messages of a feed that are lost within five minutes",
+    ),
+    threshold(
+        "feed_resyncs",
+        5.0,
+        "times that books of a feed are made anew within `feed_resync_window`",
+    ),
+    threshold(
+        "feed_stalls",
+        3.0,
+        "times that a feed is mute within `feed_stall_window`",
+    ),
+    threshold(
         "fill_seconds",
         60.0,
         "95th percentile from submission or signal to the fill, in seconds",
+    ),
+    threshold(
+        "fills_least",
+        5.0,
+        "fills within an hour from which on their time is judged",
     ),
     threshold(
         "host_cpu",
@@ -154,14 +235,44 @@ pub const THRESHOLDS: [Threshold; 33] = [
         "share of the host's memory that the process holds",
     ),
     threshold(
+        "provider_changes",
+        4.0,
+        "times that a provider goes or comes back within a quarter of an hour, from which on it flaps",
+    ),
+    threshold(
         "provider_errors",
         0.1,
         "share of a provider's requests that fail",
     ),
     threshold(
+        "provider_errors_least",
+        5.0,
+        "failed requests within five minutes from which on their share is judged",
+    ),
+    threshold(
+        "provider_heard_seconds",
+        3600.0,
+        "time since a provider was heard after which nothing is known of it, in seconds",
+    ),
+    threshold(
+        "provider_rate",
+        0.03,
+        "requests a second to a provider from which on its latency is judged",
+    ),
+    threshold(
         "provider_seconds",
         2.0,
         "95th percentile of a provider's requests, in seconds",
+    ),
+    threshold(
+        "provider_up_share",
+        0.7,
+        "share of a quarter of an hour that a provider is up",
+    ),
+    threshold(
+        "queries_least",
+        20.0,
+        "queries or commands within five minutes from which on their latency is judged",
     ),
     threshold(
         "query_seconds",
@@ -173,7 +284,22 @@ pub const THRESHOLDS: [Threshold; 33] = [
         1000.0,
         "tasks that wait for a worker of the runtime",
     ),
+    threshold(
+        "rate_limit_hits",
+        5.0,
+        "requests over its rate limit that a provider refuses within five minutes",
+    ),
+    threshold(
+        "rate_limit_left",
+        0.1,
+        "share of a provider's rate limit that is left",
+    ),
     threshold("redis_hits", 0.5, "share of the lookups in Redis that hit"),
+    threshold(
+        "redis_lookups",
+        1.0,
+        "lookups a second in Redis from which on the share that hits is judged",
+    ),
     threshold(
         "redis_seconds",
         0.05,
@@ -184,11 +310,61 @@ pub const THRESHOLDS: [Threshold; 33] = [
         0.2,
         "share of a venue's orders that it rejects",
     ),
+    threshold(
+        "rejected_orders_least",
+        3.0,
+        "rejected orders within a quarter of an hour, if nearly all are rejected",
+    ),
+    threshold(
+        "rejected_orders_many",
+        5.0,
+        "rejected orders within a quarter of an hour from which on their share is judged",
+    ),
+    threshold(
+        "rejected_orders_most",
+        0.75,
+        "share of a venue's orders that it rejects which is nearly all",
+    ),
+    threshold(
+        "restarts",
+        3.0,
+        "starts of a process within `restart_window`",
+    ),
+    threshold(
+        "rpc_calls",
+        20.0,
+        "calls of a gRPC service within five minutes above which the share that fails is judged",
+    ),
     threshold("scrape_seconds", 5.0, "time of a scrape, in seconds"),
+    threshold(
+        "sentiment_failures_least",
+        5.0,
+        "aggregations of sentiment that fail or miss a provider within half an hour, from which on their share is judged",
+    ),
+    threshold(
+        "sentiment_missing",
+        0.5,
+        "share of the aggregations of sentiment that a provider is missing in",
+    ),
+    threshold(
+        "sentiment_undefined",
+        0.2,
+        "share of the aggregations of sentiment without a score",
+    ),
+    threshold(
+        "silent_strategy_seconds",
+        1200.0,
+        "interval of signals, as a strategy states it, up to which an hour without one is silence, in seconds",
+    ),
     threshold(
         "slippage_bps",
         5.0,
         "median slippage beyond that of the day before, in basis points",
+    ),
+    threshold(
+        "slippage_fills",
+        20.0,
+        "fills within an hour from which on their slippage is judged",
     ),
     threshold(
         "strategy_busy",
@@ -206,10 +382,60 @@ pub const THRESHOLDS: [Threshold; 33] = [
         1.0,
         "profit and loss of a day without an explanation, in the account's currency",
     ),
-    threshold(
-        "failed_rpc",
-        0.05,
-        "share of the calls of a gRPC service that fail",
+];
+
+/// A duration that no metric of a desk states, and that the settings may change.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Its name in the settings.
+    pub name: &'static str,
+    /// Its value where the settings do not give another, as Prometheus writes durations.
+    pub value: &'static str,
+    /// What it is.
+    pub what: &'static str,
+}
+
+const fn window(name: &'static str, value: &'static str, what: &'static str) -> Window {
+    Window { name, value, what }
+}
+
+/// Every duration that the settings may change.
+pub const WINDOWS: [Window; 8] = [
+    window("desk_down", "1m", "how long scrapes of a desk have to fail"),
+    window(
+        "feed_down",
+        "1m",
+        "how long a feed has to be mute or not connected in its session",
+    ),
+    window(
+        "feed_resync_window",
+        "10m",
+        "in which books of a feed that are made anew are counted",
+    ),
+    window(
+        "feed_stall_window",
+        "15m",
+        "in which silences of a feed are counted",
+    ),
+    window(
+        "held",
+        "15m",
+        "how long the worst value of a limit or a drawdown counts",
+    ),
+    window(
+        "provider_down",
+        "2m",
+        "how long requests to a provider have to fail",
+    ),
+    window(
+        "restart_window",
+        "2h",
+        "in which starts of a process are counted",
+    ),
+    window(
+        "targets_gone",
+        "5m",
+        "how long a desk has to be missing from the list of targets",
     ),
 ];
 
@@ -228,6 +454,8 @@ pub struct Settings {
     pub desks: Vec<Desk>,
     /// Values for some of [`THRESHOLDS`], by name.
     pub thresholds: BTreeMap<String, f64>,
+    /// Values for some of [`WINDOWS`], by name.
+    pub windows: BTreeMap<String, String>,
     /// Objectives on families whose declarations have none. Without the key it is one: 99.9 % of the requests to an HTTP API are answered
     /// without a fault of the server, over 30 days, where the catalogue has such requests.
     pub objectives: Option<Vec<Stated>>,
@@ -262,6 +490,7 @@ impl Default for Settings {
             external_labels: Vec::new(),
             desks: Vec::new(),
             thresholds: BTreeMap::new(),
+            windows: BTreeMap::new(),
             objectives: None,
             receivers: Receivers::default(),
             session_only: ["DeskDown", "DeskCrashLooping", "TargetAbsent"]
@@ -280,12 +509,24 @@ impl Settings {
         };
         let settings: Self =
             serde_saphyr::from_str(text).map_err(|error| unreadable(error.to_string()))?;
-        let is_known = |name: &&String| THRESHOLDS.iter().all(|known| known.name != name.as_str());
-        if let Some(unknown) = settings.thresholds.keys().find(is_known) {
-            let names = THRESHOLDS.map(|known| known.name).join(", ");
-            return Err(unreadable(format!(
-                "no threshold is called `{unknown}`; there are {names}"
-            )));
+        let unknown = |kind: &str, name: &str, names: &[&str]| {
+            let is_known = names.contains(&name);
+            let names = names.join(", ");
+            let reason = format!("no {kind} is called `{name}`; there are {names}");
+            (!is_known).then(|| unreadable(reason))
+        };
+        let thresholds = THRESHOLDS.map(|known| known.name);
+        for name in settings.thresholds.keys() {
+            unknown("threshold", name, &thresholds).map_or(Ok(()), Err)?;
+        }
+        let windows = WINDOWS.map(|known| known.name);
+        for (name, value) in &settings.windows {
+            unknown("window", name, &windows).map_or(Ok(()), Err)?;
+            parse_duration(value).map_err(|reason| {
+                unreadable(format!(
+                    "the window `{name}` is `{value}`: {reason}; write `90s`, `5m` or `2h`"
+                ))
+            })?;
         }
         for desk in &settings.desks {
             if let Some(name) = desk
@@ -341,7 +582,19 @@ impl Settings {
                 .replace(&format!("${{{name}}}"), &value.to_string())
                 .replace(&format!("${{{name}%}}"), &percent(value));
         }
-        self.scoped(&text)
+        self.scoped(&self.timed(&text))
+    }
+
+    /// A template with its windows filled in.
+    fn timed(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for Window { name, value, .. } in WINDOWS {
+            let value = self.windows.get(name).map_or(value, String::as_str);
+            text = text
+                .replace(&format!("${{{name}}}"), value)
+                .replace(&format!("${{{name} words}}"), &in_words(value));
+        }
+        text
     }
 
     /// The value of a threshold.
@@ -445,6 +698,22 @@ fn percent(share: f64) -> String {
     format!("{} %", (share * 1e9).round() / 1e7)
 }
 
+/// A duration as people say it.
+fn in_words(duration: &str) -> String {
+    let usual = match duration {
+        "1m" => "a minute",
+        "2m" => "two minutes",
+        "5m" => "five minutes",
+        "10m" => "ten minutes",
+        "15m" => "a quarter of an hour",
+        "30m" => "half an hour",
+        "1h" => "an hour",
+        "2h" => "two hours",
+        other => other,
+    };
+    usual.to_owned()
+}
+
 /// The calendars that settings may name.
 const CALENDARS: [&str; 6] = [
     "nyse",
@@ -483,7 +752,7 @@ pub fn rules(
         .collect())
 }
 
-/// The same with their parameters as the templates have them.
+/// The same with their parameters as the templates have them, but for windows: the values of a chart have none.
 pub(crate) fn templates(
     settings: &Settings,
     catalog: Option<&Catalog>,
@@ -501,7 +770,7 @@ pub(crate) fn templates(
             known.as_ref().is_none_or(answers)
         };
         if let Some(text) = Parts::of(template).kept(is_kept) {
-            written.push((name, text));
+            written.push((name, settings.timed(&text)));
         }
     }
     Ok(written)

@@ -361,6 +361,12 @@ mod tests {
         let known =
             schema["properties"]["rules"]["properties"]["thresholds"]["properties"].as_object();
         assert!(known.unwrap().contains_key("drawdown"));
+        // The values have thresholds and no windows: those are filled in before.
+        for window in alerts::WINDOWS {
+            let is_left = |text: &str| text.contains(&format!("${{{}", window.name));
+            let left = files.iter().find(|(_, text)| is_left(text));
+            assert_eq!(left, None, "{}", window.name);
+        }
     }
 
     #[test]
