@@ -325,7 +325,10 @@ fn what_is_scraped_is_evaluated(guide: &str, agent: &str, desk: &str) {
     });
     let url = format!("http://{storage}");
     let answered = |query| ask(&url, query).is_ok_and(|answer| answer.len() == 1);
-    eventually(&true, || answered(r#"up{job="trading-desk"} == 1"#));
+    // With the label of its place, as the file of the agent has it.
+    eventually(&true, || {
+        answered(r#"up{job="trading-desk", site="main"} == 1"#)
+    });
     eventually(&true, || answered("service:market_session_open:any >= 0"));
 }
 
