@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -464,4 +464,78 @@ fn succeeds(command: &mut Command) {
         "{command:?}: {}",
         String::from_utf8_lossy(&said)
     );
+}
+
+/// What `cargo xtask fleet` does with two hundred desks for a quarter of an hour, with a few for half a minute: storages are killed
+/// and agents restarted while desks come and go, and every storage has in the end what the desks said. What it says of time is for
+/// the command.
+#[test]
+fn no_total_is_lost_while_storages_fail_and_desks_come_and_go() {
+    let mut fleet = Process::start(small_fleet().arg("--json")).unwrap();
+    let report: Value = fleet
+        .wait_for("its figures", |line| serde_json::from_str(line).ok())
+        .unwrap();
+    let promises = report["promises"].as_array().unwrap();
+    let is_of = |what: &str| {
+        let is_it = |promise: &&Value| promise["promise"].as_str().unwrap().contains(what);
+        promises.iter().find(is_it).unwrap()
+    };
+    for what in ["no total of a counter is lost", "while a storage was away"] {
+        assert_eq!(is_of(what)["kept"], true, "{report:#}");
+    }
+    assert!(report["dead"].as_u64().unwrap() > 2, "{report:#}");
+    assert_eq!(report["losses"].as_array().unwrap().len(), 3);
+    // It compares hundreds of totals and asks every query of the dashboards both ways.
+    assert!(
+        report["totals"].as_u64().unwrap() > 500
+            && report["queries"].as_array().unwrap().len() > 300
+    );
+}
+
+/// Whatever ends a fleet, its servers end too; a signal that it can answer leaves nothing of what they kept.
+#[test]
+fn the_servers_of_a_fleet_end_with_it() {
+    for signal in ["INT", "TERM", "KILL"] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut fleet = small_fleet();
+        fleet.env("TMPDIR", folder.path()).stderr(Stdio::null());
+        let mut fleet = Process::start(&mut fleet).unwrap();
+        let all_there = |line: &str| {
+            line.ends_with("all of them are in the storages")
+                .then_some(())
+        };
+        fleet.wait_for("that all servers run", all_there).unwrap();
+        // Two vmagents, two VictoriaMetrics, vmalert, two Prometheus agents, Prometheus, and the process of the desks.
+        assert_eq!(running_in(folder.path()).len(), 9);
+
+        let kill = Command::new("kill")
+            .args(["-s", signal, &fleet.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        eventually(&Vec::new(), || running_in(folder.path()));
+        if signal != "KILL" {
+            eventually(&0, || folder.path().read_dir().unwrap().count());
+        }
+    }
+}
+
+/// A fleet of a few desks.
+fn small_fleet() -> Command {
+    let mut fleet = Command::new(env!("CARGO_BIN_EXE_fleet"));
+    let plan = "--days 300 --desks 6 --minutes 0.4 --interval 1 --churn 3 --patience 5";
+    fleet.args(plan.split(' '));
+    fleet
+}
+
+/// The commands of processes that name a folder, or write down there what they have to say.
+fn running_in(folder: &Path) -> Vec<String> {
+    let processes = Path::new("/proc").read_dir().unwrap().flatten();
+    let running = processes.filter_map(|process| {
+        // One that goes meanwhile has no files any more, and neither has one that has ended.
+        let command = fs::read_to_string(process.path().join("cmdline")).ok()?;
+        let says = fs::read_link(process.path().join("fd/2")).ok()?;
+        let is_there = says.starts_with(folder) || command.contains(folder.to_str()?);
+        is_there.then_some(command)
+    });
+    running.collect()
 }

@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod server;
 mod simulator;
+mod stop;
 mod template;
 mod way;
 
@@ -42,6 +43,12 @@ struct Arguments {
     /// Every so many seconds one desk goes and another comes
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     churn: u64,
+    /// How many days the sample desk replays first; all that it has unless given
+    #[arg(long, hide = true)]
+    days: Option<usize>,
+    /// How many seconds the series of desks that are gone are waited for
+    #[arg(long, hide = true, default_value_t = 360)]
+    patience: u64,
     /// Print one JSON object, on one line
     #[arg(long)]
     json: bool,
@@ -70,6 +77,7 @@ fn act(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if !(0.25..=24.0 * 60.0).contains(&arguments.minutes) {
         return Err("--minutes is from 0.25 to 1440".into());
     }
+    stop::by_signals()?;
     let plan = Plan::new(arguments);
     let report = run::run(&plan)?;
     if arguments.json {

@@ -5,7 +5,6 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use obs_tests::{Desk, Process, scrape, tools};
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 use crate::Arguments;
 use crate::report::{Losses, Query, Report, WayReport};
 use crate::server::Took;
+use crate::stop::{self, pause};
 use crate::way::{Ground, Totals, Way};
 use crate::{figures, report, simulator};
 
@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(500);
 /// How long what was scraped may take until it is in a storage.
 const ARRIVAL: Duration = Duration::from_mins(2);
-/// How long what is dead may be answered: five minutes is how far back Prometheus looks, and some for the way.
+/// How long anything else may take that is waited for.
 const PATIENCE: Duration = Duration::from_mins(6);
 /// By how much sums of the same numbers in another order may differ.
 const ROUNDING: f64 = 1e-9;
@@ -39,6 +39,9 @@ pub(crate) struct Plan {
     interval: u64,
     churn: Duration,
     outage: Duration,
+    days: Option<usize>,
+    /// How long what is dead may be answered: five minutes is how far back Prometheus looks, and some for the way.
+    patience: Duration,
     progress: bool,
 }
 
@@ -52,8 +55,24 @@ impl Plan {
             interval: arguments.interval,
             churn: Duration::from_secs(arguments.churn),
             outage: Duration::from_mins(1).min(length / 3),
+            days: arguments.days,
+            patience: Duration::from_secs(arguments.patience),
             progress: !arguments.json,
         }
+    }
+
+    /// The desk that the simulated ones repeat.
+    fn sample_desk(&self, folder: &Path) -> Result<Desk, Box<dyn Error>> {
+        let Some(days) = self.days else {
+            return Ok(Desk::replayed()?);
+        };
+        let prices = tools::workspace().join("examples/trading-desk/data/sp500.csv");
+        let prices = fs::read_to_string(prices)?;
+        // One more line for the header.
+        let lines = prices.lines().take(1 + days).collect::<Vec<_>>();
+        let place = folder.join("prices.csv");
+        fs::write(&place, lines.join("\n"))?;
+        Ok(Desk::replayed_from(&place)?)
     }
 
     fn say(&self, since: Instant, what: &str) {
@@ -247,7 +266,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Box<dyn Error>> {
         start,
         "a sample desk replays its history, for the simulated ones to say what it says",
     );
-    fs::write(&file, scrape(Desk::replayed()?.metrics())?)?;
+    fs::write(&file, scrape(plan.sample_desk(folder.path())?.metrics())?)?;
     let mut desks = Desks::start(&file, plan.series)?;
     let series: usize = scrape(&format!("{}/series", desks.control))?.parse()?;
     for _ in 0..plan.desks {
@@ -274,17 +293,17 @@ pub(crate) fn run(plan: &Plan) -> Result<Report, Box<dyn Error>> {
     let queries = ask_dashboards(&ways, begun.elapsed())?;
     plan.say(start, "nothing moves any more; are all totals there?");
     desks.post("freeze-all", "")?;
-    sleep(Duration::from_secs(2 * plan.interval));
+    pause(Duration::from_secs(2 * plan.interval))?;
     let said = desks.said()?;
     let losses = await_totals(&said, &ways, start)?;
     plan.say(
         start,
         "is what was scraped meanwhile there, and are the series of the dead gone?",
     );
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + plan.patience;
     while !desks.are_all_gone(&ways) && Instant::now() < end {
         desks.note_gone(&ways);
-        sleep(Duration::from_secs(1));
+        pause(Duration::from_secs(1))?;
     }
     let mut reports = Vec::new();
     for way in &ways {
@@ -326,7 +345,7 @@ fn await_desks(desks: &Desks, ways: &[Way]) -> Result<(), Box<dyn Error>> {
                     format!("{} has {} of {} desks", way.name, found(), desks.open.len()).into(),
                 );
             }
-            sleep(Duration::from_secs(1));
+            pause(Duration::from_secs(1))?;
         }
     }
     Ok(())
@@ -344,8 +363,14 @@ fn watch(
     let (fails, restarts) = (plan.length.mul_f64(0.2), plan.length.mul_f64(0.7));
     let returns = fails + plan.outage;
     let (mut next, mut is_away, mut was_away, mut restarted) = (plan.churn, false, false, None);
-    while begun.elapsed() < plan.length {
+    loop {
         let now = begun.elapsed();
+        if now >= plan.length && restarted.is_some() {
+            break;
+        }
+        if now >= plan.length + PATIENCE {
+            return Err("no agent was restarted: what they kept aside has not arrived, or what is dead is still answered".into());
+        }
         if now >= next {
             next += plan.churn;
             desks.churn()?;
@@ -378,7 +403,8 @@ fn watch(
             }
             plan.say(start, "both storages are back");
         }
-        if is_restart_due && desks.are_all_gone(ways) {
+        if is_restart_due && desks.are_all_gone(ways) && have_caught_up(desks, ways, plan.interval)?
+        {
             let mut slowest = Duration::ZERO;
             for way in ways.iter_mut() {
                 let asked = Instant::now();
@@ -394,14 +420,23 @@ fn watch(
                 ),
             );
         }
-        sleep(TICK);
+        pause(TICK)?;
     }
     // Those that stand still may go as well.
     while !desks.frozen.is_empty() {
         desks.close(ways, list)?;
-        sleep(TICK);
+        pause(TICK)?;
     }
     Ok(restarted.unwrap_or_default())
+}
+
+fn have_caught_up(desks: &Desks, ways: &[Way], interval: u64) -> Result<bool, Box<dyn Error>> {
+    for way in ways {
+        if !way.has_caught_up(&desks.open, interval)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What everything took so far; the simulator first.
@@ -460,7 +495,7 @@ fn await_totals(
         if losses.iter().all(Losses::is_none) || Instant::now() > end {
             return Ok(losses);
         }
-        sleep(Duration::from_secs(1));
+        pause(Duration::from_secs(1))?;
     }
 }
 
@@ -472,7 +507,7 @@ fn await_gap(way: &Way, start: Instant, most: f64) -> Result<f64, Box<dyn Error>
         if longest <= most || Instant::now() > end {
             return Ok(longest);
         }
-        sleep(Duration::from_secs(1));
+        pause(Duration::from_secs(1))?;
     }
 }
 
@@ -498,6 +533,7 @@ fn ask_dashboards(ways: &[Way], over: Duration) -> Result<Vec<Query>, Box<dyn Er
         texts.dedup_by(|one, other| one.1 == other.1);
         for (place, text) in texts {
             for way in ways {
+                stop::check()?;
                 let took = way
                     .range(&text, over)
                     .map_err(|error| format!("{file}, {place}: {error}"))?;

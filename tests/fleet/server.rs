@@ -5,13 +5,13 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use obs_tests::{Process, scrape};
 use serde::Serialize;
 
 use crate::figures;
+use crate::stop::pause;
 
 /// How long one may take until it is ready.
 const START: Duration = Duration::from_mins(2);
@@ -80,7 +80,7 @@ impl Server {
                 return Err(format!("{} is not ready: {error}\n{said}", self.name).into());
             }
             // There is no event to wait for in another program.
-            sleep(Duration::from_millis(100));
+            pause(Duration::from_millis(100))?;
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ use crate::server::{Server, Took, free_address};
 /// How many agents divide the desks among each other.
 const AGENTS: usize = 2;
 
+/// How many seconds beyond two intervals the newest sample of a desk may be old where an agent has sent everything.
+const LATE: u64 = 5;
 /// How long a storage may take for a question of ours, which concerns every counter of every desk.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How much it may answer.
@@ -263,6 +265,27 @@ impl Way {
     /// The desks that have a series now.
     pub(crate) fn present(&self) -> Result<BTreeSet<String>, Box<dyn Error>> {
         Ok(self.ask("app_info")?.iter().filter_map(instance).collect())
+    }
+
+    /// Whether every storage has what was scraped of these desks up to some intervals ago. An agent of Prometheus that is restarted
+    /// does not send what is in its log from before.
+    pub(crate) fn has_caught_up<T>(
+        &self,
+        desks: &BTreeMap<String, T>,
+        interval: u64,
+    ) -> Result<bool, Box<dyn Error>> {
+        let query = format!("time() - timestamp(app_info) > {}", 2 * interval + LATE);
+        for storage in &self.storages {
+            let late = self.ask_of(storage, &query)?;
+            if late
+                .iter()
+                .filter_map(instance)
+                .any(|late| desks.contains_key(&late))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What each storage has last of every counter, added up by desk and family.

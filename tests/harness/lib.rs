@@ -16,6 +16,7 @@ mod collector;
 mod desk;
 mod error;
 mod grafana;
+mod guard;
 mod process;
 mod promtool;
 mod pushgateway;

@@ -1,4 +1,4 @@
-//! A process that ends with its owner.
+//! A process that ends with its owner, in whatever way that ends.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -7,12 +7,15 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Error;
+use crate::guard::Guarded;
 
-/// A running program whose standard output is read line by line. Dropped, it is killed.
+/// A running program whose standard output is read line by line. Dropped, it is killed; so it is where this process is killed.
 #[derive(Debug)]
 pub struct Process {
     program: PathBuf,
     child: Child,
+    // Let go of once the program has ended.
+    _guarded: Guarded,
     lines: std::io::Lines<BufReader<ChildStdout>>,
     printed: String,
 }
@@ -26,6 +29,9 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(Error::system(format!("start {}", program.display())))?;
+        let guarded = Guarded::new(child.id()).inspect_err(|_| {
+            let _ = child.kill().and_then(|()| child.wait());
+        })?;
         let Some(output) = child.stdout.take() else {
             return Err(Error::Missing {
                 program: "a pipe to a process",
@@ -34,6 +40,7 @@ impl Process {
         Ok(Self {
             program,
             child,
+            _guarded: guarded,
             lines: BufReader::new(output).lines(),
             printed: String::new(),
         })

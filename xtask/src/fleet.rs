@@ -13,7 +13,7 @@ use crate::shell;
 /// `VictoriaMetrics` that both have everything, and two Prometheus agents before a Prometheus, divide the desks among each other. A
 /// storage of each way is killed for a minute, an agent of each is restarted, and one desk goes and another comes every 20 s. It
 /// exits 1 naming every promise that was not kept, and says what each server took. The servers are the current releases where Go is
-/// installed, and else Debian's.
+/// installed, and else Debian's. Ctrl-C or SIGTERM ends it early, with all that it started.
 #[derive(clap::Args)]
 pub(crate) struct Fleet {
     /// How many desks there are at a time
