@@ -275,6 +275,38 @@ async fn opentelemetry_reads_the_numbers_of_a_scrape() {
     );
 }
 
+/// Two names that are the same once they are escaped are not one over OTLP either: the first is sent, or both as they are.
+#[tokio::test]
+async fn names_that_are_the_same_once_escaped_are_not_merged() {
+    for utf8_names in [false, true] {
+        let receiver = Receiver::start().await;
+        let (recorder, exporter) = exporter(Config {
+            otlp_url: Some(receiver.url.clone()),
+            utf8_names,
+            ..Config::default()
+        });
+        metrics::with_local_recorder(&recorder, || {
+            metrics::counter!("a.b").increment(1);
+            metrics::counter!("a_b").increment(2);
+        });
+        exporter.serve().await.unwrap().shutdown().await;
+        let taken = receiver.taken();
+        let read = decoded(&taken[taken.len() - 1..]);
+        let points = read["points"].as_array().unwrap();
+        let point = |name: &str| points.iter().find(|point| point["name"] == name);
+        let conflicts = point("obs_name_conflicts_total").unwrap();
+        assert_eq!(conflicts["labels"]["metric"], "a_b");
+        assert_eq!(
+            (point("a.b").is_some(), point("a_b").is_some()),
+            (utf8_names, true)
+        );
+        let lines = read["text"].as_str().unwrap();
+        let value = if utf8_names { " 2" } else { " 1" };
+        let is_it = |line: &str| line.starts_with("a_b") && line.ends_with(value);
+        assert!(lines.lines().any(is_it), "{lines}");
+    }
+}
+
 /// The requests that carry the first interval that was collected after this call.
 async fn next_interval(receiver: &Receiver) -> Vec<Bytes> {
     let time = |body: &Bytes| decoded(std::slice::from_ref(body))["points"][0]["time"].as_u64();

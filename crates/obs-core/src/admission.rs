@@ -136,8 +136,9 @@ impl Admission {
     }
 
     /// Whether another spelling of a name came before this one, which is then kept as a warning: `a.b` and `a_b` are both `escaped` as
-    /// `a_b`. To be asked for names that were granted. `are_added_up` says what becomes of the two.
-    pub fn is_respelled(&self, escaped: &str, spelling: &str, are_added_up: bool) -> bool {
+    /// `a_b`. To be asked for names that were granted. `is_lost` says what becomes of the second: whether nothing is recorded to it, or
+    /// both are kept and shown apart to a scraper that reads names of any characters.
+    pub fn is_respelled(&self, escaped: &str, spelling: &str, is_lost: bool) -> bool {
         let differs = |first: &String| (first != spelling).then(|| first.clone());
         let known = |spellings: &HashMap<String, String>| spellings.get(escaped).map(differs);
         let read = self
@@ -160,7 +161,7 @@ impl Admission {
         let Some(first) = answer.flatten() else {
             return false;
         };
-        self.warn(respelled(escaped, &first, spelling, are_added_up));
+        self.warn(respelled(escaped, &first, spelling, is_lost));
         true
     }
 
@@ -267,17 +268,17 @@ fn other_kind(name: &str, known: Claimed, kind: Kind) -> Warning {
     }
 }
 
-fn respelled(escaped: &str, first: &str, second: &str, are_added_up: bool) -> Warning {
-    let outcome = if are_added_up {
-        "what is recorded to both is added up"
+fn respelled(escaped: &str, first: &str, second: &str, is_lost: bool) -> Warning {
+    let outcome = if is_lost {
+        format!("`{first}` was first, and what is recorded as `{second}` is lost")
     } else {
-        "a scraper that needs them escaped is shown one of the two"
+        "a scraper that needs them escaped is shown one of the two".to_owned()
     };
-    let (first, second) = (first.min(second), first.max(second));
+    let (low, high) = (first.min(second), first.max(second));
     Warning {
         kind: WarningKind::NameConflict,
         text: format!(
-            "`{first}` and `{second}` are both `{escaped}` where names are escaped; {outcome}: rename one of the two"
+            "`{low}` and `{high}` are both `{escaped}` where names are escaped; {outcome}: rename one of the two"
         ),
     }
 }

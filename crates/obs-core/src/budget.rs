@@ -98,6 +98,12 @@ impl<R: Recorder> Budgeted<R> {
         }
     }
 
+    /// Counts a lookup of a name that is another's once both are escaped, in `obs_name_conflicts_total`: for what escapes names in
+    /// front of this recorder, and [finds it out](Admission::is_respelled).
+    pub fn count_name_conflict(&self, metric: &str) {
+        self.count(PipelineMetrics::name_conflicts, metric);
+    }
+
     /// The key as it may be registered: itself, or folded. Nothing where its family may not be.
     fn admit(&self, key: &Key, kind: Kind, metadata: &Metadata<'_>) -> Result<Admitted, Refused> {
         self.admission.look_at(key, metadata);

@@ -25,7 +25,10 @@ crate::families! {
         pub series: Gauge = "obs_series",
         /// Lookups of the metric as another kind than it has; what is recorded to them is lost.
         pub kind_conflicts: Counter = "obs_kind_conflicts_total",
-        /// Lookups of the metric that is called the same as another one where names are escaped, such as `a.b` and `a_b`.
+        /// Lookups of a metric that is called the same as another one where names are escaped, such as `a.b` and `a_b`.
+        ///
+        /// Without `OBS_UTF8_NAMES`, the one that came first is kept, and what is recorded to the other is lost. With it both are
+        /// kept, and a scraper that needs names escaped is shown one of them.
         pub name_conflicts: Counter = "obs_name_conflicts_total",
     }
 }

@@ -50,7 +50,7 @@
 //! must not depend on who asks, so that such names are `http_requests` for everybody, unless `OBS_UTF8_NAMES=on` is set: then who
 //! asks for them gets them as they are, and everybody else in the way that he asks for (`underscores`, `dots`, `values`; `underscores`
 //! without a word). The answer says which. Names that are the same once they are escaped are warned of and counted in
-//! `obs_name_conflicts_total`. Declared families have no such names; over OTLP they are as they are.
+//! `obs_name_conflicts_total`; without the setting the first of them is kept, and nothing is recorded to the other. Declared families have no such names; over OTLP they are as they are.
 //!
 //! ## Exemplars
 //!

@@ -65,7 +65,10 @@ impl Stock {
             arranger: Arc::new(Arranger::new(Arc::clone(&admission))),
             admission: Arc::clone(&admission),
         };
-        let canonical = Canonical(Budgeted::with(encoded, admission));
+        let canonical = Canonical {
+            inner: Budgeted::with(encoded, Arc::clone(&admission)),
+            admission,
+        };
         catalogue.describe(&canonical);
         Ok((canonical, stock))
     }

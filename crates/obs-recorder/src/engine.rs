@@ -212,8 +212,9 @@ impl Builder {
     ///
     /// Who asks for them ([`Names::Utf8`]) gets them as they are, everybody else [escaped](Names), so that a series is called by what
     /// the scraper reads. Declared families have no such names. Two names that are the same once they are escaped, such as `a.b` and
-    /// `a_b`, are a [warning](obs_core::WarningKind::NameConflict) and are counted in `obs_name_conflicts_total`: apart where
-    /// names are kept, they are added up where they are not; a scraper that needs them escaped is shown one of the two.
+    /// `a_b`, are a [warning](obs_core::WarningKind::NameConflict) and are counted in `obs_name_conflicts_total`. Where names are
+    /// kept, both are, and a scraper that needs them escaped is shown one of the two. Where they are not, the first stays, and what is
+    /// recorded to the other is lost: a sum of two metrics would be neither.
     ///
     /// ```
     /// use obs_recorder::{Engine, Format, Names};
@@ -724,9 +725,15 @@ impl Engine {
 
     /// Takes a help text, and the declaration where there is one behind it.
     fn describe(&self, name: &KeyName, help: &SharedString) {
-        let name = self.0.settings.name(name.as_str()).into_owned();
+        let spelling = name.as_str();
+        let name = self.0.settings.name(spelling).into_owned();
         let admission = &self.0.admission;
         let counts = resolving().is_some_and(|of| admission.declare(&name, of.family()));
+        if counts {
+            // It comes before other spellings from now on, also where nothing is recorded yet.
+            let is_lost = !self.0.settings.utf8_names;
+            admission.is_respelled(&metric_name(&name), spelling, is_lost);
+        }
         let mut known = lock(&self.0.help);
         if counts {
             known.insert(name, help.to_string());
@@ -773,7 +780,10 @@ impl Engine {
             .as_ref()
             .is_none_or(|family| is_escaped || family.is_respelled)
         {
-            self.look_at_spelling(key.name(), spelling);
+            let is_respelled = self.look_at_spelling(key.name(), spelling);
+            if is_respelled && !self.0.settings.utf8_names {
+                return Err(Refused::OtherSpelling);
+            }
         }
         let new = || registry.family(key.name(), declared, &self.0.settings, is_escaped);
         let family = known.unwrap_or_else(new);
@@ -782,18 +792,17 @@ impl Engine {
         Ok(registry.register(&family, &key, self.context()))
     }
 
-    /// Counts a lookup of a name that another one is, too, once both are escaped.
-    fn look_at_spelling(&self, name: &str, spelling: &str) {
-        let are_added_up = !self.0.settings.utf8_names;
+    /// Whether a name that came first is this one, too, once both are escaped; counts it.
+    fn look_at_spelling(&self, name: &str, spelling: &str) -> bool {
         let escaped = metric_name(name);
-        if self
-            .0
-            .admission
-            .is_respelled(&escaped, spelling, are_added_up)
-        {
+        let is_lost = !self.0.settings.utf8_names;
+        let admission = &self.0.admission;
+        let is_respelled = admission.is_respelled(&escaped, spelling, is_lost);
+        if is_respelled {
             self.counter_of(PipelineMetrics::name_conflicts, name, false)
                 .increment(1);
         }
+        is_respelled
     }
 
     /// Has a family watched. Where its labels are closed, or there are none, its series are what the declaration says and nothing is
@@ -889,6 +898,8 @@ impl Engine {
 enum Refused {
     /// The name has another kind.
     OtherKind,
+    /// Another name is the same once it is escaped, and came first.
+    OtherSpelling,
     /// There are as many families as may be that nobody declares.
     OneTooMany,
 }
@@ -931,7 +942,7 @@ impl Recorder for Engine {
                 let shared = Key::from_static_name(OTHER_TOTAL);
                 metrics::Counter::from_arc(self.unbounded(counters, None, &shared, false))
             }
-            Err(Refused::OtherKind) => metrics::Counter::noop(),
+            Err(Refused::OtherKind | Refused::OtherSpelling) => metrics::Counter::noop(),
         }
     }
 

@@ -24,8 +24,9 @@
 //!
 //! # Series
 //!
-//! Names and labels may be any text: they are exported valid, sorted and escaped. Keys that become the same series are added up, and
-//! names that do so are a warning; [`Builder::utf8_names`] keeps them apart, for scrapers that read names of any characters.
+//! Names and labels may be any text: they are exported valid, sorted and escaped. Labels that become the same are one series.
+//! Names that become the same are a warning, and the first of them is kept; [`Builder::utf8_names`] keeps both apart, for scrapers that
+//! read names of any characters.
 //! Resolving a handle of a declared family hands its declaration to the recorder. Histograms of other families get buckets by the unit in
 //! their name ([`BUCKETS_BY_SUFFIX`]), or become summaries; [`Engine::undeclared`] lists them. Budgets are those of
 //! [`obs_core::Budgeted`], and need no recorder in front of this one.

@@ -349,7 +349,15 @@ fn names_that_collide_are_reported() {
             let said = "# \"a.b\" is `a_b` here, as another metric is, and is left out\n";
             assert!(text.contains(said), "{case}: {text}");
         } else {
-            assert_eq!(escaped, Some(7.0), "{case}");
+            // Neither a sum of two nor the other.
+            assert_eq!(escaped, Some(2.0), "{case}");
+            let lost = format!("`{first}` was first, and what is recorded as `{second}` is lost");
+            assert!(warnings[0].text.contains(&lost), "{}", warnings[0]);
         }
+        let series = engine.snapshot().unwrap();
+        let named =
+            |family: &&obs_recorder::FamilySnapshot| ["a.b", "a_b", "a-b"].contains(&&*family.name);
+        let expected = if utf8_names { 2 } else { 1 };
+        assert_eq!(series.iter().filter(named).count(), expected, "{case}");
     }
 }

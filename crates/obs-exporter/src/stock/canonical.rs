@@ -10,37 +10,82 @@ use std::sync::Arc;
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
 };
+use obs_core::{Admission, Budgeted, resolving};
 use obs_recorder::{canonical, metric_name};
 
 use super::samples::Samples;
 
-/// A recorder that has keys in the one form, so that what is behind it sees equal keys for one series.
+/// A recorder that has keys in the one form, so that what is behind it sees equal keys for one series. Of two names that are the same
+/// in that form, it takes the first.
 #[derive(Debug)]
-pub(super) struct Canonical<R>(pub(super) R);
+pub(super) struct Canonical<R> {
+    pub(super) inner: Budgeted<R>,
+    pub(super) admission: Arc<Admission>,
+}
+
+impl<R: Recorder> Canonical<R> {
+    /// The handle of a key, or `lost` where its name is another's once both are escaped.
+    fn registered<H>(&self, key: &Key, register: impl FnOnce(&Key) -> H, lost: H) -> H {
+        let own = canonical(key);
+        let is_known = self.admission.kind(own.name()).is_some();
+        if is_known && self.is_respelled(own.name(), key.name()) {
+            return lost;
+        }
+        let handle = register(&own);
+        // A name that was refused is not remembered: there may be any number of these.
+        let is_granted = !is_known && self.admission.kind(own.name()).is_some();
+        if is_granted && self.is_respelled(own.name(), key.name()) {
+            return lost;
+        }
+        handle
+    }
+
+    /// What is declared comes before other spellings of its name, also where nothing is recorded yet.
+    fn declared(&self, name: &KeyName) {
+        let escaped = metric_name(name.as_str());
+        if resolving().is_some() && self.admission.family(&escaped).is_some() {
+            self.admission.is_respelled(&escaped, name.as_str(), true);
+        }
+    }
+
+    fn is_respelled(&self, name: &str, spelling: &str) -> bool {
+        let is_respelled = self.admission.is_respelled(name, spelling, true);
+        if is_respelled {
+            self.inner.count_name_conflict(name);
+        }
+        is_respelled
+    }
+}
 
 impl<R: Recorder> Recorder for Canonical<R> {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.0.describe_counter(key_name(&name), unit, help);
+        self.inner.describe_counter(key_name(&name), unit, help);
+        self.declared(&name);
     }
 
     fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.0.describe_gauge(key_name(&name), unit, help);
+        self.inner.describe_gauge(key_name(&name), unit, help);
+        self.declared(&name);
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.0.describe_histogram(key_name(&name), unit, help);
+        self.inner.describe_histogram(key_name(&name), unit, help);
+        self.declared(&name);
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.0.register_counter(&canonical(key), metadata)
+        let register = |key: &Key| self.inner.register_counter(key, metadata);
+        self.registered(key, register, Counter::noop())
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.0.register_gauge(&canonical(key), metadata)
+        let register = |key: &Key| self.inner.register_gauge(key, metadata);
+        self.registered(key, register, Gauge::noop())
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.0.register_histogram(&canonical(key), metadata)
+        let register = |key: &Key| self.inner.register_histogram(key, metadata);
+        self.registered(key, register, Histogram::noop())
     }
 }
 

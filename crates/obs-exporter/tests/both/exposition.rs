@@ -293,7 +293,7 @@ fn families_of_other_code_come_out_too() {
     metrics::with_local_recorder(&recorder, || {
         metrics::describe_counter!("their.requests", "Requests \\ \"all\"");
         metrics::counter!("their.requests", "b" => "1", "a" => "2").increment(1);
-        metrics::counter!("their_requests", "a" => "2", "b" => "1").increment(2);
+        metrics::counter!("their.requests", "a" => "2", "b" => "1").increment(2);
         metrics::histogram!("their_latency_seconds").record(0.3);
         metrics::histogram!("their_message_bytes").record(1000.0);
         metrics::histogram!("their_fill_ratio").record(0.5);
@@ -875,5 +875,59 @@ fn a_histogram_with_native_buckets_alone_has_count_and_sum_in_text() {
         assert_eq!(scrape.sum("native_fill_seconds_sum", &[]), Some(1.75));
         let last = scrape.sum("native_fill_seconds_bucket", &[("le", "+Inf")]);
         assert_eq!(last, Some(2.0));
+    }
+}
+
+/// Of two names that are the same once they are escaped, the first is kept, declared ones before all others, and the other is
+/// reported; nothing is added up. Whoever comes first, and of whatever kind.
+#[test]
+fn names_that_are_the_same_once_escaped_are_not_merged() {
+    for (first, second) in [("a.b", "a_b"), ("a_b", "a.b"), ("a-b", "a.b")] {
+        let (recorder, exporter) = build(Config::default());
+        metrics::with_local_recorder(&recorder, || {
+            metrics::counter!(first, "side" => "buy").increment(2);
+            metrics::counter!(second, "side" => "sell").increment(5);
+            metrics::counter!(first, "side" => "buy").increment(2);
+            metrics::gauge!("queue.depth").set(1.0);
+            metrics::gauge!("queue_depth").set(7.0);
+            metrics::histogram!("wait.seconds").record(0.5);
+            metrics::histogram!("wait_seconds").record(0.5);
+            // One of ours, of which nothing is recorded yet.
+            metrics::counter!("sample.orders.total").increment(3);
+        });
+        let text = scrape(&exporter);
+        let family = text.family("a_b").unwrap();
+        assert_eq!(family.samples.len(), 1, "{first}, {second}: {family:?}");
+        assert_eq!(text.value("a_b", &of(&[("side", "buy")])), Some(4.0));
+        assert_eq!(text.value("queue_depth", &of(&[])), Some(1.0));
+        assert_eq!(text.value("wait_seconds_count", &of(&[])), Some(1.0));
+        assert_eq!(text.sum("sample_orders_total", &[]), None);
+        for (metric, lookups) in [
+            ("a_b", 1.0),
+            ("queue_depth", 1.0),
+            ("wait_seconds", 1.0),
+            ("sample_orders_total", 1.0),
+        ] {
+            let conflicts = text.value("obs_name_conflicts_total", &of(&[("metric", metric)]));
+            assert_eq!(conflicts, Some(lookups), "{first}, {second}: {metric}");
+        }
+        let warnings: Vec<_> = exporter
+            .warnings()
+            .into_iter()
+            .map(|warning| warning.text)
+            .collect();
+        assert_eq!(warnings.len(), 4, "{warnings:?}");
+        let said = format!(
+            "`{first}` was first, and what is recorded as `{second}` is lost: rename one of the two"
+        );
+        assert!(
+            warnings.iter().any(|warning| warning.ends_with(&said)),
+            "{warnings:?}"
+        );
+
+        // What is declared is recorded to as ever.
+        let sample = sample(&recorder, "alpaca");
+        sample.orders[Outcome::Ok].increment(6);
+        assert_eq!(scrape(&exporter).sum("sample_orders_total", &[]), Some(6.0));
     }
 }
