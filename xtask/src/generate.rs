@@ -19,8 +19,11 @@ const BY: &str = "cargo xtask gen";
 /// The document that holds the reference, from the workspace's directory.
 const GUIDE: &str = "docs/METRICS_GUIDE.md";
 
-/// The guide to the dashboards, whose drawings are between the same marks.
+/// The guide to the dashboards, whose tables are between the same marks.
 const DASHBOARDS_GUIDE: &str = "docs/GRAFANA_DASHBOARDS.md";
+
+/// The pictures in it, from where it is.
+const PICTURES: &str = "images/boards";
 
 /// The rules that follow from objectives, and their tests.
 const OBJECTIVES: &str = "objectives.yml";
@@ -63,10 +66,13 @@ impl Gen {
         let catalog = everything()?;
         between(GUIDE, &reference(&catalog, BY))?;
         told(GUIDE, generated.put_index(GUIDE, &catalog))?;
-        let all = dashboards::all();
-        between(DASHBOARDS_GUIDE, &dashboard::guide(&all, BY))?;
-
         let settings = settings()?;
+        let mut all = dashboards::all();
+        for drawn in &mut all {
+            drawn.scope.runbooks.clone_from(&settings.runbooks);
+        }
+        between(DASHBOARDS_GUIDE, &dashboard::guide(&all, BY, PICTURES))?;
+
         for (name, text) in alerts::rules(&settings, None, BY)? {
             put(&format!("{}/{name}", deployed::RULES), &text)?;
         }

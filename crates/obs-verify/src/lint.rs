@@ -635,7 +635,7 @@ fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn unwrapped(expr: &Expr) -> &Expr {
+pub(crate) fn unwrapped(expr: &Expr) -> &Expr {
     match expr {
         Expr::Paren(paren) => unwrapped(&paren.expr),
         other => other,
@@ -702,7 +702,7 @@ fn named(expr: &Expr) -> String {
 }
 
 /// The selector that a part of an expression is, of the present or of a range.
-fn selector(expr: &Expr) -> Option<&VectorSelector> {
+pub(crate) fn selector(expr: &Expr) -> Option<&VectorSelector> {
     match expr {
         Expr::VectorSelector(selector) => Some(selector),
         Expr::MatrixSelector(matrix) => Some(&matrix.vs),
@@ -711,7 +711,7 @@ fn selector(expr: &Expr) -> Option<&VectorSelector> {
 }
 
 /// Goes through an expression and everything in it.
-fn walk<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+pub(crate) fn walk<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     visit(expr);
     match expr {
         Expr::Paren(paren) => walk(&paren.expr, visit),

@@ -216,7 +216,10 @@ pub fn of_dashboard(file: &str, text: &str) -> Result<Vec<Query>, Error> {
             });
         }
     };
-    for panel in array(&dashboard["panels"]) {
+    // What is folded is within its row.
+    let outer = array(&dashboard["panels"]).iter();
+    let panels = outer.flat_map(|panel| std::iter::once(panel).chain(array(&panel["panels"])));
+    for panel in panels {
         let title = panel["title"].as_str().unwrap_or_default();
         let unit = panel["fieldConfig"]["defaults"]["unit"]
             .as_str()

@@ -235,6 +235,9 @@ fn scope(catalog: &Catalog, services: Option<&str>, job: Option<&str>, tag: &str
             label("mode", "Mode"),
             label("instance", "Instance"),
         ],
+        // A service that is no trading system has no mode.
+        chosen: Vec::new(),
+        runbooks: String::new(),
         tag: tag.to_owned(),
     }
 }

@@ -33,18 +33,19 @@ pub(super) fn dashboard() -> Dashboard {
             ]),
             row("Providers", [
                 lines("Weight", "Each provider's share of the last aggregation. One that nears 100 % decides alone.")
-                    .ask("avg by (provider) (sentiment_provider_weight_ratio{@})", "{{provider}}"),
+                    .ask("max by (#, provider) (sentiment_provider_weight_ratio{@})", "{{provider}} {{instance}}"),
                 table("Part in aggregations", "Within the time shown: how often each provider took part, was missing, and was refused.")
                     .ask("sum by (provider) (increase(sentiment_provider_usage_total{@}[$__range]))", "took part")
                     .ask("sum by (provider) (increase(sentiment_provider_missing_total{@}[$__range]))", "missing")
-                    .ask("sum by (provider) (increase(sentiment_provider_refused_total{@}[$__range]))", "refused"),
+                    .ask("sum by (provider) (increase(sentiment_provider_refused_total{@}[$__range]))", "refused")
+                    .most("missing"),
             ]),
             row("Aggregation", [
                 lines("Divergences", "Divergences a second, between providers and from the price.")
                     .ask("sum by (kind) (rate(sentiment_divergences_total{@}[$__rate_interval]))", "{{kind}}"),
                 lines("How they end", "Aggregations a second, by how they ended.")
                     .ask("sum by (outcome) (rate(sentiment_aggregations_total{@}[$__rate_interval]))", "{{outcome}}"),
-                lines("Readings of unlisted providers", "Readings a second that were refused because nobody listed the provider: a name is spelled two ways.")
+                lines("Readings of unlisted providers", "Readings a second that were refused because their provider is not listed: a name is spelled two ways.")
                     .ask("sum by (service) (rate(sentiment_readings_unlisted_total{@}[$__rate_interval]))", "{{service}}"),
             ]),
         ],

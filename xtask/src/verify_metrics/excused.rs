@@ -4,8 +4,29 @@
 pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("panel `Firing alerts`", "no alert fires"),
     ("annotation `Alerts`", "no alert fires"),
+    ("panel `Alerts by process`", "no alert fires"),
     ("panel `gRPC ", "the desk neither serves nor calls gRPC"),
-    ("panel `Streams`", "no endpoint of the desk is a stream"),
+    (
+        "panel `Failed gRPC`",
+        "the desk neither serves nor calls gRPC",
+    ),
+    ("panel `Streams", "no endpoint of the desk is a stream"),
+    (
+        "panel `Sessions`",
+        "the desk replays years that are over, and a replay's time is left out",
+    ),
+    (
+        "panel `Breaks`, query B",
+        "the statements of a replay are of years that are over",
+    ),
+    (
+        "panel `Oldest orders`, query A",
+        "the orders of a replay are of years that are over, and mostly none waits",
+    ),
+    (
+        "panel `Feeds by loss`, query I",
+        "the desk's feed has no heartbeats",
+    ),
     (
         "panel `Listeners`",
         "the desk listens to neither PostgreSQL nor Redis",
@@ -108,32 +129,12 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "what to take from `trading_filled_notional_total` when that is held to a statement",
     ),
     (
-        "trading_shortfall_bps",
-        "the shape of what `trading_shortfall_cost_total` shows in money",
-    ),
-    (
-        "trading_markout_total",
-        "the money of what `trading_markout_bps` shows, for a question about one horizon",
-    ),
-    (
-        "trading_markouts_unmeasured_total",
-        "tells which fills `trading_markout_bps` leaves out; looked up when that is in doubt",
-    ),
-    (
         "trading_fill_ratio",
         "looked at when limits are set, by venue and order type",
     ),
     (
-        "trading_tick_to_order_duration_seconds",
-        "a desk that is quick enough to ask has a panel of its own for it; bars of a day do not hurry",
-    ),
-    (
         "trading_cancel_on_disconnect_armed",
         "looked up when a connection breaks with orders at the venue",
-    ),
-    (
-        "provider_cache_errors_total",
-        "a cache error is a miss, which the hit ratio shows",
     ),
     (
         "http_stream_duration_seconds",
@@ -142,10 +143,6 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     (
         "db_sqlstate_errors_total",
         "tells more of what `db_query_errors_total` shows, for the manual of the database",
-    ),
-    (
-        "obs_dead_handles",
-        "a mistake of the program; the exporter logs it at the start, and page and terminal show a banner",
     ),
     (
         "obs_kind_conflicts_total",

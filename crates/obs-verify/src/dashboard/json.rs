@@ -15,6 +15,8 @@ use crate::queries::{families_in, substituted};
 const SCHEMA_VERSION: u32 = 39;
 /// The grid is this wide.
 const COLUMNS: usize = 24;
+/// The colour of what is neither good nor bad: undefined, or closed.
+pub(super) const GREY: &str = "#808080";
 
 /// The whole dashboard.
 #[must_use]
@@ -27,17 +29,29 @@ pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -
     });
     let mut panels = Vec::new();
     let mut y = 0;
+    let mut id = 1;
     for row in &dashboard.rows {
-        panels.push(heading(row, panels.len() + 1, y));
+        let mut heading = heading(row, id, y);
+        id += 1;
         y += 1;
         let (width, height) = (COLUMNS / row.panels.len(), height(row));
+        let mut drawn = Vec::new();
         for (i, panel) in row.panels.iter().enumerate() {
-            let mut drawn = draw(panel, catalog, vocabulary);
-            drawn["id"] = json!(panels.len() + 1);
-            drawn["gridPos"] = json!({ "h": height, "w": width, "x": i * width, "y": y });
-            panels.push(drawn);
+            let mut panel = draw(panel, &dashboard.scope, catalog, vocabulary);
+            panel["id"] = json!(id);
+            id += 1;
+            panel["gridPos"] = json!({ "h": height, "w": width, "x": i * width, "y": y });
+            drawn.push(panel);
         }
-        y += height;
+        // What is folded is within its heading, and takes no place until it is opened.
+        if row.is_folded {
+            heading["panels"] = drawn.into();
+            panels.push(heading);
+        } else {
+            panels.push(heading);
+            panels.append(&mut drawn);
+            y += height;
+        }
     }
     json!({
         "uid": format!("{}-{}", dashboard.scope.tag, dashboard.name),
@@ -69,7 +83,7 @@ fn panels_of(dashboard: &Dashboard) -> impl Iterator<Item = &Panel> {
 
 fn heading(row: &Row, id: usize, y: usize) -> Value {
     json!({
-        "id": id, "type": "row", "title": row.title, "collapsed": false, "panels": [],
+        "id": id, "type": "row", "title": row.title, "collapsed": row.is_folded, "panels": [],
         "gridPos": { "h": 1, "w": COLUMNS, "x": 0, "y": y },
     })
 }
@@ -86,7 +100,7 @@ fn source() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn draw(panel: &Panel, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
+fn draw(panel: &Panel, scope: &Scope, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
     let over_time = matches!(panel.kind, Kind::Lines | Kind::Heatmap | Kind::Switches);
     let targets: Vec<_> = panel
         .queries
@@ -120,12 +134,15 @@ fn draw(panel: &Panel, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
         "targets": targets,
         "fieldConfig": { "defaults": defaults(panel, vocabulary), "overrides": [] },
         "options": options(panel, vocabulary),
+        "links": links(panel, scope),
     });
     if panel.kind == Kind::Table {
         // One row for each series: its labels, and a column for each query.
         drawn["transformations"] = json!([
             { "id": "merge", "options": {} },
-            { "id": "organize", "options": { "excludeByName": { "Time": true }, "renameByName": renamed(panel), "indexByName": {} } },
+            { "id": "organize", "options": {
+                "excludeByName": excluded(panel), "renameByName": renamed(panel), "indexByName": places(panel),
+            } },
         ]);
         drawn["fieldConfig"]["overrides"] = overrides(panel, vocabulary);
     }
@@ -146,6 +163,11 @@ fn described(panel: &Panel, catalog: &Catalog) -> String {
             let _ = write!(text, "\n\n`{name}`: {}", family.help);
         }
     }
+    if panel.queries.iter().any(|query| is_recorded(&query.text)) {
+        text.push_str(
+            "\n\nRecorded for the whole service: the choice of an instance makes no difference here.",
+        );
+    }
     if !panel.act.is_empty() {
         let _ = write!(
             text,
@@ -156,8 +178,40 @@ fn described(panel: &Panel, catalog: &Catalog) -> String {
     text
 }
 
+/// Whether a query asks for what a rule recorded: only such names have colons.
+pub(super) fn is_recorded(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && !"_:".contains(c));
+    words.any(|word| word.contains(':') && word.starts_with(char::is_alphabetic))
+}
+
+/// From a panel to the alerts that watch what it shows: each as Grafana lists it, with its state, its query and its runbook, and the
+/// runbook itself where it has a URL.
+fn links(panel: &Panel, scope: &Scope) -> Value {
+    let link = |title: String, url: String| {
+        json!({
+            "title": title, "type": "link", "icon": "external link", "tooltip": "", "url": url, "tags": [],
+            "asDropdown": false, "targetBlank": true, "includeVars": false, "keepTime": false,
+        })
+    };
+    let runbook = |alert: &str| {
+        let url = format!("{}{}", scope.runbooks, alert.to_lowercase());
+        // A path is one within the repository, which Grafana does not serve.
+        url.contains("://")
+            .then(|| link(format!("Runbook of {alert}"), url))
+    };
+    let of_alert = |alert: &str| {
+        let listed = link(
+            format!("Alert {alert}"),
+            format!("/alerting/list?search={alert}"),
+        );
+        [Some(listed), runbook(alert)]
+    };
+    let alerts = super::alerts_in(&panel.act);
+    alerts.flat_map(of_alert).flatten().collect()
+}
+
 /// What a query yields, or nothing known if it is wrong, which `verify-metrics` tells with its place.
-fn quantity(text: &str, vocabulary: &Vocabulary) -> Quantity {
+pub(super) fn quantity(text: &str, vocabulary: &Vocabulary) -> Quantity {
     match check(&substituted(text), vocabulary).0 {
         Some(Yield::Vector(series)) => series.quantity,
         Some(Yield::Scalar(quantity)) => quantity,
@@ -187,12 +241,51 @@ pub fn grafana_unit(quantity: Quantity) -> &'static str {
     }
 }
 
+/// How many decimals of a value mean something: cents, and whole things where they are counted.
+fn decimals(kind: Kind, quantity: Quantity) -> Option<u8> {
+    match quantity {
+        Quantity::Of(Unit::Currency) => Some(2),
+        Quantity::Of(Unit::Count) if kind != Kind::Lines => Some(0),
+        _ => None,
+    }
+}
+
+/// How far an axis reaches at least, from 0; none where values are far from it, or on both sides.
+fn least_span(quantity: Quantity) -> Option<f64> {
+    match quantity {
+        Quantity::Of(Unit::Count) => Some(1.0),
+        Quantity::Of(Unit::Ratio) | Quantity::PerSecond(Unit::Count) => Some(0.01),
+        Quantity::Of(Unit::Seconds) => Some(0.001),
+        _ => None,
+    }
+}
+
+/// What is undefined is grey, whatever the thresholds, and called so.
+fn undefined(text: &str) -> Value {
+    json!({
+        "type": "special",
+        "options": { "match": "null+nan", "result": { "text": text, "color": GREY, "index": 0 } },
+    })
+}
+
+fn first_quantity(panel: &Panel, vocabulary: &Vocabulary) -> Quantity {
+    panel
+        .queries
+        .first()
+        .map_or(Quantity::Unknown, |query| quantity(&query.text, vocabulary))
+}
+
 fn defaults(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     let mut defaults = json!({
         "unit": unit_of(panel, vocabulary),
         "thresholds": thresholds(panel),
         "color": { "mode": if panel.kind == Kind::Lines { "palette-classic" } else { "thresholds" } },
     });
+    if panel.kind != Kind::Table
+        && let Some(decimals) = decimals(panel.kind, first_quantity(panel, vocabulary))
+    {
+        defaults["decimals"] = json!(decimals);
+    }
     match panel.kind {
         Kind::Lines => {
             let marks = if panel.thresholds == Thresholds::None {
@@ -201,14 +294,33 @@ fn defaults(panel: &Panel, vocabulary: &Vocabulary) -> Value {
                 "dashed"
             };
             defaults["custom"] = json!({ "lineWidth": 1, "fillOpacity": 10, "showPoints": "never", "spanNulls": false, "thresholdsStyle": { "mode": marks } });
+            // Nothing at all is a line at the bottom, not one in an axis up to 10,000 %.
+            if let Some(least) = least_span(first_quantity(panel, vocabulary)) {
+                defaults["custom"]["axisSoftMin"] = json!(0);
+                defaults["custom"]["axisSoftMax"] = json!(least);
+            }
         }
         Kind::Switches => {
             let word = |text: &str, color: &str, index: u8| json!({ "text": text, "color": color, "index": index });
-            defaults["mappings"] = json!([{ "type": "value", "options": { "0": word("off", "red", 0), "1": word("on", "green", 1) } }]);
+            let words = &panel.words;
+            let off = if words.is_off_bad { "red" } else { GREY };
+            defaults["mappings"] = json!([
+                { "type": "value", "options": { "0": word(&words.off, off, 1), "1": word(&words.on, "green", 2) } },
+                undefined("undefined"),
+            ]);
             defaults["custom"] = json!({ "fillOpacity": 70, "lineWidth": 0 });
         }
-        Kind::Stat => defaults["noValue"] = json!("no data"),
-        Kind::Heatmap | Kind::Bars | Kind::Table => {}
+        Kind::Stat => {
+            defaults["noValue"] = json!("no data");
+            defaults["mappings"] = json!([undefined("undefined")]);
+        }
+        Kind::Bars => defaults["mappings"] = json!([undefined("–")]),
+        Kind::Table => {
+            defaults["mappings"] = json!([undefined("–")]);
+            // Grafana's own are so wide that half of a table is out of sight.
+            defaults["custom"] = json!({ "minWidth": 90 });
+        }
+        Kind::Heatmap => {}
     }
     defaults
 }
@@ -235,15 +347,30 @@ fn options(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     let reduced = json!({ "calcs": ["lastNotNull"], "fields": "", "values": false });
     match panel.kind {
         Kind::Stat => json!({
-            "reduceOptions": reduced, "colorMode": "background", "graphMode": "none", "textMode": "auto",
+            // Of several values, and of an amount of money, the name says whose and in what.
+            // What is neither good nor bad has no colour.
+            "reduceOptions": reduced, "graphMode": "none",
+            "colorMode": if panel.thresholds == Thresholds::None { "none" } else { "background" },
+            "textMode": if panel.queries.iter().all(|query| query.legend.is_empty()) { "value" } else { "value_and_name" },
             "justifyMode": "auto", "orientation": "auto", "wideLayout": true, "showPercentChange": false,
             "percentChangeColorMode": "standard",
         }),
-        // The highest first: where there are a hundred, nobody reads the rest.
-        Kind::Lines => json!({
-            "legend": { "displayMode": "table", "placement": "bottom", "showLegend": true, "calcs": ["lastNotNull", "max"], "sortBy": "Max", "sortDesc": true },
-            "tooltip": { "mode": "multi", "sort": "desc" },
-        }),
+        // The worst first: where there are a hundred, nobody reads the rest.
+        Kind::Lines => {
+            let is_low_bad = matches!(panel.thresholds, Thresholds::Below(..));
+            let (worst, sorted) = if is_low_bad {
+                ("min", "Min")
+            } else {
+                ("max", "Max")
+            };
+            json!({
+                "legend": {
+                    "displayMode": "table", "placement": "bottom", "showLegend": true,
+                    "calcs": ["lastNotNull", worst], "sortBy": sorted, "sortDesc": !is_low_bad,
+                },
+                "tooltip": { "mode": "multi", "sort": if is_low_bad { "asc" } else { "desc" } },
+            })
+        }
         Kind::Heatmap => json!({
             "calculate": false,
             "cellGap": 1,
@@ -256,10 +383,12 @@ fn options(panel: &Panel, vocabulary: &Vocabulary) -> Value {
         }),
         Kind::Bars => json!({
             "reduceOptions": reduced, "orientation": "horizontal", "displayMode": "basic", "showUnfilled": true, "valueMode": "color",
-            "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 300, "namePlacement": "auto", "sizing": "auto",
+            "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 32, "namePlacement": "auto", "sizing": "manual",
             "legend": { "displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": [] },
         }),
-        Kind::Table => json!({ "frameIndex": 0, "showHeader": true, "cellHeight": "sm" }),
+        Kind::Table => {
+            json!({ "frameIndex": 0, "showHeader": true, "cellHeight": "sm", "sortBy": [order(panel)] })
+        }
         Kind::Switches => json!({
             "showValue": "never", "mergeValues": true, "alignValue": "left", "rowHeight": 0.9,
             "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": [] },
@@ -281,6 +410,65 @@ fn columns(panel: &Panel) -> impl Iterator<Item = (String, &super::Query)> {
     })
 }
 
+/// The column by which rows are in order.
+fn order(panel: &Panel) -> Value {
+    let first = || {
+        let mut shown = panel.queries.iter().map(|query| &query.legend);
+        let first = shown.find(|legend| !panel.hidden.contains(legend));
+        (first.cloned().unwrap_or_default(), true)
+    };
+    let (column, is_most_first) = panel.order.clone().unwrap_or_else(first);
+    json!({ "displayName": column, "desc": is_most_first })
+}
+
+/// The labels by which a query tells its series apart, in the order in which it names them.
+fn labels(query: &super::Query) -> impl Iterator<Item = &str> {
+    let by = query.text.split_once("by (").map(|(_, rest)| rest);
+    let by = by.and_then(|rest| rest.split_once(')'));
+    let labels = by.map_or("", |(labels, _)| labels).split(',');
+    labels.map(str::trim).filter(|label| !label.is_empty())
+}
+
+/// What is in no column: of the labels of a process, its mode and instance are enough to know it by.
+fn excluded(panel: &Panel) -> Value {
+    let hidden = columns(panel).filter(|(_, query)| panel.hidden.contains(&query.legend));
+    let is_by_process = |label: &&str| *label == super::INSTANCE;
+    let by_process = panel
+        .queries
+        .iter()
+        .flat_map(labels)
+        .any(|l| is_by_process(&l));
+    let known: &[&str] = if by_process {
+        &["service", "environment"]
+    } else {
+        &[]
+    };
+    let excluded = std::iter::once("Time").chain(known.iter().copied());
+    excluded
+        .map(str::to_owned)
+        .chain(hidden.map(|(column, _)| column))
+        .map(|column| (column, json!(true)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Whose a row is comes first, then which process says so, then the values in the order in which they are asked.
+fn places(panel: &Panel) -> Value {
+    let of_process = |label: &&str| super::PROCESS.split(", ").any(|key| key == *label);
+    let named: Vec<&str> = panel
+        .queries
+        .first()
+        .map_or(Vec::new(), |query| labels(query).collect());
+    let (process, own): (Vec<_>, Vec<_>) = named.into_iter().partition(of_process);
+    let labels = own.into_iter().chain(process).map(str::to_owned);
+    labels
+        .chain(columns(panel).map(|(column, _)| column))
+        .enumerate()
+        .map(|(i, column)| (column, json!(i)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
 fn renamed(panel: &Panel) -> Value {
     columns(panel)
         .map(|(column, query)| (column, json!(query.legend)))
@@ -291,22 +479,27 @@ fn renamed(panel: &Panel) -> Value {
 /// Each column of a table has its own unit.
 fn overrides(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     let of_column = |(_, query): (String, &super::Query)| {
-        json!({
-            "matcher": { "id": "byName", "options": query.legend },
-            "properties": [{ "id": "unit", "value": grafana_unit(quantity(&query.text, vocabulary)) }],
-        })
+        let quantity = quantity(&query.text, vocabulary);
+        let mut properties = vec![json!({ "id": "unit", "value": grafana_unit(quantity) })];
+        if let Some(decimals) = decimals(panel.kind, quantity) {
+            properties.push(json!({ "id": "decimals", "value": decimals }));
+        }
+        json!({ "matcher": { "id": "byName", "options": query.legend }, "properties": properties })
     };
     columns(panel).map(of_column).collect()
 }
 
 fn annotations(scope: &Scope) -> Value {
     let asked = |text: &str| json!({ "refId": "Anno", "expr": text, "interval": "60s" });
-    let widest = scope.up_to(usize::from(!scope.labels.is_empty()));
-    let firing = if widest.is_empty() {
-        r#"ALERTS{alertstate="firing"}"#.to_owned()
-    } else {
-        format!(r#"ALERTS{{alertstate="firing", {widest}}}"#)
-    };
+    // An alert on the pipeline itself has none of the labels, and concerns everybody.
+    let chosen = scope
+        .labels
+        .iter()
+        .map(|(key, _)| format!("{key}=~\"${key}|\""));
+    let chosen: Vec<_> = std::iter::once(r#"alertstate="firing""#.to_owned())
+        .chain(chosen)
+        .collect();
+    let firing = format!("ALERTS{{{}}}", chosen.join(", "));
     let mut list = vec![json!({
         "name": "Alerts", "enable": true, "hide": false, "iconColor": "red", "datasource": source(),
         "target": asked(&firing),
@@ -355,12 +548,14 @@ fn variables(scope: &Scope, uses_strategy: bool) -> Value {
         ));
     }
     for (name, label, query) in queries {
+        let chosen = scope.chosen.iter().find(|(key, _)| key == name);
+        let (text, value) = chosen.map_or(("All", "$__all"), |(_, value)| (value, value));
         list.push(json!({
             "name": name, "label": label, "type": "query", "datasource": source(),
             "definition": query, "query": { "query": query, "refId": "variable" },
             // Every value, and none: a service need not be told its environment.
             "includeAll": true, "allValue": ".*", "multi": true,
-            "current": { "selected": true, "text": ["All"], "value": ["$__all"] },
+            "current": { "selected": true, "text": [text], "value": [value] },
             // Asked again when the time range changes, so that a strategy that is gone can still be looked at.
             "refresh": 2, "sort": 1, "hide": 0, "options": [], "regex": "", "skipUrlSync": false,
         }));

@@ -288,6 +288,10 @@ impl Checker<'_> {
             series.quantity = Quantity::Of(Unit::Count);
             series.shape = Shape::Gauge;
         }
+        // How many of the switches are on is a share of them.
+        if op == token::T_AVG && series.quantity == Quantity::Of(Unit::Switch) {
+            series.quantity = Quantity::Of(Unit::Ratio);
+        }
         if !keeps_labels {
             series.labels = labels;
         }

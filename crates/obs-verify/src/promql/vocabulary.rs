@@ -73,6 +73,20 @@ const WATCHERS: [(&str, Shape, Unit, &[&str]); 6] = [
     ),
 ];
 
+/// What a recorded series is measured in by its name, `level:metric:operation`, where the query does not tell: an error budget that is
+/// left is 1 less a quotient, and a cost in basis points a quotient times 10,000.
+fn said_by(name: &str) -> Quantity {
+    let operation = name.rsplit(':').next().unwrap_or_default();
+    let mut words = operation.split('_');
+    if words.clone().any(|word| word == "ratio") {
+        Quantity::Of(Unit::Ratio)
+    } else if words.any(|word| word == "bps") {
+        Quantity::Of(Unit::BasisPoints)
+    } else {
+        Quantity::Unknown
+    }
+}
+
 /// Every series that a query may name.
 #[derive(Debug)]
 pub struct Vocabulary {
@@ -119,6 +133,9 @@ impl Vocabulary {
                     return true;
                 };
                 series.family = None;
+                if series.quantity == Quantity::Unknown {
+                    series.quantity = said_by(name);
+                }
                 self.series.insert((*name).to_owned(), series);
                 false
             });
