@@ -50,6 +50,15 @@ impl Desk {
         Self::run(command()?.args(["--pace", pace]))
     }
 
+    /// The same in an environment and a mode, with arguments of its own.
+    pub fn start_as(environment: &str, mode: &str, arguments: &[&str]) -> Result<Self, Error> {
+        let mut desk = command()?;
+        desk.args(arguments)
+            .env("OBS_ENVIRONMENT", environment)
+            .env("OBS_MODE", mode);
+        Self::run(&mut desk)
+    }
+
     fn run(desk: &mut Command) -> Result<Self, Error> {
         let mut process = Process::start(desk)?;
         let metrics = process.wait_for("where its metrics are", |line| {
@@ -59,7 +68,8 @@ impl Desk {
         Ok(Self { process, metrics })
     }
 
-    fn over(mut self) -> Result<Self, Error> {
+    /// Waits until its replay is over and it only serves.
+    pub fn over(mut self) -> Result<Self, Error> {
         let over = |line: &str| line.starts_with(REPLAYED).then_some(());
         self.process.wait_for("that its replay is over", over)?;
         Ok(self)

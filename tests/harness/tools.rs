@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Error;
-pub use crate::tools::packages::{GRAFANA_VERSIONS, grafana_types, python, typescript};
+pub use crate::tools::packages::{
+    GRAFANA_VERSIONS, boards_page, grafana_types, python, typescript,
+};
 
 /// Something that the tests need and that Debian has a package of.
 struct Need {
@@ -363,7 +365,8 @@ pub fn install_current() -> Result<(), String> {
 /// Builds the programs of other projects that the target `peers` compares with, as far as they are not there yet. Fails with why
 /// they cannot be had, as [`install_current`] does.
 pub fn install_peers() -> Result<(), String> {
-    go::PEERS.iter().try_for_each(go::Server::install)
+    go::PEERS.iter().try_for_each(go::Server::install)?;
+    packages::install_drawing()
 }
 
 /// The same for what a [`Stack`](crate::Stack) needs.

@@ -17,8 +17,8 @@ use crate::shell;
 /// with the current ones if `TEST_SERVERS` is set to `current`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
-    /// Run the tests with programs of other projects, and nothing else: an OpenTelemetry Collector, Sloth, Helm. They are built with
-    /// Go, which takes some eight minutes of processor time once.
+    /// Run the tests with programs of other projects, and nothing else: an OpenTelemetry Collector, Sloth, Helm, Grafana's components. The
+    /// former are built with Go, which takes some eight minutes of processor time once.
     #[arg(long)]
     peers: bool,
     /// Arguments of `cargo test`; all of the workspace unless given.
@@ -66,7 +66,12 @@ impl Test {
         tools::install_current().map_err(Error::Servers)?;
         tools::install_peers().map_err(Error::Servers)?;
         let mut tests = shell::cargo(["test", "--no-fail-fast", "--package", "obs-tests"]);
-        tests.args(["--features", "peers", "--test", "peers", "--test", "helm"]);
+        tests.args(["--features", "peers"]);
+        tests.args(
+            ["peers", "helm", "boards"]
+                .iter()
+                .flat_map(|name| ["--test", name]),
+        );
         tests
             .env(Generation::VARIABLE, "current")
             .args(&self.arguments);
@@ -80,10 +85,11 @@ impl Test {
 const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
 
 /// Which targets they are. A test holds the list to the sources.
-const ASK_SERVERS: [&str; 18] = [
+const ASK_SERVERS: [&str; 19] = [
     "alerts",
     "attacks",
     "backends",
+    "boards",
     "deploy",
     "desk",
     "exposition",

@@ -26,6 +26,17 @@ pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
 /// What holds them against it.
 const TYPESCRIPT: &str = "typescript@6.0.3";
 
+/// What dashboards are drawn with in tests, never shipped: Grafana's own components (Apache-2.0), and what builds a page of them.
+const DRAWING: [&str; 7] = [
+    "@grafana/data@11.6.16",
+    "@grafana/schema@11.6.16",
+    "@grafana/ui@11.6.16",
+    "@vitejs/plugin-react@6.3.0",
+    "react@18.3.1",
+    "react-dom@18.3.1",
+    "vite@8.4.0",
+];
+
 /// A Python that has the packages the tests read with.
 pub fn python() -> Result<PathBuf, Error> {
     let python = environment().join("bin/python");
@@ -98,6 +109,43 @@ pub(super) fn install_python() -> Result<(), String> {
     Ok(())
 }
 
+/// Called after the version of what draws.
+fn drawing() -> PathBuf {
+    test_tools().join(format!("npm-{}", DRAWING[2].replace(['@', '/'], "-")))
+}
+
+/// Builds the page that draws dashboards from its sources; the folder that a browser is served.
+pub fn boards_page(sources: &Path) -> Result<PathBuf, Error> {
+    let vite = drawing().join("node_modules/vite/bin/vite.js");
+    if !vite.is_file() {
+        return Err(Error::Missing {
+            program: "Grafana's components",
+        });
+    }
+    for name in ["index.html", "vite.config.js", "main.jsx", "scroll.js"] {
+        let source = sources.join(name);
+        std::fs::copy(source, drawing().join(name)).map_err(Error::system("copy the page"))?;
+    }
+    let mut build = Command::new("node");
+    build
+        .arg(vite)
+        .args(["build", "--logLevel", "error"])
+        .current_dir(drawing());
+    run(&mut build).map_err(|reason| Error::Nonsense {
+        program: "vite",
+        answer: reason,
+    })?;
+    Ok(drawing().join("dist"))
+}
+
+/// Fetches Grafana's components, some 600 MB. Needs npm.
+pub(super) fn install_drawing() -> Result<(), String> {
+    if drawing().is_dir() {
+        return Ok(());
+    }
+    install_from_npm(&DRAWING.map(str::to_owned), &drawing())
+}
+
 /// Fetches TypeScript and Grafana's types. Needs npm.
 pub(super) fn install_npm() -> Result<(), String> {
     let mut packages = vec![TYPESCRIPT.to_owned()];
@@ -105,12 +153,15 @@ pub(super) fn install_npm() -> Result<(), String> {
         GRAFANA_VERSIONS
             .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
     );
+    install_from_npm(&packages, &npm())
+}
+
+fn install_from_npm(packages: &[String], place: &Path) -> Result<(), String> {
     eprintln!(
         "fetching {} from npm, kept under target/test-tools",
         packages.join(", ")
     );
     // Filled elsewhere and put in its place whole: what is there is complete, and who comes second leaves it.
-    let place = npm();
     let folder = directory()?;
     let filled = tempfile::tempdir_in(&folder).map_err(cannot("make a folder in", &folder))?;
     let mut npm = Command::new("npm");
@@ -120,9 +171,9 @@ pub(super) fn install_npm() -> Result<(), String> {
         .args(packages)
         .current_dir(filled.path());
     run(&mut npm)?;
-    match std::fs::rename(filled.path(), &place) {
+    match std::fs::rename(filled.path(), place) {
         Err(_) if place.is_dir() => Ok(()),
-        renamed => renamed.map_err(cannot("fill", &place)),
+        renamed => renamed.map_err(cannot("fill", place)),
     }
 }
 
