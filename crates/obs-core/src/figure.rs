@@ -62,6 +62,8 @@ pub struct Figure {
     pub rank: Option<u16>,
     /// Whether its chart may leave out 0, for what is large and moves little.
     pub is_zoomed: bool,
+    /// Whether it stands in the title of the window, to be seen while another one is looked at.
+    pub is_headline: bool,
 }
 
 /// What a figure shows.
@@ -89,6 +91,35 @@ pub enum Shows {
         of: &'static Family,
         /// The label whose value is shown with each.
         label: &'static str,
+    },
+    /// The first on one wide chart with another below it, and marks where counters rose.
+    Curve {
+        /// What the wide chart draws.
+        value: Reading,
+        /// What is drawn below it, over the same time.
+        below: Reading,
+        /// Counters whose increases are marked, each with its name.
+        marks: &'static [(&'static str, &'static Family)],
+    },
+    /// A bar for each value of a label, on its way to a limit of its own.
+    Bars {
+        /// The label that joins value and limit.
+        by: &'static str,
+        /// How much it is.
+        value: Reading,
+        /// How much it may be.
+        limit: Reading,
+    },
+    /// Steps that follow one another, each with its quantiles over the last minute.
+    Steps(&'static [(&'static str, &'static Family)]),
+    /// The latest increases of several counters, as events with their times.
+    Events(&'static [(&'static str, &'static Family, &'static str)]),
+    /// What a number is made of: the parts by a label, and what they add up to.
+    Parts {
+        /// The number.
+        value: Reading,
+        /// The label that tells its parts apart.
+        by: &'static str,
     },
 }
 
@@ -179,6 +210,7 @@ impl Figure {
             alarms: &[],
             rank: None,
             is_zoomed: false,
+            is_headline: false,
         }
     }
 
@@ -230,6 +262,98 @@ impl Figure {
         Self::new(title, Shows::Log { of: counter, label })
     }
 
+    /// One wide chart with another below it, over the same time: equity and its drawdown. Increases of counters are marked on it.
+    ///
+    /// ```
+    /// use obs_core::{Counter, Figure, Gauge, Reading, Unit};
+    ///
+    /// obs_core::families! {
+    ///     group "Account" {
+    ///         Figure::curve("Equity", Reading::sum(Account::equity), Reading::least(Account::drawdown))
+    ///             .marks(&[("filled", Account::fills)]),
+    ///     }
+    ///     /// One account.
+    ///     pub struct Account {
+    ///         /// What it is worth.
+    ///         pub equity: Gauge = "account_equity" { unit: Unit::Currency },
+    ///         /// How far that is below its highest.
+    ///         pub drawdown: Gauge = "account_drawdown_ratio",
+    ///         /// Executions.
+    ///         pub fills: Counter = "account_fills_total",
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn curve(title: &'static str, value: Reading, below: Reading) -> Self {
+        let marks = &[];
+        Self::new(
+            title,
+            Shows::Curve {
+                value,
+                below,
+                marks,
+            },
+        )
+    }
+
+    /// Counters whose increases are marked on a [`curve`](Self::curve), each with its name; of no effect on other figures.
+    #[must_use]
+    pub const fn marks(mut self, of: &'static [(&'static str, &'static Family)]) -> Self {
+        if let Shows::Curve { value, below, .. } = self.shows {
+            self.shows = Shows::Curve {
+                value,
+                below,
+                marks: of,
+            };
+        }
+        self
+    }
+
+    /// A bar for each value of the label `by`: how far it is on its way to a limit that has the same label, such as each risk limit.
+    /// What belongs to no limit has no bar.
+    #[must_use]
+    pub const fn bars(
+        title: &'static str,
+        by: &'static str,
+        value: Reading,
+        limit: Reading,
+    ) -> Self {
+        Self::new(title, Shows::Bars { by, value, limit })
+    }
+
+    /// Steps that follow one another, such as tick to order and order to fill: the median and 99 % of each histogram.
+    #[must_use]
+    pub const fn steps(
+        title: &'static str,
+        histograms: &'static [(&'static str, &'static Family)],
+    ) -> Self {
+        Self::new(title, Shows::Steps(histograms))
+    }
+
+    /// The latest increases of several counters, as events: a name, the counter, and a label of a closed set whose value says what
+    /// happened. Increases of one kind within a few seconds are one event with a number. That a process began anew is no event.
+    #[must_use]
+    pub const fn events(
+        title: &'static str,
+        counters: &'static [(&'static str, &'static Family, &'static str)],
+    ) -> Self {
+        Self::new(title, Shows::Events(counters))
+    }
+
+    /// What a sum is made of, a part for each value of the label `by`: what made a profit and loss.
+    #[must_use]
+    pub const fn parts(title: &'static str, value: Reading, by: &'static str) -> Self {
+        Self::new(title, Shows::Parts { value, by })
+    }
+
+    /// Puts it into the title of the window, to be seen while another window is looked at; only the first figure of a program that
+    /// asks for it, and only a [`value`](Self::value).
+    #[must_use]
+    pub const fn headline(mut self) -> Self {
+        self.is_headline = true;
+        self
+    }
+
     /// Other quantiles than the usual three, rising.
     #[must_use]
     pub const fn levels(mut self, levels: &'static [f64]) -> Self {
@@ -267,7 +391,7 @@ impl Figure {
         self
     }
 
-    /// Gives it a place apart from its group's: figures are shown by rank, and only the first dozen of a program. What has the
+    /// Gives it a place apart from its group's: figures are shown by rank, and only the first 24 of a program. What has the
     /// same rank keeps the order of declaration.
     #[must_use]
     pub const fn rank(mut self, rank: u16) -> Self {

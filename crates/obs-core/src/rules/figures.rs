@@ -28,6 +28,9 @@ const fn found_in(figure: &Figure) -> Message {
     if !found.is_empty() {
         return found;
     }
+    if figure.is_headline && !matches!(figure.shows, Shows::Value(_)) {
+        return Message::new("only one number fits into a title: write `Figure::value`");
+    }
     if let Some(trend) = &figure.trend {
         let found = number_fault(trend);
         if !found.is_empty() {
@@ -68,7 +71,115 @@ const fn shows_fault(figure: &Figure) -> Message {
             table_fault(by, columns)
         }
         Shows::Log { of, label } => log_fault(of, label),
+        Shows::Curve {
+            value,
+            below,
+            marks,
+        } => {
+            let found = both_fault(value, below);
+            if !found.is_empty() {
+                return found;
+            }
+            marks_fault(marks)
+        }
+        Shows::Bars { by, value, limit } => {
+            let found = both_fault(value, limit);
+            if !found.is_empty() {
+                return found;
+            }
+            if limit.family.is_none() {
+                return Message::new(
+                    "bars by a label have a limit that has the label; write a family, or `Figure::bar`",
+                );
+            }
+            let found = bar_fault(value, limit);
+            if !found.is_empty() {
+                return found;
+            }
+            table_fault(by, &[("value", *value), ("limit", *limit)])
+        }
+        Shows::Steps(steps) => steps_fault(steps),
+        Shows::Events(events) => events_fault(events),
+        Shows::Parts { value, by } => {
+            let found = number_fault(value);
+            if !found.is_empty() {
+                return found;
+            }
+            if !matches!(value.how, How::Sum) {
+                return Message::new("only a sum has parts");
+            }
+            table_fault(by, &[("value", *value)])
+        }
     }
+}
+
+const fn marks_fault(marks: &[(&'static str, &'static Family)]) -> Message {
+    let mut i = 0;
+    while i < marks.len() {
+        let (name, family) = marks[i];
+        if name.trim_ascii().is_empty() {
+            return Message::new("a mark has no name");
+        }
+        let found = counter_fault("a mark", family);
+        if !found.is_empty() {
+            return found;
+        }
+        i += 1;
+    }
+    Message::NONE
+}
+
+const fn steps_fault(steps: &[(&'static str, &'static Family)]) -> Message {
+    if steps.is_empty() {
+        return Message::new("there is no step");
+    }
+    let mut i = 0;
+    while i < steps.len() {
+        let (name, family) = steps[i];
+        if name.trim_ascii().is_empty() {
+            return Message::new("a step has no name");
+        }
+        let found = quantiles_fault(family, &[0.5]);
+        if !found.is_empty() {
+            return found;
+        }
+        i += 1;
+    }
+    Message::NONE
+}
+
+const fn events_fault(events: &[(&'static str, &'static Family, &'static str)]) -> Message {
+    if events.is_empty() {
+        return Message::new("there is no counter of events");
+    }
+    let mut i = 0;
+    while i < events.len() {
+        let (name, family, label) = events[i];
+        if name.trim_ascii().is_empty() {
+            return Message::new("an event has no name");
+        }
+        let found = log_fault(family, label);
+        if !found.is_empty() {
+            return found;
+        }
+        i += 1;
+    }
+    Message::NONE
+}
+
+const fn counter_fault(what: &str, family: &Family) -> Message {
+    let found = family_fault(family);
+    if !found.is_empty() {
+        return found;
+    }
+    if matches!(family.kind(), Kind::Counter) {
+        return Message::NONE;
+    }
+    Message::new(what)
+        .and(" is of a counter, and `")
+        .and(family.name())
+        .and("` is a ")
+        .and(family.kind().as_str())
 }
 
 const fn both_fault(first: &Reading, second: &Reading) -> Message {
@@ -149,11 +260,9 @@ const fn log_fault(family: &Family, label: &str) -> Message {
     if !found.is_empty() {
         return found;
     }
-    if !matches!(family.kind(), Kind::Counter) {
-        return Message::new("a log is of a counter, and `")
-            .and(family.name())
-            .and("` is a ")
-            .and(family.kind().as_str());
+    let found = counter_fault("a log", family);
+    if !found.is_empty() {
+        return found;
     }
     let found = label_fault(family, label);
     if !found.is_empty() {
