@@ -23,7 +23,7 @@ use crate::native::NativeHistogram;
 use crate::protobuf::{Common, Encoder};
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
-use crate::snapshot::{FamilySnapshot, SeriesSnapshot};
+use crate::snapshot::{FamilySnapshot, SeriesSnapshot, SeriesValue};
 use crate::summary::Summary;
 use crate::text::{Format, Heading, Lines, globals};
 use crate::{EngineError, lock};
@@ -613,6 +613,47 @@ impl Engine {
             series: family.snapshots(&globals, moment),
         });
         Ok(snapshots.collect())
+    }
+
+    /// Shows each series of one family that a scrape would show: its labels as there, without braces and global ones,
+    /// `side="buy",venue="alpaca"`, and its value. A family that is not there shows none.
+    ///
+    /// It is for what looks at a few families often: other families are not touched, and no text is written.
+    ///
+    /// ```
+    /// use obs_recorder::{Engine, SeriesValue};
+    ///
+    /// let engine = Engine::builder().build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::gauge!("queue_depth", "shard" => "2").set(7.0));
+    /// let mut depth = Vec::new();
+    /// engine.each_of("queue_depth", |labels, value| depth.push((labels.to_owned(), value.clone())));
+    /// assert_eq!(depth, [(r#"shard="2""#.to_owned(), SeriesValue::Gauge(7.0))]);
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    pub fn each_of(&self, family: &str, mut show: impl FnMut(&str, &SeriesValue)) {
+        fn each<M: Metric>(
+            of: &Registry<M>,
+            name: &str,
+            moment: Moment,
+            show: &mut dyn FnMut(&str, &SeriesValue),
+        ) {
+            if let Some(family) = of.family_of(name) {
+                family.each_value(moment, show);
+            }
+        }
+        if self.is_forked() {
+            return;
+        }
+        let _alone = lock(&self.0.scraping);
+        let (inner, name) = (&*self.0, &*self.0.settings.name(family));
+        let moment = Moment {
+            highest: slot::highest(),
+            now: Instant::now(),
+        };
+        each(&inner.counters, name, moment, &mut show);
+        each(&inner.gauges, name, moment, &mut show);
+        each(&inner.histograms, name, moment, &mut show);
+        each(&inner.summaries, name, moment, &mut show);
     }
 
     /// Hides series of a family until they are recorded to again, and returns how many were shown before.

@@ -23,7 +23,7 @@ use crate::metric::{Metric, Moment};
 use crate::names::Names;
 use crate::order::{Order, Row};
 use crate::protobuf::{self, Common, Encoder};
-use crate::snapshot::SeriesSnapshot;
+use crate::snapshot::{SeriesSnapshot, SeriesValue};
 use crate::text::{At, Heading, Lines};
 use crate::{lock, read, slot, write};
 
@@ -643,6 +643,13 @@ impl<M: Metric> Family<M> {
             ));
         });
         found
+    }
+
+    /// The labels and the value of each series that is shown. The caller holds the scrape's lock.
+    pub(crate) fn each_value(&self, moment: Moment, show: &mut dyn FnMut(&str, &SeriesValue)) {
+        self.each(&mut self.ordered(), moment.highest, |metric, at| {
+            show(at.labels, &metric.value(&self.shape, at, moment));
+        });
     }
 
     /// Shows each series that is not gone.
