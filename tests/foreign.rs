@@ -196,7 +196,7 @@ async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
     let browser = Browser::start().await;
     browser.open(quoter.url()).await;
     let figures: Vec<String> = browser
-        .until(&format!("{FIGURES}.length >= 7 && {FIGURES}"))
+        .until(&format!("{FIGURES}.length >= 12 && {FIGURES}"))
         .await;
     let own = [
         "Quotes",
@@ -206,6 +206,11 @@ async fn the_page_shows_a_foreign_services_groups_and_figures_first() {
         "Vega",
         "Venues",
         "Fates",
+        "Edge over vega",
+        "Vega by venue",
+        "Steps",
+        "Events",
+        "Vega by underlying",
     ];
     assert_eq!(figures[..own.len()], own);
     let groups: Vec<String> = browser

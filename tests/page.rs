@@ -6,7 +6,9 @@ use std::process::Command;
 
 use browser::Browser;
 use metrics::Recorder;
-use obs_core::{Alarm, By, Catalogue, Counter, Figure, Gauge, Histogram, Reading, Worse, buckets};
+use obs_core::{
+    Alarm, By, Catalogue, Counter, Figure, Gauge, Histogram, Reading, Unit, Worse, buckets,
+};
 use obs_exporter::{Config, Exporter};
 use obs_tests::{Desk, scrape};
 use serde_json::{Value, json};
@@ -52,8 +54,8 @@ obs_core::families! {
     }
 }
 
-/// Each tile and how many points its chart holds.
-const TILES: &str = "[...document.querySelectorAll('.tile')].map((tile) => \
+/// Each tile with a chart, and how many points that holds.
+const TILES: &str = "[...document.querySelectorAll('.tile:not(.tabular, .parted)')].map((tile) => \
     [tile.querySelector('h3').textContent, Number(tile.dataset.points)])";
 
 #[test]
@@ -115,7 +117,7 @@ async fn the_desk_is_seen_at_a_glance() {
         .run("return document.getElementById('state-text').textContent")
         .await;
     assert!(state.starts_with("Up "), "{state}");
-    // Every chart on the first screen has been drawn on.
+    // Every chart on the first screen has been drawn on; drawdown has one of its own below equity.
     let drawn: Vec<bool> = browser
         .run(
             "return [...document.querySelectorAll('.tile canvas')].map((canvas) => \
@@ -123,7 +125,7 @@ async fn the_desk_is_seen_at_a_glance() {
         )
         .await;
     assert!(
-        drawn.len() == tiles.len() && drawn.iter().all(|drawn| *drawn),
+        drawn.len() == tiles.len() + 1 && drawn.iter().all(|drawn| *drawn),
         "{drawn:?}"
     );
 
@@ -131,6 +133,312 @@ async fn the_desk_is_seen_at_a_glance() {
     what_is_shown_of_histograms(&browser).await;
     nothing_is_asked_of_others(&browser, &page).await;
     desk.stop().unwrap();
+}
+
+#[tokio::test]
+async fn a_replay_that_is_over_begins_anew_and_says_how_it_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let bars = folder.path().join("wave.csv");
+    write_bars(&bars);
+    let mut desk = Desk::repeat(&bars, "2ms").unwrap();
+    desk.begun_anew().unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+
+    let tile = "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent";
+    let date: String = browser
+        .until(&format!(
+            "/^2020-/.test({tile} === 'Replay')?.querySelector('.figure').textContent) && \
+             {tile} === 'Replay').querySelector('.figure').textContent"
+        ))
+        .await;
+    assert!(
+        ("2020-01-01".."2020-05-01").contains(&date.as_str()),
+        "{date}"
+    );
+    let rows: Vec<Vec<String>> = browser
+        .run(&format!(
+            "return [...{tile} === 'How the last replay ended').querySelectorAll('tbody tr')] \
+             .map((row) => [...row.children].map((cell) => cell.textContent))"
+        ))
+        .await;
+    let strategies: Vec<_> = rows.iter().map(|row| row[0].as_str()).collect();
+    assert_eq!(strategies, ["ma_crossover", "manual", "mean_reversion"]);
+    assert!(rows.iter().flatten().all(|text| text != "–"), "{rows:?}");
+
+    // Nothing stands still: it goes on from one replay to the next, and each makes what the one before made.
+    let last = |desk: &Desk| {
+        let metrics = obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+        let sum = |name| metrics.sum(name, &[]).unwrap();
+        (
+            sum("desk_replays_ended_total"),
+            sum("trading_orders_total"),
+            sum("desk_replay_last_trades"),
+        )
+    };
+    let (ended, orders, trades) = last(&desk);
+    // What it said before it was looked at comes first.
+    let later = loop {
+        desk.begun_anew().unwrap();
+        let later = last(&desk);
+        if later.0 > ended {
+            break later;
+        }
+    };
+    assert!(later.1 > orders, "{orders} {later:?}");
+    assert!(
+        trades > 0.0 && (later.2 - trades).abs() < 0.5,
+        "{trades} {later:?}"
+    );
+    desk.stop().unwrap();
+}
+
+/// A hundred days on which the price swings between 90 and 110.
+fn write_bars(path: &std::path::Path) {
+    let days = (0..100).map(|day| {
+        let (month, of_month) = (1 + day / 28, 1 + day % 28);
+        let close = 100.0 + 10.0 * f64::from(day).sin();
+        format!("2020-{month:02}-{of_month:02},{close},111,89,{close},1000000\n")
+    });
+    let text = "date,open,high,low,close,volume\n".to_owned() + &days.collect::<String>();
+    std::fs::write(path, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_page_that_is_opened_late_or_loaded_anew_has_what_was_before() {
+    let desk = Desk::start("20ms").unwrap();
+    // The process was there for a while before anybody looked.
+    let age = || {
+        let metrics = obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+        metrics.sum("app_uptime_seconds", &[]).unwrap()
+    };
+    while age() < 8.0 {}
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    let tile = "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent === 'Portfolio value')";
+    let (points, samples): (u64, u64) = browser
+        .until(&format!(
+            "{tile}?.dataset.points && [Number({tile}.dataset.points), Number(document.documentElement.dataset.samples)]"
+        ))
+        .await;
+    assert!(
+        points >= samples + 4,
+        "{points} points after {samples} samples"
+    );
+
+    let kept = "Number(document.documentElement.dataset.kept)";
+    let before: u64 = browser.until(&format!("{kept} >= 5 && {kept}")).await;
+    browser.client.refresh().await.unwrap();
+    let after: u64 = browser.until(&format!("{kept} && {kept}")).await;
+    assert!(after >= before, "{after} after {before}");
+    // Of everything, not of the figures alone.
+    let card = "document.querySelector('[data-family=trading_signals_total] .facet')";
+    browser
+        .run::<Value>("document.querySelector('[data-family=trading_signals_total]').scrollIntoView({ behavior: 'instant' })")
+        .await;
+    let points: u64 = browser
+        .until(&format!("Number({card}?.dataset.points)"))
+        .await;
+    assert!(points >= after, "{points} of {after}");
+    let buttons: Vec<String> = browser
+        .run("return [...document.querySelectorAll('[data-span]')].map((button) => button.textContent)")
+        .await;
+    assert_eq!(buttons, ["Auto", "1 min", "5 min", "15 min", "1 h", "24 h"]);
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    desk.stop().unwrap();
+}
+
+#[tokio::test]
+async fn one_metric_is_shown_on_the_whole_window() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    let page = format!("http://{}/", desk.address());
+    browser.open(&page).await;
+    let name = "trading_signals_total";
+    browser
+        .until::<bool>(&format!(
+            "Number(document.documentElement.dataset.samples) > 3 && document.querySelector('[data-family={name}] .opens') !== null"
+        ))
+        .await;
+    let look = || obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+    let before = look().sum(name, &[]).unwrap();
+    browser
+        .run::<Value>(&format!(
+            "document.querySelector('[data-family={name}] .opens').click()"
+        ))
+        .await;
+    let rows = "[...document.querySelectorAll('.sheet-table tbody tr')]";
+    let seen: u64 = browser
+        .until(&format!("document.getElementById('sheet').open && {rows}.length && Number(document.documentElement.dataset.samples)"))
+        .await;
+    // What the table counts lies between two scrapes around it.
+    let total: f64 = browser
+        .until(&format!(
+            "Number(document.documentElement.dataset.samples) > {} && \
+             {rows}.reduce((sum, row) => sum + Number(row.lastChild.textContent.replaceAll(',', '')), 0)",
+            seen + 1
+        ))
+        .await;
+    let after = look().sum(name, &[]).unwrap();
+    assert!(
+        before <= total && total <= after,
+        "{before}, then {total}, then {after}"
+    );
+
+    filtered_and_sorted(&browser, name).await;
+    paused_and_zoomed(&browser).await;
+    pinned(&browser, name, &page).await;
+    // A link to a histogram, told apart by its endpoint, with its heat.
+    browser
+        .open(&format!(
+            "{page}?metric=http_request_duration_seconds&by=endpoint&log=1"
+        ))
+        .await;
+    let lines: Vec<String> = browser
+        .until(
+            "document.querySelectorAll('.sheet-legend li').length > 1 && \
+             [...document.querySelectorAll('.sheet-legend li span:nth-child(2)')].map((name) => name.textContent)",
+        )
+        .await;
+    assert!(lines.iter().any(|line| line == "/orders"), "{lines:?}");
+    let meaning: String = browser
+        .run("return document.querySelector('.meaning').textContent")
+        .await;
+    for told in [
+        "histogram",
+        "seconds",
+        "Buckets up to",
+        "Label endpoint",
+        "Budget",
+    ] {
+        assert!(meaning.contains(told), "no {told} in {meaning}");
+    }
+    browser
+        .until::<bool>(
+            "[...document.querySelectorAll('.sheet-strip canvas, .sheet-plot canvas')].every((canvas) => \
+             canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((byte) => byte > 0))",
+        )
+        .await;
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    desk.stop().unwrap();
+}
+
+async fn filtered_and_sorted(browser: &Browser, name: &str) {
+    let chip = |text: &str| {
+        format!(
+            "[...document.querySelectorAll('.label-chips .chip')].find((chip) => chip.textContent === '{text}')"
+        )
+    };
+    for text in ["by signal", "ma_crossover"] {
+        browser
+            .run::<Value>(&format!("{}.click()", chip(text)))
+            .await;
+    }
+    let (query, lines): (String, Vec<String>) = browser
+        .run(
+            "return [document.querySelector('.query').value, \
+             [...document.querySelectorAll('.sheet-legend li span:nth-child(2)')].map((name) => name.textContent).sort()]",
+        )
+        .await;
+    assert_eq!(
+        query,
+        format!("sum by (signal) (rate({name}{{strategy=\"ma_crossover\"}}[5m]))")
+    );
+    assert_eq!(lines, ["buy", "exit", "hold", "sell"]);
+    browser
+        .run::<Value>("[...document.querySelectorAll('.sheet-table th button')].find((button) => button.textContent === 'total').click()")
+        .await;
+    let (order, totals): (String, Vec<f64>) = browser
+        .run(
+            "return [document.querySelector('.sheet-table th:last-child').ariaSort, \
+             [...document.querySelectorAll('.sheet-table tbody tr')].map((row) => Number(row.lastChild.textContent.replaceAll(',', '')))]",
+        )
+        .await;
+    assert_eq!(order, "descending");
+    assert!(totals.iter().rev().is_sorted(), "{totals:?}");
+    let address: String = browser.run("return location.search").await;
+    let address: std::collections::BTreeMap<_, _> =
+        url::form_urlencoded::parse(address.trim_start_matches('?').as_bytes())
+            .into_owned()
+            .collect();
+    assert_eq!(address["metric"], name);
+    assert_eq!(address["by"], "signal");
+    assert_eq!(address["where"], r#"[["strategy","ma_crossover"]]"#);
+}
+
+async fn paused_and_zoomed(browser: &Browser) {
+    // Escape closes the sheet, p holds everything still.
+    browser.press("\u{e00c}").await;
+    browser
+        .until::<bool>(
+            "!document.getElementById('sheet').open && !location.search.includes('metric')",
+        )
+        .await;
+    browser
+        .run::<Value>("scrollTo({ top: 0, behavior: 'instant' })")
+        .await;
+    browser.press("p").await;
+    browser
+        .until::<bool>("document.getElementById('pause').ariaPressed === 'true' && location.search.includes('from=')")
+        .await;
+    let tiles =
+        "[...document.querySelectorAll('.tile .main')].map((tile) => tile.textContent).join()";
+    let (still, samples): (String, u64) = browser
+        .run(&format!(
+            "return [{tiles}, Number(document.documentElement.dataset.samples)]"
+        ))
+        .await;
+    let later: String = browser
+        .until(&format!(
+            "Number(document.documentElement.dataset.samples) > {} && {tiles}",
+            samples + 2
+        ))
+        .await;
+    assert_eq!(still, later);
+    let span = "(() => { const at = new URLSearchParams(location.search); return at.get('to') - at.get('from'); })()";
+    let before: f64 = browser.run(&format!("return {span}")).await;
+    // Dragging over the middle half of a chart.
+    browser
+        .run::<Value>(
+            "const over = document.querySelector('.tile .u-over');
+             const box = over.getBoundingClientRect();
+             const at = (type, share, target) => target.dispatchEvent(new MouseEvent(type, { bubbles: true, button: 0,
+               clientX: box.left + box.width * share, clientY: box.top + 20, movementX: 5, movementY: 0 }));
+             at('mouseenter', 0.25, over); at('mousemove', 0.25, over); at('mousedown', 0.25, over);
+             at('mousemove', 0.75, over); at('mouseup', 0.75, document);",
+        )
+        .await;
+    let after: f64 = browser.until(&format!("{span} < {before} && {span}")).await;
+    assert!(
+        (after / before - 0.5).abs() < 0.05,
+        "{before} became {after}"
+    );
+    browser.press("p").await;
+    browser
+        .until::<bool>(&format!(
+            "!location.search.includes('from=') && {tiles} !== {}",
+            json!(still)
+        ))
+        .await;
+}
+
+async fn pinned(browser: &Browser, name: &str, page: &str) {
+    browser
+        .run::<Value>(&format!(
+            "document.querySelector('[data-family={name}] .opens').click()"
+        ))
+        .await;
+    browser
+        .run::<Value>("[...document.querySelectorAll('.sheet-head .chip')].find((chip) => chip.textContent.startsWith('Pin')).click()")
+        .await;
+    browser.open(page).await;
+    let shown: Vec<String> = browser
+        .until(
+            "!document.getElementById('pinned').hidden && \
+             [...document.querySelectorAll('#pinned-cards .card')].map((card) => card.dataset.family)",
+        )
+        .await;
+    assert_eq!(shown, [name]);
 }
 
 /// A counter that the page shows lies between two scrapes around it; what does not move is the same.
@@ -282,7 +590,11 @@ async fn by_keyboard(browser: &Browser) {
             "document.activeElement.matches('.heading') && {focused}"
         ))
         .await;
-    assert!(first.starts_with("API"), "{first}");
+    assert!(first.starts_with("Replay"), "{first}");
+    browser.press("j").await;
+    browser
+        .until::<bool>(&format!("{focused}.startsWith('API')"))
+        .await;
     // Arrow down, arrow up.
     browser.press("\u{e015}").await;
     browser
@@ -335,6 +647,167 @@ async fn by_keyboard(browser: &Browser) {
     browser
         .until::<bool>("document.activeElement.matches('.spans button')")
         .await;
+}
+
+obs_core::label! {
+    /// What is limited.
+    enum Limit as "limit" { Loss = "daily_loss", Size = "max_position" }
+}
+obs_core::label! {
+    /// Why an order was refused.
+    enum Reason as "reason" { Price = "price_limit", Exposure = "exposure_limit" }
+}
+obs_core::label! {
+    /// What made money.
+    enum Component as "component" { Trading = "trading", Fees = "fees", Interest = "interest" }
+}
+obs_core::families! {
+    group "Book" {
+        Figure::curve("Equity", Reading::sum(Book::equity), Reading::least(Book::drawdown))
+            .marks(&[("fills", Book::fills)])
+            .zoomed(),
+        Figure::value("P/L", Reading::sum(Book::pnl).signed()).worse(Worse::Down).headline(),
+        Figure::bars("Limits", "limit", Reading::sum(Book::used), Reading::sum(Book::allowed)),
+        Figure::steps("Steps", &[("tick to order", Book::tick), ("order to fill", Book::fill)]),
+        Figure::events("Events", &[("rejected", Book::rejected, "reason")]),
+        Figure::parts("Bridge", Reading::sum(Book::part), "component"),
+    }
+
+    /// A book as its trader looks at it.
+    struct Book {
+        /// What it is worth.
+        equity: Gauge = "book_equity" { unit: Unit::Currency },
+        /// How far that is below its highest.
+        drawdown: Gauge = "book_drawdown_ratio",
+        /// Executions.
+        fills: Counter = "book_fills_total",
+        /// Profit and loss.
+        pnl: Gauge = "book_pnl" { unit: Unit::Currency },
+        /// What made it.
+        part: By<Component, Gauge> = "book_pnl_part" { unit: Unit::Currency },
+        /// What is used of a limit.
+        used: By<Limit, Gauge> = "book_limit_used" { unit: Unit::Number },
+        /// What it allows.
+        allowed: By<Limit, Gauge> = "book_limit_allowed" { unit: Unit::Number },
+        /// Time from a tick to an order.
+        tick: Histogram = "book_tick_duration_seconds" { buckets: buckets::LATENCY },
+        /// Time from an order to its fill.
+        fill: Histogram = "book_fill_duration_seconds" { buckets: buckets::LATENCY },
+        /// Orders refused.
+        rejected: By<Reason, Counter> = "book_rejected_total",
+    }
+}
+
+/// A tile of this title.
+fn tile(title: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent === '{title}')"
+    )
+}
+
+/// Name and text of each row of a tile.
+async fn rows(browser: &Browser, title: &str) -> Vec<(String, String, String)> {
+    browser
+        .run(&format!(
+            "return [...{}.querySelectorAll('.bar-row')].map((row) => \
+             [row.children[0].textContent, row.children[1].textContent, row.querySelector('.filled span').style.width])",
+            tile(title)
+        ))
+        .await
+}
+
+#[tokio::test]
+async fn what_a_trader_looks_at_is_what_a_scrape_says() {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        service: Some("book".into()),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.catalogue(Catalogue::of(&[Book::FAMILIES]));
+    let (recorder, exporter) = builder.build().unwrap();
+    let book = metrics::with_local_recorder(&recorder, Book::new);
+    book.equity.set(1_012.5);
+    book.drawdown.set(-0.125);
+    book.pnl.set(12.5);
+    book.part[Component::Trading].set(20.0);
+    book.part[Component::Fees].set(-7.5);
+    book.used[Limit::Loss].set(250.0);
+    book.allowed[Limit::Loss].set(1_000.0);
+    book.used[Limit::Size].set(40.0);
+    book.allowed[Limit::Size].set(50.0);
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    browser
+        .until::<bool>(&format!("Number({}?.dataset.points) > 1", tile("Equity")))
+        .await;
+
+    let said = obs_exposition::parse(&exporter.render()).unwrap();
+    let of = |name: &str| said.sum(name, &[]).unwrap();
+    let values: (String, String) = browser
+        .run(&format!(
+            "const tile = {}; return [tile.dataset.values, tile.querySelector('.under').dataset.values]",
+            tile("Equity")
+        ))
+        .await;
+    assert_eq!(values.0, format!("[{}]", of("book_equity")));
+    assert_eq!(values.1, format!("[{}]", of("book_drawdown_ratio")));
+    let title: String = browser.run("return document.title").await;
+    assert_eq!(title, "+12.50 · book");
+    let row =
+        |name: &str, text: &str, width: &str| (name.to_owned(), text.to_owned(), width.to_owned());
+    assert_eq!(
+        rows(&browser, "Limits").await,
+        [
+            row("daily loss", "250 of 1,000", "25%"),
+            row("max position", "40 of 50", "80%")
+        ]
+    );
+    // What made nothing is no part; the others add up.
+    assert_eq!(
+        rows(&browser, "Bridge").await,
+        [
+            row("fees", "−7.50", "18.75%"),
+            row("trading", "+20.00", "50%")
+        ]
+    );
+    let rest = of("book_pnl") - of("book_pnl_part");
+    assert!(rest.abs() < 1e-9, "{rest}");
+    let icon = "document.getElementById('icon').getAttribute('href')";
+    let calm: String = browser.run(&format!("return {icon}")).await;
+    assert_eq!(calm, "page/icon.svg");
+
+    book.tick.record(0.002);
+    book.fill.record(0.2);
+    book.fills.increment(1);
+    book.rejected[Reason::Exposure].increment(2);
+    book.used[Limit::Size].set(50.0);
+    let events = format!("{}.querySelector('li')?.textContent", tile("Events"));
+    let event: String = browser
+        .until(&format!(
+            "{events} && {icon} === 'page/icon-down.svg' && {events}"
+        ))
+        .await;
+    assert!(event.ends_with("rejected ×2 exposure_limit"), "{event}");
+    let time = event.chars().take(8).collect::<String>();
+    assert!(time.split(':').count() == 3, "{event}");
+    let steps = rows(&browser, "Steps").await;
+    let quantile = |index: usize| &steps[index].1;
+    assert!(
+        quantile(0).starts_with("p50 ") && quantile(0).contains("ms"),
+        "{steps:?}"
+    );
+    assert_eq!(
+        steps[1].2, "100%",
+        "the longest step fills its bar: {steps:?}"
+    );
+    let limits = rows(&browser, "Limits").await;
+    assert_eq!(limits[1], row("max position", "50 of 50", "100%"));
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
 }
 
 fn exporter(listen: &str) -> (impl Recorder + Send + Sync + 'static, Exporter) {
@@ -724,7 +1197,7 @@ async fn it_is_read_on_paper_enlarged_and_in_either_light() {
     let browser = Browser::start().await;
     browser.open(&format!("http://{}/", desk.address())).await;
     browser
-        .until::<bool>("document.querySelectorAll('.card').length > 40 && document.querySelectorAll('.uplot').length > 20")
+        .until::<bool>("document.querySelectorAll('.card').length > 40 && document.querySelectorAll('.tile .uplot').length > 10")
         .await;
     // Every card that is open is drawn for the printer, not only those in sight.
     let blank = "[...document.querySelectorAll('.card')].filter((card) => !card.querySelector('.facet')).length";

@@ -59,6 +59,17 @@ impl Desk {
         Self::run(&mut desk)
     }
 
+    /// The same with a file of prices of one's own, which is sooner over and then begins anew.
+    pub fn repeat(bars: &Path, pace: &str) -> Result<Self, Error> {
+        Self::run(command()?.args(["--pace", pace, "--bars"]).arg(bars))
+    }
+
+    /// Waits until its replay has begun anew.
+    pub fn begun_anew(&mut self) -> Result<(), Error> {
+        let anew = |line: &str| line.ends_with("begins anew.").then_some(());
+        self.process.wait_for("that its replay begins anew", anew)
+    }
+
     fn run(desk: &mut Command) -> Result<Self, Error> {
         let mut process = Process::start(desk)?;
         let metrics = process.wait_for("where its metrics are", |line| {

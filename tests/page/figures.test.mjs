@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Log, designOf, designsOf, readingOf } from '../../crates/obs-exporter/src/page/assets/figures.js';
+import { Events, Log, designOf, designsOf, readingOf } from '../../crates/obs-exporter/src/page/assets/figures.js';
 import { Reader } from '../../crates/obs-exporter/src/page/assets/exposition.js';
 import { History } from '../../crates/obs-exporter/src/page/assets/history.js';
+import { total } from '../../crates/obs-exporter/src/page/assets/statistics.js';
 import { Warnings } from '../../crates/obs-exporter/src/page/assets/warnings.js';
 
 /** A history of these expositions, a second apart. */
@@ -283,4 +284,60 @@ test('warnings are the catalogue’s, or else what the signs mean', () => {
   assert.match(warnings.texts({})[0], /before a recorder was installed/);
   const told = { warnings: [{ kind: 'dead_handles', text: '3 handles: src/main.rs:7' }] };
   assert.deepEqual(warnings.texts(told), ['3 handles: src/main.rs:7']);
+});
+
+test('events are what was counted, the same within seconds together, and never that a process began anew', () => {
+  const events = new Events([
+    { name: 'rejected', family: 'desk_rejected_total', label: 'reason' },
+    { name: 'closed', family: 'desk_closed_total', label: 'outcome' },
+  ]);
+  const text = (uptime, price, exposure, filled) =>
+    [
+      '# TYPE app_uptime_seconds gauge',
+      `app_uptime_seconds ${uptime}`,
+      '# TYPE desk_rejected_total counter',
+      `desk_rejected_total{reason="price"} ${price}`,
+      `desk_rejected_total{reason="exposure"} ${exposure}`,
+      '# TYPE desk_closed_total counter',
+      `desk_closed_total{outcome="filled"} ${filled}`,
+      '',
+    ].join('\n');
+  const history = historyOf(text(10, 5, 0, 1), text(11, 5, 1, 1), text(12, 5, 2, 1), text(13, 5, 2, 2));
+  events.extend(history);
+  const shown = () => events.entries.map(({ name, what, count }) => `${name} ×${count} ${what}`);
+  assert.deepEqual(shown(), ['closed ×1 filled', 'rejected ×2 exposure']);
+  assert.equal(events.entries[1].to - events.entries[1].from, 1);
+  events.extend(history);
+  assert.deepEqual(shown(), ['closed ×1 filled', 'rejected ×2 exposure'], 'nothing is an event twice');
+  const restarted = historyOf(text(10, 5, 0, 1), text(1, 7, 9, 9));
+  const others = new Events(events.kinds);
+  others.extend(restarted);
+  assert.deepEqual(others.entries, []);
+});
+
+test('bars have a limit each, and parts add up to what they are parts of', () => {
+  const history = historyOf(
+    [
+      '# TYPE desk_used gauge',
+      'desk_used{limit="loss"} 5',
+      'desk_used{limit="size"} 9',
+      '# TYPE desk_allowed gauge',
+      'desk_allowed{limit="loss"} 10',
+      'desk_allowed{limit="size"} 9',
+      'desk_allowed{limit="unused"} 1',
+      '',
+    ].join('\n'),
+  );
+  const of = (name) => ({ read: 'sum', families: [name] });
+  const bars = designOf({ title: 'Limits', shows: 'bars', by: 'limit', value: of('desk_used'), limit: of('desk_allowed') }, UNITS, history.latest.layout);
+  assert.deepEqual(
+    bars.bars(history).map(({ name, share, isBad }) => [name, share, isBad]),
+    [
+      ['loss', 0.5, false],
+      ['size', 1, true],
+      ['unused', NaN, false],
+    ],
+  );
+  const parts = designOf({ title: 'Used', shows: 'parts', by: 'limit', value: of('desk_used') }, UNITS, history.latest.layout);
+  assert.equal(parts.parts(history).reduce((sum, { value }) => sum + value, 0), total(history.latest, 'desk_used', null));
 });

@@ -8,7 +8,7 @@ use crate::shell;
 /// Build and run the sample trading desk on real prices; stop it with Ctrl-C
 ///
 /// Its live page is at <http://127.0.0.1:9464/>, and it trades ten days a second, so that there is something to see on it, unless
-/// `--pace` says otherwise. With `--once` it replays as fast as it can, prints a table of what the metrics say, and exits.
+/// `--pace` says otherwise. After twenty years it begins anew. With `--once` it replays as fast as it can, prints a table of what the metrics say, and exits.
 /// Everything else is handed to the desk: `cargo xtask demo --help` lists what it takes.
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]

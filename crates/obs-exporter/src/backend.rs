@@ -75,10 +75,14 @@ impl Backend {
             }
         };
         let (kept, warnings) = (backend.clone(), Arc::clone(warnings));
-        let upkeep = Arc::new(Upkeep::start(config.upkeep_interval, move || {
-            kept.upkeep();
-            warnings.say(kept.admission());
-        })?);
+        let upkeep = Arc::new(Upkeep::start(
+            "obs-upkeep",
+            config.upkeep_interval,
+            move || {
+                kept.upkeep();
+                warnings.say(kept.admission());
+            },
+        )?);
         let recording = Recording {
             inner,
             _upkeep: Arc::clone(&upkeep),

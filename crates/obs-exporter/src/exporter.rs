@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "page")]
+use std::time::Duration;
 use std::time::Instant;
 
 use metrics::Recorder;
@@ -41,6 +43,8 @@ struct Inner {
     backend: Backend,
     own: Own,
     hooks: Mutex<Vec<Hook>>,
+    /// When the hooks were last called, by the clock that does not jump.
+    read: Mutex<Option<Instant>>,
     /// Held while rendering, so that there is one at a time. Its memory serves every scrape anew.
     text: Mutex<String>,
     /// Where requests wait for their turn without holding a thread.
@@ -178,6 +182,7 @@ impl Builder {
             backend,
             own,
             hooks: Mutex::default(),
+            read: Mutex::default(),
             text: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             places: Arc::new(places),
@@ -335,6 +340,7 @@ impl Exporter {
 
     /// Sets what is read when it is asked for. The caller holds the text's lock, so that there is one reading at a time.
     fn refresh(&self) {
+        *lock(&self.0.read) = Some(Instant::now());
         self.0.own.refresh(self.0.backend.admission().undeclared());
         let hooks = lock(&self.0.hooks).clone();
         let before = READING.replace(Some(self.place_in_memory()));
@@ -441,6 +447,27 @@ impl Exporter {
     #[cfg(feature = "page")]
     pub(crate) fn page(&self) -> &crate::page::Page {
         &self.0.page
+    }
+
+    /// Keeps a history of figures from now on, where the configuration has a page and a history.
+    #[cfg(feature = "page")]
+    pub(crate) fn remember(&self) -> Result<(), ExporterError> {
+        let config = &self.0.config;
+        if !config.page || !config.history || self.engine().is_none() {
+            return Ok(());
+        }
+        let weak = Arc::downgrade(&self.0);
+        self.0.page.remember(move || weak.upgrade().map(Exporter))
+    }
+
+    /// Sets what is read when it is asked for, where nobody asked for so long.
+    #[cfg(feature = "page")]
+    pub(crate) fn refresh_after(&self, silence: Duration) {
+        let is_due = lock(&self.0.read).is_none_or(|read| read.elapsed() >= silence);
+        if is_due {
+            let _alone = lock(&self.0.text);
+            self.refresh();
+        }
     }
 
     pub(crate) fn refusals(&self) -> &Arc<Refusals> {

@@ -146,8 +146,8 @@
 //!
 //! A figure has a `title`, a `rank` among all figures, smaller figures `facts` (`{name, value}`), the `trend` its chart follows
 //! where that is not what is shown (or null), `worse` (`up`, `down` or null), `alarms` (`{value, is, than}`: somebody should look
-//! while the value is `above`, `at_least`, `below` or `at_most` that number), and `zoomed`, whether a chart may leave out 0. What it
-//! `shows` says what else it has:
+//! while the value is `above`, `at_least`, `below` or `at_most` that number), and `zoomed`, whether a chart may leave out 0. One with `headline` stands in
+//! the window's title. What it `shows` says what else it has:
 //!
 //! | `shows` | members | what is shown |
 //! |---|---|---|
@@ -157,6 +157,11 @@
 //! | `quantiles` | `family`, `levels` | quantiles of a histogram, all series together |
 //! | `table` | `by`, `columns` | a row for each value of the label `by`, a column for each `{name, value}` |
 //! | `log` | `family`, `label` | the latest increases of a counter, each with the label's value |
+//! | `curve` | `value`, `below`, `marks` | one wide chart with another below it, and marks where counters rose (`{name, family}`) |
+//! | `bars` | `by`, `value`, `limit` | a bar for each value of the label `by` |
+//! | `steps` | `steps` | quantiles of histograms that follow one another (`{name, family}`) |
+//! | `events` | `events` | the latest increases of several counters (`{name, family, label}`) |
+//! | `parts` | `value`, `by` | what a sum is made of, by the label |
 //!
 //! Each `value`, `of`, `limit` and `trend` is a reading: `read` says how, `families` which (added up; what does not exist adds
 //! nothing), `labels` which labels the series must have, `signed` whether gains get a plus sign. `read` is `sum`, `least`, `most`,

@@ -1,7 +1,8 @@
 //! The live page at `/`, and what it reads: the catalogue at `/catalog.json` and the exposition at `/live`.
 //!
-//! The page is a few static files that the browser runs. It keeps the last minutes itself; nothing here has a clock of its own,
-//! so that a page nobody looks at costs nothing.
+//! The page is a few static files that the browser runs. It keeps the last minutes of everything itself, and while nobody looks at
+//! it nothing is rendered. What declared figures showed in the last day is remembered here, for a page that is opened late:
+//! `memory.rs` says how, and what `/history` answers.
 //!
 //! `/live` answers with the classic text format, as `/metrics` does, but what it answers is up to a second old: all who ask
 //! within a second share one rendering. Two headers tell of it, both in seconds: `obs-rendered-at`, when it was rendered, since
@@ -13,35 +14,125 @@ mod figures;
 mod files;
 mod groups;
 mod html;
+mod lines;
 mod live;
+mod memory;
 
-use hyper::HeaderMap;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
+
 use hyper::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
+use hyper::{HeaderMap, StatusCode};
+use obs_recorder::{Engine, SeriesValue};
 
 use self::files::File;
+use self::lines::Source;
 use self::live::Live;
+use self::memory::Memory;
 use crate::server::{self, Peer, Response};
-use crate::{AppInfo, Config, Exporter};
+use crate::upkeep::Upkeep;
+use crate::{AppInfo, Config, Exporter, ExporterError};
 
 /// What the page is made from.
 pub(crate) struct Page {
     app: AppInfo,
+    clock: Clock,
     live: Live,
+    memory: Arc<Memory>,
+    /// Takes what is to be remembered, once it was begun.
+    remembering: OnceLock<Upkeep>,
+}
+
+/// Seconds since 1970-01-01 UTC, by a clock that does not jump while the process runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock {
+    since: Instant,
+    /// The time at `since`.
+    began: Duration,
 }
 
 impl Page {
     pub(crate) fn new(app: AppInfo) -> Self {
+        let clock = Clock::new();
         Self {
             app,
-            live: Live::new(),
+            clock,
+            live: Live::new(clock),
+            memory: Arc::default(),
+            remembering: OnceLock::new(),
         }
+    }
+
+    /// Takes what figures show once a second, for as long as there is an exporter; idempotent.
+    pub(crate) fn remember(
+        &self,
+        exporter: impl Fn() -> Option<Exporter> + Send + 'static,
+    ) -> Result<(), ExporterError> {
+        if self.remembering.get().is_some() {
+            return Ok(());
+        }
+        let (clock, memory) = (self.clock, Arc::clone(&self.memory));
+        let mut seconds = 0_u64;
+        let take = move || {
+            if let Some(exporter) = exporter() {
+                take(&exporter, &memory, clock, seconds);
+                seconds += 1;
+            }
+        };
+        let upkeep = Upkeep::start("obs-history", Duration::from_secs(1), take)?;
+        let _ = self.remembering.set(upkeep);
+        Ok(())
     }
 
     fn service<'a>(&'a self, config: &'a Config) -> &'a str {
         config.service.as_deref().unwrap_or(self.app.name)
+    }
+}
+
+/// How long nobody has to have scraped before gauges that are read when somebody does are read for the history.
+const READ_AFTER: Duration = Duration::from_secs(30);
+
+/// Takes what figures show, so many seconds after the first time.
+fn take(exporter: &Exporter, memory: &Memory, clock: Clock, seconds: u64) {
+    let Some(engine) = exporter.engine() else {
+        return;
+    };
+    if seconds % READ_AFTER.as_secs() == READ_AFTER.as_secs() - 1 {
+        exporter.refresh_after(READ_AFTER);
+    }
+    // Handles may be resolved at any time, most of them at the start.
+    if seconds < 5 || seconds.is_multiple_of(READ_AFTER.as_secs()) {
+        let catalogue = exporter.catalogue();
+        memory.plan(lines::of(groups::figures(catalogue.families())));
+    }
+    memory.take(clock.now().as_secs(), engine);
+}
+
+impl Source for Engine {
+    fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+        self.each_of(family, read);
+    }
+}
+
+impl Clock {
+    fn new() -> Self {
+        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            since: Instant::now(),
+            // A machine that believes to be in the years before 1970 shows those after it.
+            began: began.unwrap_or_default(),
+        }
+    }
+
+    fn now(self) -> Duration {
+        self.at(Instant::now())
+    }
+
+    fn at(self, moment: Instant) -> Duration {
+        self.began + moment.duration_since(self.since)
     }
 }
 
@@ -57,6 +148,7 @@ pub(crate) enum Route {
     Index,
     Catalogue,
     Live,
+    History,
     File(&'static File),
 }
 
@@ -66,6 +158,7 @@ impl Route {
             "/" => Some(Self::Index),
             "/catalog.json" => Some(Self::Catalogue),
             "/live" => Some(Self::Live),
+            "/history" => Some(Self::History),
             _ => File::at(path).map(Self::File),
         }
     }
@@ -84,6 +177,10 @@ impl Route {
                 files::packed("text/html; charset=utf-8", text.into(), headers)
             }
             Self::Catalogue => catalogue(exporter, headers),
+            Self::History if page.remembering.get().is_none() => {
+                server::text(StatusCode::NOT_FOUND, "this process remembers nothing\n")
+            }
+            Self::History => page.memory.answer(headers),
             Self::Live => page.live.answer(exporter, peer, headers).await,
             Self::File(file) => return guarded(file.answer(headers), files::CACHED),
         };

@@ -82,6 +82,8 @@ impl Server {
         let refused = |source| ExporterError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        #[cfg(feature = "page")]
+        exporter.remember()?;
         let (running, stopped) = watch::channel(());
         let connections = Connections::new(exporter, tls);
         #[cfg(any(feature = "push", feature = "otlp"))]

@@ -1,4 +1,4 @@
-//! Upkeep: what the recorder needs done now and then, whether or not anybody scrapes.
+//! Upkeep: what is done now and then, whether or not anybody scrapes.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
@@ -16,8 +16,9 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn start(
+        name: &str,
         interval: Duration,
-        upkeep: impl Fn() + Send + 'static,
+        mut upkeep: impl FnMut() + Send + 'static,
     ) -> Result<Self, ExporterError> {
         let (running, ended) = mpsc::channel::<()>();
         let run = move || {
@@ -26,7 +27,7 @@ impl Upkeep {
             }
         };
         thread::Builder::new()
-            .name("obs-upkeep".to_owned())
+            .name(name.to_owned())
             .spawn(run)
             .map_err(ExporterError::Upkeep)?;
         Ok(Self { _running: running })

@@ -21,6 +21,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 obs_core::label! {
     /// Buy or sell.
@@ -63,10 +64,11 @@ obs_core::families! {
 }
 
 /// Every path that the page is made of.
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "/",
     "/catalog.json",
     "/live",
+    "/history",
     "/page/app.js",
     "/page/app.css",
     "/page/uPlot.js",
@@ -102,6 +104,73 @@ fn count_renderings(exporter: &Exporter) -> Arc<AtomicUsize> {
         counted.fetch_add(1, Ordering::SeqCst);
     });
     count
+}
+
+/// The header of `/history`, and the values of each line by the second.
+async fn history(url: &str) -> (serde_json::Value, Vec<Vec<f32>>) {
+    let file = ask(format!("{url}/history"), None).await;
+    let file = file.bytes().await.unwrap();
+    let end = file.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let header: serde_json::Value = serde_json::from_slice(&file[..end]).unwrap();
+    let count = usize::try_from(header["spans"][0]["count"].as_u64().unwrap()).unwrap();
+    let values = file[end..].chunks_exact(4);
+    let values: Vec<_> = values
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect();
+    let lines = header["lines"].as_array().unwrap().len();
+    let lines = (0..lines).map(|line| values[line * count..(line + 1) * count].to_vec());
+    (header.clone(), lines.collect())
+}
+
+#[tokio::test]
+async fn what_figures_showed_is_remembered_without_a_rendering() {
+    let (recorder, exporter) = exporter(Config::default());
+    let renderings = count_renderings(&exporter);
+    let kinds = metrics::with_local_recorder(&recorder, Kinds::new);
+    let server = exporter.serve().await.unwrap();
+    let url = format!("http://{}", server.local_addr());
+    let booked = |header: &serde_json::Value| {
+        let lines = header["lines"].as_array().unwrap();
+        lines.iter().position(|line| line["figure"] == "Booked")
+    };
+    let remembered = async {
+        loop {
+            kinds.trades.of("AAPL")[Side::Buy].increment(1);
+            let (header, lines) = history(&url).await;
+            if let Some(line) = booked(&header)
+                && lines[line].len() >= 3
+            {
+                return (header, lines[line].clone());
+            }
+        }
+    };
+    let (header, values) = timeout(Duration::from_secs(30), remembered).await.unwrap();
+    assert!(values.is_sorted() && values[2] > values[0], "{values:?}");
+    let now = exporter.render();
+    let counted = obs_exposition::parse(&now).unwrap();
+    let counted = counted.sum("page_trades_total", &[]).unwrap();
+    assert!(
+        f64::from(values[2]) <= counted,
+        "{values:?}, then {counted}"
+    );
+    assert_eq!(
+        header["lines"][booked(&header).unwrap()]["needs"],
+        "page_trades_total"
+    );
+    // The one just now, and at most the one for gauges that are read when somebody asks.
+    assert!(renderings.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn a_history_that_is_off_is_not_there() {
+    let config = Config {
+        history: false,
+        ..Config::default()
+    };
+    let (_recorder, exporter) = exporter(config);
+    let server = exporter.serve().await.unwrap();
+    let response = ask(format!("http://{}/history", server.local_addr()), None).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

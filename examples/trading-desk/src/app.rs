@@ -1,6 +1,7 @@
 //! The application: builds every part at start-up, hands each what it needs, and takes them down again.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,6 +118,12 @@ impl App {
     #[must_use]
     pub fn vendors(&self) -> &Vendors {
         &self.vendors
+    }
+
+    /// Where the API listens, with the real port where 0 was asked for.
+    #[must_use]
+    pub fn api_address(&self) -> SocketAddr {
+        self.api.address()
     }
 
     /// The API's address as a URL.

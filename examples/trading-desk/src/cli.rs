@@ -34,11 +34,12 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     pub redis: Option<RedisUrl>,
 
-    /// Exit after the replay instead of serving until Ctrl-C.
+    /// Exit after the replay instead of beginning anew, or of serving until Ctrl-C.
     #[arg(long)]
     pub once: bool,
 
-    /// How long a replayed day takes at least, such as 50ms; as fast as possible without it.
+    /// How long a replayed day takes at least, such as 50ms; the replay then begins anew when it is over. As fast as possible, and
+    /// once, without it.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub pace: Duration,
 

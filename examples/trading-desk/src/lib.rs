@@ -51,16 +51,21 @@ pub mod venue;
 
 pub use error::Error;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use app::App;
 use cli::Args;
+use metrics::ReplayMetrics;
 use obs_exporter::{Config, Exporter, Mode};
 use obs_health::{Host, Panics, Runtime};
 use obs_trading::Ended;
 use progress::Progress;
+use service::Service;
 
-/// Runs the desk as the command line says, until its end or Ctrl-C.
+/// Runs the desk as the command line says, until its end or Ctrl-C. A replay with a pace begins anew when it is over, so that there
+/// is something to watch at any time.
 pub async fn run(args: Args) -> Result<(), Error> {
-    let config = args.config()?;
+    let mut config = args.config()?;
     // Before anything that records is built: a handle made without a recorder stays without effect.
     let exporter = Exporter::builder(obs_exporter::app_info!())
         .config(exporter_config()?)
@@ -69,19 +74,11 @@ pub async fn run(args: Args) -> Result<(), Error> {
     watch_health(&exporter);
     // On a thread of its own: it answers, also for whether the process lives, however busy the desk's runtime is.
     let metrics = exporter.serve_blocking()?;
-    let mut progress =
-        Progress::to_stderr(config.series.iter().map(|series| series.bars.len()).sum());
-    let app = App::start(config).await?;
-    let service = app.service().clone();
-    let recorder = exporter.clone();
-    exporter.on_scrape(move || {
-        let ended = service.observe();
-        if let Some(engine) = recorder.engine() {
-            for family in Ended::FAMILIES {
-                engine.remove(family, |labels| ended.iter().any(|it| it.is(labels)));
-            }
-        }
-    });
+    let bars = config.series.iter().map(|series| series.bars.len()).sum();
+    let mut app = App::start(config.clone()).await?;
+    // A free port is kept from one replay to the next.
+    config.listen = app.api_address().to_string();
+    let running = Running::observed_by(&exporter);
     if exporter.config().page {
         println!("open         http://{}/", metrics.local_addr());
     }
@@ -89,25 +86,93 @@ pub async fn run(args: Args) -> Result<(), Error> {
     println!("API          {}/portfolio", app.api_url());
     println!("market data  {}/v1/symbols", app.provider_url());
 
-    let mut replay = app.replay().await?;
-    let interrupted = tokio::select! {
-        done = replay.run(&mut progress) => { done?; false }
-        () = interrupt() => true,
-    };
-    progress.finish();
-    let windows = app
-        .service()
-        .look(|account| report::windows(&account.portfolio().statements().windows()))
-        .await;
-    println!("{}", report::report(&exporter.render())?);
-    println!("\n{windows}");
-    if !args.once && !interrupted {
-        println!("The replay is over; serving until Ctrl-C.");
-        interrupt().await;
+    let is_repeated = !args.once && !args.pace.is_zero();
+    let replays = Arc::new(ReplayMetrics::begin());
+    loop {
+        running.set(app.service().clone());
+        let is_over = replay(&app, &replays, bars).await?;
+        println!("{}", report::report(&exporter.render())?);
+        println!("\n{}", windows(&app).await);
+        if !is_over || !is_repeated {
+            if is_over && !args.once {
+                println!("The replay is over; serving until Ctrl-C.");
+                interrupt().await;
+            }
+            break;
+        }
+        println!("The replay is over, and begins anew.");
+        // The old desk lets go of what it holds, and of what it shows, before there is another one.
+        running.end(&exporter);
+        app.stop().await?;
+        app = App::start(config.clone()).await?;
     }
     let stopped = app.stop().await;
     tokio::task::block_in_place(|| metrics.shutdown());
     stopped
+}
+
+/// Replays everything once; false if that was interrupted.
+async fn replay(app: &App, replays: &Arc<ReplayMetrics>, bars: usize) -> Result<bool, Error> {
+    let mut progress = Progress::to_stderr(bars).measured(Arc::clone(replays));
+    let mut replay = app.replay().await?;
+    let is_over = tokio::select! {
+        done = replay.run(&mut progress) => { done?; true }
+        () = interrupt() => false,
+    };
+    progress.finish();
+    if is_over {
+        replays.over(&app.service().store().results().await?);
+    }
+    Ok(is_over)
+}
+
+/// What the account made in windows of days.
+async fn windows(app: &App) -> String {
+    app.service()
+        .look(|account| report::windows(&account.portfolio().statements().windows()))
+        .await
+}
+
+/// The service of the replay that is under way, which every scrape reads.
+#[derive(Clone, Default)]
+struct Running(Arc<Mutex<Option<Arc<Service>>>>);
+
+impl Running {
+    fn observed_by(exporter: &Exporter) -> Self {
+        let running = Self::default();
+        let (observed, recorder) = (running.clone(), exporter.clone());
+        exporter.on_scrape(move || {
+            let Some(service) = observed.current().clone() else {
+                return;
+            };
+            let ended = service.observe();
+            remove_positions(&recorder, |labels| ended.iter().any(|it| it.is(labels)));
+        });
+        running
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Service>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, service: Arc<Service>) {
+        *self.current() = Some(service);
+    }
+
+    /// Lets go of the service. The next replay holds other positions.
+    fn end(&self, exporter: &Exporter) {
+        *self.current() = None;
+        remove_positions(exporter, |_| true);
+    }
+}
+
+/// Removes the series of positions with such labels.
+fn remove_positions(exporter: &Exporter, wanted: impl Fn(&str) -> bool) {
+    if let Some(engine) = exporter.engine() {
+        for family in Ended::FAMILIES {
+            engine.remove(family, &wanted);
+        }
+    }
 }
 
 /// Counts panics, and reads host and runtime before each scrape.

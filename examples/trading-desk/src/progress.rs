@@ -1,16 +1,20 @@
-//! How far the replay is: a bar on a terminal, a line a year elsewhere, nothing in tests.
+//! How far the replay is: in its metrics, and as a bar on a terminal, as a line a year elsewhere, as nothing in tests.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
 
-/// Shows the progress of a replay on standard error.
+use crate::metrics::ReplayMetrics;
+
+/// Shows the progress of a replay on standard error and in metrics.
 #[derive(Debug)]
 pub struct Progress {
     show: Show,
     bars: u64,
     done: u64,
+    metrics: Option<Arc<ReplayMetrics>>,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,7 @@ impl Progress {
             show,
             bars,
             done: 0,
+            metrics: None,
         }
     }
 
@@ -45,12 +50,23 @@ impl Progress {
             show: Show::Nothing,
             bars: 0,
             done: 0,
+            metrics: None,
         }
+    }
+
+    /// Shows it in these metrics as well.
+    #[must_use]
+    pub fn measured(mut self, metrics: Arc<ReplayMetrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// A day was replayed, with so many bars.
     pub fn day(&mut self, date: Date, bars: usize) {
         self.done += bars as u64;
+        if let Some(metrics) = &self.metrics {
+            metrics.at(date);
+        }
         match &mut self.show {
             Show::Nothing => {}
             Show::Bar(bar) => {

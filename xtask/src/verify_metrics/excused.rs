@@ -109,6 +109,24 @@ pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[
 /// Families that no panel and no rule uses, and why that is right.
 pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     (
+        "desk_replay_day_timestamp_seconds",
+        "the day that is replayed is the first figure of the live page; a dashboard's time is the clock's",
+    ),
+    (
+        "desk_replay_sessions_total",
+        "how quickly the sample desk replays is the trend of that figure; nothing depends on it",
+    ),
+    (
+        "desk_replays_ended_total",
+        "stands beside that figure on the live page",
+    ),
+    (
+        "desk_replay_last_pnl",
+        "how the last replay ended is a table on the live page; what goes on now is on the dashboards",
+    ),
+    ("desk_replay_last_trades", "a column of the same table"),
+    ("desk_replay_last_wins", "a column of the same table"),
+    (
         "http_request_size_unknown_total",
         "tells which requests `http_request_size_bytes` leaves out; looked up when that is in doubt",
     ),

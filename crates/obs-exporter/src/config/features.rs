@@ -12,7 +12,7 @@ pub(super) fn check(
     is_compiled_in: impl Fn(&str) -> bool,
 ) -> Result<(), ExporterError> {
     let declines = match setting {
-        "OBS_PAGE" => value == "off",
+        "OBS_PAGE" | "OBS_HISTORY" => value == "off",
         "OBS_RECORDER" => value == "obs",
         _ => false,
     };
@@ -49,7 +49,7 @@ pub(crate) fn missing(setting: &'static str, feature: &'static str) -> ExporterE
 
 fn needed_by(setting: &str) -> Option<&'static str> {
     match setting {
-        "OBS_PAGE" => Some("page"),
+        "OBS_PAGE" | "OBS_HISTORY" => Some("page"),
         "OBS_RECORDER" => Some("stock"),
         _ if setting.starts_with("OBS_TLS_") => Some("tls"),
         _ if setting.starts_with("OBS_PUSH_") => Some("push"),
@@ -83,6 +83,7 @@ mod tests {
     fn a_variable_of_a_feature_that_is_off_names_it() {
         for (setting, value, feature) in [
             ("OBS_PAGE", "on", "page"),
+            ("OBS_HISTORY", "on", "page"),
             ("OBS_RECORDER", "stock", "stock"),
             ("OBS_TLS_CERT", "/tls/cert.pem", "tls"),
             ("OBS_TLS_KEY", "/tls/key.pem", "tls"),
@@ -118,6 +119,7 @@ mod tests {
         let check = |setting, value| check(setting, OsStr::new(value), |_| false);
         for (setting, value) in [
             ("OBS_PAGE", "off"),
+            ("OBS_HISTORY", "off"),
             ("OBS_RECORDER", "obs"),
             ("OBS_NATIVE_HISTOGRAMS", "on"),
         ] {

@@ -52,7 +52,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 42] = [
+pub(super) static VARIABLES: [Variable; 43] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -281,6 +281,11 @@ pub(super) static VARIABLES: [Variable; 42] = [
         name: "OBS_PAGE",
         accepts: "`on` or `off`",
         set: |config, text| switch(text).map(|page| config.page = page),
+    },
+    Variable {
+        name: "OBS_HISTORY",
+        accepts: "`on` or `off`",
+        set: |config, text| switch(text).map(|history| config.history = history),
     },
     Variable {
         name: IGNORE,

@@ -17,6 +17,8 @@ pub(super) struct FigureEntry {
     worse: Option<&'static str>,
     alarms: Vec<AlarmEntry>,
     zoomed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    headline: bool,
 }
 
 #[derive(Serialize)]
@@ -45,8 +47,37 @@ enum ShowsEntry {
         family: &'static str,
         label: &'static str,
     },
+    Curve {
+        value: ReadingEntry,
+        below: ReadingEntry,
+        marks: Vec<Of>,
+    },
+    Bars {
+        by: &'static str,
+        value: ReadingEntry,
+        limit: ReadingEntry,
+    },
+    Steps {
+        steps: Vec<Of>,
+    },
+    Events {
+        events: Vec<Of>,
+    },
+    Parts {
+        value: ReadingEntry,
+        by: &'static str,
+    },
     /// What a later edition of `obs-core` shows: no reader of this one knows it.
     Unknown,
+}
+
+/// A mark, a step or a kind of event.
+#[derive(Serialize)]
+struct Of {
+    name: &'static str,
+    family: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'static str>,
 }
 
 /// A fact or a column.
@@ -93,6 +124,7 @@ impl FigureEntry {
             worse: figure.worse.map(Worse::as_str),
             alarms: figure.alarms.iter().map(AlarmEntry::new).collect(),
             zoomed: figure.is_zoomed,
+            headline: figure.is_headline,
         }
     }
 }
@@ -124,7 +156,48 @@ impl ShowsEntry {
                 family: of.name(),
                 label,
             },
+            Shows::Curve {
+                value,
+                below,
+                marks,
+            } => Self::Curve {
+                value: reading(value),
+                below: reading(below),
+                marks: marks.iter().map(Of::family).collect(),
+            },
+            Shows::Bars { by, value, limit } => Self::Bars {
+                by,
+                value: reading(value),
+                limit: reading(limit),
+            },
+            Shows::Steps(steps) => Self::Steps {
+                steps: steps.iter().map(Of::family).collect(),
+            },
+            Shows::Events(events) => Self::Events {
+                events: events.iter().map(Of::event).collect(),
+            },
+            Shows::Parts { value, by } => Self::Parts {
+                value: reading(value),
+                by,
+            },
             _ => Self::Unknown,
+        }
+    }
+}
+
+impl Of {
+    fn family(&(name, family): &(&'static str, &'static Family)) -> Self {
+        Self {
+            name,
+            family: family.name(),
+            label: None,
+        }
+    }
+
+    fn event(&(name, family, label): &(&'static str, &'static Family, &'static str)) -> Self {
+        Self {
+            label: Some(label),
+            ..Self::family(&(name, family))
         }
     }
 }

@@ -113,13 +113,14 @@ macro_rules! file {
     };
 }
 
-static FILES: [File; 19] = [
+static FILES: [File; 25] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("axis.js", SCRIPT, "assets/axis.js"),
     file!("card.js", SCRIPT, "assets/card.js"),
     file!("chart.js", SCRIPT, "assets/chart.js"),
     file!("dom.js", SCRIPT, "assets/dom.js"),
+    file!("exemplars.js", SCRIPT, "assets/exemplars.js"),
     file!("exposition.js", SCRIPT, "assets/exposition.js"),
     file!("figures.js", SCRIPT, "assets/figures.js"),
     file!("format.js", SCRIPT, "assets/format.js"),
@@ -127,8 +128,13 @@ static FILES: [File; 19] = [
     file!("history.js", SCRIPT, "assets/history.js"),
     file!("icon.svg", PICTURE, "assets/icon.svg"),
     file!("icon-down.svg", PICTURE, "assets/icon-down.svg"),
+    file!("memory.js", SCRIPT, "assets/memory.js"),
     file!("overview.js", SCRIPT, "assets/overview.js"),
+    file!("pinned.js", SCRIPT, "assets/pinned.js"),
+    file!("promql.js", SCRIPT, "assets/promql.js"),
+    file!("sheet.js", SCRIPT, "assets/sheet.js"),
     file!("statistics.js", SCRIPT, "assets/statistics.js"),
+    file!("store.js", SCRIPT, "assets/store.js"),
     file!("warnings.js", SCRIPT, "assets/warnings.js"),
     file!("worker.js", SCRIPT, "assets/worker.js"),
     file!("uPlot.js", SCRIPT, "vendor/uPlot.iife.min.js"),

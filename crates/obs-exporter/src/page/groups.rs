@@ -27,6 +27,18 @@ pub(super) fn of(families: impl Iterator<Item = &'static Family>) -> Vec<Shown> 
     found
 }
 
+/// The figures of all groups, by rank.
+pub(super) fn figures(families: impl Iterator<Item = &'static Family>) -> Vec<&'static Figure> {
+    let groups = of(families).into_iter();
+    let ranked = groups.flat_map(|group| {
+        let figures = group.figures.into_iter();
+        figures.map(move |figure| (figure.rank.unwrap_or(group.rank), figure))
+    });
+    let mut figures: Vec<_> = ranked.collect();
+    figures.sort_by_key(|(rank, _)| *rank);
+    figures.into_iter().map(|(_, figure)| figure).collect()
+}
+
 /// Where a family is shown.
 pub(super) fn id_of(family: &Family) -> String {
     id(title_of(family))

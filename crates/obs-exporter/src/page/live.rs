@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VARY};
 use obs_recorder::{Format, Names};
 use tokio::sync::Mutex;
 
+use super::Clock;
 use crate::Exporter;
 use crate::accept::accepts_gzip;
 use crate::server::{self, Body, Peer, Response, gzip, unavailable};
@@ -20,9 +21,7 @@ const AGE: HeaderName = HeaderName::from_static("obs-age");
 
 /// The last rendering, kept for those who ask within a second of it.
 pub(super) struct Live {
-    since: Instant,
-    /// The time at `since`; what follows is counted by the clock that does not jump.
-    began: Duration,
+    clock: Clock,
     last: Arc<Mutex<Option<Rendered>>>,
 }
 
@@ -45,12 +44,9 @@ impl Live {
     /// How long a rendering serves everybody.
     const SHARED: Duration = Duration::from_secs(1);
 
-    pub(super) fn new() -> Self {
-        let began = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
-            since: Instant::now(),
-            // A machine that believes to be in the years before 1970 shows those after it.
-            began: began.unwrap_or_default(),
+            clock,
             last: Arc::default(),
         }
     }
@@ -86,7 +82,7 @@ impl Live {
         if is_gzip {
             headers.insert(CONTENT_ENCODING, server::GZIP);
         }
-        let at = self.began + rendered.at.duration_since(self.since);
+        let at = self.clock.at(rendered.at);
         headers.insert(RENDERED_AT, in_seconds(at));
         headers.insert(AGE, in_seconds(rendered.at.elapsed()));
         response

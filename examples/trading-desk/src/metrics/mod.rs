@@ -6,6 +6,7 @@
 //! is: the pool in the store, the providers around their clients, the HTTP layer on the API.
 
 mod flow;
+mod replay;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +19,12 @@ use obs_trading::{MarketEvent, ReplayClock, Strategy};
 use crate::strategy::StrategyId;
 
 pub use flow::OrderFlow;
+pub use replay::ReplayMetrics;
 
 /// Every family of the desk and of the crates it uses.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
     Catalogue::join([
+        Catalogue::of(&[ReplayMetrics::FAMILIES]),
         obs_exporter::catalogue()?,
         obs_db::catalogue(),
         obs_health::catalogue(),

@@ -45,7 +45,9 @@ const QUOTING: Group = Group::new("Quoting").figures(&[
         ),
         ("open", Reading::sum(QuoteMetrics::open)),
     ]),
-    Figure::value("Edge", Reading::sum(QuoteMetrics::edge)).worse(Worse::Down),
+    Figure::value("Edge", Reading::sum(QuoteMetrics::edge))
+        .worse(Worse::Down)
+        .headline(),
     Figure::ratio(
         "Rejected share",
         Reading::rate(QuoteMetrics::quotes).with(&[("fate", "rejected")]),
@@ -69,6 +71,25 @@ const QUOTING: Group = Group::new("Quoting").figures(&[
         ],
     ),
     Figure::log("Fates", QuoteMetrics::quotes, "fate"),
+    Figure::curve(
+        "Edge over vega",
+        Reading::sum(QuoteMetrics::edge),
+        Reading::sum(QuoteMetrics::vega),
+    )
+    .marks(&[("hedges", HedgeMetrics::hedges)]),
+    Figure::bars(
+        "Vega by venue",
+        "venue",
+        Reading::sum(QuoteMetrics::vega),
+        Reading::sum(QuoteMetrics::vega_limit),
+    ),
+    Figure::steps("Steps", &[("tick to quote", QuoteMetrics::reaction)]),
+    Figure::events("Events", &[("quote", QuoteMetrics::quotes, "fate")]),
+    Figure::parts(
+        "Vega by underlying",
+        Reading::sum(QuoteMetrics::vega),
+        "underlying",
+    ),
 ]);
 
 obs_core::families! {

@@ -3,9 +3,13 @@
 import { Groups } from './groups.js';
 import { History, value } from './history.js';
 import { Overview } from './overview.js';
+import { readMemory } from './memory.js';
 import { clock, format, span } from './format.js';
 import { el, setText } from './dom.js';
-import { forgetPalette, view } from './chart.js';
+import { LEAST_SPAN, forgetPalette, view } from './chart.js';
+import { Pinned } from './pinned.js';
+import { Pins, openStore } from './store.js';
+import { Sheet } from './sheet.js';
 import { Warnings } from './warnings.js';
 
 /** How often to ask while the page is looked at, and while it is hidden: then only so that history has no holes. */
@@ -21,8 +25,11 @@ const LATE = 3;
 const $ = (id) => document.getElementById(id);
 
 const history = new History();
-const context = { history, families: new Map(), groups: [], globals: new Set() };
+const context = { history, families: new Map(), groups: [], globals: new Set(), memory: new Map(), pins: new Pins(null) };
 const overview = new Overview($('tiles'), context);
+const pinned = new Pinned($('pinned-cards'), context);
+const sheet = new Sheet($('sheet'), context, { changed: writeAddress, pinned: draw });
+context.open = (name) => sheet.open(name);
 const groups = new Groups({ host: $('all'), nav: $('groups'), found: $('found') }, context);
 
 const warnings = new Warnings();
@@ -31,6 +38,8 @@ const strangers = new Set();
 
 let catalogue = {};
 let chosenSpan = null;
+/** The stretch of time that is shown while time goes on; null while charts follow it. */
+let fixed = null;
 let began = null;
 let failure = null;
 /** When the latest sample came, by the clock that does not jump, in milliseconds. */
@@ -48,14 +57,45 @@ async function start() {
   setTheme(remembered('obs-theme'));
   listen();
   await loadCatalogue();
+  const isRemembering = await recallFigures();
+  await readPins();
   worker = startWorker();
-  worker.onmessage = ({ data }) => (data.sample ? receive(data.sample) : fail(data.failure));
+  worker.postMessage({ keeps: isRemembering });
+  worker.onmessage = ({ data }) => {
+    if (data.past) recall(data.past);
+    else if (data.sample) receive(data.sample);
+    else fail(data.failure);
+  };
   setInterval(age, 1000);
+}
+
+/** Reads what figures showed before; false where the process is to remember nothing, and neither is this browser. */
+async function recallFigures() {
+  try {
+    const memory = await readMemory();
+    context.memory = memory ?? new Map();
+    return memory !== null;
+  } catch {
+    // The figures begin now; what is kept here is kept.
+    return true;
+  }
+}
+
+/** Reads what the user pinned. That is kept whether or not samples are. */
+async function readPins() {
+  context.pins = new Pins(await openStore());
+  await context.pins.read().catch(() => {});
+}
+
+/** A sample from before the page was loaded anew. */
+function recall(sample) {
+  history.add(sample);
+  began ??= sample.at;
 }
 
 /** Has time go on where no sample does that. */
 function age() {
-  if (!history.latest || document.hidden || silence() === 0) return;
+  if (!history.latest || document.hidden || silence() === 0 || fixed) return;
   draw();
 }
 
@@ -117,7 +157,7 @@ function tellWhatRuns({ service, environment, mode, app }) {
 }
 
 function receive(sample) {
-  const isFirst = history.snapshots.length === 0;
+  const isFirst = !document.documentElement.dataset.samples;
   const restarts = history.restarts.length;
   history.add(sample);
   heard = performance.now();
@@ -130,8 +170,11 @@ function receive(sample) {
   const [series, samples] = [history.latest.layout.seriesCount, sample.values.length].map((count) => count.toLocaleString('en-US'));
   setText($('cost'), `${series} series in ${samples} samples, ${format(sample.bytes, 'bytes')} a scrape`);
   document.documentElement.dataset.samples = String(history.added);
+  document.documentElement.dataset.kept = String(history.snapshots.length);
   document.documentElement.dataset.at = String(sample.at);
-  draw();
+  // What is held still is drawn once, and again where that is asked for.
+  if (fixed && hasArrived) tellState();
+  else draw();
 }
 
 /** Whether there are families that the catalogue may have come to know since it was read. Each is asked about once. */
@@ -159,7 +202,9 @@ function draw() {
     if (history.snapshots.length === 0) return;
     setView();
     overview.update();
+    pinned.update();
     groups.update();
+    sheet.update();
     tellState();
     followHash();
   });
@@ -169,6 +214,7 @@ function draw() {
 function followHash() {
   if (hasArrived) return;
   hasArrived = true;
+  sheet.restore(new URLSearchParams(location.search));
   const id = location.hash.slice(1);
   if (!id) return;
   groups.open(id.replace(/^group-/, ''));
@@ -179,7 +225,9 @@ function setView() {
   const at = history.latest.at + silence();
   const elapsed = at - began;
   const seconds = chosenSpan ?? SPANS.find((one) => elapsed <= one) ?? SPANS.at(-1);
-  Object.assign(view, { from: at - seconds, to: at, restarts: history.restarts });
+  Object.assign(view, fixed ?? { from: at - seconds, to: at }, { isFixed: Boolean(fixed), restarts: history.restarts });
+  $('pause').setAttribute('aria-pressed', String(Boolean(fixed)));
+  setText($('pause'), fixed ? `Paused ${clock(fixed.from)} to ${clock(fixed.to)}` : 'Pause');
   for (const button of document.querySelectorAll('[data-span]')) {
     button.setAttribute('aria-pressed', String(button.dataset.span === String(chosenSpan ?? '')));
   }
@@ -199,8 +247,10 @@ function tellState() {
     setText($('state-text'), `Up ${span(value(history.latest, 'app_uptime_seconds') || 0)}${note}`);
   }
   document.documentElement.toggleAttribute('data-stale', isDown && Boolean(history.latest));
-  document.title = `${isDown ? 'No answer: ' : ''}${$('service').textContent}`;
-  const icon = isDown ? 'page/icon-down.svg' : 'page/icon.svg';
+  const headline = isDown ? 'No answer' : overview.headline;
+  document.title = `${headline ? `${headline}${isDown ? ': ' : ' · '}` : ''}${$('service').textContent}`;
+  // Red where nobody answers, and where somebody should look.
+  const icon = isDown || overview.isBad ? 'page/icon-down.svg' : 'page/icon.svg';
   if ($('icon').getAttribute('href') !== icon) $('icon').setAttribute('href', icon);
 }
 
@@ -226,7 +276,16 @@ function listen() {
     worker?.postMessage({ every: document.hidden ? HIDDEN_MS : EVERY_MS, now: !document.hidden });
   });
   document.addEventListener('keydown', onKey);
-  $('search').value = new URLSearchParams(location.search).get('q') ?? '';
+  const parameters = new URLSearchParams(location.search);
+  $('search').value = parameters.get('q') ?? '';
+  chosenSpan = Number(parameters.get('span')) || null;
+  const [from, to] = [Number(parameters.get('from')), Number(parameters.get('to'))];
+  if (to - from >= LEAST_SPAN) fixed = { from, to };
+  $('pause').addEventListener('click', () => hold(fixed ? null : { from: view.from, to: view.to }));
+  document.addEventListener('zoom', ({ detail }) => hold(detail));
+  document.addEventListener('dblclick', ({ target }) => {
+    if (fixed && target.closest?.('.plot, .sheet-plot')) hold(null);
+  });
   $('search').addEventListener('input', search);
   addEventListener('beforeprint', () => groups.showAll());
   addEventListener('afterprint', () => groups.showSeen());
@@ -239,7 +298,7 @@ function listen() {
   for (const button of document.querySelectorAll('[data-span]')) {
     button.addEventListener('click', () => {
       chosenSpan = Number(button.dataset.span) || null;
-      draw();
+      hold(null);
     });
   }
 }
@@ -247,18 +306,58 @@ function listen() {
 /** Shows what is found in the place of the overview, and keeps the words in the address. */
 function search() {
   const words = $('search').value.trim();
-  const url = new URL(location.href);
-  if (words) url.searchParams.set('q', words);
-  else url.searchParams.delete('q');
-  globalThis.history.replaceState(null, '', url);
+  writeAddress();
   $('main').classList.toggle('searching', words !== '');
   if (!history.latest) return;
   groups.search(words);
   scrollTo({ top: 0, behavior: 'instant' });
 }
 
+/** Keeps what is looked at in the address, for a link or for loading the page anew. */
+function writeAddress() {
+  const url = new URL(location.href);
+  const shown = {
+    q: $('search').value.trim() || null,
+    span: chosenSpan && String(chosenSpan),
+    from: fixed && fixed.from.toFixed(1),
+    to: fixed && fixed.to.toFixed(1),
+    ...(sheet.parameters ?? { metric: null, where: null, by: null, log: null, sort: null }),
+  };
+  for (const [name, text] of Object.entries(shown)) {
+    if (text) url.searchParams.set(name, text);
+    else url.searchParams.delete(name);
+  }
+  globalThis.history.replaceState(null, '', url);
+}
+
+/** Holds every chart at a stretch of time, or has them follow time again. */
+function hold(stretch) {
+  fixed = stretch;
+  writeAddress();
+  draw();
+}
+
+/** Keys that move through time; whether it was one. */
+function moveInTime(key) {
+  const { from, to } = view;
+  const span = to - from;
+  if (key === 'p') hold(fixed ? null : { from, to });
+  else if (key === '+') hold({ from: to - Math.max(span / 2, LEAST_SPAN), to });
+  else if (key === '-') hold({ from: to - span * 2, to });
+  else if (fixed && key === 'ArrowLeft') hold({ from: from - span / 4, to: to - span / 4 });
+  else if (fixed && key === 'ArrowRight') hold({ from: from + span / 4, to: to + span / 4 });
+  else return false;
+  return true;
+}
+
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const isTyping = event.target.matches?.('input, textarea') && !event.target.readOnly;
+  if (!isTyping && history.latest && moveInTime(event.key)) {
+    event.preventDefault();
+    return;
+  }
+  if ($('sheet').open) return;
   const search = $('search');
   if (event.target === search) {
     if (event.key !== 'Escape') return;
@@ -307,6 +406,8 @@ function restyle() {
   $('theme').setAttribute('aria-pressed', String(isDark()));
   forgetPalette();
   overview.restyle();
+  pinned.restyle();
+  sheet.restyle();
   groups.restyle();
 }
 

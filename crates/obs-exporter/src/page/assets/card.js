@@ -24,6 +24,7 @@ const QUANTILE_TONES = ['soft', 'accent', 'strong'];
  * @property {import('./history.js').History} history
  * @property {Map<string, any>} families of the catalogue, by name
  * @property {Set<string>} globals keys of the labels that stand on every series
+ * @property {(name: string) => void} [open] shows one metric on the whole window
  */
 
 export class Card {
@@ -50,7 +51,7 @@ export class Card {
     this.lowest = declared?.range?.[0] ?? undefined;
     this.labelOrder = declared?.labels.map(({ key }) => key) ?? [];
     this.shownUnit = this.kind === 'counter' ? rateOf(this.unit) : this.unit;
-    this.#build();
+    this.#build(context, family);
   }
 
   /** Makes charts; to be called when the card comes into sight. */
@@ -103,7 +104,7 @@ export class Card {
     }
   }
 
-  #build() {
+  #build(context, family) {
     this.now = el('span', { class: 'now' });
     this.facets = el('div', { class: 'facets' });
     this.note = el('span', { class: 'note' });
@@ -124,7 +125,7 @@ export class Card {
       el(
         'header',
         {},
-        el('h3', {}, ...breakable(this.name)),
+        el('h3', {}, el('button', { type: 'button', class: 'opens', onclick: () => context.open?.(family.name) }, ...breakable(this.name))),
         this.now,
       ),
       el('p', { class: 'help', title: this.help }, ...quoted(this.help)),

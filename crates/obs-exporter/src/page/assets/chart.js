@@ -4,8 +4,14 @@ import { axisOf, marksOf, textsOf } from './axis.js';
 import { clock, format, formatBound } from './format.js';
 import { el } from './dom.js';
 
-/** What every chart shows: from when to when, in seconds since 1970, and where the process was seen to start anew. */
-export const view = { from: 0, to: 1, restarts: [] };
+/**
+ * What every chart shows: from when to when, in seconds since 1970, whether that stays while time goes on, and where the process was
+ * seen to start anew.
+ */
+export const view = { from: 0, to: 1, isFixed: false, restarts: [] };
+
+/** A shorter stretch of time than this, in seconds, cannot be looked at. */
+export const LEAST_SPAN = 5;
 
 /** Where the plotting area begins and ends beside its axis, in pixels; the same everywhere, so that charts align. */
 const LEFT = 62;
@@ -22,7 +28,7 @@ let colours = null;
 export function palette() {
   if (!colours) {
     const style = getComputedStyle(document.documentElement);
-    const names = ['accent', 'strong', 'soft', 'bad', 'warn', 'muted', 'grid', 'area', 'bad-area'];
+    const names = ['accent', 'strong', 'soft', 'bad', 'warn', 'good', 'muted', 'grid', 'area', 'bad-area'];
     colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
   }
   return colours;
@@ -47,6 +53,7 @@ export function rangeOf(tracks, unit, before, fromZero, more) {
     let index = times.length;
     while (index > 0 && times[index - 1] >= view.from) {
       index -= 1;
+      if (times[index] > view.to) continue;
       for (const line of lines) {
         const value = line[index];
         if (value === null) continue;
@@ -74,18 +81,23 @@ function hasRoom(text) {
   return width <= LEFT - GAP - 1;
 }
 
+/** How far apart marks of time may be, in seconds. */
+const STEPS = [15, 30, 60, 120, 300, 900, 1800, 3600, 4 * 3600, 6 * 3600];
+
 /** Marks of the axis of time: how long ago. They stand still while the lines move. */
 function timeMarks() {
   const span = view.to - view.from;
-  const step = span >= 600 ? 300 : span >= 300 ? 120 : span >= 120 ? 60 : span >= 75 ? 30 : 15;
+  const step = STEPS.find((step) => span / step <= 5) ?? STEPS.at(-1);
   const marks = [];
   for (let ago = Math.floor(span / step) * step; ago >= 0; ago -= step) marks.push(view.to - ago);
   return marks;
 }
 
 function ago(mark) {
+  if (view.isFixed) return clock(mark);
   const seconds = Math.round(view.to - mark);
   if (seconds === 0) return 'now';
+  if (seconds % 3600 === 0) return `−${seconds / 3600}\u202fh`;
   return seconds % 60 ? `−${seconds}\u202fs` : `−${seconds / 60}\u202fmin`;
 }
 
@@ -103,7 +115,9 @@ export class Chart {
    * @param {string} options.unit
    * @param {boolean} [options.small] without axes
    * @param {boolean} [options.stepped] values hold until the next
+   * @param {boolean} [options.isLog] by orders of magnitude; what is not above 0 is not drawn
    * @param {{currency?: string}} [options.more]
+   * @param {{tone: string, times: number[]}[]} [options.marks] moments that are marked at the foot
    */
   constructor(host, options) {
     this.host = host;
@@ -145,8 +159,23 @@ export class Chart {
     this.plot.destroy();
   }
 
+  /** The powers of ten around what is above 0 in view. */
+  #powers() {
+    let [min, max] = [Infinity, 0];
+    const { times, lines } = this.track ?? { times: [], lines: [] };
+    for (const line of lines) {
+      line.forEach((value, index) => {
+        if (value === null || value <= 0 || times[index] < view.from || times[index] > view.to) return;
+        [min, max] = [Math.min(min, value), Math.max(max, value)];
+      });
+    }
+    if (max === 0) return [0.1, 10];
+    const low = Math.floor(Math.log10(min));
+    return [10 ** low, 10 ** Math.max(low + 1, Math.ceil(Math.log10(max)))];
+  }
+
   #make() {
-    const { lines, small, stepped, unit, more } = this.options;
+    const { lines, small, stepped, unit, more, isLog } = this.options;
     const colour = palette();
     const paths = stepped ? uPlot.paths.stepped({ align: 1 }) : undefined;
     const series = lines.map(({ tone, area }) => ({
@@ -179,8 +208,9 @@ export class Chart {
             ...axis,
             size: LEFT,
             gap: GAP,
-            splits: () => marksOf(this.range),
-            values: () => textsOf(this.range, unit, more),
+            splits: isLog ? (_, __, min, max) => powersWithin(min, max) : () => marksOf(this.range),
+            values: isLog ? (_, marks) => marks.map((mark) => format(mark, unit, more)) : () => textsOf(this.range, unit, more),
+            filter: (_, marks) => marks,
           },
         ];
     this.plot = new uPlot(
@@ -191,13 +221,13 @@ export class Chart {
         legend: { show: false },
         cursor: {
           y: false,
-          drag: { x: false, y: false, setScale: false },
+          drag: { x: !small, y: false, setScale: false },
           points: { size: 6 },
           sync: { key: 'obs', scales: ['x', null], setSeries: false },
         },
         scales: {
           x: { time: true, range: () => [view.from, view.to] },
-          y: { range: () => [this.range.min, this.range.max] },
+          y: isLog ? { distr: 3, range: () => this.#powers() } : { range: () => [this.range.min, this.range.max] },
         },
         series: [{}, ...series],
         axes,
@@ -205,10 +235,12 @@ export class Chart {
           draw: [
             (plot) => {
               markRestarts(plot, colour.warn);
+              markMoments(plot, this.options.marks ?? [], colour);
               if (!small) nameTimes(plot, colour.muted);
             },
           ],
           setCursor: [() => tell(this)],
+          setSelect: [(plot) => zoomTo(plot)],
           ready: [
             (plot) => {
               plot.over.addEventListener('mouseenter', () => enter(this));
@@ -221,6 +253,22 @@ export class Chart {
       this.host,
     );
   }
+}
+
+/** Has every chart show the stretch of time that was dragged over. */
+function zoomTo(plot) {
+  const { left, width } = plot.select;
+  if (width < 2) return;
+  const [from, to] = [left, left + width].map((x) => plot.posToVal(x, 'x'));
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  if (to - from >= LEAST_SPAN) document.dispatchEvent(new CustomEvent('zoom', { detail: { from, to } }));
+}
+
+/** Powers of ten, as marks of an axis by orders of magnitude. */
+function powersWithin(min, max) {
+  const marks = [];
+  for (let mark = 10 ** Math.ceil(Math.log10(min) - 1e-9); mark <= max * 1.0001; mark *= 10) marks.push(mark);
+  return marks;
 }
 
 /** Writes beneath the marks of time. The first and the last stay within the chart, clear of the other axis. */
@@ -253,6 +301,27 @@ function markRestarts(plot, colour) {
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
   }
+  ctx.restore();
+}
+
+/** A small stroke at the foot of the chart for each moment, the kinds one above the other. */
+function markMoments(plot, kinds, colour) {
+  const { ctx, bbox } = plot;
+  const height = 7 * devicePixelRatio;
+  ctx.save();
+  ctx.lineWidth = devicePixelRatio;
+  kinds.forEach(({ tone, times }, row) => {
+    ctx.strokeStyle = colour[tone];
+    ctx.beginPath();
+    for (const at of times) {
+      if (at < view.from || at > view.to) continue;
+      const x = Math.round(plot.valToPos(at, 'x', true)) + 0.5;
+      const foot = bbox.top + bbox.height - row * (height + devicePixelRatio);
+      ctx.moveTo(x, foot);
+      ctx.lineTo(x, foot - height);
+    }
+    ctx.stroke();
+  });
   ctx.restore();
 }
 

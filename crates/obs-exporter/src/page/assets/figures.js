@@ -6,10 +6,11 @@ import { format, labelOf, percentile, rateOf, unitOfName } from './format.js';
 import { bucketIncreases, increase, quantile, quantiles, rate, total, QUANTILE_WINDOW } from './statistics.js';
 
 /** How many tiles fit on a first screen. */
-export const MOST = 12;
+export const MOST = 24;
 
-/** How many of them are made from kinds and units where nothing is declared, and how many of one group. */
+/** How many of them are made from kinds and units where nothing is declared, and how many of one group; services of the first edition declare none. */
 const MOST_DERIVED = 8;
+const MOST_OF_OLD = 12;
 const MOST_OF_A_GROUP = 3;
 
 /** From this rank on a group is of a library; what lies below is the program's own. */
@@ -78,7 +79,7 @@ export function derivedFigures({ families, groups }, layout) {
   if (!groups.some((group) => !(group.rank >= LIBRARY))) {
     lists.push({ rank: 0, names: layout.families.map(({ name }) => name).filter((name) => !families.has(name)) });
   }
-  return lists.flatMap(({ rank, names }) => firstOfEachKind(names, families, layout, rank)).slice(0, isOld ? MOST : MOST_DERIVED);
+  return lists.flatMap(({ rank, names }) => firstOfEachKind(names, families, layout, rank)).slice(0, isOld ? MOST_OF_OLD : MOST_DERIVED);
 }
 
 function firstOfEachKind(names, families, layout, rank) {
@@ -125,6 +126,7 @@ export function designOf(figure, context, layout) {
   const told = shown.facts ?? (() => []);
   return {
     isFromZero: !figure.zoomed,
+    isHeadline: Boolean(figure.headline),
     values: () => [],
     lines: [],
     main: () => '',
@@ -194,6 +196,80 @@ const SHOWS = {
     return { needs: columns[0].value.needs, unit: columns[0].value.unit, table };
   },
 
+  curve(figure, reading) {
+    const [value, below] = [reading(figure.value), reading(figure.below)];
+    if (!value || !below) return null;
+    return {
+      needs: value.needs,
+      unit: value.unit,
+      lines: [{ name: figure.title.toLowerCase(), tone: 'accent' }],
+      values: (history, index) => [value.at(history, index)],
+      main: (history, _, scale) => value.text(history, scale),
+      isFromZero: false,
+      below: { unit: below.unit, values: (history, index) => [below.at(history, index)], text: (history) => below.text(history) },
+      marks: (figure.marks ?? []).map(({ name, family }) => ({ name, family })),
+    };
+  },
+
+  bars(figure, reading) {
+    const [value, limit] = [reading(figure.value), reading(figure.limit)];
+    if (!value || !limit) return null;
+    const of = (key, spec) => reading({ ...spec, labels: { ...spec.labels, [figure.by]: key } });
+    const known = new Map();
+    const bars = (history) =>
+      keysOf(history.latest.layout, limit.families, figure.by).map((key) => {
+        if (!known.has(key)) known.set(key, [of(key, figure.value), of(key, figure.limit)]);
+        const [used, allowed] = known.get(key);
+        const share = quotient(used.at(history, last(history)), allowed.at(history, last(history)));
+        return { name: key, text: `${used.text(history)} of ${allowed.text(history)}`, share, isBad: share >= 1 };
+      });
+    return { needs: value.needs, unit: value.unit, bars };
+  },
+
+  steps({ steps }, reading) {
+    const known = (steps ?? []).map(({ name, family }) => ({
+      name,
+      levels: [0.5, 0.99].map((level) => reading({ read: 'quantile', families: [family], level })),
+    }));
+    if (known.length === 0) return null;
+    const read = (history) =>
+      known.map(({ name, levels }) => ({
+        name,
+        values: levels.map((level) => level.at(history, last(history))),
+        texts: levels.map((level) => level.text(history)),
+      }));
+    return { needs: steps[0].family, unit: known[0].levels[0].unit, steps: read };
+  },
+
+  events({ events }, reading) {
+    if (!events?.length) return null;
+    const { unit } = reading({ read: 'sum', families: [events[0].family] });
+    return { needs: events[0].family, unit, events };
+  },
+
+  parts(figure, reading) {
+    const value = reading(figure.value);
+    if (!value) return null;
+    const known = new Map();
+    const parts = (history) => {
+      const { layout } = history.latest;
+      // Amounts of several currencies do not add up: each has parts of its own.
+      const of = [...currencies(seriesOf(layout, value.families, figure.value.labels))];
+      const rows = (of.length > 1 ? of : [null]).flatMap((currency) =>
+        keysOf(layout, value.families, figure.by).map((key) => {
+          const id = `${key}\n${currency}`;
+          const labels = { ...figure.value.labels, [figure.by]: key, ...(currency && { currency }) };
+          if (!known.has(id)) known.set(id, reading({ ...figure.value, signed: true, labels }));
+          const part = known.get(id);
+          return { name: key, value: part.at(history, last(history)), text: part.text(history) };
+        }),
+      );
+      // What is nothing is no part.
+      return rows.filter(({ value }) => value !== 0 && !Number.isNaN(value));
+    };
+    return { needs: value.needs, unit: value.unit, main: (history, _, scale) => value.text(history, scale), parts };
+  },
+
   log({ family, label }, reading) {
     const counted = reading({ read: 'sum', families: [family] });
     return { needs: family, unit: counted.unit, main: (history) => counted.text(history), log: { family, label } };
@@ -240,6 +316,72 @@ function tableOf(history, { by, worse }, columns, cells) {
   };
 }
 
+/** The values of a label among these families, in the order of their series. */
+function keysOf(layout, families, by) {
+  const keys = new Set();
+  for (const name of families) {
+    for (const { labels } of layout.family(name)?.series ?? []) keys.add(labelOf(labels, by));
+  }
+  keys.delete(undefined);
+  return [...keys];
+}
+
+/** Increases of one kind that are no further apart than this, in seconds, are one event. */
+const TOGETHER = 3;
+
+/** How many events are kept: more than are shown. */
+const MOST_EVENTS = 100;
+
+/** Events from counters, newest first: the increases of each label's value. A process that began anew did nothing by that. */
+export class Events {
+  /** @type {{from: number, to: number, name: string, what: string, count: number}[]} */
+  entries = [];
+  #known = -Infinity;
+
+  /** @param {{name: string, family: string, label: string}[]} kinds */
+  constructor(kinds) {
+    this.kinds = kinds;
+  }
+
+  /** @param {import('./history.js').History} history */
+  extend({ snapshots }) {
+    let index = snapshots.length;
+    while (index > 1 && snapshots[index - 1].at > this.#known) index -= 1;
+    for (; index < snapshots.length; index += 1) {
+      const [from, to] = [snapshots[index - 1], snapshots[index]];
+      if (!from || from.run !== to.run || to.at <= this.#known) continue;
+      for (const kind of this.kinds) {
+        for (const [what, count] of increasesBy(from, to, kind.family, kind.label)) this.#add(from.at, to.at, kind.name, what, count);
+      }
+    }
+    this.#known = snapshots.at(-1)?.at ?? this.#known;
+    this.entries.length = Math.min(this.entries.length, MOST_EVENTS);
+  }
+
+  #add(from, to, name, what, count) {
+    const place = this.entries.findIndex((entry) => entry.name === name && entry.what === what);
+    const before = this.entries[place];
+    if (before && from - before.to <= TOGETHER) {
+      this.entries.splice(place, 1);
+      this.entries.unshift({ ...before, to, count: before.count + count });
+    } else {
+      this.entries.unshift({ from: to, to, name, what, count });
+    }
+  }
+}
+
+/** How much a counter rose between two snapshots, by the values of a label; only what rose. */
+export function increasesBy(from, to, family, label) {
+  const found = new Map();
+  for (const series of to.layout.family(family)?.series ?? []) {
+    const before = from.layout === to.layout ? series : from.layout.series(family, series.key);
+    const count = increase(before ? from.values[before.at] : 0, to.values[series.at]);
+    const what = labelOf(series.labels, label) ?? '';
+    if (count > 0) found.set(what, (found.get(what) ?? 0) + count);
+  }
+  return found;
+}
+
 /** The latest increases of a counter, newest first. */
 export class Log {
   entries = [];
@@ -256,21 +398,10 @@ export class Log {
     for (let index = 1; index < snapshots.length; index += 1) {
       const [from, to] = [snapshots[index - 1], snapshots[index]];
       if (to.at <= this.#known || from.run !== to.run) continue;
-      for (const [what, count] of this.#increases(from, to)) this.entries.unshift({ at: to.at, what, count });
+      for (const [what, count] of increasesBy(from, to, this.family, this.label)) this.entries.unshift({ at: to.at, what, count });
     }
     this.#known = snapshots.at(-1)?.at ?? this.#known;
     this.entries.length = Math.min(this.entries.length, ROWS);
-  }
-
-  #increases(from, to) {
-    const found = new Map();
-    for (const series of to.layout.family(this.family)?.series ?? []) {
-      const before = from.layout.series(this.family, series.key);
-      const count = increase(before ? from.values[before.at] : 0, to.values[series.at]);
-      const what = labelOf(series.labels, this.label) ?? '';
-      if (count > 0) found.set(what, (found.get(what) ?? 0) + count);
-    }
-    return found;
   }
 }
 

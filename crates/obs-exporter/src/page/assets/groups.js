@@ -7,8 +7,12 @@ import { unitOfName } from './format.js';
 /** How many cards a group begins with, and how many more each time. */
 const STEP = 36;
 
-/** With more series than this, groups begin closed. */
+/** With more series than this, groups begin closed; and on a phone, where the way down would be long. */
 const MANY = 5000;
+const PHONE = '(max-width: 720px)';
+
+/** After how many samples families that said nothing are asked again. */
+const PATIENCE = 5;
 
 /** Where families go that no catalogue knows. */
 const OTHERS = {
@@ -25,6 +29,10 @@ export class Groups {
   #layout = null;
   #families = null;
   #words = [];
+  /** Families that have said something: they do not fold again. */
+  #heard = new Set();
+  #age = 0;
+  #isPrinting = false;
 
   /**
    * @param {{host: HTMLElement, nav: HTMLElement, found: HTMLElement}} elements
@@ -33,6 +41,9 @@ export class Groups {
   constructor(elements, context) {
     Object.assign(this, elements);
     this.context = context;
+    const tell = () => this.#tellScroll();
+    this.nav.addEventListener('scroll', tell, { passive: true });
+    new ResizeObserver(tell).observe(this.nav);
     this.sight = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: '240px 0px' });
   }
 
@@ -45,7 +56,7 @@ export class Groups {
       this.#layout = layout;
       this.#families = families;
       this.#arrange();
-    }
+    } else if ((this.#age += 1) % PATIENCE === 0 && this.#hasNews()) this.#arrange();
     for (const card of this.active) card.update();
   }
 
@@ -56,11 +67,12 @@ export class Groups {
   /** Shows only what has these words in its name, help or labels. */
   search(text) {
     this.#words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    this.#arrange();
+    if (this.#layout) this.#arrange();
   }
 
   /** Makes the charts of all cards that are open, to be printed. */
   showAll() {
+    this.#isPrinting = true;
     for (const { cards } of this.#groups.values()) {
       for (const { card } of cards.children) card.activate();
     }
@@ -68,6 +80,7 @@ export class Groups {
 
   /** Lets go of those out of sight again. */
   showSeen() {
+    this.#isPrinting = false;
     for (const { cards } of this.#groups.values()) {
       for (const { card } of cards.children) if (!this.active.has(card)) card.deactivate();
     }
@@ -88,6 +101,32 @@ export class Groups {
   #forget() {
     for (const card of this.#cards.values()) this.#leave(card);
     this.#cards.clear();
+  }
+
+  /** Says on which side of the menu there is more of it. */
+  #tellScroll() {
+    const { scrollLeft, clientWidth, scrollWidth } = this.nav;
+    this.nav.classList.toggle('more-before', scrollLeft > 2);
+    this.nav.classList.toggle('more-behind', scrollLeft + clientWidth < scrollWidth - 2);
+  }
+
+  /** Whether a family says something that did not until now. */
+  #hasNews() {
+    return this.#layout.families.some((family) => !this.#heard.has(family.name) && !this.#isQuiet(family));
+  }
+
+  /** Whether a family has nothing to say: nothing was counted or observed, nothing is defined. */
+  #isQuiet({ name, kind, series }) {
+    if (this.#heard.has(name)) return false;
+    const { values } = this.context.history.latest;
+    const says = (one) => {
+      if (kind === 'gauge') return !Number.isNaN(values[one.at]);
+      const value = values[one.at ?? one.count ?? one.parts?.at(-1)];
+      return value !== 0 && !Number.isNaN(value);
+    };
+    if (!series.some(says)) return true;
+    this.#heard.add(name);
+    return false;
   }
 
   /** Puts every family that is to be seen into its group. */
@@ -137,7 +176,8 @@ export class Groups {
   }
 
   #make(id, title, note) {
-    const group = { id, isOpen: this.#layout.seriesCount <= MANY, limit: STEP, members: [] };
+    const isOpen = this.#layout.seriesCount <= MANY && !matchMedia(PHONE).matches;
+    const group = { id, isOpen, showsQuiet: false, limit: STEP, members: [] };
     group.count = el('span', { class: 'count' });
     group.button = el(
       'button',
@@ -148,6 +188,7 @@ export class Groups {
     );
     group.cards = el('div', { class: 'cards', id: `cards-${id}` });
     group.rest = el('button', { type: 'button', class: 'link rest', hidden: '', onclick: () => this.#more(group) });
+    group.quiet = el('button', { type: 'button', class: 'link silent', hidden: '', 'aria-expanded': 'false', onclick: () => this.#toggleQuiet(group) });
     group.element = el(
       'section',
       { class: 'group', id: `group-${id}` },
@@ -155,6 +196,7 @@ export class Groups {
       note ? el('p', { class: 'quiet' }, note) : null,
       group.cards,
       group.rest,
+      group.quiet,
     );
     group.link = el('a', { href: `#group-${id}`, onclick: () => this.open(id) }, title);
     this.#groups.set(id, group);
@@ -171,6 +213,11 @@ export class Groups {
     this.#show(group);
   }
 
+  #toggleQuiet(group) {
+    group.showsQuiet = !group.showsQuiet;
+    this.#show(group);
+  }
+
   #more(group) {
     group.limit += STEP;
     this.#show(group);
@@ -180,7 +227,10 @@ export class Groups {
     const isOpen = group.isOpen || this.#words.length > 0;
     group.button.setAttribute('aria-expanded', String(isOpen));
     group.cards.hidden = !isOpen;
-    const members = isOpen ? group.members.slice(0, group.limit) : [];
+    const quiet = isOpen && this.#words.length === 0 ? group.members.filter(({ family }) => this.#isQuiet(family)) : [];
+    const loud = group.showsQuiet ? group.members : group.members.filter((member) => !quiet.includes(member));
+    const members = isOpen ? loud.slice(0, group.limit) : [];
+    tellQuiet(group, quiet);
     const cards = members.map(({ family, filter }) => {
       const card = this.#card(family);
       card.filter(filter);
@@ -192,10 +242,11 @@ export class Groups {
     cards.forEach(({ element }, index) => {
       if (group.cards.children[index] !== element) group.cards.insertBefore(element, group.cards.children[index] ?? null);
       this.sight.observe(element);
+      if (this.#isPrinting) element.card.activate();
     });
-    const rest = isOpen ? group.members.length - members.length : 0;
+    const rest = isOpen ? loud.length - members.length : 0;
     group.rest.hidden = rest === 0;
-    setText(group.rest, `Show ${Math.min(rest, STEP)} more of ${group.members.length.toLocaleString('en-US')} metrics`);
+    setText(group.rest, `Show ${Math.min(rest, STEP)} more of ${loud.length.toLocaleString('en-US')} metrics`);
   }
 
   #card(family) {
@@ -226,6 +277,14 @@ export class Groups {
       }
     }
   }
+}
+
+/** One line for all families of a group that have nothing to say. */
+function tellQuiet(group, quiet) {
+  group.quiet.hidden = quiet.length === 0;
+  group.quiet.setAttribute('aria-expanded', String(group.showsQuiet));
+  const names = quiet.map(({ family }) => family.name).join(', ');
+  setText(group.quiet, group.showsQuiet ? `Fold ${quiet.length} without a value yet` : `${quiet.length} without a value yet: ${names}`);
 }
 
 /** What people call metrics of a kind and unit, beside their names. */

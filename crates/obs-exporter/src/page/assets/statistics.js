@@ -121,19 +121,40 @@ export function quantiles(history, index, name, keys, levels = QUANTILES) {
 /** Between snapshots further apart than this, in seconds, nothing is known, and no line is drawn. */
 const GAP = 30;
 
+/** Of what is older than this there is one value in so many seconds. */
+const FINE = 15 * 60;
+const COARSE = 30;
+
 /** What is calculated from every snapshot, kept, and made longer with each new one. */
 export class Track {
   times = [];
   /** One list for each line; null where it is undefined. */
   lines;
 
+  #thinned = 0;
+
   /**
    * @param {number} count how many lines
    * @param {(history: import('./history.js').History, index: number) => number[]} calculate
+   * @param {number} [span] how far back it goes, in seconds; as far as the snapshots without it
    */
-  constructor(count, calculate) {
+  constructor(count, calculate, span = 0) {
     this.lines = Array.from({ length: count }, () => []);
     this.calculate = calculate;
+    this.span = span;
+  }
+
+  /**
+   * Begins with what was known before there were snapshots.
+   * @param {{times: number[], lines: (number|null)[][]}} memory
+   */
+  remember({ times, lines }) {
+    if (lines.length !== this.lines.length) return;
+    const until = this.times[0] ?? Infinity;
+    const later = times.findIndex((time) => time >= until);
+    const count = later < 0 ? times.length : later;
+    this.times = [...times.slice(0, count), ...this.times];
+    this.lines = this.lines.map((line, number) => [...lines[number].slice(0, count), ...line]);
   }
 
   /** @param {import('./history.js').History} history */
@@ -148,11 +169,30 @@ export class Track {
       this.times.push(snapshots[index].at);
       this.lines.forEach((line, number) => line.push(plain(values[number])));
     }
-    const old = this.times.findIndex((time) => time >= snapshots[0].at);
-    if (old > 0) {
-      this.times.splice(0, old);
-      for (const line of this.lines) line.splice(0, old);
-    }
+    this.#forget(snapshots);
+  }
+
+  #forget(snapshots) {
+    const now = snapshots.at(-1).at;
+    if (this.span) this.#thin(now - FINE);
+    const begin = this.span ? now - this.span : snapshots[0].at;
+    const old = this.times.findIndex((time) => time >= begin);
+    if (old <= 0) return;
+    this.times.splice(0, old);
+    for (const line of this.lines) line.splice(0, old);
+  }
+
+  /** Keeps one value of each half minute before a time, the last, and where lines end. */
+  #thin(before) {
+    if (before < this.#thinned + 2 * COARSE) return;
+    this.#thinned = before;
+    const { times, lines } = this;
+    const slot = (index) => Math.floor(times[index] / COARSE);
+    const isEnd = (index) => lines.every((line) => line[index] === null);
+    const isKept = times.map((time, index) => time >= before || slot(index) !== slot(index + 1) || (isEnd(index) && !isEnd(index - 1)));
+    const kept = (_, index) => isKept[index];
+    this.times = times.filter(kept);
+    this.lines = lines.map((line) => line.filter(kept));
   }
 
   /** Ends the lines where the process started anew or was not asked for long. */

@@ -1,9 +1,12 @@
 // Asks for the exposition once a second and reads it, apart from the thread that draws.
 //
 // To the page go { sample: { at, families, values, bytes } }, where `families` is null as long as they stay the same, and
-// { failure: text } when there was no answer or one that cannot be read. From it comes { every: milliseconds }.
+// { failure: text } when there was no answer or one that cannot be read, and before the first of them { past: sample } for each that this
+// browser kept from before the page was loaded anew. From it come { keeps: boolean }, once, and { every: milliseconds }.
 
 import { Reader } from './exposition.js';
+import { SPAN } from './history.js';
+import { Samples, openStore } from './store.js';
 
 const LIVE = new URL('../live', import.meta.url);
 /** How often in a row it may fail before that is shown: a place is taken for a moment, a connection is closed as it is used. */
@@ -15,8 +18,14 @@ let every = 1000;
 let lastAt = null;
 let failures = 0;
 let timer = null;
+/** Keeps samples; null where that is not wanted, or not possible. */
+let samples = null;
 
 self.onmessage = ({ data }) => {
+  if (data.keeps !== undefined) {
+    begin(data.keeps);
+    return;
+  }
   every = data.every;
   if (data.now && timer !== null) {
     clearTimeout(timer);
@@ -24,7 +33,11 @@ self.onmessage = ({ data }) => {
   }
 };
 
-run();
+async function begin(keeps) {
+  const database = keeps ? await openStore() : null;
+  samples = database && new Samples(database, SPAN);
+  run();
+}
 
 async function run() {
   timer = null;
@@ -41,7 +54,7 @@ async function ask() {
     const text = await response.text();
     const at = Number(response.headers.get('obs-rendered-at'));
     const age = Number(response.headers.get('obs-age'));
-    if (at !== lastAt) pass(text, at);
+    if (at !== lastAt) await pass(text, at);
     failures = 0;
     // Just after the rendering ceases to be shared, so that each is seen once, by all viewers.
     return Math.max(every - age * 1000, 0) + 10;
@@ -54,11 +67,24 @@ async function ask() {
   }
 }
 
-function pass(text, at) {
+async function pass(text, at) {
   const { families, values } = reader.read(text);
+  if (lastAt === null) await recall(at);
   lastAt = at;
+  samples?.add({ at, families, values });
   const sample = { at, families, values, bytes: text.length };
   self.postMessage({ sample }, [values.buffer]);
+}
+
+/** Gives the page what it had before it was loaded anew. */
+async function recall(at) {
+  try {
+    if (!samples) return;
+    for await (const past of samples.read(at)) self.postMessage({ past }, [past.values.buffer]);
+  } catch {
+    // What cannot be read is not kept either.
+    samples = null;
+  }
 }
 
 function failed(failure) {
