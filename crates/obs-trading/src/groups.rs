@@ -2,9 +2,11 @@
 
 use obs_core::{Alarm, Figure, Group, Reading, Worse};
 
+use crate::performance::{PerformanceMetrics, PerformanceMoneyMetrics};
 use crate::performance::{PortfolioMetrics, PortfolioMoneyMetrics};
 use crate::{
-    PortfolioBookMetrics, ReconciliationMetrics, RiskMetrics, StrategyMetrics, VenueMetrics,
+    CostMetrics, PortfolioBookMetrics, PositionMetrics, PositionMoneyMetrics,
+    ReconciliationMetrics, RiskMetrics, StrategyMetrics, VenueMetrics,
 };
 
 /// Somebody responsible for a desk asks for its money first, then for its risk, then for its orders.
@@ -47,6 +49,25 @@ pub(crate) const TRADING: Group = Group::new("Trading").rank(Group::LIBRARY + 20
     Figure::quantiles("Signal to execution", StrategyMetrics::execution)
         .worse(Worse::Up)
         .rank(ORDERS),
+    Figure::steps(
+        "Tick to order to fill",
+        &[
+            ("tick to order", StrategyMetrics::tick_to_order),
+            ("order to fill", VenueMetrics::fill),
+        ],
+    )
+    .worse(Worse::Up)
+    .rank(ORDERS),
+    Figure::events(
+        "Events",
+        &[
+            ("refused", StrategyMetrics::trades_rejected, "reason"),
+            ("rejected", VenueMetrics::rejected, "reason"),
+            ("taken back", VenueMetrics::corrections, "kind"),
+            ("exit", RiskMetrics::exits, "trigger"),
+        ],
+    )
+    .rank(ORDERS),
 ]);
 
 /// What strategies and accounts make.
@@ -54,6 +75,17 @@ pub(crate) const PERFORMANCE: Group =
     Group::new("Performance")
         .rank(Group::LIBRARY + 30)
         .figures(&[
+            Figure::curve(
+                "Equity and drawdown",
+                Reading::sum(PortfolioMoneyMetrics::value),
+                Reading::least(PortfolioMetrics::drawdown),
+            )
+            .marks(&[
+                ("executions", VenueMetrics::fills),
+                ("rejections", VenueMetrics::rejected),
+            ])
+            .zoomed()
+            .rank(MONEY),
             Figure::value(
                 "Portfolio value",
                 Reading::sum(PortfolioMoneyMetrics::value),
@@ -93,6 +125,7 @@ pub(crate) const PERFORMANCE: Group =
                 ),
             ])
             .worse(Worse::Down)
+            .headline()
             .rank(MONEY),
             Figure::value("Drawdown", Reading::least(PortfolioMetrics::drawdown))
                 .facts(&[
@@ -101,7 +134,29 @@ pub(crate) const PERFORMANCE: Group =
                 ])
                 .worse(Worse::Down)
                 .rank(MONEY),
+            Figure::table(
+                "Strategies",
+                "strategy",
+                &[
+                    (
+                        "P/L",
+                        Reading::sum(PerformanceMoneyMetrics::realized).signed(),
+                    ),
+                    (
+                        "open",
+                        Reading::sum(PerformanceMoneyMetrics::open_pnl).signed(),
+                    ),
+                    ("won", Reading::least(PerformanceMetrics::win_ratio)),
+                    ("signals", Reading::sum(StrategyMetrics::signals)),
+                    ("slippage", SLIPPAGE),
+                    ("active", Reading::least(StrategyMetrics::active)),
+                ],
+            )
+            .rank(MONEY),
         ]);
+
+/// What slippage cost, without what it gained.
+const SLIPPAGE: Reading = Reading::sum(CostMetrics::slippage).with(&[("direction", "adverse")]);
 
 const GROSS: &[(&str, &str)] = &[("kind", "gross")];
 const NET: &[(&str, &str)] = &[("kind", "net")];
@@ -128,22 +183,48 @@ pub(crate) const POSITIONS: Group = Group::new("Positions").rank(Group::LIBRARY 
     )
     .worse(Worse::Up)
     .rank(HEADROOM),
+    Figure::table(
+        "Positions",
+        "symbol",
+        &[
+            ("units", Reading::sum(PositionMetrics::quantity).signed()),
+            ("value", Reading::sum(PositionMoneyMetrics::value).signed()),
+            (
+                "open P/L",
+                Reading::sum(PositionMoneyMetrics::unrealized).signed(),
+            ),
+        ],
+    )
+    .rank(HEADROOM),
+    Figure::parts(
+        "What made the profit and loss",
+        Reading::sum(PortfolioBookMetrics::component)
+            .with(TOTAL)
+            .signed(),
+        "component",
+    )
+    .rank(HEADROOM),
 ]);
 
 /// What a desk risks.
-pub(crate) const RISK: Group =
-    Group::new("Risk")
-        .rank(Group::LIBRARY + 40)
-        .figures(&[
-            Figure::value("Risk headroom", Reading::least(RiskMetrics::headroom))
-                .facts(&[
-                    (
-                        "tightest",
-                        Reading::where_least(RiskMetrics::headroom, "limit"),
-                    ),
-                    ("hits", Reading::sum(RiskMetrics::limit_hits)),
-                ])
-                .worse(Worse::Down)
-                .alarms(&[Alarm::at_most(Reading::least(RiskMetrics::headroom), 0.0)])
-                .rank(HEADROOM),
-        ]);
+pub(crate) const RISK: Group = Group::new("Risk").rank(Group::LIBRARY + 40).figures(&[
+    Figure::value("Risk headroom", Reading::least(RiskMetrics::headroom))
+        .facts(&[
+            (
+                "tightest",
+                Reading::where_least(RiskMetrics::headroom, "limit"),
+            ),
+            ("hits", Reading::sum(RiskMetrics::limit_hits)),
+        ])
+        .worse(Worse::Down)
+        .alarms(&[Alarm::at_most(Reading::least(RiskMetrics::headroom), 0.0)])
+        .rank(HEADROOM),
+    Figure::bars(
+        "Risk limits",
+        "limit",
+        Reading::sum(RiskMetrics::limit_used),
+        Reading::sum(RiskMetrics::limit_allowed),
+    )
+    .worse(Worse::Up)
+    .rank(HEADROOM),
+]);

@@ -102,9 +102,8 @@ const SPREAD_BUCKETS: &[f64] = &[
 const ANY_LAG: std::ops::RangeInclusive<f64> = -3.2e9..=3.2e9;
 
 /// What comes by itself.
-const FEEDS: Group = Group::new("Feeds")
-    .rank(Group::LIBRARY + 45)
-    .figures(&[Figure::bar(
+const FEEDS: Group = Group::new("Feeds").rank(Group::LIBRARY + 45).figures(&[
+    Figure::bar(
         "Feeds up",
         Reading::sum(FeedMetrics::up),
         Reading::series(FeedMetrics::up),
@@ -116,7 +115,18 @@ const FEEDS: Group = Group::new("Feeds")
         ("stalls", Reading::sum(FeedMetrics::stalls)),
     ])
     .worse(Worse::Down)
-    .alarms(&[Alarm::below(Reading::least(FeedMetrics::up), 1.0)])]);
+    .alarms(&[Alarm::below(Reading::least(FeedMetrics::up), 1.0)]),
+    Figure::table(
+        "Lag and gaps of feeds",
+        "feed",
+        &[
+            ("messages", Reading::rate(FeedMetrics::messages)),
+            ("lag p99", Reading::quantile(FeedMetrics::lag, 0.99)),
+            ("gaps", Reading::sum(FeedMetrics::gaps)),
+            ("missed", Reading::sum(FeedMetrics::missed)),
+        ],
+    ),
+]);
 
 obs_core::families! {
     group FEEDS;
