@@ -29,6 +29,14 @@ pub enum Error {
     /// A service could not be looked at.
     #[error(transparent)]
     Look(#[from] Failure),
+    /// The address of a page cannot be had.
+    #[error("cannot listen on {address}: {source}; give another one by --listen")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// The terminal refused something.
     #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
     Terminal {

@@ -41,6 +41,8 @@ enum Command {
     Diff(Diff),
     #[cfg(feature = "top")]
     Top(top::Top),
+    #[cfg(feature = "top")]
+    Page(top::Page),
 }
 
 /// Runs the program with the arguments it was called with. The catalogues are those of the program that calls this, which `verify`
@@ -68,6 +70,8 @@ fn run(command: Command, catalogues: &[Catalogue]) -> Result<bool, Error> {
         Command::Diff(diff) => diff.run(),
         #[cfg(feature = "top")]
         Command::Top(top) => top.run(),
+        #[cfg(feature = "top")]
+        Command::Page(page) => page.run(),
     }
 }
 

@@ -14,6 +14,39 @@ pub(crate) struct Prometheus {
     path: String,
 }
 
+/// An alert that fires.
+#[cfg(feature = "top")]
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Firing {
+    name: String,
+    severity: Option<String>,
+    #[serde(skip)]
+    service: Option<String>,
+    #[serde(skip)]
+    instance: Option<String>,
+}
+
+#[cfg(feature = "top")]
+impl Firing {
+    fn new(alert: &Value) -> Self {
+        let label = |key: &str| alert["labels"][key].as_str().map(str::to_owned);
+        Self {
+            name: label("alertname").unwrap_or_default(),
+            severity: label("severity"),
+            service: label("service"),
+            instance: label("instance"),
+        }
+    }
+
+    /// Whether it is about this service: the process at this address where it names one, else whatever has the service's name.
+    pub(crate) fn is_of(&self, service: Option<&str>, host: &str) -> bool {
+        match (&self.instance, &self.service) {
+            (Some(instance), _) => instance == host,
+            (None, named) => named.is_some() && named.as_deref() == service,
+        }
+    }
+}
+
 impl Prometheus {
     /// It is somebody else's than the service: it gets none of the service's credentials.
     pub(crate) fn new(place: &Place, access: &Access) -> Result<Self, Error> {
@@ -27,6 +60,23 @@ impl Prometheus {
             client: Client::new(place, &access)?,
             path: path.trim_end_matches('/').to_owned(),
         })
+    }
+
+    /// Which alerts fire now.
+    #[cfg(feature = "top")]
+    pub(crate) fn firing(&self) -> Result<Vec<Firing>, Error> {
+        let path = format!("{}/api/v1/alerts", self.path);
+        let answer = self.client.get(&path, JSON)?;
+        let json: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+        let Some(alerts) = json["data"]["alerts"].as_array() else {
+            let failure = Failure::Unreadable {
+                url: self.client.url(&path),
+                reason: "it does not answer as Prometheus does".to_owned(),
+            };
+            return Err(failure.into());
+        };
+        let firing = alerts.iter().filter(|alert| alert["state"] == "firing");
+        Ok(firing.map(Firing::new).collect())
     }
 
     /// What it answers to a query now.

@@ -6,6 +6,7 @@ mod keys;
 mod layout;
 mod model;
 mod overview;
+mod page;
 mod plain;
 mod target;
 mod view;
@@ -32,6 +33,8 @@ use target::{Scraped, Target};
 use view::Theme;
 
 use crate::{Access, Error, Place};
+
+pub use page::Page;
 
 /// The exporter's own variables, so that who starts a service and looks at it sets them once.
 const TOKEN: &str = "OBS_BEARER_TOKEN";

@@ -315,6 +315,8 @@ impl Look<'_> {
             self.history.rate(index, of)
         };
         match reading.read.as_str() {
+            // Amounts of several currencies have no sum.
+            "sum" if self.currencies(&found) > 1 => f64::NAN,
             "sum" => sum(values()),
             "least" => values().fold(f64::NAN, f64::min),
             "most" => values().fold(f64::NAN, f64::max),
@@ -333,6 +335,20 @@ impl Look<'_> {
             }
             _ => f64::NAN,
         }
+    }
+
+    /// Of how many currencies these series are.
+    fn currencies(&self, found: &[(usize, Vec<usize>)]) -> usize {
+        let labels = found.iter().flat_map(|(family, series)| {
+            let layout = self.history.layout();
+            let series = series.iter();
+            series.filter_map(move |at| Some(&layout?.families[*family].series[*at].labels))
+        });
+        let currencies = labels.flatten().filter(|(key, _)| key == "currency");
+        currencies
+            .map(|(_, currency)| currency)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// A gauge as it was then; a counter as it is now, for the history keeps its increases.
@@ -404,7 +420,36 @@ fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::top::layout::Layout;
+
+    #[test]
+    fn amounts_of_several_currencies_have_no_sum() {
+        let text = "desk_exposure{currency=\"USD\",kind=\"gross\"} 5\n\
+                    desk_exposure{currency=\"USD\",kind=\"net\"} 3\n\
+                    desk_exposure{currency=\"EUR\",kind=\"net\"} 4\n";
+        let (layout, values) = Layout::of(&obs_exposition::parse(text).unwrap());
+        let mut history = History::default();
+        history.add(0.0, Arc::new(layout), values);
+        let catalog = Catalog::default();
+        let look = Look {
+            history: &history,
+            catalog: &catalog,
+        };
+        let of = |key: &str, value: &str| Reading {
+            read: "sum".to_owned(),
+            families: vec!["desk_exposure".to_owned()],
+            labels: [(key.to_owned(), value.to_owned())].into(),
+            ..Reading::default()
+        };
+        assert!(look.value(&of("kind", "net"), 0).is_nan());
+        for (key, value, sum) in [("currency", "USD", 8.0), ("kind", "gross", 5.0)] {
+            let found = look.value(&of(key, value), 0);
+            assert!((found - sum).abs() < 1e-9, "{key} {value}: {found}");
+        }
+    }
 
     #[test]
     fn a_gain_is_a_signed_number_of_which_less_is_worse() {
