@@ -14,7 +14,7 @@ mod picture;
 use std::path::Path;
 
 use browser::Browser;
-use obs_tests::{Desk, Terminal};
+use obs_tests::{Desk, Quoter, Terminal};
 use serde_json::Value;
 
 /// Samples that fill the charts, and the averages over a minute.
@@ -48,14 +48,32 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await;
     keep(&browser, "page-trading.png").await?;
     browser
-        .run::<Value>("scrollTo({ top: 0, behavior: 'instant' })")
+        .run::<Value>(
+            "document.querySelector('[data-family=http_request_duration_seconds] .opens').click()",
+        )
+        .await;
+    keep(&browser, "page-metric.png").await?;
+    browser
+        .run::<Value>(
+            "document.getElementById('sheet').close(); scrollTo({ top: 0, behavior: 'instant' })",
+        )
         .await;
     browser.size(360, 740, 2).await;
     keep(&browser, "page-phone.png").await?;
+    browser.size(1280, 800, 1).await;
+    keep_stranger(&browser).await?;
     keep_terminal(&browser, &terminal).await?;
     drop((browser, terminal));
     desk.stop()?;
     Ok(())
+}
+
+/// Keeps a picture of another team's service, of which the page knows what its declarations say.
+async fn keep_stranger(browser: &Browser) -> Result<(), Box<dyn std::error::Error>> {
+    let quoter = Quoter::start(&[])?;
+    browser.open(quoter.url()).await;
+    browser.until::<bool>(&count(20)).await;
+    keep(browser, "page-foreign.png").await
 }
 
 /// The same in a terminal, with what the desk does rather than what it is asked, and one family open by label.
