@@ -193,7 +193,7 @@ const SHOWS = {
       return rows.get(key);
     };
     const table = (history) => tableOf(history, figure, columns, cells);
-    return { needs: columns[0].value.needs, unit: columns[0].value.unit, table };
+    return { needs: columns[0].value.needs, unit: columns[0].value.unit, columns: columns.length, table };
   },
 
   curve(figure, reading) {

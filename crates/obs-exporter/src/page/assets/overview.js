@@ -265,10 +265,14 @@ function rowsOf({ bars, parts, title }) {
   return el('div', { class: 'rows', ...((bars || parts) && { tabindex: '0', role: 'group', 'aria-label': title }) });
 }
 
+/** A table of more columns takes two places. */
+const FEW_COLUMNS = 3;
+
 /** What a tile is called in the style sheet. */
-function formOf({ table, below, bars, steps, parts, events }) {
+function formOf({ table, columns, below, bars, steps, parts, events }) {
   if (below) return 'wide';
   if (parts) return 'parted';
+  if (columns > FEW_COLUMNS) return 'tabular broad';
   return table || bars || steps || events ? 'tabular' : '';
 }
 

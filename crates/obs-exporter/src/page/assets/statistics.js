@@ -125,6 +125,9 @@ const GAP = 30;
 const FINE = 15 * 60;
 const COARSE = 30;
 
+/** A line that was remembered waits so many seconds for a first value. */
+const MOMENT = 5;
+
 /** What is calculated from every snapshot, kept, and made longer with each new one. */
 export class Track {
   times = [];
@@ -132,6 +135,8 @@ export class Track {
   lines;
 
   #thinned = 0;
+  /** Until when there is what was remembered. */
+  #remembered = -Infinity;
 
   /**
    * @param {number} count how many lines
@@ -153,6 +158,7 @@ export class Track {
     const until = this.times[0] ?? Infinity;
     const later = times.findIndex((time) => time >= until);
     const count = later < 0 ? times.length : later;
+    if (lines.some((line) => (line[count - 1] ?? null) !== null)) this.#remembered = times[count - 1];
     this.times = [...times.slice(0, count), ...this.times];
     this.lines = this.lines.map((line, number) => [...lines[number].slice(0, count), ...line]);
   }
@@ -164,12 +170,18 @@ export class Track {
     let index = snapshots.length;
     while (index > 0 && snapshots[index - 1].at > known) index -= 1;
     for (; index < snapshots.length; index += 1) {
-      this.#breakBefore(snapshots, index);
       const values = this.calculate(history, index);
+      if (this.#waits(snapshots[index].at, values)) continue;
+      this.#breakBefore(snapshots, index);
       this.times.push(snapshots[index].at);
       this.lines.forEach((line, number) => line.push(plain(values[number])));
     }
     this.#forget(snapshots);
+  }
+
+  /** A rate is known from the second sample on: until then a line goes on where what was remembered ends. */
+  #waits(at, values) {
+    return at - this.#remembered <= MOMENT && values.every((value) => plain(value) === null);
   }
 
   #forget(snapshots) {
