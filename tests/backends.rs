@@ -104,6 +104,98 @@ async fn prometheus_stores_native_histograms() {
     server.shutdown().await;
 }
 
+obs_core::families! {
+    /// The same observations, with declared buckets and without.
+    struct Observed {
+        /// With both sorts of buckets.
+        both: Histogram = "observed_both_seconds" { buckets: obs_core::buckets::LATENCY },
+        /// With native buckets alone.
+        native: Histogram = "observed_native_seconds" { buckets: obs_core::buckets::NATIVE },
+    }
+}
+
+/// Quantiles of native buckets are off by less than a bucket's width, wherever they lie; those of declared ones are between the
+/// bounds around them.
+#[tokio::test(flavor = "multi_thread")]
+async fn quantiles_of_native_histograms_are_near_to_the_exact_ones() {
+    const WIDTH: f64 = 0.090_6;
+    let config = Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        native_histograms: true,
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let (recorder, exporter) = builder.build().unwrap();
+    let observed = metrics::with_local_recorder(&recorder, Observed::new);
+    // From a microsecond to a minute and a half, evenly over the octaves but for a hump.
+    let exponent = |n: i32| f64::from(n * 7919 % 10_007) / 10_007.0;
+    let values = (0..10_007).map(|n| 1e-6 * (13.0 * (exponent(n) + exponent(n).powi(2))).exp2());
+    let mut values: Vec<f64> = values.collect();
+    for value in &values {
+        observed.both.record(*value);
+        observed.native.record(*value);
+    }
+    values.sort_unstable_by(f64::total_cmp);
+    let server = exporter.serve().await.unwrap();
+    let native = Prometheus::with_native_histograms(&[("ours", &server)]);
+    let classic = Prometheus::of(&[("ours", &server)]);
+    tokio::task::spawn_blocking(move || {
+        until_scraped(&native.url, 1);
+        until_scraped(&classic.url, 1);
+        let number = |prometheus: &Prometheus, question: &str| {
+            let answer = ask(&prometheus.url, question).unwrap();
+            let value = answer.first().unwrap_or_else(|| panic!("{question}"))["value"][1].clone();
+            value.as_str().unwrap().parse::<f64>().unwrap()
+        };
+        let mut bounds = obs_core::buckets::LATENCY.to_vec();
+        bounds.insert(0, 0.0);
+        for per_mille in [1_u16, 10, 100, 250, 500, 750, 900, 990, 999] {
+            let quantile = f64::from(per_mille) / 1000.0;
+            let place = (values.len() * usize::from(per_mille)).div_ceil(1000);
+            let exact = values[place - 1];
+            for family in ["observed_both_seconds", "observed_native_seconds"] {
+                let found = number(
+                    &native,
+                    &format!("histogram_quantile({quantile}, {family})"),
+                );
+                let error = (found / exact - 1.0).abs();
+                assert!(
+                    error <= WIDTH,
+                    "{quantile} of {family}: {found} for {exact}"
+                );
+            }
+            let found = number(
+                &classic,
+                &format!("histogram_quantile({quantile}, observed_both_seconds_bucket)"),
+            );
+            let above = bounds
+                .partition_point(|bound| *bound < exact)
+                .min(bounds.len() - 1);
+            assert!(
+                found <= bounds[above] && found >= bounds[above - 1],
+                "{quantile}: {found} for {exact}"
+            );
+        }
+        let sum: f64 = values.iter().sum();
+        for family in ["observed_both_seconds", "observed_native_seconds"] {
+            assert_eq!(
+                number(&native, &format!("histogram_count({family})")).to_string(),
+                "10007"
+            );
+            let found = number(&native, &format!("histogram_sum({family})"));
+            assert!((found / sum - 1.0).abs() < 1e-9, "{found} for {sum}");
+            // What needs no native histogram is the same for everybody.
+            assert_eq!(
+                number(&classic, &format!("{family}_count")).to_string(),
+                "10007"
+            );
+        }
+    })
+    .await
+    .unwrap();
+    server.shutdown().await;
+}
+
 /// Prometheus asks for `OpenMetrics`, and stores every line that it reads: it is not to have more of them than the classic format.
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_as_installed_stores_the_series_of_the_text_format() {

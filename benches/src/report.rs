@@ -253,6 +253,14 @@ adds to bucket and sum. The search has no branch that depends on the value. Meas
 3.3 ns for the eight samples that the benchmark repeats, and 4.0 for the same in random order; with a search that stops \
 at the first bound, as others have it, they take 4.0 for those, which a processor learns by heart, and 14.8 in random \
 order.\n\
+- **A histogram with native buckets** (`OBS_NATIVE_HISTOGRAMS=on`), which is why they are off unless asked for. An \
+addition takes some 140 instructions where one to 11 declared buckets takes 93, and 6.1 ns where that takes 3.3 to \
+3.7; 6.4 and 3.7 with log-normal values in random order. The target is 4. About 35 instructions find the cell: two \
+comparisons, whatever the value; about 30 more find the octave's chunk in the series and the block that it lies in, \
+which declared buckets, laid out when the series begins, need not. A text of 10,000 histograms with 18 bounds takes 13 \
+ms where it takes 2.3 without, since each declared bucket is added up from cells that lie by the octave. In protobuf, \
+the same with both sorts of buckets takes 15 ms and 3.7 MB; the text has 12.1 MB. The heap of a series whose values \
+lie in three octaves, 24 cells, is 468 bytes where it is 377 without.\n\
 - **Three labels looked up on each call.** 191 instructions: about 50 to classify, hash, find and compare each text, and \
 what it takes to read the labels and to count. Each text is looked for in what the one before was found to lead to, so \
 that of the three the loads wait for one another. A library that hashes all labels at once behind one read lock has one \

@@ -91,8 +91,8 @@
 //! # OTLP
 //!
 //! With `OBS_OTLP_URL` (feature `otlp`) what serves also pushes over OTLP, HTTP with protobuf and gzip: at once, at intervals, and at
-//! shutdown. Names, labels and numbers are those of a scrape; histograms have their declared bounds, and series the time they
-//! began. `service.name`, `service.version`, `service.instance.id` and `deployment.environment.name` are attributes of the resource.
+//! shutdown. Names, labels and numbers are those of a scrape; histograms have their declared bounds, or are exponential where only
+//! native buckets are declared, and series have the time they began. `service.name`, `service.version`, `service.instance.id` and `deployment.environment.name` are attributes of the resource.
 //!
 //! One task collects and another sends. What a receiver does not take is sent again and waits until then, up to 16 MiB; beyond that
 //! the next interval is longer, so that nothing that was counted is lost while the process lives. Failures are counted in

@@ -241,7 +241,7 @@ impl Builder {
     ///
     /// One addition serves both sorts: a cell ends at every bound of either, so that they hold the same observations at any moment.
     /// Cells come by the octave: the first value of a series between two powers of two takes 72 bytes and a lock for a moment; all
-    /// others take neither.
+    /// others take neither. Latencies lie in a few octaves; a series with values in every one of both signs has 170 KB.
     ///
     /// ```
     /// use obs_recorder::{Engine, SeriesValue};
