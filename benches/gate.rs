@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use metrics::Recorder;
 use obs_core::{Catalogue, Counter, Each, Gauge, Histogram};
-use obs_recorder::{Engine, Format};
+use obs_recorder::{Engine, Format, Names};
 use tower::Service;
 
 /// Something that is counted, set up already.
@@ -37,7 +37,7 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 10] = [
+const LINES: [Line; 12] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
@@ -47,6 +47,11 @@ const LINES: [Line; 10] = [
         name: "histogram of 11 buckets, kept handle",
         operations: RECORDS,
         set_up: histogram,
+    },
+    Line {
+        name: "histogram of 11 buckets and native ones, kept handle",
+        operations: RECORDS,
+        set_up: native_histogram,
     },
     Line {
         name: "gauge set, kept handle",
@@ -82,6 +87,11 @@ const LINES: [Line; 10] = [
         name: "scrape, a histogram of 100",
         operations: 100,
         set_up: scrape_of_histograms,
+    },
+    Line {
+        name: "scrape in protobuf, a native histogram of 100",
+        operations: 100,
+        set_up: scrape_of_native_histograms,
     },
     Line {
         name: "an HTTP request through axum and obs-http",
@@ -178,10 +188,17 @@ fn nanoseconds(work: &mut Work, rounds: u32) -> f64 {
 }
 
 fn engine() -> Engine {
-    let catalogue = Catalogue::of(&[Gated::FAMILIES]);
-    // A number of its own, where the default would be that of the machine.
-    let engine = Engine::builder().catalogue(catalogue).slots(8).build();
-    engine.expect("the catalogue is sound")
+    engine_with(false)
+}
+
+/// With native histograms or without.
+fn engine_with(native_histograms: bool) -> Engine {
+    let builder = Engine::builder()
+        .catalogue(Catalogue::of(&[Gated::FAMILIES]))
+        .native_histograms(native_histograms)
+        // A number of its own, where the default would be that of the machine.
+        .slots(8);
+    builder.build().expect("the catalogue is sound")
 }
 
 fn shared() -> Arc<dyn Recorder + Send + Sync> {
@@ -226,6 +243,12 @@ fn counter() -> Work {
 
 fn histogram() -> Work {
     let histogram = gated().time;
+    Box::new(move || (0..RECORDS).for_each(|n| histogram.record(sample(n))))
+}
+
+fn native_histogram() -> Work {
+    let engine: Arc<dyn Recorder + Send + Sync> = Arc::new(engine_with(true));
+    let histogram = obs_core::with_recorder(&engine, Gated::new).time;
     Box::new(move || (0..RECORDS).for_each(|n| histogram.record(sample(n))))
 }
 
@@ -306,6 +329,25 @@ fn scrape_of_histograms() -> Work {
         }
     });
     scrape_of(engine)
+}
+
+/// Series whose values lie in eight octaves, with their declared buckets.
+fn scrape_of_native_histograms() -> Work {
+    let engine = engine_with(true);
+    metrics::with_local_recorder(&engine, || {
+        for number in 0..100 {
+            for n in 0..8 {
+                observe(labels(number).each_ref().map(String::as_str), sample(n));
+            }
+        }
+    });
+    let mut messages = Vec::new();
+    Box::new(move || {
+        messages.clear();
+        let rendered = engine.render_protobuf_into(&mut messages, Names::default());
+        rendered.expect("this is no fork");
+        black_box(&messages);
+    })
 }
 
 /// One request after another, each to the end of its body.
