@@ -318,14 +318,6 @@ impl<'a> Cells<'a> {
             .map(|lane| lane.word(index).load(Relaxed))
             .fold(0, u64::wrapping_add)
     }
-
-    /// The same for a word that is a float, as its bits.
-    pub(crate) fn sum_float(self, index: usize) -> u64 {
-        let words = self.lanes().map(|lane| lane.word(index).load(Relaxed));
-        words
-            .fold(0.0, |sum, bits| sum + f64::from_bits(bits))
-            .to_bits()
-    }
 }
 
 /// Sums that were read, to be read again as if they were the cells.

@@ -44,10 +44,10 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
         None
     }
 
-    /// How many words a series has, if what its lines show is in those and nowhere else; 0 where it is not. The word of that index is
-    /// a float. While no word changes, no line does.
-    fn tallied(_shape: &Self::Shape) -> (usize, Option<usize>) {
-        (0, None)
+    /// How many words a series has, if what its lines show is in those and nowhere else, as whole numbers; 0 where it is not. While no
+    /// word changes, no line does.
+    fn tallied(_shape: &Self::Shape) -> usize {
+        0
     }
 
     /// A number that is another one whenever something was recorded since. Only the holder of the scrape's lock asks.
@@ -120,8 +120,8 @@ impl Metric for Counter {
         Some(&self.words)
     }
 
-    fn tallied(_: &u8) -> (usize, Option<usize>) {
-        (1, None)
+    fn tallied(_: &u8) -> usize {
+        1
     }
 
     fn pulse(&self, highest: usize) -> u64 {

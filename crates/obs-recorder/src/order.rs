@@ -154,11 +154,11 @@ impl<M: Metric> Order<M> {
 }
 
 impl<M: Metric> Order<M> {
-    /// Packs the lines of all series, most of which may be packed already. Each has so many words, of which one may be a float.
+    /// Packs the lines of all series, most of which may be packed already. Each has so many words.
     pub(crate) fn pack(
         &mut self,
         edition: Edition,
-        (words, float): (usize, Option<usize>),
+        words: usize,
         lines: &mut Lines<'_>,
         stream: &mut Stream,
         mut show: impl FnMut(Row<'_, M>, &mut Lines<'_>),
@@ -193,7 +193,7 @@ impl<M: Metric> Order<M> {
                 .map(|entry| entry.own as usize)
                 .sum::<usize>();
             let sums = &mut lasting.sums[page.first * words..page.end * words];
-            let has_changed = read_sums(entries, &cells, float, sums);
+            let has_changed = read_sums(entries, &cells, sums);
             let before = lasting.pages[number].bits as usize;
             if has_changed || number >= pages_before {
                 tally.set(sums);
@@ -236,27 +236,21 @@ fn line(text: &str, start: usize) -> Line {
 
 /// Reads what the words of some series add up to now, and returns whether any sum is another than before.
 #[inline]
-fn read_sums(entries: &[Entry], cells: &Pages<'_>, float: Option<usize>, sums: &mut [u64]) -> bool {
+fn read_sums(entries: &[Entry], cells: &Pages<'_>, sums: &mut [u64]) -> bool {
     let words = sums.len() / entries.len().max(1);
     let mut differs = 0;
-    if words == 1 && float.is_none() {
-        for (entry, sum) in entries.iter().zip(sums) {
-            let now = cells.sum_at(entry.place);
-            differs |= now ^ *sum;
-            *sum = now;
-        }
-        return differs != 0;
-    }
+    let mut set = |sum: &mut u64, now: u64| {
+        differs |= now ^ *sum;
+        *sum = now;
+    };
     for (entry, sums) in entries.iter().zip(sums.chunks_exact_mut(words.max(1))) {
+        if let [sum] = sums {
+            set(sum, cells.sum_at(entry.place));
+            continue;
+        }
         let cells = cells.at(entry.place);
         for (index, sum) in sums.iter_mut().enumerate() {
-            let now = if float == Some(index) {
-                cells.sum_float(index)
-            } else {
-                cells.sum(index)
-            };
-            differs |= now ^ *sum;
-            *sum = now;
+            set(sum, cells.sum(index));
         }
     }
     differs != 0

@@ -515,7 +515,7 @@ impl<M: Metric> Family<M> {
     ) -> bool {
         /// The fewest series for which pages are kept.
         const MANY: usize = 64;
-        let tallied @ (words, _) = M::tallied(&self.shape);
+        let words = M::tallied(&self.shape);
         let is_plain = lines.label_names() == Names::Utf8 && !self.has_hidden.load(Relaxed);
         if words == 0 || !is_plain || self.is_signed.load(Relaxed) {
             return false;
@@ -544,7 +544,7 @@ impl<M: Metric> Family<M> {
                 row.series.metric.write(&self.shape, at, *part, lines);
             }
         };
-        ordered.pack(lines.edition(parts), tallied, lines, stream, show);
+        ordered.pack(lines.edition(parts), words, lines, stream, show);
         true
     }
 
