@@ -13,9 +13,15 @@ fn soak(arguments: &[&str]) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_soak")).args(arguments)).unwrap()
 }
 
+/// With declared buckets alone, and with such as are sums of the cells of native ones. One after the other: each takes both processors.
 #[test]
 fn nothing_is_lost_nothing_falls_and_nothing_grows_at_full_speed() {
-    let mut soak = soak(&["--json", "--seconds", "5"]);
+    keeps_its_promises(&["--json", "--seconds", "5"]);
+    keeps_its_promises(&["--json", "--seconds", "5", "--native-histograms"]);
+}
+
+fn keeps_its_promises(arguments: &[&str]) {
+    let mut soak = soak(arguments);
     let report: Value = soak
         .wait_for("its figures", |line| serde_json::from_str(line).ok())
         .unwrap();

@@ -52,10 +52,11 @@ pub(crate) struct Delays {
 }
 
 /// Records until interrupted, says what, and serves for as long as its parent runs.
-pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
+pub(crate) async fn run(native_histograms: bool) -> Result<(), Box<dyn Error>> {
     let config = Config {
         listen: ([127, 0, 0, 1], 0).into(),
         service: Some(SERVICE.to_owned()),
+        native_histograms,
         ..Config::default()
     };
     let exporter = Exporter::builder(obs_exporter::app_info!())

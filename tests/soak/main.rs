@@ -48,6 +48,9 @@ struct Arguments {
     /// Print one JSON object, on one line
     #[arg(long)]
     json: bool,
+    /// Have native histograms beside the declared buckets, which are then sums of the same cells
+    #[arg(long)]
+    native_histograms: bool,
     /// Be the process that is put under load
     #[arg(long, hide = true)]
     load: bool,
@@ -57,7 +60,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = if arguments.load {
-        load::run().await.map(|()| true)
+        load::run(arguments.native_histograms).await.map(|()| true)
     } else {
         soak(&arguments).await
     };
@@ -77,6 +80,9 @@ async fn soak(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut load = Command::new(std::env::current_exe()?);
     load.arg("--load").envs(GIVE_BACK);
+    if arguments.native_histograms {
+        load.arg("--native-histograms");
+    }
     let mut loaded = Process::start(&mut load)?;
     let url = loaded.wait_for("where its metrics are", |line| {
         line.strip_prefix(load::METRICS).map(str::to_owned)

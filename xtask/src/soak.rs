@@ -17,6 +17,9 @@ pub(crate) struct Soak {
     /// Print one JSON object, on one line
     #[arg(long)]
     json: bool,
+    /// Have native histograms beside the declared buckets
+    #[arg(long)]
+    native_histograms: bool,
 }
 
 impl Soak {
@@ -27,6 +30,9 @@ impl Soak {
             .arg(self.seconds.to_string());
         if self.json {
             soak.arg("--json");
+        }
+        if self.native_histograms {
+            soak.arg("--native-histograms");
         }
         eprintln!("building and running the soak: {}", shell::shown(&soak));
         // It takes this process' place, and with it the terminal, Ctrl-C and the exit code. Only a failure comes back.
