@@ -275,7 +275,40 @@ pub fn helm() -> Result<PathBuf, Error> {
     peer("helm", "helm")
 }
 
-/// A program around the parser of Alloy's configuration. Alloy itself cannot be built from its module alone.
+/// What Helm makes of a chart with these arguments, such as `--set` and `--namespace`: the manifests as one text, or what Helm says is
+/// wrong. A cluster is not asked.
+pub fn helm_template(chart: &Path, arguments: &[&str]) -> Result<Result<String, String>, Error> {
+    let mut helm = Command::new(helm()?);
+    helm.args(["template", "release"])
+        .arg(chart)
+        .args(arguments);
+    helm_says(&mut helm)
+}
+
+/// What Helm finds in a chart, or what it says is wrong; what it calls a warning is wrong, too.
+pub fn helm_lint(chart: &Path, arguments: &[&str]) -> Result<Result<String, String>, Error> {
+    let mut helm = Command::new(helm()?);
+    helm.args(["lint", "--strict"]).arg(chart).args(arguments);
+    helm_says(&mut helm)
+}
+
+/// What it prints on success; everything that it says on failure. It neither reads nor leaves anything in the user's own folders.
+fn helm_says(helm: &mut Command) -> Result<Result<String, String>, Error> {
+    let folder = tempfile::tempdir().map_err(Error::system("make a folder for Helm"))?;
+    for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+        helm.env(variable, folder.path());
+    }
+    let output = helm.output().map_err(Error::system("run Helm"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&[output.stdout, output.stderr].concat()))
+    })
+}
+
+/// A program around the language of Alloy's configuration. Alloy itself cannot be built from its module: it needs a later release of
+/// that language than the one that is a module.
 pub fn alloy_syntax() -> Result<PathBuf, Error> {
     peer("alloy-syntax", "alloy-syntax")
 }
