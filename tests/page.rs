@@ -177,11 +177,11 @@ async fn a_replay_that_is_over_begins_anew_and_says_how_it_ended() {
         )
     };
     let (ended, orders, trades) = last(&desk);
-    // What it said before it was looked at comes first.
+    // What it said before it was looked at comes first. The replay that is under way may have sent all of its orders already.
     let later = loop {
         desk.begun_anew().unwrap();
         let later = last(&desk);
-        if later.0 > ended {
+        if later.0 > ended + 1.0 {
             break later;
         }
     };
@@ -590,11 +590,7 @@ async fn by_keyboard(browser: &Browser) {
             "document.activeElement.matches('.heading') && {focused}"
         ))
         .await;
-    assert!(first.starts_with("Replay"), "{first}");
-    browser.press("j").await;
-    browser
-        .until::<bool>(&format!("{focused}.startsWith('API')"))
-        .await;
+    assert!(first.starts_with("API"), "{first}");
     // Arrow down, arrow up.
     browser.press("\u{e015}").await;
     browser
@@ -1054,7 +1050,11 @@ async fn what_is_old_is_not_shown_as_now() {
          !document.documentElement.hasAttribute('data-stale') && document.title"
     );
     let title: String = browser.until(&fresh).await;
-    assert_eq!(title, "trading-desk");
+    // A figure that asks for it may stand before the name.
+    assert!(
+        title.ends_with("trading-desk") && !title.starts_with("No answer"),
+        "{title}"
+    );
 
     desk.pause().unwrap();
     let (shown, icon): (String, String) = browser

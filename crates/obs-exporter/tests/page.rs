@@ -126,7 +126,12 @@ async fn history(url: &str) -> (serde_json::Value, Vec<Vec<f32>>) {
 async fn what_figures_showed_is_remembered_without_a_rendering() {
     let (recorder, exporter) = exporter(Config::default());
     let renderings = count_renderings(&exporter);
-    let kinds = metrics::with_local_recorder(&recorder, Kinds::new);
+    let kinds = metrics::with_local_recorder(&recorder, || {
+        let kinds = Kinds::new();
+        // Its series belongs to the recorder under which it is first asked for.
+        let _ = kinds.trades.of("AAPL");
+        kinds
+    });
     let server = exporter.serve().await.unwrap();
     let url = format!("http://{}", server.local_addr());
     let booked = |header: &serde_json::Value| {
@@ -209,6 +214,7 @@ async fn everything_of_the_page_is_kept_to_itself() {
         assert_eq!(header(&response, &CACHE_CONTROL), kept, "{path}");
         let media_type = match path.rsplit_once('.') {
             None if path == "/" => "text/html; charset=utf-8",
+            None if path == "/history" => "application/octet-stream",
             None => "text/plain; version=0.0.4; charset=utf-8",
             Some((_, "json")) => "application/json",
             Some((_, "js")) => "text/javascript; charset=utf-8",

@@ -59,7 +59,7 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
     wait(&terminal, &["trading-desk", "test", "● up"]);
     wait(
         &terminal,
-        &["Portfolio value", "Drawdown", "Exposure", "Risk headroom"],
+        &["Replay", "Portfolio value", "Drawdown", "Strategies"],
     );
     wait(&terminal, &["▾ API", "7 metrics"]);
     wait(&terminal, &["http_requests_total", "in all", "/s"]);

@@ -7,14 +7,15 @@ use obs_core::{By, Closed, Counter, Figure, Gauge, Group, Reading, Unit};
 use crate::store::Results;
 use crate::strategy::StrategyId;
 
-/// What is simulated, before what comes of it.
-const REPLAY: Group = Group::new("Replay").figures(&[
+/// What is simulated is said first; its metrics come behind those of what comes of it.
+const REPLAY: Group = Group::new("Replay").rank(Group::LIBRARY + 90).figures(&[
     Figure::value("Replay", Reading::sum(ReplayMetrics::day))
         .facts(&[
             ("days", Reading::rate(ReplayMetrics::sessions)),
             ("ended", Reading::sum(ReplayMetrics::ended)),
         ])
-        .trend(Reading::rate(ReplayMetrics::sessions)),
+        .trend(Reading::rate(ReplayMetrics::sessions))
+        .rank(Group::OWN),
     // Without a column for the currency: the desk has one.
     Figure::table(
         "How the last replay ended",
@@ -24,7 +25,8 @@ const REPLAY: Group = Group::new("Replay").figures(&[
             ("trades", Reading::sum(ReplayMetrics::last_trades)),
             ("won", Reading::sum(ReplayMetrics::last_wins)),
         ],
-    ),
+    )
+    .rank(Group::OWN),
 ]);
 
 obs_core::families! {

@@ -273,7 +273,8 @@ export class Groups {
         card.activate();
       } else {
         this.active.delete(card);
-        card.deactivate();
+        // On paper nothing is out of sight.
+        if (!this.#isPrinting) card.deactivate();
       }
     }
   }
