@@ -1,6 +1,7 @@
 //! The promises, each as a function of any bytes.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -93,13 +94,14 @@ pub fn openmetrics(data: &[u8]) {
     assert_eq!(total.to_bits(), counted.to_bits(), "{text}");
 }
 
-/// Records what the bytes say, and adds up what was counted.
+/// Records what the bytes say, and adds up what was counted: of names that are the same once they are escaped, only the first counts.
 ///
 /// Records lie between `0xFF`, and the name, key, value and number of each between `0xFE`, bytes that no text has. The first byte of
 /// a record says the kind. Names of one kind begin alike, so that no two kinds fight over a name.
 fn recorded(data: &[u8]) -> (Engine, f64) {
     let engine = Engine::builder().build().unwrap();
     let mut counted = 0.0;
+    let mut spellings: HashMap<String, String> = HashMap::new();
     for record in data.split(|byte| *byte == 0xFF) {
         let Some((kind, record)) = record.split_first() else {
             continue;
@@ -113,14 +115,27 @@ fn recorded(data: &[u8]) -> (Engine, f64) {
         metrics::with_local_recorder(&engine, || match kind % 3 {
             0 => {
                 let count: u32 = field(3).parse().unwrap_or(1);
-                counted += f64::from(count);
-                metrics::counter!(name("c"), &labels).increment(count.into());
+                let name = name("c");
+                let first = spellings
+                    .entry(escaped(&name))
+                    .or_insert_with(|| name.clone());
+                if *first == name {
+                    counted += f64::from(count);
+                }
+                metrics::counter!(name, &labels).increment(count.into());
             }
             1 => metrics::gauge!(name("g"), &labels).set(number),
             _ => metrics::histogram!(name("h"), &labels).record(number),
         });
     }
     (engine, counted)
+}
+
+/// As a scraper reads a name that may be any text.
+fn escaped(name: &str) -> String {
+    let is_known = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let one = |c| if is_known(c) { c } else { '_' };
+    name.chars().map(one).collect()
 }
 
 /// Variables between NULs, as in `/proc/<pid>/environ`: taken, or refused by an error that names the variable; and nothing shows a
