@@ -2,16 +2,16 @@
 //! their tests and the routing of alerts, from templates and `deploy/alerts.yml`.
 
 use obs_verify::alerts::{self, Settings, routing};
-use obs_verify::dashboard;
 use obs_verify::generated::Generated;
 use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
 use obs_verify::queried::vocabulary;
 use obs_verify::reference::reference;
+use obs_verify::{boards, dashboard};
 
 use crate::catalogue::everything;
+use crate::deployed;
 use crate::error::Error;
-use crate::{dashboards, deployed};
 
 /// What writes, as the files say.
 const BY: &str = "cargo xtask gen";
@@ -67,7 +67,7 @@ impl Gen {
         between(GUIDE, &reference(&catalog, BY))?;
         told(GUIDE, generated.put_index(GUIDE, &catalog))?;
         let settings = settings()?;
-        let mut all = dashboards::all();
+        let mut all = boards::all();
         for drawn in &mut all {
             drawn.scope.runbooks.clone_from(&settings.runbooks);
         }

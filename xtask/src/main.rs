@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod catalogue;
 mod ci;
+#[cfg(test)]
 mod dashboards;
 mod demo;
 mod deny;

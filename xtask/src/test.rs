@@ -85,7 +85,7 @@ impl Test {
 const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
 
 /// Which targets they are. A test holds the list to the sources.
-const ASK_SERVERS: [&str; 19] = [
+const ASK_SERVERS: [&str; 20] = [
     "alerts",
     "attacks",
     "backends",
@@ -100,6 +100,7 @@ const ASK_SERVERS: [&str; 19] = [
     "kubernetes",
     "objectives",
     "otlp",
+    "page",
     "pipeline",
     "push",
     "docs",

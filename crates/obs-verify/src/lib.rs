@@ -10,7 +10,7 @@
 //!   to a running Prometheus, and [`mentioned::check`] looks up the metrics that documents speak of.
 //! - [`lint::check`] says which alerts fire when they should not, or stay silent when they should not.
 //! - [`compare`] says in what two catalogues or two services differ.
-//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`dashboard`], [`alerts`], [`kubernetes`] and
+//! - [`reference()`](reference::reference), [`objectives`], [`drawn`], [`boards`], [`dashboard`], [`alerts`], [`kubernetes`] and
 //!   [`generated`] write what follows from a catalogue.
 //!
 //! ```
@@ -30,6 +30,7 @@
 pub mod alerts;
 pub mod alone;
 pub mod asked;
+pub mod boards;
 pub mod catalog;
 pub mod compare;
 pub mod dashboard;

@@ -38,6 +38,14 @@ pub(super) const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("panel `Most frequent`", "no error was counted"),
     ("panel `Rejected by venues`", "no order was rejected"),
     (
+        "record `instance:process_start_time_seconds:changes15m`",
+        "only desks that trade are paged for, and this one is a backtest",
+    ),
+    (
+        "record `instance:up:changes15m`",
+        "only desks that trade are paged for, and this one is a backtest",
+    ),
+    (
         "record `service:market_session_open:all1h",
         "no desk has run for an hour",
     ),

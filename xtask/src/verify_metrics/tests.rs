@@ -388,7 +388,9 @@ fn every_panel_shows_something_of_a_running_desk() {
     stack
         .wait_for(
             patience,
-            "objective:api_error_budget:failed_ratio1h and objective:api_error_budget:failed_ratio3d",
+            "objective:api_error_budget:failed_ratio1h and objective:api_error_budget:failed_ratio3d \
+             and on () objective:http_request_duration_seconds:failed_ratio3d \
+             and on () objective:provider_requests_total:failed_ratio3d",
         )
         .unwrap();
 

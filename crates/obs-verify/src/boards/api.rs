@@ -1,6 +1,6 @@
 //! Servers and clients of HTTP and gRPC.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, heatmap, lines, row, stat};
+use crate::dashboard::{Dashboard, Row, Scope, heatmap, lines, row, stat};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

@@ -1,6 +1,6 @@
 //! Data from outside, asked for.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
 
 use super::{since, until};
 

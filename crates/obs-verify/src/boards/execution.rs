@@ -1,6 +1,6 @@
 //! What executions cost, and where the time goes from the tick to the fill.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, bars, heatmap, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, bars, heatmap, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

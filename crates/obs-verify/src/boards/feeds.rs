@@ -1,6 +1,6 @@
 //! Data that comes by itself, and what time it is.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
 
 use super::since;
 

@@ -1,6 +1,6 @@
 //! Every process side by side.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

@@ -1,6 +1,6 @@
 //! The one that hangs on the wall.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, switches, table};
 
 use super::{of_accounts, until};
 

@@ -1,6 +1,6 @@
 //! What was promised, and what is left of the error budgets.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

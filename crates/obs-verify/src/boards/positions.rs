@@ -1,6 +1,6 @@
 //! What is held, what made the profit and loss, and whether the broker agrees.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, table};
 
 use super::{of_accounts, since};
 

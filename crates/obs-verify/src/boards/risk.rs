@@ -1,6 +1,6 @@
 //! Limits, rules of the account, drawdown, and what the account made of it.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, bars, heatmap, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, bars, heatmap, lines, row, stat, table};
 
 use super::of_accounts;
 

@@ -1,6 +1,6 @@
 //! Sentiment, from its providers to one score.
 
-use obs_verify::dashboard::{Dashboard, Scope, heatmap, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Scope, heatmap, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

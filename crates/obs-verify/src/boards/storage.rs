@@ -1,6 +1,6 @@
 //! Pools of connections, stage by stage, queries, and Redis.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

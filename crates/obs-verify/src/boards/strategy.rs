@@ -1,6 +1,6 @@
 //! Strategies: what they see, decide and earn, and how long they take.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, heatmap, lines, row, stat, switches, table};
+use crate::dashboard::{Dashboard, Row, Scope, heatmap, lines, row, stat, switches, table};
 
 use super::of_strategies;
 

@@ -1,6 +1,6 @@
 //! Processes, hosts and their runtimes.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {

@@ -1,6 +1,6 @@
 //! Orders, by venue.
 
-use obs_verify::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, table};
 
 use super::since;
 
