@@ -164,6 +164,8 @@ async fn kubernetes_tells_of_the_desk_and_what_it_is() {
         "mode": "backtest",
         "namespace": "desks",
         "pod": "trading-desk-0",
+        // Where the agent is.
+        "site": "main",
     });
     eventually(&Some(expected), labels);
     assert_eq!(storage.ask("up").unwrap().len(), 1);

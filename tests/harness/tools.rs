@@ -541,7 +541,17 @@ mod tests {
     use super::*;
 
     /// Programs of Debian's essential packages, which every Linux has.
-    const EVERYWHERE: [&str; 7] = ["cp", "df", "mkdir", "sha256sum", "stty", "tar", "timeout"];
+    const EVERYWHERE: [&str; 9] = [
+        "/bin/sh",
+        "cp",
+        "df",
+        "mkdir",
+        "sh",
+        "sha256sum",
+        "stty",
+        "tar",
+        "timeout",
+    ];
     /// What set-up itself is done with, and what has built it.
     const BEFORE: [&str; 4] = ["apt-get", "cargo", "dpkg-deb", "rustc"];
     /// The program that starts it itself.

@@ -8,7 +8,7 @@
 //! ```json
 //! {
 //!   "schema": 1,
-//!   "lines": [{ "figure": "Orders", "needs": "trading_orders_total", "line": 0 }],
+//!   "lines": [{ "figure": "Quotes", "needs": "quotes_total", "line": 0 }],
 //!   "spans": [{ "step": 1, "first": 1790000000, "count": 900 }, { "step": 30, "first": 1789913600, "count": 2880 }]
 //! }
 //! ```
