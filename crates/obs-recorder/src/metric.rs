@@ -128,6 +128,7 @@ impl Metric for Counter {
         self.words.sum(0, highest)
     }
 
+    #[inline]
     fn write(&self, decimals: &u8, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         if part == 1 {
             return lines.created(at);
@@ -198,6 +199,7 @@ impl Metric for Gauge {
         self.pulse(highest)
     }
 
+    #[inline]
     fn write(&self, (): &(), at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         lines.open(at, part);
         lines.float(f64::from_bits(self.bits.load(Relaxed)));

@@ -563,36 +563,55 @@ impl<M: Metric> Family<M> {
             if let [part] = *parts {
                 lines.begin_part(heading, part);
             }
-            let mut written = HashSet::new();
-            self.each(&mut ordered, lines.highest(), |metric, at| {
-                if let Some(stream) = &mut stream
-                    && lines.len() >= Gzip::FULL
-                    && !lines.may_be_odd()
-                {
-                    stream.pack(lines.text());
-                }
-                if names == Names::Utf8 {
+            // Each case by itself: what most scrapes ask for is a loop without the rest.
+            let highest = lines.highest();
+            if names != Names::Utf8 {
+                self.write_escaped(&mut ordered, &parts, names, lines, stream.as_deref_mut());
+            } else if let Some(stream) = &mut stream {
+                self.each(&mut ordered, highest, |metric, at| {
+                    pack_what_is_long(lines, stream);
                     for part in &parts {
                         metric.write(&self.shape, at, *part, lines);
                     }
-                    return;
-                }
-                let labels = names.labels(at.labels);
-                // Of two series that become one, the first is shown.
-                if let Cow::Owned(escaped) = &labels
-                    && !written.insert(escaped.clone())
-                {
-                    return;
-                }
-                let at = At {
-                    labels: &labels,
-                    ..at
-                };
-                for part in &parts {
-                    metric.write(&self.shape, at, *part, lines);
-                }
-            });
+                });
+            } else {
+                self.each(&mut ordered, highest, |metric, at| {
+                    for part in &parts {
+                        metric.write(&self.shape, at, *part, lines);
+                    }
+                });
+            }
         }
+    }
+
+    /// The series under names of labels that are escaped. Of two series that become one, the first is shown.
+    fn write_escaped(
+        &self,
+        ordered: &mut Order<M>,
+        parts: &[usize],
+        names: Names,
+        lines: &mut Lines<'_>,
+        mut stream: Option<&mut Stream>,
+    ) {
+        let mut written = HashSet::new();
+        self.each(ordered, lines.highest(), |metric, at| {
+            if let Some(stream) = &mut stream {
+                pack_what_is_long(lines, stream);
+            }
+            let labels = names.labels(at.labels);
+            if let Cow::Owned(escaped) = &labels
+                && !written.insert(escaped.clone())
+            {
+                return;
+            }
+            let at = At {
+                labels: &labels,
+                ..at
+            };
+            for part in parts {
+                metric.write(&self.shape, at, *part, lines);
+            }
+        });
     }
 
     /// Writes the family with all its series in protobuf. The caller holds the scrape's lock.
@@ -699,4 +718,11 @@ fn spread(hash: u64) -> u64 {
 fn shard_of(hash: u64) -> usize {
     // Not the bits that the table goes by.
     (spread(hash) >> 32) as usize % SHARDS
+}
+
+/// Packs the lines that wait, if they are many and none of them may have to be taken back.
+fn pack_what_is_long(lines: &mut Lines<'_>, stream: &mut Stream) {
+    if lines.len() >= Gzip::FULL && !lines.may_be_odd() {
+        stream.pack(lines.text());
+    }
 }
