@@ -816,6 +816,8 @@ fn quantiles_of_few_samples_are_near_to_the_exact_ones() {
     }
 }
 
+/// metrics#73: each metric has bounds of its own, which there had to be given by the name that is rendered. Here they are given by the
+/// name that is recorded.
 #[test]
 fn histograms_of_other_code_are_given_buckets() {
     let config = Config {
@@ -824,14 +826,19 @@ fn histograms_of_other_code_are_given_buckets() {
     };
     let builder = Exporter::builder(APP)
         .config(config)
-        .buckets("hyper.request.duration", &[0.5, 2.0]);
+        .buckets("hyper.request.duration", &[0.5, 2.0])
+        .buckets("pool.wait-time", &[0.001, 0.5]);
     let (recorder, exporter) = builder.build().unwrap();
-    let foreign =
-        metrics::with_local_recorder(&recorder, || metrics::histogram!("hyper.request.duration"));
-    foreign.record(1.0);
-    let bucket = |le| scrape(&exporter).sum("hyper_request_duration_bucket", &of(&[("le", le)]));
-    assert_eq!(bucket("0.5"), Some(0.0));
-    assert_eq!(bucket("2"), Some(1.0));
+    metrics::with_local_recorder(&recorder, || {
+        metrics::histogram!("hyper.request.duration").record(1.0);
+        metrics::histogram!("pool.wait-time").record(0.001);
+    });
+    let scrape = scrape(&exporter);
+    let bucket = |name: &str, le| scrape.sum(&format!("{name}_bucket"), &of(&[("le", le)]));
+    assert_eq!(bucket("hyper_request_duration", "0.5"), Some(0.0));
+    assert_eq!(bucket("hyper_request_duration", "2"), Some(1.0));
+    assert_eq!(bucket("pool_wait_time", "0.001"), Some(1.0));
+    assert_eq!(bucket("pool_wait_time", "2"), None);
 }
 
 #[test]
