@@ -50,11 +50,34 @@ async fn prometheus_answers_alike_for_both_recorders() {
             assert!(!answers["ours"].is_empty(), "{question} has an answer");
             assert_eq!(answers["ours"], answers["stock"], "{question}");
         }
+        // A heat map of a dashboard has the declared buckets here.
+        let heat = slippages(&url);
+        for series in &heat {
+            assert!(series["metric"]["le"].is_string(), "{series}");
+            assert!(series["value"].is_array(), "{series}");
+        }
+        assert!(heat.len() > 5, "{heat:?}");
     })
     .await
     .unwrap();
     ours.shutdown().await;
     stock.shutdown().await;
+}
+
+/// What the heat map on the dashboard of executions is answered, with everything chosen, once something was scraped twice.
+fn slippages(prometheus: &str) -> Vec<Value> {
+    let boards = obs_verify::boards::all().into_iter();
+    let panels = boards
+        .flat_map(|board| board.rows)
+        .flat_map(|row| row.panels);
+    let mut queries = panels.flat_map(|panel| panel.queries);
+    let is_heat = |text: &str| text.starts_with("sum(increase(trading_slippage_bps{");
+    let text = queries.find(|query| is_heat(&query.text)).unwrap().text;
+    let text = obs_verify::queries::substituted(&text);
+    let answered = || ask(prometheus, &text).unwrap_or_default();
+    let is_there = || !answered().is_empty() || pause();
+    assert!((0..300).any(|_| is_there()), "{text} has no answer");
+    answered()
 }
 
 /// Native histograms, asked for by a Prometheus that stores them.
@@ -69,6 +92,15 @@ async fn prometheus_stores_native_histograms() {
     tokio::task::spawn_blocking(move || {
         let url = prometheus.url;
         until_scraped(&url, 1);
+        // A heat map of a dashboard has native buckets, which Grafana draws as they are.
+        let heat = slippages(&url);
+        let [heat] = &heat[..] else {
+            panic!("{heat:?}");
+        };
+        assert!(
+            heat["histogram"].is_array() && heat["value"].is_null(),
+            "{heat}"
+        );
         let value = |question: &str| {
             let answer = ask(&url, question).unwrap();
             let [series] = &answer[..] else {

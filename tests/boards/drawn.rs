@@ -7,6 +7,7 @@ mod browser;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
@@ -20,6 +21,8 @@ use super::{DESKS, PATIENCE, Scene, boards, panels};
 
 /// How long a desk takes for a day.
 const PACE: &str = "60ms";
+/// How wide the dashboards are drawn, in pixels: a laptop's window.
+const WIDTH: u32 = 1300;
 
 /// Panels of which the sample desk may have nothing, and why.
 const RIGHTLY_EMPTY: &[(&str, &str)] = &[
@@ -37,8 +40,31 @@ const RIGHTLY_EMPTY: &[(&str, &str)] = &[
     ("Against ", "there is no record of a day or a week ago"),
 ];
 
+/// Shares that are beyond 100 % in one direction or the other for good reason, by the panel or the column that shows them.
+const BEYOND_A_WHOLE: &[(&str, &str)] = &[
+    (
+        "CPU by process",
+        "a process may keep several processors busy",
+    ),
+    ("Workers busy", "there are several workers"),
+    ("Budget", "an error budget may be spent more than once"),
+    ("Turnover", "capital may be turned over several times"),
+    ("Orders for each trade", "a trade takes an order at least"),
+];
+/// Times that may be below 0.
+const BEFORE_NOW: &[(&str, &str)] = &[("Offset", "a clock may be behind")];
+/// The longest time that anything here takes or lies ahead: a calendar's end. A replay's own dates are further off.
+const LONGEST: f64 = 10.0 * 365.25 * 86_400.0;
+
+/// Where the pictures go, if they are wanted: `NAME.png` of each dashboard in dark, and `NAME-light.png`.
+const PICTURES: &str = "BOARD_PICTURES";
+/// How many minutes the desks trade before anything is drawn, and how many are drawn then.
+const MINUTES: &str = "BOARD_MINUTES";
+/// As many are drawn otherwise, of which the first have nothing.
+const FEW: u32 = 5;
+
 /// Desks that trade, long enough that every panel has something.
-fn trading() -> Scene {
+fn trading(minutes: Option<u32>) -> Scene {
     let start = |(environment, mode, cash)| {
         Desk::start_as(environment, mode, &["--pace", PACE, "--cash", cash]).unwrap()
     };
@@ -46,8 +72,15 @@ fn trading() -> Scene {
     let filled = "count(sum by (instance) (increase(trading_orders_closed_total{outcome=\"filled\"}[5m])) > 20) == 3";
     scene.stack.wait_for(PATIENCE, filled).unwrap();
     let evaluated =
-        "service:http_error_budget:burn_rate1h and service:http_error_budget:burn_rate3d";
+        "objective:api_error_budget:failed_ratio1h and objective:api_error_budget:failed_ratio3d";
     scene.stack.wait_for(PATIENCE, evaluated).unwrap();
+    if let Some(minutes) = minutes {
+        let seconds = 60 * minutes;
+        let traded =
+            format!("min(time() - process_start_time_seconds{{job=\"trading-desk\"}}) > {seconds}");
+        let patience = PATIENCE + Duration::from_secs(seconds.into());
+        scene.stack.wait_for(patience, &traded).unwrap();
+    }
     scene
 }
 
@@ -57,42 +90,69 @@ fn trading() -> Scene {
 struct Drawn {
     title: String,
     error: Option<String>,
-    series: usize,
+    series: Vec<Series>,
     is_title_clipped: bool,
+    clipped: Vec<String>,
+    is_beyond_panel: bool,
     text: String,
+}
+
+/// What is drawn of one series: what it or its column is called, in which unit, and how far its numbers reach.
+#[derive(Deserialize)]
+struct Series {
+    name: String,
+    unit: String,
+    least: Option<f64>,
+    most: Option<f64>,
 }
 
 /// Every panel of every dashboard, in both schemes, with the mode that is chosen at first: live.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_panel_is_drawn_by_grafana() {
+    let minutes = std::env::var(MINUTES).ok();
+    let minutes: Option<u32> = minutes.map(|minutes| minutes.parse().unwrap());
+    let pictures = std::env::var_os(PICTURES).map(|folder| tools::workspace().join(folder));
     let page = tools::boards_page(&tools::workspace().join("tests/boards")).unwrap();
     let served = serve(page).await;
-    let scene = tokio::task::spawn_blocking(trading).await.unwrap();
+    let scene = tokio::task::spawn_blocking(move || trading(minutes))
+        .await
+        .unwrap();
     let browser = Browser::start().await;
-    browser.size(1600, 3600, 1).await;
     let mut faults = Vec::new();
     for (board, json) in boards() {
-        let count = panels(&json).len();
         for theme in ["dark", "light"] {
             let prometheus = scene.stack.prometheus();
+            let minutes = minutes.unwrap_or(FEW);
+            browser.size(WIDTH, 3600, 1).await;
             browser
                 .open(&format!(
-                    "{served}/?d={board}&theme={theme}&min=5&prom={prometheus}"
+                    "{served}/?d={board}&theme={theme}&min={minutes}&w={WIDTH}&prom={prometheus}"
                 ))
                 .await;
-            let drawn: Vec<Drawn> = browser
-                .until("window.report && document.body && window.report")
-                .await;
-            assert_eq!(drawn.len(), count, "{board}");
+            let drawn: Vec<Drawn> = browser.until("window.report").await;
+            assert_eq!(drawn.len(), panels(&json).len(), "{board}");
             faults.extend(
                 drawn
                     .iter()
                     .flat_map(of_drawn)
                     .map(|fault| format!("{board}, {theme}, {fault}")),
             );
+            if let Some(folder) = &pictures {
+                fs::create_dir_all(folder).unwrap();
+                let suffix = if theme == "light" { "-light" } else { "" };
+                take(&browser, &folder.join(format!("{board}{suffix}.png"))).await;
+            }
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Keeps a picture of the whole dashboard.
+async fn take(browser: &Browser, file: &std::path::Path) {
+    let height = "return document.getElementById('board').offsetHeight";
+    browser.size(WIDTH, browser.run(height).await, 1).await;
+    let picture = browser.client.screenshot().await.unwrap();
+    fs::write(file, picture).unwrap();
 }
 
 /// What is wrong with a panel as it is drawn.
@@ -102,22 +162,82 @@ fn of_drawn(drawn: &Drawn) -> Vec<String> {
     if let Some(error) = &drawn.error {
         faults.push(format!("{title}: {error}"));
     }
-    let may_be_empty = RIGHTLY_EMPTY
-        .iter()
-        .any(|(begins, _)| title.starts_with(begins) || title.ends_with(begins));
-    if drawn.series == 0 && !may_be_empty {
+    let may_be_empty = is_listed(RIGHTLY_EMPTY, title);
+    if drawn.series.is_empty() && !may_be_empty {
         faults.push(format!("{title} is empty"));
     }
     if drawn.is_title_clipped {
         faults.push(format!("{title}: its title has no room"));
     }
-    // Nothing that is computed comes out as no number, and no age as that of a clock that differs or of another century.
+    if drawn.is_beyond_panel {
+        faults.push(format!("{title} is drawn over what is below it"));
+    }
+    for text in &drawn.clipped {
+        faults.push(format!("{title}: `{text}` has no room"));
+    }
+    // Nothing that is computed comes out as no number.
     for word in ["NaN", "Infinity", "[object"] {
         if drawn.text.contains(word) {
             faults.push(format!("{title} shows {word}"));
         }
     }
+    if drawn.text.to_lowercase().contains("no data") && !may_be_empty {
+        faults.push(format!("{title} shows that there is no data"));
+    }
+    let beyond = drawn.series.iter().filter_map(|series| {
+        let beyond = beyond_unit(title, series)?;
+        Some(format!("{title}, {}: {beyond}", series.name))
+    });
+    faults.extend(beyond);
     faults
+}
+
+/// Whether a title is one of a list, which has how titles begin or end.
+fn is_listed(list: &[(&str, &str)], title: &str) -> bool {
+    list.iter()
+        .any(|(part, _)| title.starts_with(part) || title.ends_with(part))
+}
+
+/// What is wrong with numbers of a unit: a share beyond the whole, a time in the past, fewer than no bytes.
+fn beyond_unit(title: &str, series: &Series) -> Option<String> {
+    let (least, most) = (series.least?, series.most?);
+    let listed = |list| is_listed(list, title) || is_listed(list, &series.name);
+    let (lowest, highest) = match series.unit.as_str() {
+        "percentunit" if !listed(BEYOND_A_WHOLE) => (-1.0, 1.0),
+        "s" if listed(BEFORE_NOW) => (-LONGEST, LONGEST),
+        "s" => (0.0, LONGEST),
+        "bytes" | "Bps" | "cps" => (0.0, f64::MAX),
+        // A hundredth of a percent each.
+        "suffix: bps" => (-10_000.0, 10_000.0),
+        _ => (f64::MIN, f64::MAX),
+    };
+    // What is computed from rates may be off in the last digits.
+    let slack = 1e-9;
+    let within = lowest - slack <= least && most <= highest + slack;
+    (!within).then(|| format!("{least} to {most} in `{}`", series.unit))
+}
+
+#[test]
+fn numbers_beyond_their_unit_are_found() {
+    let found = |title: &str, unit: &str, least: f64, most: f64| {
+        let series = Series {
+            name: "one".to_owned(),
+            unit: unit.to_owned(),
+            least: Some(least),
+            most: Some(most),
+        };
+        beyond_unit(title, &series).is_some()
+    };
+    assert!(found("Win ratio", "percentunit", 0.0, 1.12));
+    assert!(!found("Drawdown", "percentunit", -0.3, 0.0));
+    assert!(!found("CPU by process", "percentunit", 0.0, 1.7));
+    assert!(found("Opens in", "s", -45.0, 3.0));
+    assert!(found("Age", "s", 0.0, 25.0 * 365.25 * 86_400.0));
+    assert!(!found("Offset", "s", -0.2, 0.1));
+    assert!(found("Memory", "bytes", -1.0, 0.0));
+    assert!(found("Orders", "cps", -0.1, 0.0));
+    assert!(found("Slippage", "suffix: bps", 0.0, 12_000.0));
+    assert!(!found("Value", "locale", -5e9, 5e9));
 }
 
 /// Serves the page and the dashboards on a free port of this machine.
@@ -148,6 +268,8 @@ fn file_of(file: &std::path::Path) -> impl IntoResponse + use<> {
     let kind = match file.extension().and_then(|extension| extension.to_str()) {
         Some("html") => "text/html",
         Some("js") => "text/javascript",
+        // A browser takes no style that is not called one.
+        Some("css") => "text/css",
         Some("json") => "application/json",
         _ => "application/octet-stream",
     };

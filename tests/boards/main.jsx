@@ -161,7 +161,7 @@ function Bars({ panel, rows, w, h }) {
     <div style={{ height: h, overflow: 'hidden' }}>
       {series.map((one, i) => {
         const { value, field } = shown(panel, one);
-        const config = { ...field.config, min: 0, max };
+        const config = { min: 0, max, ...field.config };
         return (
           <div key={i} style={{ marginBottom: 6 }}>
             <BarGauge theme={theme} width={w} height={each} value={value} field={config} display={field.display} orientation="horizontal" displayMode={displayMode} showUnfilled valueDisplayMode={valueMode} text={{}} itemSpacing={6} namePlacement={namePlacement} />
@@ -184,6 +184,10 @@ function frameOf(target, rows, isOneOfMany) {
     ],
   });
 }
+function overridden(config, id, value) {
+  if (id.startsWith('custom.')) config.custom = { ...config.custom, [id.slice('custom.'.length)]: value };
+  else config[id] = value;
+}
 function Rows({ panel, rows, w, h }) {
   const [frame, set] = React.useState(null);
   React.useEffect(() => {
@@ -194,7 +198,7 @@ function Rows({ panel, rows, w, h }) {
         const name = getFieldDisplayName(field, first, out);
         for (const override of panel.fieldConfig.overrides) {
           if (override.matcher.options !== name) continue;
-          for (const { id, value } of override.properties) field.config = { ...field.config, [id]: value };
+          for (const { id, value } of override.properties) overridden(field.config, id, value);
         }
       }
       set(dressed(first, panel.fieldConfig.defaults, { align: 'auto', cellOptions: { type: 'auto' }, inspect: false }));
@@ -221,12 +225,12 @@ function Switches({ panel, rows, w, h }) {
         </g>
       ))}
       {[0, 1].map((value) => (
-        <g key={value} transform={`translate(${left + value * 90}, ${h - 22})`}>
+        <g key={value} transform={`translate(${left + value * 90}, ${h - 26})`}>
           <rect width={10} height={10} fill={colour(value)} />
           <text x={16} y={10} fill={theme.colors.text.primary} fontSize={12}>{words[value].text}</text>
         </g>
       ))}
-      <text x={w} y={h - 12} fill={theme.colors.text.secondary} fontSize={10} textAnchor="end">state timeline by our own renderer</text>
+      <text x={w} y={h - 2} fill={theme.colors.text.secondary} fontSize={10} textAnchor="end">state timeline by our own renderer</text>
     </svg>
   );
 }
@@ -234,7 +238,7 @@ function Heat({ panel, rows, w, h }) {
   const series = stepped(rows).map((one) => ({ ...one, le: number(one.labels.le) })).sort((a, b) => a.le - b.le);
   const cells = series.map((one, i) => one.values.map((value, j) => (value === null ? null : Math.max(0, value - (i ? series[i - 1].values[j] ?? 0 : 0)))));
   const most = Math.max(1e-9, ...cells.flat().filter((value) => value !== null));
-  const [left, foot] = [70, 18];
+  const [left, foot] = [90, 18];
   const each = (h - foot) / series.length;
   const count = series[0].values.length;
   const format = getDisplayProcessor({ field: { type: FieldType.number, config: { unit: panel.options.yAxis.unit } }, theme });
@@ -284,17 +288,34 @@ function Panel({ panel, w, h }) {
     </div>
   );
 }
-/** What a panel came to: how many series, what their values are, what it says, and whether its title has room. */
+/** How far the numbers of a series reach, in which unit, and what it or its column is called. */
+function reach(panel, row) {
+  const name = legend(row.target.legendFormat, row.labels);
+  const ofColumn = panel.fieldConfig.overrides?.find((o) => panel.type === 'table' && o.matcher.options === row.target.legendFormat);
+  const unit = ofColumn?.properties.find((p) => p.id === 'unit')?.value ?? panel.fieldConfig.defaults.unit;
+  const numbers = row.values.map(([, value]) => number(value)).filter(Number.isFinite);
+  // A heat map's numbers are counts, whatever the unit of its buckets.
+  if (panel.type === 'heatmap' || !numbers.length) return { name, unit, least: null, most: null };
+  return { name, unit, least: Math.min(...numbers), most: Math.max(...numbers) };
+}
+const isClipped = (element) => element.scrollWidth > element.clientWidth + 1;
+/** What a panel came to: its series, what it says, and whether its title and what is in its table have room. */
 function tell(panel, rows, error, element) {
   const title = [...element.querySelectorAll('h2, h6')].find((e) => e.textContent === panel.title);
+  const cells = [...element.querySelectorAll('[role="columnheader"] > *, [role="cell"], [role="cell"] > *')];
+  const bottom = element.firstElementChild.getBoundingClientRect().bottom;
+  const isBeyond = (canvas) => canvas.getBoundingClientRect().bottom > bottom;
   report.push({
-    title: panel.title, type: panel.type, unit: panel.fieldConfig.defaults.unit, error,
-    series: rows?.length ?? 0,
-    values: (rows ?? []).flatMap((row) => row.values.slice(-1).map(([, value]) => value)),
-    isTitleClipped: !title || title.scrollWidth > title.clientWidth,
+    title: panel.title, error,
+    series: (rows ?? []).map((row) => reach(panel, row)),
+    isTitleClipped: !title || isClipped(title),
+    clipped: [...new Set(cells.filter(isClipped).map((e) => e.textContent))],
+    isBeyondPanel: [...element.querySelectorAll('canvas')].some(isBeyond),
     text: element.innerText,
   });
   if (report.length === count) window.report = report;
+  // Who waits for the report looks again whenever the document changes.
+  document.body.dataset.drawn = report.length;
 }
 
 function Board() {

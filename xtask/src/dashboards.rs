@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use obs_verify::boards::all;
-use obs_verify::dashboard::{Dashboard, Kind, Thresholds, faults, json};
+use obs_verify::boards::{all, of};
+use obs_verify::dashboard::{Dashboard, Kind, Scope, Thresholds, faults, json};
 use obs_verify::promql::Vocabulary;
 use obs_verify::queried::vocabulary;
-use obs_verify::queries::Role;
+use obs_verify::queries::{Query, Role};
+use obs_verify::{Catalog, drawn};
 use serde_json::{Value, json};
 
 use crate::catalogue::everything;
@@ -39,6 +40,64 @@ fn the_structure_of_every_dashboard_is_sound() {
             .collect::<Vec<_>>()
     };
     let faults: Vec<_> = all().iter().flat_map(of_one).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// What is wrong with dashboards of a catalogue whose service is watched by these rules.
+fn faults_of(boards: &[Dashboard], catalog: &Catalog, rules: &[Query]) -> Vec<String> {
+    let vocabulary = vocabulary(catalog, rules);
+    let alerts = rules.iter().filter_map(|rule| match &rule.role {
+        Role::Alert(alert) => Some(alert.name.clone()),
+        _ => None,
+    });
+    let alerts = alerts.collect();
+    let of_one = |board: &Dashboard| {
+        let faults = faults(&json(board, catalog, &vocabulary), &vocabulary, &alerts);
+        let named = faults
+            .into_iter()
+            .map(|fault| format!("{}, {fault}", board.name));
+        named.collect::<Vec<_>>()
+    };
+    boards.iter().flat_map(of_one).collect()
+}
+
+#[test]
+fn what_is_drawn_of_any_declarations_is_as_sound() {
+    let catalog = everything().unwrap();
+    let rules = deployed::rules().unwrap();
+    for rules in [&rules[..], &[]] {
+        let boards = drawn::dashboards(&catalog, rules, &Scope::default());
+        assert!(boards.len() > 10, "{}", boards.len());
+        let faults = faults_of(&boards, &catalog, rules);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
+
+#[test]
+fn a_service_gets_the_dashboards_of_what_it_has() {
+    let all_families = everything().unwrap();
+    let rules = deployed::rules().unwrap();
+    let titles = |boards: &[Dashboard]| {
+        let panels = boards
+            .iter()
+            .flat_map(|board| &board.rows)
+            .flat_map(|row| &row.panels);
+        panels.map(|panel| panel.title.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(&of(&all_families, &rules)), titles(&all()));
+
+    // Another team's server of HTTP, with what every exporter measures of itself, and without any rules.
+    let mut server = all_families.clone();
+    let crates = ["obs-http", "obs-core", "obs-exporter", "obs-health"];
+    server
+        .families
+        .retain(|family| crates.contains(&family.package.as_str()));
+    let server = serde_json::to_string(&server).unwrap();
+    let server = Catalog::read("catalog.json", &server).unwrap();
+    let boards = of(&server, &[]);
+    let names: Vec<_> = boards.iter().map(|board| board.name.as_str()).collect();
+    assert_eq!(names, ["main", "api", "system-health", "fleet", "error"]);
+    let faults = faults_of(&boards, &server, &[]);
     assert!(faults.is_empty(), "{faults:#?}");
 }
 

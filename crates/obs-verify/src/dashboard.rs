@@ -14,6 +14,7 @@ mod structure;
 pub use guide::guide;
 pub use json::{grafana_unit, json};
 pub use structure::faults;
+pub(crate) use structure::is_statistic;
 
 /// The labels by which processes are told apart, and `#` stands for.
 const PROCESS: &str = "service, environment, mode, instance";
@@ -270,6 +271,19 @@ impl Panel {
         self
     }
 
+    /// Asks how the observations of a histogram spread, such as `order_seconds{@}`: over its native buckets where the server has stored
+    /// them, which are finer and reach as far as values do, and over those of its declaration elsewhere.
+    #[must_use]
+    pub fn spread(self, histogram: &str) -> Self {
+        let (name, matchers) = histogram.split_once('{').unwrap_or((histogram, "}"));
+        let added = |name: &str| format!("increase({name}{{{matchers}[$__rate_interval])");
+        let (native, classic) = (added(name), added(&format!("{name}_bucket")));
+        self.ask(
+            &format!("sum({native}) or on () sum by (le) ({classic})"),
+            "{{le}}",
+        )
+    }
+
     /// Nothing is wrong with a switch that is off, and this is what its positions are called.
     #[must_use]
     pub fn quiet(mut self, off: &str, on: &str) -> Self {
@@ -325,7 +339,7 @@ impl Panel {
 }
 
 /// The alerts that a text names: words with a capital inside.
-fn alerts_in(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn alerts_in(text: &str) -> impl Iterator<Item = &str> {
     let words = text
         .split(' ')
         .map(|word| word.trim_end_matches([',', '.']));

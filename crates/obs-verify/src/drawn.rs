@@ -1,32 +1,51 @@
 //! A dashboard for each group of any catalogue, by the kind and unit of its families.
 
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
 use obs_core::{Kind, Unit};
 
+use crate::dashboard::is_statistic;
 use crate::dashboard::{
     Dashboard, Panel, Row, Scope, Thresholds, bars, heatmap, lines, row, stat, switches, table,
 };
 use crate::figure::{Alarm, Figure, Reading, Shows};
+use crate::queries::{Query, Role, families_in};
 use crate::{Catalog, Family, Group, Label};
 
 /// So many panels are side by side.
 const ACROSS: usize = 3;
+/// What is left of an error budget is beside how fast it is being spent.
+const PAIR: usize = 2;
+/// After so many rows what follows is folded: it is asked when somebody opens it.
+const OPEN: usize = 6;
+/// So many letters of titles fit side by side.
+const LETTERS: usize = 192;
 /// So many series are drawn of a family at most: nobody reads more.
 const MOST: usize = 10;
 /// So many figures are in the first row.
 const FIGURES: usize = 6;
 
-/// A dashboard for each group that has families.
+/// The label of amounts of money.
+const CURRENCY: &str = "currency";
+/// So many processes are in a figure at most, the worst of them.
+const PROCESSES: usize = 4;
+/// What to do where a panel turns red that no alert watches.
+const BELOW: &str = "see which label values stand out in the panels below.";
+
+/// A dashboard for each group that has families. Panels lead to the alerts among `rules` that ask for what they show.
 #[must_use]
-pub fn dashboards(catalog: &Catalog, scope: &Scope) -> Vec<Dashboard> {
+pub fn dashboards(catalog: &Catalog, rules: &[Query], scope: &Scope) -> Vec<Dashboard> {
+    let pen = Pen {
+        catalog,
+        rules,
+        scope,
+    };
     let groups = catalog.groups.iter();
-    groups
-        .filter_map(|group| drawn(catalog, group, scope))
-        .collect()
+    groups.filter_map(|group| drawn(&pen, group)).collect()
 }
 
-fn drawn(catalog: &Catalog, group: &Group, scope: &Scope) -> Option<Dashboard> {
+fn drawn(pen: &Pen, group: &Group) -> Option<Dashboard> {
+    let (catalog, scope) = (pen.catalog, pen.scope);
     let families: Vec<&Family> = catalog
         .families
         .iter()
@@ -36,7 +55,6 @@ fn drawn(catalog: &Catalog, group: &Group, scope: &Scope) -> Option<Dashboard> {
     if families.is_empty() {
         return None;
     }
-    let pen = Pen { catalog, scope };
     let mut rows = Vec::new();
     let figures: Vec<Panel> = group
         .figures
@@ -47,7 +65,7 @@ fn drawn(catalog: &Catalog, group: &Group, scope: &Scope) -> Option<Dashboard> {
     rows.extend(abreast("At a glance", figures, FIGURES));
     let promised = families.iter().filter(|family| family.objective.is_some());
     let objectives: Vec<Panel> = promised.flat_map(|family| pen.objective(family)).collect();
-    rows.extend(abreast("Objectives", objectives, ACROSS));
+    rows.extend(abreast("Objectives", objectives, PAIR));
     for (title, is_of) in [
         ("Events", Kind::Counter),
         ("Levels", Kind::Gauge),
@@ -56,13 +74,12 @@ fn drawn(catalog: &Catalog, group: &Group, scope: &Scope) -> Option<Dashboard> {
     ] {
         let of_kind = families.iter().filter(|family| family.kind == is_of);
         let panels: Vec<Panel> = of_kind.flat_map(|family| pen.family(family)).collect();
-        rows.extend(abreast(title, panels, ACROSS));
+        let is_far_down = rows.len() >= OPEN;
+        rows.extend(folded_if(is_far_down, abreast(title, panels, ACROSS)));
     }
-    rows.extend(abreast(
-        "Budgets",
-        pen.budgets(&families).into_iter().collect(),
-        ACROSS,
-    ));
+    let budgets = pen.budgets(&families).into_iter().collect();
+    let is_far_down = rows.len() >= OPEN;
+    rows.extend(folded_if(is_far_down, abreast("Budgets", budgets, ACROSS)));
     Some(Dashboard {
         name: group.id.clone(),
         title: group.title.clone(),
@@ -75,29 +92,35 @@ fn drawn(catalog: &Catalog, group: &Group, scope: &Scope) -> Option<Dashboard> {
     })
 }
 
-/// Panels in rows of so many; the last row has a number that divides the width.
-fn abreast(title: &str, panels: Vec<Panel>, across: usize) -> Vec<Row> {
+fn folded_if(is_far_down: bool, mut rows: Vec<Row>) -> Vec<Row> {
+    for row in &mut rows {
+        row.is_folded = is_far_down;
+    }
+    rows
+}
+
+/// Panels in rows of so many, and of fewer where titles are long or where so many would not divide the width.
+pub(crate) fn abreast(title: &str, mut panels: Vec<Panel>, across: usize) -> Vec<Row> {
+    let longest = panels.iter().map(|panel| panel.title.chars().count()).max();
+    let across = across.min(LETTERS / longest.unwrap_or(1).max(1)).max(1);
     let mut rows = Vec::new();
-    let mut panels = panels.into_iter().peekable();
-    while panels.peek().is_some() {
-        let mut abreast: Vec<Panel> = panels.by_ref().take(across).collect();
+    while !panels.is_empty() {
+        let most = across.min(panels.len());
+        let fitting = (1..=most).rev().find(|count| 24 % count == 0);
+        let rest = panels.split_off(fitting.unwrap_or(1));
         let title = if rows.is_empty() {
             title.to_owned()
         } else {
             format!("{title}, continued {}", rows.len())
         };
-        // Five or so do not divide the width.
-        while 24 % abreast.len() != 0 {
-            let rest = abreast.split_off(abreast.len() - 1);
-            rows.push(row(&title, rest));
-        }
-        rows.push(row(&title, abreast));
+        rows.push(row(&title, std::mem::replace(&mut panels, rest)));
     }
     rows
 }
 
 struct Pen<'a> {
     catalog: &'a Catalog,
+    rules: &'a [Query],
     scope: &'a Scope,
 }
 
@@ -111,92 +134,109 @@ impl Pen<'_> {
         format!("{name}{{{}}}", matchers.join(", "))
     }
 
+    /// The labels that a panel tells series apart by, and what a series is called by them.
+    ///
+    /// Events and things that are counted are added up over processes, and over all but three labels. Nothing else is added up over
+    /// anything.
+    fn by(&self, family: &Family) -> (String, String) {
+        let keys: Vec<&str> = family
+            .labels
+            .iter()
+            .map(|label| label.key.as_str())
+            .collect();
+        let service = self.scope.labels.first().map(|(key, _)| key.as_str());
+        let (kept, named): (Vec<&str>, Vec<&str>) = match family.kind {
+            Kind::Summary => (vec!["quantile"], vec!["quantile"]),
+            Kind::Gauge if !is_counted(family) => {
+                let kept = keys.iter().copied().chain(self.processes()).collect();
+                (kept, keys.into_iter().chain(["instance"]).collect())
+            }
+            _ if keys.is_empty() => (service.into_iter().collect(), service.into_iter().collect()),
+            _ => {
+                let kept: Vec<&str> = keys.into_iter().take(3).collect();
+                (kept.clone(), kept)
+            }
+        };
+        let legend: Vec<String> = named.iter().map(|key| format!("{{{{{key}}}}}")).collect();
+        (kept.join(", "), legend.join(" "))
+    }
+
     fn family(&self, family: &Family) -> Vec<Panel> {
-        let (by, legend) = by(family);
         let name = &family.name;
         let all = self.selector(name, "");
-        let top = |text: String| {
-            if is_wide(family) {
-                format!("topk({MOST}, {text})")
-            } else {
-                text
-            }
+        let (by, legend) = self.by(family);
+        let clause = if by.is_empty() {
+            String::new()
+        } else {
+            format!(" by ({by})")
         };
-        let by_clause = |aggregate: &str| {
-            if by.is_empty() {
-                aggregate.to_owned()
-            } else {
-                format!("{aggregate} by ({by})")
-            }
-        };
-        let panel = |draw: fn(&str, &str) -> Panel, title: &str, text: String| {
-            draw(title, &family.help).ask(&text, &legend)
-        };
-        match (family.kind, family.unit) {
+        let (draw, title, text): (fn(&str, &str) -> Panel, _, _) = match (family.kind, family.unit)
+        {
+            (Kind::Histogram, _) => return self.histogram(family),
             (Kind::Counter, _) => {
-                let rate = format!("{} (rate({all}[$__rate_interval]))", by_clause("sum"));
-                vec![panel(lines, name, top(rate))]
+                let rate = format!("sum{clause} (rate({all}[$__rate_interval]))");
+                (lines, name.clone(), top(family, &rate))
             }
             (Kind::Gauge, Some(Unit::Switch)) => {
-                vec![panel(
-                    switches,
-                    name,
-                    format!("{} ({all})", by_clause("max")),
-                )]
+                (switches, name.clone(), format!("max{clause} ({all})"))
             }
             (Kind::Gauge, Some(Unit::Info)) => {
-                vec![panel(table, name, format!("{} ({all})", by_clause("max")))]
+                let text = format!("max{clause} ({all})");
+                let panel = table(name, &family.help).ask(&text, "is there");
+                return vec![panel.hide("is there").least(first_label(family))];
             }
             (Kind::Gauge, Some(Unit::Timestamp)) => {
-                let age = format!("time() - {} ({all})", by_clause("max"));
-                vec![panel(lines, &format!("{name}, ago"), top(age))]
+                let age = format!("clamp_min(time() - max{clause} ({all}), 0)");
+                (lines, format!("{name}, ago"), top(family, &age))
             }
-            // Amounts and numbers of things add up over processes; shares and spans do not.
-            (Kind::Gauge, Some(Unit::Count | Unit::Bytes | Unit::Currency)) => {
-                vec![panel(
-                    lines,
-                    name,
-                    top(format!("{} ({all})", by_clause("sum"))),
-                )]
+            (Kind::Gauge, _) => {
+                let aggregate = if is_counted(family) { "sum" } else { "max" };
+                let text = format!("{aggregate}{clause} ({all})");
+                (lines, name.clone(), top(family, &text))
             }
-            (Kind::Gauge, _) => vec![panel(
-                lines,
-                name,
-                top(format!("{} ({all})", by_clause("max"))),
-            )],
-            (Kind::Histogram, _) => self.histogram(family),
-            (Kind::Summary, _) => {
-                let quantiles = format!("max by (quantile) ({all})");
-                vec![lines(name, &family.help).ask(&quantiles, "{{quantile}}")]
-            }
-        }
+            (Kind::Summary, _) => (lines, name.clone(), format!("max{clause} ({all})")),
+        };
+        // Whether something is wrong with a switch that is off, its declaration does not say.
+        let panel = draw(&title, &described(family))
+            .ask(&text, &legend)
+            .quiet("off", "on");
+        vec![self.watched(panel, family)]
+    }
+
+    /// With links to the alerts that ask for the family.
+    fn watched(&self, panel: Panel, family: &Family) -> Panel {
+        let act = self.act(|rule| self.asks(rule, &family.name));
+        if act == BELOW { panel } else { panel.act(&act) }
     }
 
     fn histogram(&self, family: &Family) -> Vec<Panel> {
         let name = &family.name;
         let buckets = self.selector(&format!("{name}_bucket"), "");
-        let mut quantiles = lines(&format!("{name}, quantiles"), &family.help);
+        let mut quantiles = lines(&format!("{name}, quantiles"), &described(family));
+        // Amounts of different currencies have no quantile in common.
+        let (by, named) = if has_currency(family) {
+            ("le, currency", " {{currency}}")
+        } else {
+            ("le", "")
+        };
         for (level, word) in [(0.5, "median"), (0.95, "95 %"), (0.99, "99 %")] {
             let text = format!(
-                "histogram_quantile({level}, sum by (le) (rate({buckets}[$__rate_interval])))"
+                "histogram_quantile({level}, sum by ({by}) (rate({buckets}[$__rate_interval])))"
             );
-            quantiles = quantiles.ask(&text, word);
+            quantiles = quantiles.ask(&text, &format!("{word}{named}"));
         }
         let heat = heatmap(
             &format!("{name}, heat"),
             "How observations spread over the buckets.",
         )
-        .ask(
-            &format!("sum by (le) (increase({buckets}[$__rate_interval]))"),
-            "{{le}}",
-        );
+        .spread(&self.selector(name, ""));
         let count = self.selector(&format!("{name}_count"), "");
         let often = lines(
             &format!("{name}, observations"),
             "How often it is observed.",
         )
         .ask(&format!("sum(rate({count}[$__rate_interval]))"), "a second");
-        vec![quantiles, heat, often]
+        vec![self.watched(quantiles, family), heat, often]
     }
 
     /// What is left of an error budget, and how fast it is being spent.
@@ -227,17 +267,16 @@ impl Pen<'_> {
             ),
         )
         .ask(&format!("1 - {} / {budget}", failed(&days)), "")
-        .below(0.25, 0.0)
-        .act("See which label values fail in the panels below.");
+        .below(0.25, 0.0);
         let burn = lines(
             &format!("{name}, burn rate"),
             "How many times faster than allowed the error budget is being spent.",
         )
         .ask(&format!("{} / {budget}", failed("1h")), "an hour")
         .ask(&format!("{} / {budget}", failed("6h")), "six hours")
-        .above(1.0, 14.4)
-        .act("See which label values fail in the panels below.");
-        vec![left, burn]
+        .above(1.0, 14.4);
+        let act = self.act(|rule| rule.text.contains(&format!(":{name}:")));
+        vec![left.act(&act), burn.act(&act)]
     }
 
     /// How near open families are to their budgets of series.
@@ -263,67 +302,168 @@ impl Pen<'_> {
             let series = self.selector("obs_series", &format!("metric=\"{name}\""));
             panel.ask(&format!("max({series}) / {budget}"), name)
         };
-        let panel = bounded.into_iter().fold(panel, ask);
-        Some(
-            panel
-                .above(0.8, 1.0)
-                .act("Raise the budget, or label with fewer values."),
-        )
+        let panel = bounded.into_iter().fold(panel, ask).above(0.8, 1.0);
+        let alert = self.act(|rule| families_in(&rule.text, self.catalog).contains("obs_series"));
+        Some(panel.act(&if alert == BELOW {
+            "raise the budget, or label with fewer values.".to_owned()
+        } else {
+            alert
+        }))
     }
 
-    /// What the service itself shows first.
+    /// What the service itself shows first. It knows one process, and here there may be many: what does not add up over them is shown of
+    /// those that are worst off.
     fn figure(&self, figure: &Figure) -> Option<Panel> {
-        let text = match &figure.shows {
-            Shows::Value { value } => self.reading(value)?,
-            Shows::Ratio { value, of } | Shows::Bar { value, limit: of } => {
-                format!("{} / {}", self.reading(value)?, self.reading(of)?)
+        let (text, read) = match &figure.shows {
+            Shows::Value { value } => {
+                let keys = self.keys(&[value])?;
+                (self.reading(value, &keys)?, vec![value])
             }
-            Shows::Quantiles { family, .. } => self.quantile(family, 0.99),
+            Shows::Ratio { value, of } | Shows::Bar { value, limit: of } => {
+                let keys = self.keys(&[value, of])?;
+                let parts = (self.reading(value, &keys)?, self.reading(of, &keys)?);
+                (format!("{} / {}", parts.0, parts.1), vec![value, of])
+            }
+            Shows::Quantiles { family, .. } => (self.quantile(family, 0.99), Vec::new()),
             _ => return None,
         };
-        let mut panel = stat(&figure.title, "As the service shows it first.").ask(&text, "");
-        if let Some(alarm) = figure.alarms.first()
-            && let Shows::Value { value } = &figure.shows
-            && alarm.value == *value
-        {
-            panel.thresholds = thresholds(alarm);
-            "Look at the panels below.".clone_into(&mut panel.act);
-        }
-        Some(panel)
+        let keys = self.keys(&read)?;
+        let (text, legend) = if keys.is_empty() {
+            (text, String::new())
+        } else {
+            let is_low_worse = figure.worse.as_deref() == Some("down");
+            let most = if is_low_worse { "bottomk" } else { "topk" };
+            let currency = keys.iter().any(|key| key == CURRENCY);
+            let legend = if currency {
+                "{{instance}} {{currency}}"
+            } else {
+                "{{instance}}"
+            };
+            (format!("{most}({PROCESSES}, {text})"), legend.to_owned())
+        };
+        let panel = stat(&figure.title, "As the service shows it first.").ask(&text, &legend);
+        Some(self.alarmed(panel, figure))
     }
 
-    fn reading(&self, reading: &Reading) -> Option<String> {
+    /// From where on the service itself calls a figure bad. A number of events within whatever time is shown has no such bound.
+    fn alarmed(&self, mut panel: Panel, figure: &Figure) -> Panel {
+        let (Some(alarm), Shows::Value { value }) = (figure.alarms.first(), &figure.shows) else {
+            return panel;
+        };
+        let Some(family) = self.read(value) else {
+            return panel;
+        };
+        let is_count = family.kind == Kind::Counter && value.read == "sum";
+        if alarm.value == *value && !is_count && family.unit != Some(Unit::Timestamp) {
+            panel.thresholds = thresholds(alarm);
+            panel.act = self.act(|rule| self.asks(rule, &family.name));
+        }
+        panel
+    }
+
+    /// The family that a reading is of: the first that there is.
+    fn read(&self, reading: &Reading) -> Option<&Family> {
+        let mut named = reading.families.iter();
+        named
+            .find_map(|name| self.catalog.family(name))
+            .map(AsRef::as_ref)
+    }
+
+    /// By which labels readings are kept apart: by none where all of them add up, else by process, and by currency where they are amounts.
+    /// None at all where they cannot be divided by each other.
+    fn keys(&self, readings: &[&Reading]) -> Option<Vec<String>> {
+        let families = readings
+            .iter()
+            .filter_map(|reading| Some((reading, self.read(reading)?)));
+        let families: Vec<_> = families.collect();
+        let adds_up = |(reading, family): &(&&Reading, &Family)| {
+            ["rate", "series", "quantile"].contains(&reading.read.as_str())
+                || family.kind == Kind::Counter
+                || is_counted(family)
+                || readings.len() == 1
+                    && matches!(family.unit, Some(Unit::Switch | Unit::Timestamp))
+        };
+        if families.iter().all(adds_up) {
+            return Some(Vec::new());
+        }
+        let has_currency = |(_, family): &(&&Reading, &Family)| has_currency(family);
+        let mut keys: Vec<String> = self.processes().map(str::to_owned).collect();
+        if families.iter().all(has_currency) {
+            keys.push(CURRENCY.to_owned());
+        } else if families.iter().any(has_currency) {
+            return None;
+        }
+        Some(keys)
+    }
+
+    /// The labels by which processes are told apart.
+    fn processes(&self) -> impl Iterator<Item = &str> {
+        self.scope.labels.iter().map(|(key, _)| key.as_str())
+    }
+
+    fn reading(&self, reading: &Reading, keys: &[String]) -> Option<String> {
         if reading.read == "constant" {
             return reading.number.map(|number| number.to_string());
         }
-        let name = reading
-            .families
-            .iter()
-            .find(|name| self.catalog.family(name).is_some())?;
+        let family = self.read(reading)?;
+        let name = &family.name;
         let labels: Vec<_> = reading
             .labels
             .iter()
             .map(|(key, value)| format!("{key}=\"{value}\""))
             .collect();
         let series = self.selector(name, &labels.join(", "));
-        let is_counter = self
-            .catalog
-            .family(name)
-            .is_some_and(|family| family.kind == Kind::Counter);
-        let now = if is_counter {
+        let clause = if keys.is_empty() {
+            String::new()
+        } else {
+            format!(" by ({}) ", keys.join(", "))
+        };
+        if family.unit == Some(Unit::Timestamp) {
+            return Some(format!("clamp_min(time() - max{clause}({series}), 0)"));
+        }
+        let now = if family.kind == Kind::Counter {
             format!("increase({series}[$__range])")
         } else {
             series.clone()
         };
+        let may_add = family.kind == Kind::Counter
+            || is_counted(family)
+            || matches!(
+                family.unit,
+                Some(Unit::Currency | Unit::Number | Unit::Switch)
+            );
         Some(match reading.read.as_str() {
-            "sum" => format!("sum({now})"),
-            "least" => format!("min({now})"),
-            "most" => format!("max({now})"),
-            "rate" => format!("sum(rate({series}[$__rate_interval]))"),
-            "series" => format!("count({series})"),
+            "sum" if may_add => format!("sum{clause}({now})"),
+            "sum" | "most" => format!("max{clause}({now})"),
+            "least" => format!("min{clause}({now})"),
+            "rate" => format!("sum{clause}(rate({series}[$__rate_interval]))"),
+            "series" => format!("count{clause}({series})"),
             "quantile" => self.quantile(name, reading.level?),
             _ => return None,
         })
+    }
+
+    /// The alerts whose runbooks say what to do, or a sentence where there are none.
+    fn act(&self, is_one: impl Fn(&Query) -> bool) -> String {
+        let names: BTreeSet<&str> = self
+            .rules
+            .iter()
+            .filter_map(|rule| match &rule.role {
+                Role::Alert(alert) if is_one(rule) => Some(alert.name.as_str()),
+                _ => None,
+            })
+            .collect();
+        if names.is_empty() {
+            BELOW.to_owned()
+        } else {
+            names.into_iter().collect::<Vec<_>>().join(", ")
+        }
+    }
+
+    /// Whether a rule asks for a family, or for what was recorded of its objective.
+    fn asks(&self, rule: &Query, family: &str) -> bool {
+        families_in(&rule.text, self.catalog).contains(family)
+            || rule.text.contains(&format!(":{family}:"))
     }
 
     fn quantile(&self, name: &str, level: f64) -> String {
@@ -340,35 +480,43 @@ fn thresholds(alarm: &Alarm) -> Thresholds {
     }
 }
 
-/// The labels that a panel tells series apart by, and what a series is called by them.
-fn by(family: &Family) -> (String, String) {
-    // Amounts of money are never added up over currencies, nor anything over more than three labels.
-    let is_information = family.unit == Some(Unit::Info);
-    let keys: Vec<&str> = family
-        .labels
-        .iter()
-        .map(|label| label.key.as_str())
-        .collect();
-    let most = if is_information { keys.len() } else { 3 };
-    let mut kept: Vec<&str> = keys.iter().copied().take(most).collect();
-    if keys.contains(&"currency") && !kept.contains(&"currency") {
-        kept.push("currency");
-    }
-    let legend = kept.iter().fold(String::new(), |mut legend, key| {
-        let blank = if legend.is_empty() { "" } else { " " };
-        // Writing to a string cannot fail.
-        let _ = write!(legend, "{blank}{{{{{key}}}}}");
-        legend
-    });
-    (kept.join(", "), legend)
+/// Whether it is a number of things, or a size: such add up over processes, and shares, spans, amounts and statistics do not.
+fn is_counted(family: &Family) -> bool {
+    matches!(family.unit, Some(Unit::Count | Unit::Bytes)) && !is_statistic(family)
 }
 
-/// Whether it may have more series than anybody reads.
-fn is_wide(family: &Family) -> bool {
+fn has_currency(family: &Family) -> bool {
+    family.labels.iter().any(|label| label.key == CURRENCY)
+}
+
+/// What a family means; an amount without a currency in its labels is of the only one that the service has.
+fn described(family: &Family) -> String {
+    if family.unit == Some(Unit::Currency) && !has_currency(family) {
+        "An amount of money, in the one currency that the service has.".to_owned()
+    } else {
+        family.help.clone()
+    }
+}
+
+/// The label by which the rows of a table are in order.
+fn first_label(family: &Family) -> &str {
+    family
+        .labels
+        .first()
+        .map_or("instance", |label| label.key.as_str())
+}
+
+/// The most series that anybody reads, where there may be more.
+fn top(family: &Family, text: &str) -> String {
     let count = |label: &Label| match (&label.values, label.limit) {
         (Some(values), _) => values.len(),
         (None, limit) => limit.unwrap_or(usize::MAX),
     };
     let series = family.labels.iter().take(3).map(count);
-    series.fold(1, usize::saturating_mul) > MOST
+    let is_by_process = family.kind == Kind::Gauge && !is_counted(family);
+    if is_by_process || series.fold(1, usize::saturating_mul) > MOST {
+        format!("topk({MOST}, {text})")
+    } else {
+        text.to_owned()
+    }
 }

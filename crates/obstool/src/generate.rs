@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use obs_verify::alerts::{self, Settings, routing};
-use obs_verify::dashboard::Scope;
+use obs_verify::dashboard::{Dashboard, Scope};
 use obs_verify::generated::Generated;
 use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
-use obs_verify::promql::Vocabulary;
-use obs_verify::{Catalog, dashboard, drawn, reference};
+use obs_verify::queries::{self, Query};
+use obs_verify::{Catalog, boards, dashboard, drawn, queried, reference};
 
 use crate::diff::catalog;
 use crate::{Access, Error};
@@ -27,6 +27,7 @@ pub struct Gen {
 #[derive(Subcommand, Debug)]
 enum What {
     Dashboards(Dashboards),
+    Boards(Boards),
     Rules(Rules),
     Alertmanager(Alertmanager),
     Chart(ChartFiles),
@@ -64,6 +65,32 @@ struct Dashboards {
     /// What dashboards are tagged with, and their addresses begin with.
     #[arg(long, default_value = "obstool")]
     tag: String,
+    /// The mode that is chosen at first. `live` where the service says that it has a mode, and otherwise every one, unless given.
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
+    /// Files with the rules that Prometheus evaluates: panels lead to the alerts that watch what they show.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    rules: Vec<PathBuf>,
+    /// What comes before an alert's name in the address of its runbook.
+    #[arg(long, value_name = "URL", default_value = "")]
+    runbooks: String,
+}
+
+/// Write the dashboards that this workspace deploys, as far as the catalogue has their metrics
+///
+/// They are drawn by hand for what the crates of obs measure: processes and hosts, trading, positions, risk, feeds, databases and so on. Panels
+/// of which the service has no metrics are left out. They ask for what the rules record that `obstool gen rules` writes from the same
+/// settings, and lead to their alerts.
+#[derive(Args, Debug)]
+struct Boards {
+    #[command(flatten)]
+    installation: Installation,
+    /// The folder for the files.
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+    /// The mode that is chosen at first. `live` where the service says that it has a mode, and otherwise every one, unless given.
+    #[arg(long, value_name = "MODE")]
+    mode: Option<String>,
 }
 
 /// Write the rules that follow from declarations, with their tests
@@ -171,6 +198,7 @@ impl Gen {
     pub fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
         match &self.what {
             What::Dashboards(dashboards) => dashboards.run(own),
+            What::Boards(boards) => boards.run(own),
             What::Rules(rules) => rules.run(own),
             What::Alertmanager(alertmanager) => alertmanager.run(),
             What::Chart(chart) => chart.run(own),
@@ -210,14 +238,34 @@ impl Source {
 impl Dashboards {
     fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
         let catalog = self.source.catalog(own)?;
-        let scope = scope(
+        let rules = queries::of_files(&self.rules)?;
+        let mut scope = scope(
             &catalog,
             self.services.as_deref(),
             self.job.as_deref(),
             &self.tag,
         );
-        for (name, json) in drawings(&catalog, &scope) {
+        scope.runbooks.clone_from(&self.runbooks);
+        scope.chosen = chosen(&catalog, self.mode.as_deref());
+        for (name, json) in drawings(&catalog, &rules, &scope) {
             self.source.put(&self.out.join(name), &json)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Boards {
+    fn run(&self, own: Option<&Catalog>) -> Result<bool, Error> {
+        let (settings, catalog) = self.installation.read(own)?;
+        let rules = rules_of(&settings, &catalog)?;
+        let mut boards = boards::of(&catalog, &rules);
+        for board in &mut boards {
+            board.scope.from = naming(&catalog);
+            board.scope.chosen = chosen(&catalog, self.mode.as_deref());
+            board.scope.runbooks.clone_from(&settings.runbooks);
+        }
+        for (name, json) in files(boards, &catalog, &rules) {
+            self.installation.source.put(&self.out.join(name), &json)?;
         }
         Ok(true)
     }
@@ -225,32 +273,49 @@ impl Dashboards {
 
 /// Which series are drawn, and by which labels they are chosen.
 fn scope(catalog: &Catalog, services: Option<&str>, job: Option<&str>, tag: &str) -> Scope {
-    let label = |key: &str, title: &str| (key.to_owned(), title.to_owned());
     Scope {
         from: services.map_or_else(|| naming(catalog), str::to_owned),
         matchers: matcher(job),
-        labels: vec![
-            label("service", "Service"),
-            label("environment", "Environment"),
-            label("mode", "Mode"),
-            label("instance", "Instance"),
-        ],
-        // A service that is no trading system has no mode.
-        chosen: Vec::new(),
-        runbooks: String::new(),
+        chosen: chosen(catalog, None),
         tag: tag.to_owned(),
+        ..Scope::default()
     }
 }
 
+/// What is chosen at first. A service that is no trading system has no mode, and one whose code is all that is known may have none.
+fn chosen(catalog: &Catalog, mode: Option<&str>) -> Vec<(String, String)> {
+    let live = catalog.mode.as_ref().map(|_| "live");
+    let mode = mode
+        .or(live)
+        .map(|mode| ("mode".to_owned(), mode.to_owned()));
+    mode.into_iter().collect()
+}
+
+/// Dashboards of whatever a catalogue has, by the names of their files.
+fn drawings(catalog: &Catalog, rules: &[Query], scope: &Scope) -> Vec<(String, String)> {
+    files(drawn::dashboards(catalog, rules, scope), catalog, rules)
+}
+
 /// Dashboards, by the names of their files.
-fn drawings(catalog: &Catalog, scope: &Scope) -> Vec<(String, String)> {
-    let vocabulary = Vocabulary::new(catalog);
-    let drawings = drawn::dashboards(catalog, scope).into_iter();
-    let file = |drawn: dashboard::Dashboard| {
-        let json = dashboard::json(&drawn, catalog, &vocabulary);
-        (format!("{}.json", drawn.name), format!("{json:#}\n"))
+fn files(boards: Vec<Dashboard>, catalog: &Catalog, rules: &[Query]) -> Vec<(String, String)> {
+    let vocabulary = queried::vocabulary(catalog, rules);
+    let file = |board: Dashboard| {
+        let json = dashboard::json(&board, catalog, &vocabulary);
+        (format!("{}.json", board.name), format!("{json:#}\n"))
     };
-    drawings.map(file).collect()
+    boards.into_iter().map(file).collect()
+}
+
+/// The rules that `obstool gen rules` writes from the same settings.
+fn rules_of(settings: &Settings, catalog: &Catalog) -> Result<Vec<Query>, Error> {
+    let files = alerts::rules(settings, Some(catalog), BY)?.into_iter();
+    let files = files.map(|(name, text)| (name.to_owned(), text));
+    let objectives = (OBJECTIVES.to_owned(), objectives_of(settings, catalog)?);
+    let mut rules = Vec::new();
+    for (name, text) in files.chain([objectives]) {
+        rules.extend(queries::of_rules(&name, &text)?);
+    }
+    Ok(rules)
 }
 
 impl Installation {
@@ -284,7 +349,8 @@ impl ChartFiles {
             objectives_of(&Chart::open(&settings), &catalog)?,
         ));
         let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
-        let boards = drawings(&catalog, &scope).into_iter();
+        let rules = rules_of(&settings, &catalog)?;
+        let boards = drawings(&catalog, &rules, &scope).into_iter();
         files.extend(
             boards.map(|(name, json)| (format!("{}/{name}", kubernetes::DASHBOARDS), json)),
         );
@@ -306,7 +372,7 @@ impl Manifests {
             .collect();
         rules.push((OBJECTIVES.to_owned(), objectives_of(&settings, &catalog)?));
         let scope = scope(&catalog, None, Some(&settings.job), &settings.job);
-        let boards = drawings(&catalog, &scope);
+        let boards = drawings(&catalog, &rules_of(&settings, &catalog)?, &scope);
         for (name, text) in [
             ("desk.yaml", chart.desk(values.as_ref())?),
             ("rules.yaml", kubernetes::rules(&rules, &settings.job, BY)),

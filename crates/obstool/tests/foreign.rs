@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use common::{Said, obstool, quoter, write};
 use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, python_says, tools};
+use obs_verify::queries::{self, Role};
+use obs_verify::{Catalog, dashboard, queried};
+use serde_json::Value;
 
 const PYTHON: &str = "
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
@@ -373,4 +376,82 @@ fn prometheus_itself_and_what_it_hands_on_are_judged_sensibly() {
         "{}",
         said.out
     );
+}
+
+/// Generated dashboards of a team that has never seen this repository are held to the same checks as those of its crates.
+#[test]
+fn a_strangers_dashboards_are_as_sound_as_our_own() {
+    let service = Quoter::start(&[]).unwrap();
+    let url = service.url();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().join(path).display().to_string();
+    let (boards, of_crates, rules) = (at("boards"), at("of-crates"), at("rules.yml"));
+    let runbooks = "https://runbooks.vega.example/";
+    let own = ["--rules", &rules, "--runbooks", runbooks];
+    for arguments in [
+        &["gen", "rules", url, "--out", &rules, "--job", "quoter"][..],
+        &[
+            &["gen", "dashboards", url, "--out", &boards, "--mode", "live"],
+            &own[..],
+        ]
+        .concat(),
+        &["gen", "boards", url, "--out", &of_crates, "--mode", "live"],
+    ] {
+        let said = obstool(arguments);
+        assert_eq!(said.status, 0, "{}", said.err);
+    }
+
+    let catalog = served(url);
+    let queries = queries::of_files(&[rules.into()]).unwrap();
+    let alerts = queries.iter().filter_map(|query| match &query.role {
+        Role::Alert(alert) => Some(alert.name.clone()),
+        _ => None,
+    });
+    let alerts = alerts.collect();
+    let vocabulary = queried::vocabulary(&catalog, &queries);
+    let read = |folder: &str| {
+        let files = files(std::path::Path::new(folder)).into_iter();
+        let read = |(name, text): (String, String)| (name, serde_json::from_str(&text).unwrap());
+        files.map(read).collect::<BTreeMap<String, Value>>()
+    };
+    let (drawn, of_crates) = (read(&boards), read(&of_crates));
+    for (name, board) in drawn.iter().chain(&of_crates) {
+        let faults = dashboard::faults(board, &vocabulary, &alerts);
+        assert!(faults.is_empty(), "{name}: {faults:#?}");
+    }
+    // What every exporter measures of itself has its dashboards, and nothing is there of trading.
+    let names: Vec<_> = of_crates.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "error.json",
+            "fleet.json",
+            "main.json",
+            "system-health.json"
+        ]
+    );
+
+    // From a panel a way leads to its alert, and on to the team's own runbook.
+    let links = drawn["quoting.json"]
+        .pointer("/panels")
+        .unwrap()
+        .as_array()
+        .unwrap();
+    let links: Vec<_> = links
+        .iter()
+        .flat_map(|panel| panel["links"].as_array().into_iter().flatten())
+        .map(|link| link["url"].as_str().unwrap())
+        .collect();
+    assert!(
+        links.contains(&"/alerting/list?search=VegaQuotesBurnFast"),
+        "{links:?}"
+    );
+    let runbook = "https://runbooks.vega.example/vegaquotesburnfast";
+    assert!(links.contains(&runbook), "{links:?}");
+}
+
+/// What a service says of its metrics.
+fn served(url: &str) -> Catalog {
+    let text = obs_tests::scrape(&format!("{url}/catalog.json")).unwrap();
+    Catalog::read(url, &text).unwrap()
 }

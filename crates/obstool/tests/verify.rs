@@ -428,7 +428,7 @@ fn a_catalogue_from_code_is_the_one_that_is_served() {
     };
     let boards = |catalog: &Catalog| {
         let vocabulary = Vocabulary::new(catalog);
-        let drawn = drawn::dashboards(catalog, &scope);
+        let drawn = drawn::dashboards(catalog, &[], &scope);
         let json = |board| dashboard::json(board, catalog, &vocabulary);
         drawn.iter().map(json).collect::<Vec<_>>()
     };

@@ -49,7 +49,7 @@ fn http() -> Row {
             .above(0.25, 0.5)
             .act("ApiLatencyHigh"),
         heatmap("Response times", "How response times spread.")
-            .ask("sum by (le) (increase(http_request_duration_seconds_bucket{@}[$__rate_interval]))", "{{le}}"),
+            .spread("http_request_duration_seconds{@}"),
         lines("Status codes", "Responses a second, by status code.")
             .ask("sum by (status_code) (rate(http_requests_total{@}[$__rate_interval]))", "{{status_code}}"),
     ])

@@ -94,7 +94,7 @@ fn time() -> Row {
 fn fills() -> Row {
     row("Fills", [
         heatmap("Slippage of fills", "How slippage spreads. Above 0 is to our disadvantage; a band that climbs is a cost that grows.")
-            .ask("sum by (le) (increase(trading_slippage_bps_bucket{@}[$__rate_interval]))", "{{le}}"),
+            .spread("trading_slippage_bps{@}"),
         lines("Fills by liquidity", "Executions a second, by whose order waited.")
             .ask("sum by (liquidity) (rate(trading_fills_total{@}[$__rate_interval]))", "{{liquidity}}"),
     ])

@@ -102,7 +102,7 @@ fn surroundings() -> Row {
         table("Sessions", "Until each market opens and closes next, and until the days end that its exchange has published: after those the calendar is a guess. A replay is left out, whose time is not that of the clock.")
             .ask(&until("min by (#, venue) (market_next_open_timestamp_seconds{@})"), "opens in")
             .ask(&until("min by (#, venue) (market_next_close_timestamp_seconds{@})"), "closes in")
-            .ask(&until("min by (#, venue) (market_calendar_end_timestamp_seconds{@})"), "calendar ends in")
+            .ask(&until("min by (#, venue) (market_calendar_end_timestamp_seconds{@})"), "calendar left")
             .least("opens in"),
         switches("Providers", "When each provider was taken to be available.")
             .ask("min by (provider) (provider_up{@})", "{{provider}}"),

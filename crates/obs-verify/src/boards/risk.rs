@@ -154,7 +154,7 @@ fn book() -> Row {
 fn ratios() -> Row {
     row("Statistics", [
         table("Ratios", "Every account in a row, that in the deepest drawdown first. What has not happened often enough to be known is a dash.")
-            .ask(&of_accounts("portfolio_max_drawdown_ratio"), "max drawdown")
+            .ask(&of_accounts("portfolio_max_drawdown_ratio"), "deepest")
             .ask(&of_accounts("portfolio_drawdown_age_seconds"), "in drawdown for")
             .ask(&of_accounts("portfolio_sharpe_ratio"), "Sharpe")
             .ask(&of_accounts("portfolio_sortino_ratio"), "Sortino")
@@ -163,8 +163,8 @@ fn ratios() -> Row {
             .ask(&of_accounts("portfolio_growth_ratio"), "growth a year")
             .ask(&of_accounts("portfolio_win_ratio"), "win ratio")
             .ask(&of_accounts("portfolio_profit_factor"), "profit factor")
-            .ask(&of_accounts("portfolio_recovery_seconds"), "longest recovery")
-            .least("max drawdown"),
+            .ask(&of_accounts("portfolio_recovery_seconds"), "recovery")
+            .least("deepest"),
     ])
 }
 

@@ -25,7 +25,7 @@ pub(super) fn dashboard() -> Dashboard {
             ]),
             row("Scores", [
                 heatmap("Aggregated", "How the aggregated scores spread, from -1 to 1.")
-                    .ask("sum by (le) (increase(sentiment_score_bucket{@}[$__rate_interval]))", "{{le}}"),
+                    .spread("sentiment_score{@}"),
                 lines("Median by provider", "Half of the scores are lower. Lines that part are providers that disagree.")
                     .ask("histogram_quantile(0.5, sum by (provider, le) (rate(sentiment_provider_score_bucket{@}[$__rate_interval])))", "{{provider}}"),
                 lines("Confidence by provider", "The median of how sure each provider was.")

@@ -56,12 +56,12 @@ fn performance() -> Row {
         table("Performance", "Every strategy in a row, that in the deepest drawdown first. What has not happened often enough to be known is a dash.")
             .ask(&of_strategies("trading_drawdown_ratio"), "drawdown")
             .ask(&of_strategies("trading_drawdown_age_seconds"), "in drawdown for")
-            .ask(&of_strategies("trading_max_drawdown_ratio"), "max drawdown")
+            .ask(&of_strategies("trading_max_drawdown_ratio"), "deepest")
             .ask(&of_strategies("trading_sharpe_ratio"), "Sharpe")
             .ask(&of_strategies("trading_sortino_ratio"), "Sortino")
             .ask(&of_strategies("trading_win_ratio"), "win ratio")
             .ask(&of_strategies("trading_profit_factor"), "profit factor")
-            .ask(&of_strategies("trading_recovery_seconds"), "longest recovery")
+            .ask(&of_strategies("trading_recovery_seconds"), "recovery")
             .least("drawdown"),
     ])
 }
@@ -82,16 +82,34 @@ fn money() -> Row {
 }
 
 fn over_time() -> Row {
-    row("Over time", [
-        lines("Realized P/L", "The ten strategies that have earned the most.")
-            .ask(&format!("topk(10, {})", of_strategies("trading_pnl_realized")), "{{account}} {{strategy}} {{currency}} {{instance}}"),
-        lines("Drawdown", "The ten strategies that are furthest from their peaks.")
-            .ask(&format!("bottomk(10, {})", of_strategies("trading_drawdown_ratio")), "{{account}} {{strategy}} {{currency}} {{instance}}")
+    row(
+        "Over time",
+        [
+            lines(
+                "Realized P/L",
+                "The ten strategies that have earned the most.",
+            )
+            .ask(
+                &format!("topk(10, {})", of_strategies("trading_pnl_realized")),
+                "{{account}} {{strategy}} {{currency}} {{instance}}",
+            ),
+            lines(
+                "Drawdown",
+                "The ten strategies that are furthest from their peaks.",
+            )
+            .ask(
+                &format!("bottomk(10, {})", of_strategies("trading_drawdown_ratio")),
+                "{{account}} {{strategy}} {{currency}} {{instance}}",
+            )
             .below(-0.1, -0.2)
             .act("StrategyDrawdownDeep"),
-        heatmap("P/L of trades", "How the results of single trades spread, in each trade's own currency.")
-            .ask(r#"sum by (le) (increase(trading_trade_pnl_bucket{@, strategy=~"$strategy"}[$__rate_interval]))"#, "{{le}}"),
-    ])
+            heatmap(
+                "P/L of trades",
+                "How the results of single trades spread, in each trade's own currency.",
+            )
+            .spread(r#"trading_trade_pnl{@, strategy=~"$strategy"}"#),
+        ],
+    )
 }
 
 fn decisions() -> Row {
@@ -101,7 +119,7 @@ fn decisions() -> Row {
         lines("Decisions", "Decisions a second, by what was decided.")
             .ask(r#"sum by (decision) (rate(trading_decisions_total{@, strategy=~"$strategy"}[$__rate_interval]))"#, "{{decision}}"),
         heatmap("Confidence", "How sure the signals were.")
-            .ask(r#"sum by (le) (increase(trading_signal_confidence_ratio_bucket{@, strategy=~"$strategy"}[$__rate_interval]))"#, "{{le}}"),
+            .spread(r#"trading_signal_confidence_ratio{@, strategy=~"$strategy"}"#),
     ])
 }
 

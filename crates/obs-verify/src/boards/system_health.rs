@@ -8,7 +8,14 @@ pub(super) fn dashboard() -> Dashboard {
         title: "System health".to_owned(),
         description: "Whether processes, hosts and the metrics themselves are well.".to_owned(),
         scope: Scope::default(),
-        rows: vec![glance(), processes(), hosts(), runtime(), metrics()],
+        rows: vec![
+            glance(),
+            processes(),
+            hosts(),
+            runtime(),
+            metrics(),
+            series(),
+        ],
     }
 }
 
@@ -42,7 +49,7 @@ fn glance() -> Row {
             .ask("sum(increase(obs_series_overflow_total{@}[1h]))", "")
             .above(1.0, 1000.0)
             .act("SeriesOverflow"),
-        stat("Refused, last hour", "Samples that were no numbers, or out of range.")
+        stat("Lost, last hour", "Samples that were no numbers, or out of range.")
             .ask("sum(increase(obs_samples_rejected_total{@}[1h]))", "")
             .above(1.0, 1000.0)
             .act("SamplesRejected"),
@@ -123,8 +130,18 @@ fn metrics() -> Row {
             .ask("max by (instance) (obs_scrape_size_bytes{@})", "{{instance}}"),
         lines("Refused scrapes", "Scrapes and connections a second that were not answered, by why. A wrong credential is a slip in a configuration, or somebody who tries.")
             .ask("sum by (service, reason) (rate(obs_scrape_refused_total{@}[$__rate_interval]))", "{{service}} {{reason}}"),
-        table("Largest families", "The twenty metrics with the most series in one process.")
-            .ask("topk(20, max by (metric) (obs_series{@}))", "series"),
     ])
+    .folded()
+}
+
+fn series() -> Row {
+    row(
+        "Series",
+        [table(
+            "Largest families",
+            "The twenty metrics with the most series in one process.",
+        )
+        .ask("topk(20, max by (metric) (obs_series{@}))", "series")],
+    )
     .folded()
 }

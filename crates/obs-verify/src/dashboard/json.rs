@@ -129,7 +129,7 @@ fn draw(panel: &Panel, scope: &Scope, catalog: &Catalog, vocabulary: &Vocabulary
             Kind::Switches => "state-timeline",
         },
         "title": panel.title,
-        "description": described(panel, catalog),
+        "description": described(panel, scope, catalog),
         "datasource": source(),
         "targets": targets,
         "fieldConfig": { "defaults": defaults(panel, vocabulary), "overrides": [] },
@@ -150,7 +150,7 @@ fn draw(panel: &Panel, scope: &Scope, catalog: &Catalog, vocabulary: &Vocabulary
 }
 
 /// What the definition says, and what the metrics in it are.
-fn described(panel: &Panel, catalog: &Catalog) -> String {
+fn described(panel: &Panel, scope: &Scope, catalog: &Catalog) -> String {
     let families: BTreeSet<_> = panel
         .queries
         .iter()
@@ -168,13 +168,16 @@ fn described(panel: &Panel, catalog: &Catalog) -> String {
             "\n\nRecorded for the whole service: the choice of an instance makes no difference here.",
         );
     }
-    if !panel.act.is_empty() {
-        let _ = write!(
-            text,
-            "\n\nWhen it is red, see docs/ALERTS.md: {}",
-            panel.act
-        );
-    }
+    let _ = match (panel.act.as_str(), panel.thresholds) {
+        ("", _) => Ok(()),
+        (alerts, Thresholds::None) => write!(text, "\n\nWatched by {alerts}."),
+        (act, _) if scope.runbooks.is_empty() => write!(text, "\n\nWhen it is red: {act}"),
+        // What is a URL is linked as well; a path is one of the repository, which Grafana cannot serve.
+        (act, _) => {
+            let runbooks = scope.runbooks.trim_end_matches('#');
+            write!(text, "\n\nWhen it is red, see {runbooks}: {act}")
+        }
+    };
     text
 }
 
@@ -314,11 +317,17 @@ fn defaults(panel: &Panel, vocabulary: &Vocabulary) -> Value {
             defaults["noValue"] = json!("no data");
             defaults["mappings"] = json!([undefined("undefined")]);
         }
-        Kind::Bars => defaults["mappings"] = json!([undefined("–")]),
+        Kind::Bars => {
+            defaults["mappings"] = json!([undefined("–")]);
+            // Otherwise the longest bar is full, though a tenth may be all there is of it.
+            if first_quantity(panel, vocabulary) == Quantity::Of(Unit::Ratio) {
+                defaults["min"] = json!(0);
+                defaults["max"] = json!(1);
+            }
+        }
         Kind::Table => {
             defaults["mappings"] = json!([undefined("–")]);
-            // Grafana's own are so wide that half of a table is out of sight.
-            defaults["custom"] = json!({ "minWidth": 90 });
+            defaults["custom"] = json!({ "minWidth": width("") });
         }
         Kind::Heatmap => {}
     }
@@ -476,17 +485,56 @@ fn renamed(panel: &Panel) -> Value {
         .into()
 }
 
-/// Each column of a table has its own unit.
+/// Each column of a table has its own unit, and is as wide as its heading at least.
 fn overrides(panel: &Panel, vocabulary: &Vocabulary) -> Value {
+    let property = |id: &str, value: Value| json!({ "id": id, "value": value });
+    let of_field = |name: &str, properties: Vec<Value>| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
+    let order = order(panel);
+    let ordered = order["displayName"].as_str().unwrap_or_default();
     let of_column = |(_, query): (String, &super::Query)| {
         let quantity = quantity(&query.text, vocabulary);
-        let mut properties = vec![json!({ "id": "unit", "value": grafana_unit(quantity) })];
+        let mut properties = vec![property("unit", json!(grafana_unit(quantity)))];
         if let Some(decimals) = decimals(panel.kind, quantity) {
-            properties.push(json!({ "id": "decimals", "value": decimals }));
+            properties.push(property("decimals", json!(decimals)));
         }
-        json!({ "matcher": { "id": "byName", "options": query.legend }, "properties": properties })
+        // The heading of the order has an arrow.
+        let arrow = if ordered == query.legend { 18 } else { 0 };
+        let is_money = quantity == Quantity::Of(Unit::Currency);
+        let wide = width(&query.legend).max(if is_money { 94 } else { 0 }) + arrow;
+        properties.push(property("custom.minWidth", json!(wide)));
+        of_field(&query.legend, properties)
     };
-    columns(panel).map(of_column).collect()
+    let named = panel
+        .queries
+        .iter()
+        .flat_map(labels)
+        .collect::<BTreeSet<_>>();
+    let of_label = |label| {
+        of_field(
+            label,
+            vec![property("custom.minWidth", json!(label_width(label)))],
+        )
+    };
+    let columns = columns(panel).map(of_column);
+    columns.chain(named.into_iter().map(of_label)).collect()
+}
+
+/// How many pixels a column of values is wide at least: what its heading takes. Grafana's own are so wide that half of a table is out of
+/// sight.
+fn width(heading: &str) -> usize {
+    const AROUND: usize = 18;
+    (heading.chars().count() * 15 / 2 + AROUND).max(72)
+}
+
+/// The same of a column of a label's values: words, names or an address with its port.
+fn label_width(key: &str) -> usize {
+    let values = match key {
+        "account" | "currency" | "mode" | "result" | "severity" | "side" | "venue" => 0,
+        "alertname" | "calendar" => 190,
+        "metric" => 340,
+        _ => 128,
+    };
+    width(key).max(values)
 }
 
 fn annotations(scope: &Scope) -> Value {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::json::{GREY, grafana_unit, is_recorded, quantity};
 use super::{INSTANCE, PROCESS};
+use crate::Family;
 use crate::lint::{selector, unwrapped, walk};
 use crate::promql::{Quantity, Series, Shape, Vocabulary, Yield, check, yields};
 use crate::queries::substituted;
@@ -184,7 +185,7 @@ impl Board<'_> {
         }
         if let (Some(Yield::Vector(series)), _) = check(&filled, self.vocabulary) {
             faults.extend(of_legend(panel, target, &series));
-            faults.extend(of_money(panel, target, &series));
+            faults.extend(self.of_money(panel, target, &expr, &series));
         }
         faults.extend(self.unit(panel, target, query));
         faults
@@ -252,10 +253,58 @@ impl Board<'_> {
                 .split(", ")
                 .all(|key| kept.contains(&key.to_owned()))
         });
-        let may_add = is_whole && !is_number(&series) || unit == Unit::Currency && is_by_process;
+        let is_of_one = series.family.as_deref().is_some_and(is_statistic);
+        // Within one process amounts add up, as do plain numbers such as lots of several symbols.
+        let within_one = matches!(unit, Unit::Currency | Unit::Number) && is_by_process;
+        let may_add = (is_whole || within_one) && !is_of_one;
         (!may_add).then(|| {
             format!("adds up or averages {}, which belongs to one process: take `max` or `min` by {PROCESS}", named(&aggregate.expr))
         })
+    }
+
+    /// An amount of money says of what currency it is, and has no thousandths.
+    fn of_money(&self, panel: &Value, target: &Value, expr: &Expr, series: &Series) -> Vec<String> {
+        let mut faults = Vec::new();
+        // A heat map has counts, of amounts in each trade's own currency.
+        if series.quantity != Quantity::Of(Unit::Currency) || panel["type"] == "heatmap" {
+            return faults;
+        }
+        let is_table = panel["type"] == "table";
+        let has_currency = series.labels.contains("currency")
+            && (is_table || text(&target["legendFormat"]).contains("{{currency}}"));
+        if self.has_currencies(expr) && !has_currency {
+            faults.push("an amount of money without its currency".to_owned());
+        }
+        let of_column = list(&panel["fieldConfig"]["overrides"])
+            .iter()
+            .filter(|o| o["matcher"]["options"] == target["legendFormat"])
+            .flat_map(|o| list(&o["properties"]));
+        let mut decimals = of_column
+            .filter(|property| property["id"] == "decimals")
+            .map(|property| &property["value"]);
+        let decimals = if is_table {
+            decimals.next()
+        } else {
+            Some(&panel["fieldConfig"]["defaults"]["decimals"])
+        };
+        if decimals
+            .and_then(Value::as_u64)
+            .is_none_or(|decimals| decimals > 2)
+        {
+            faults.push("an amount of money with thousandths".to_owned());
+        }
+        faults
+    }
+
+    /// Whether amounts of several currencies are asked for: a service that has one only need not say which.
+    fn has_currencies(&self, expr: &Expr) -> bool {
+        let mut has_currencies = false;
+        walk(expr, &mut |part| {
+            let name = selector(part).and_then(|selector| selector.name.as_deref());
+            let series = name.and_then(|name| self.vocabulary.series(name));
+            has_currencies |= series.is_some_and(|series| series.labels.contains("currency"));
+        });
+        has_currencies
     }
 
     fn unit(&self, panel: &Value, target: &Value, query: &str) -> Option<String> {
@@ -278,10 +327,9 @@ impl Board<'_> {
     }
 }
 
-/// Whether a gauge says it in plain numbers that mean something of one process only: a streak, a factor.
-fn is_number(series: &Series) -> bool {
-    let family = series.family.as_ref();
-    family.is_some_and(|family| family.name.contains("streak"))
+/// Whether a gauge counts something that means something of one process only: a streak.
+pub(crate) fn is_statistic(family: &Family) -> bool {
+    family.name.contains("streak")
 }
 
 /// Events and what flows add up, whoever counts them.
@@ -368,40 +416,6 @@ fn of_legend(panel: &Value, target: &Value, series: &Series) -> Vec<String> {
     }
     if !series.labels.is_empty() && !legend.contains("{{") && panel["type"] != "heatmap" {
         faults.push(format!("several series are called `{legend}`"));
-    }
-    faults
-}
-
-/// An amount of money says of what currency it is, and has no thousandths.
-fn of_money(panel: &Value, target: &Value, series: &Series) -> Vec<String> {
-    let mut faults = Vec::new();
-    // A heat map has counts, of amounts in each trade's own currency.
-    if series.quantity != Quantity::Of(Unit::Currency) || panel["type"] == "heatmap" {
-        return faults;
-    }
-    let is_table = panel["type"] == "table";
-    if !series.labels.contains("currency")
-        || !is_table && !text(&target["legendFormat"]).contains("{{currency}}")
-    {
-        faults.push("an amount of money without its currency".to_owned());
-    }
-    let of_column = list(&panel["fieldConfig"]["overrides"])
-        .iter()
-        .filter(|o| o["matcher"]["options"] == target["legendFormat"])
-        .flat_map(|o| list(&o["properties"]));
-    let mut decimals = of_column
-        .filter(|property| property["id"] == "decimals")
-        .map(|property| &property["value"]);
-    let decimals = if is_table {
-        decimals.next()
-    } else {
-        Some(&panel["fieldConfig"]["defaults"]["decimals"])
-    };
-    if decimals
-        .and_then(Value::as_u64)
-        .is_none_or(|decimals| decimals > 2)
-    {
-        faults.push("an amount of money with thousandths".to_owned());
     }
     faults
 }

@@ -8,9 +8,14 @@ use promql_parser::parser::{
 
 use super::check::Checker;
 use super::{Quantity, Series, Shape, Yield};
+use crate::lint::{selector, walk};
 
 impl Checker<'_> {
     pub(super) fn binary(&mut self, binary: &BinaryExpr) -> Option<Yield> {
+        // The native buckets of a histogram are its series of its own name, and declared are the others.
+        if is_native_or_classic(binary) {
+            return self.expr(&binary.rhs);
+        }
         // Both sides are looked at even if one is wrong.
         let (left, right) = (self.expr(&binary.lhs), self.expr(&binary.rhs));
         let op = binary.op;
@@ -198,4 +203,76 @@ fn leaves_new_series(binary: &BinaryExpr) -> bool {
         return false;
     };
     binary.op.id() == token::T_LUNLESS && now.name == before.name && before.offset.is_some()
+}
+
+/// Whether it is `sum(increase(x{…}[…])) or on () sum by (le) (increase(x_bucket{…}[…]))`: what spreads over native buckets where the
+/// server has them, and over those of the declaration elsewhere. Both sides ask for the same.
+fn is_native_or_classic(binary: &BinaryExpr) -> bool {
+    let matching = binary
+        .modifier
+        .as_ref()
+        .and_then(|modifier| modifier.matching.as_ref());
+    let on_nothing = matches!(matching, Some(LabelModifier::Include(on)) if on.labels.is_empty());
+    let Expr::Aggregate(native) = &*binary.lhs else {
+        return false;
+    };
+    let (Some(own), Some(classic)) = (asked(&native.expr), asked(&binary.rhs)) else {
+        return false;
+    };
+    binary.op.id() == token::T_LOR
+        && on_nothing
+        && native.op.id() == token::T_SUM
+        && native.modifier.is_none()
+        && matches!(&*native.expr, Expr::Call(call) if ["increase", "rate"].contains(&call.func.name))
+        && classic.0 == format!("{}_bucket", own.0)
+        && classic.1 == own.1
+}
+
+/// The one series that an expression asks for, with its matchers; none if there are several.
+fn asked(expr: &Expr) -> Option<(String, String)> {
+    let mut all = Vec::new();
+    walk(expr, &mut |part| {
+        if let Some(selector) = selector(part) {
+            let name = selector.name.clone().unwrap_or_default();
+            all.push((name, selector.matchers.to_string()));
+        }
+    });
+    all.dedup();
+    (all.len() == 1).then(|| all.remove(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Vocabulary, Yield, check};
+    use crate::Catalog;
+
+    #[test]
+    fn native_buckets_stand_before_the_declared_ones_of_the_same_histogram() {
+        let vocabulary = Vocabulary::new(&Catalog::from(&obs_core::catalogue()));
+        let asked = |native: &str, on: &str, classic: &str| {
+            let query = format!(
+                "sum(increase({native}[5m])) or {on} sum by (le) (increase({classic}[5m]))"
+            );
+            check(&query, &vocabulary)
+        };
+        let all = "function_duration_seconds";
+        let some = "function_duration_seconds{function=\"a\"}";
+        let buckets = "function_duration_seconds_bucket";
+        let (yields, problems) = asked(all, "on ()", buckets);
+        assert!(problems.is_empty(), "{problems:?}");
+        assert!(matches!(yields, Some(Yield::Vector(series)) if series.labels.contains("le")));
+        for (native, on, classic) in [
+            // Of another choice, matched otherwise, and of no other histogram's buckets.
+            (some, "on ()", buckets),
+            (all, "", buckets),
+            (all, "on (le)", buckets),
+            (all, "on ()", "function_duration_seconds_count"),
+            ("function_duration_second", "on ()", buckets),
+        ] {
+            let (_, problems) = asked(native, on, classic);
+            assert!(!problems.is_empty(), "{native} {on} {classic}");
+        }
+        // By itself it is as wrong as ever: without native histograms it is no series.
+        assert!(!check(&format!("rate({all}[5m])"), &vocabulary).1.is_empty());
+    }
 }

@@ -145,7 +145,7 @@ impl Vocabulary {
         }
     }
 
-    pub(super) fn series(&self, name: &str) -> Option<&Series> {
+    pub(crate) fn series(&self, name: &str) -> Option<&Series> {
         self.series.get(name)
     }
 
