@@ -127,12 +127,18 @@ impl Browser {
 
     /// Has its user prefer `light` or `dark`.
     pub(crate) async fn prefer(&self, scheme: &str) {
-        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
-        self.tell(
-            "Emulation.setEmulatedMedia",
-            json!({ "features": [feature] }),
-        )
-        .await;
+        self.look_at("screen", &[("prefers-color-scheme", scheme)])
+            .await;
+    }
+
+    /// Shows the page as on `screen` or in `print`, with these preferences of its user and no others.
+    pub(crate) async fn look_at(&self, media: &str, preferences: &[(&str, &str)]) {
+        let features = preferences.iter();
+        let features: Vec<_> = features
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let media = json!({ "media": media, "features": features });
+        self.tell("Emulation.setEmulatedMedia", media).await;
     }
 
     /// What it wrote into its console since it was last asked: errors of scripts, of loading and of the page's policy.
@@ -145,12 +151,13 @@ impl Browser {
         log.as_array().unwrap().clone()
     }
 
-    async fn tell(&self, command: &str, parameters: Value) {
+    /// Has the browser do what the `DevTools` protocol has a command for, and gives back what that answers.
+    pub(crate) async fn tell(&self, command: &str, parameters: Value) -> Value {
         let command = Chromium {
             path: "goog/cdp/execute",
             body: json!({ "cmd": command, "params": parameters }),
         };
-        self.client.issue_cmd(command).await.unwrap();
+        self.client.issue_cmd(command).await.unwrap()
     }
 }
 

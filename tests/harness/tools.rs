@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use crate::Error;
 pub use crate::tools::packages::{
-    GRAFANA_VERSIONS, boards_page, grafana_types, python, typescript,
+    GRAFANA_VERSIONS, axe, boards_page, grafana_types, python, typescript,
 };
 
 /// Something that the tests need and that Debian has a package of.
@@ -385,6 +385,9 @@ pub fn install() -> Result<(), Error> {
     }
     if NODE.is_there() && NPM.is_there() && typescript().is_err() {
         reasons.extend(packages::install_npm().err());
+    }
+    if NODE.is_there() && NPM.is_there() && axe().is_err() {
+        reasons.extend(packages::install_axe().err());
     }
     outcome(&NEEDS, &reasons)
 }

@@ -26,6 +26,9 @@ pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
 /// What holds them against it.
 const TYPESCRIPT: &str = "typescript@6.0.3";
 
+/// What looks for what keeps people from using the live page (MPL-2.0), never shipped.
+const AXE: &str = "axe-core@4.14.1";
+
 /// What dashboards are drawn with in tests, never shipped: Grafana's own components (Apache-2.0), and what builds a page of them.
 const DRAWING: [&str; 7] = [
     "@grafana/data@11.6.16",
@@ -59,6 +62,18 @@ pub fn typescript() -> Result<PathBuf, Error> {
         .ok_or(Error::Missing {
             program: "TypeScript",
         })
+}
+
+/// The script that a page is checked with for accessibility.
+pub fn axe() -> Result<PathBuf, Error> {
+    let script = axe_packages().join("node_modules/axe-core/axe.min.js");
+    script.is_file().then_some(script).ok_or(Error::Missing {
+        program: "axe-core",
+    })
+}
+
+fn axe_packages() -> PathBuf {
+    test_tools().join(format!("npm-{AXE}"))
 }
 
 /// The types of one of [`GRAFANA_VERSIONS`]: the folder that has `index.d.ts`.
@@ -154,6 +169,11 @@ pub(super) fn install_npm() -> Result<(), String> {
             .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
     );
     install_from_npm(&packages, &npm())
+}
+
+/// Fetches axe-core. Needs npm.
+pub(super) fn install_axe() -> Result<(), String> {
+    install_from_npm(&[AXE.to_owned()], &axe_packages())
 }
 
 fn install_from_npm(packages: &[String], place: &Path) -> Result<(), String> {
