@@ -2,6 +2,7 @@
 
 mod browser;
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use browser::Browser;
@@ -212,7 +213,7 @@ async fn a_page_that_is_opened_late_or_loaded_anew_has_what_was_before() {
         let metrics = obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
         metrics.sum("app_uptime_seconds", &[]).unwrap()
     };
-    while age() < 8.0 {}
+    while age() < 18.0 {}
     let browser = Browser::start().await;
     browser.open(&format!("http://{}/", desk.address())).await;
     let tile = "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent === 'Portfolio value')";
@@ -225,6 +226,18 @@ async fn a_page_that_is_opened_late_or_loaded_anew_has_what_was_before() {
         points >= samples + 4,
         "{points} points after {samples} samples"
     );
+    // Without anybody choosing, a figure shows what was before, and a card no more time than there is something of.
+    browser
+        .run::<Value>("document.querySelector('.card').scrollIntoView({ behavior: 'instant' })")
+        .await;
+    let [figure, card]: [f64; 2] = browser
+        .until(
+            "((plots) => plots.every((plot) => plot?.drawing?.track) && plots.map(({ drawing }) => \
+             drawing.plot.scales.x.max - drawing.plot.scales.x.min))( \
+             [document.querySelector('.tile .plot'), document.querySelector('.card .plot')])",
+        )
+        .await;
+    assert!(figure > card, "{figure} s of a figure, {card} s of a card");
 
     let kept = "Number(document.documentElement.dataset.kept)";
     let before: u64 = browser.until(&format!("{kept} >= 5 && {kept}")).await;
@@ -357,7 +370,7 @@ async fn filtered_and_sorted(browser: &Browser, name: &str) {
     assert_eq!(order, "descending");
     assert!(totals.iter().rev().is_sorted(), "{totals:?}");
     let address: String = browser.run("return location.search").await;
-    let address: std::collections::BTreeMap<_, _> =
+    let address: BTreeMap<_, _> =
         url::form_urlencoded::parse(address.trim_start_matches('?').as_bytes())
             .into_owned()
             .collect();
@@ -578,8 +591,47 @@ async fn it_is_shown_in_light_and_dark_by_keyboard_and_on_a_phone() {
         .run("return document.documentElement.scrollWidth")
         .await;
     assert_eq!(width, 360);
+    on_a_phone(&browser).await;
     assert_eq!(browser.log().await, [Value::Null; 0]);
     desk.stop().unwrap();
+}
+
+/// What is opened on a phone has its groups closed, and a menu that says that there is more of it.
+async fn on_a_phone(browser: &Browser) {
+    browser.client.refresh().await.unwrap();
+    let headings: Vec<bool> = browser
+        .until(
+            "document.querySelectorAll('.heading').length > 5 && document.querySelectorAll('.tile .uplot').length > 0 && \
+             [...document.querySelectorAll('.heading')].map(({ ariaExpanded }) => ariaExpanded === 'true')",
+        )
+        .await;
+    assert!(headings.iter().all(|is_open| !is_open), "{headings:?}");
+    let nav = "document.getElementById('groups')";
+    browser
+        .until::<bool>(&format!("{nav}.matches('.more-behind:not(.more-before)')"))
+        .await;
+    browser
+        .run::<Value>(&format!("{nav}.scrollLeft = {nav}.scrollWidth"))
+        .await;
+    browser
+        .until::<bool>(&format!("{nav}.matches('.more-before:not(.more-behind)')"))
+        .await;
+    // A name has room beside its numbers; what has not scrolls.
+    let names: Vec<(String, bool)> = browser
+        .until(
+            "((names) => names.length > 2 && names)([...document.querySelectorAll('.tile.broad tbody th')] \
+             .map((name) => [name.textContent, name.scrollWidth <= name.clientWidth]))",
+        )
+        .await;
+    assert!(names.iter().all(|(_, is_whole)| *is_whole), "{names:?}");
+    // Families that said nothing are one line.
+    browser
+        .run::<Value>("document.querySelector('#group-trading .heading').click()")
+        .await;
+    let quiet: String = browser
+        .until("((line) => line.checkVisibility() && line.textContent)(document.querySelector('#group-trading .silent'))")
+        .await;
+    assert!(quiet.contains(" without a value yet: "), "{quiet}");
 }
 
 async fn by_keyboard(browser: &Browser) {
@@ -804,6 +856,181 @@ async fn what_a_trader_looks_at_is_what_a_scrape_says() {
     assert_eq!(limits[1], row("max position", "50 of 50", "100%"));
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
+}
+
+/// What the tiles of a page say: of each the texts of its rows, or of its figure and what stands below it.
+type Tiles = BTreeMap<String, Vec<Vec<String>>>;
+
+/// What the desk's own tiles say, beside the scrape that they say it of.
+#[tokio::test]
+async fn a_desk_is_shown_as_the_scrape_of_the_same_second_has_it() {
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    let limits = tile("Risk limits");
+    browser
+        .until::<bool>(&format!(
+            "Number(document.documentElement.dataset.samples) > 5 && document.querySelectorAll('.broad tbody tr').length > 2 && \
+             {limits}?.querySelectorAll('.bar-row').length > 3"
+        ))
+        .await;
+    // Once some of everything happened: positions are held, trades were closed, messages were missed.
+    let (said, tiles) = loop {
+        let (text, tiles) = same_second(&browser).await;
+        let said = obs_exposition::parse(&text).unwrap();
+        let has = |name| said.sum(name, &[]).is_some_and(|sum| sum != 0.0);
+        let all = [
+            "position_quantity",
+            "trading_pnl_realized",
+            "feed_missed_messages_total",
+        ];
+        if all.into_iter().all(has) {
+            break (said, tiles);
+        }
+    };
+    let mut numbers = numbers_of_the_account(&tiles);
+    numbers.extend(numbers_by_label(&tiles));
+    assert!(numbers.len() > 30, "{numbers:?}");
+    for (shown, name, labels) in numbers {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
+        let value = said.sum(name, &labels).unwrap_or(f64::NAN);
+        assert!(
+            says(&shown, value),
+            "{name} {labels:?} is {value} and shown as {shown}"
+        );
+    }
+    desk.stop().unwrap();
+}
+
+/// A text that is shown, and the metric and labels that it is the sum of.
+type Number = (String, &'static str, Vec<(&'static str, String)>);
+
+fn numbers_of_the_account(tiles: &Tiles) -> Vec<Number> {
+    let dollars = || ("currency", "USD".to_owned());
+    let total = || ("period", "total".to_owned());
+    let shown = |title: &str, place: usize| tiles[title][0][place].clone();
+    let mut numbers = vec![
+        (shown("Equity and drawdown", 0), "portfolio_value", vec![]),
+        (
+            shown("Equity and drawdown", 1),
+            "portfolio_drawdown_ratio",
+            vec![],
+        ),
+        (
+            shown("Realised profit and loss", 0),
+            "portfolio_pnl",
+            vec![total()],
+        ),
+        (
+            shown("Exposure", 0),
+            "portfolio_exposure",
+            vec![("kind", "gross".to_owned()), dollars()],
+        ),
+    ];
+    let bridge = tiles["What made the profit and loss"].iter();
+    numbers.extend(bridge.filter(|row| row[1].contains('$')).map(|row| {
+        let labels = vec![("component", row[0].clone()), dollars(), total()];
+        (row[1].clone(), "portfolio_pnl_component", labels)
+    }));
+    for row in &tiles["Risk limits"] {
+        let limit = vec![("limit", row[0].replace(' ', "_"))];
+        let (used, allowed) = row[1].split_once(" of ").unwrap();
+        numbers.push((used.to_owned(), "risk_limit_used", limit.clone()));
+        numbers.push((allowed.to_owned(), "risk_limit_allowed", limit));
+    }
+    numbers
+}
+
+/// The rows of tables: a name, and a metric of each column that has one.
+fn numbers_by_label(tiles: &Tiles) -> Vec<Number> {
+    let tables = [
+        (
+            "Strategies",
+            "strategy",
+            &[
+                (1, "trading_pnl_realized"),
+                (2, "trading_pnl_unrealized"),
+                (3, "trading_win_ratio"),
+                (4, "trading_signals_total"),
+                (5, "trading_slippage_cost_total"),
+                (6, "trading_strategy_active"),
+            ][..],
+        ),
+        (
+            "Positions",
+            "symbol",
+            &[
+                (1, "position_quantity"),
+                (2, "position_value"),
+                (3, "position_unrealized_pnl"),
+            ],
+        ),
+        (
+            "Lag and gaps of feeds",
+            "feed",
+            &[(3, "feed_gaps_total"), (4, "feed_missed_messages_total")],
+        ),
+    ];
+    let mut numbers = Vec::new();
+    for (title, label, columns) in tables {
+        for (row, (place, name)) in tiles[title]
+            .iter()
+            .flat_map(|row| columns.iter().map(move |column| (row, column)))
+        {
+            let mut labels = vec![(label, row[0].clone())];
+            if *name == "trading_slippage_cost_total" {
+                labels.push(("direction", "adverse".to_owned()));
+            }
+            numbers.push((row[*place].clone(), *name, labels));
+        }
+    }
+    numbers
+}
+
+/// A scrape, and what the tiles say of just that one: for a second the page and whoever else looks are given the same.
+async fn same_second(browser: &Browser) -> (String, Tiles) {
+    let script = "const done = arguments[arguments.length - 1];
+        const text = (parts) => [...parts].map((part) => part.textContent);
+        const rows = (tile) => {
+          const [under, lines] = [tile.querySelector('.facts dd'), tile.querySelectorAll('tbody tr, .bar-row')];
+          if (lines.length) return [...lines].map((line) => text(line.matches('tr') ? line.children : [...line.children].slice(0, 2)));
+          return [[...text(tile.querySelectorAll('.figure')), ...(under ? [under.textContent] : [])]];
+        };
+        const look = async () => {
+          const response = await fetch('live', { cache: 'no-store' });
+          const scrape = await response.text();
+          await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+          const tiles = [...document.querySelectorAll('.tile')].map((tile) => [tile.querySelector('h3').textContent, rows(tile)]);
+          const isSame = Number(response.headers.get('obs-rendered-at')) === Number(document.documentElement.dataset.at);
+          if (isSame) done([scrape, Object.fromEntries(tiles)]);
+          else setTimeout(look, 100);
+        };
+        look();";
+    let found = browser.client.execute_async(script, Vec::new()).await;
+    serde_json::from_value(found.unwrap()).unwrap()
+}
+
+/// Whether a text says this number, to the digits that it has.
+fn says(text: &str, value: f64) -> bool {
+    if value.is_nan() {
+        return text == "–";
+    }
+    if let "yes" | "no" = text {
+        return (text == "yes") == (value > 0.0);
+    }
+    let digits: String = text
+        .chars()
+        .filter(|character| character.is_ascii_digit() || *character == '.')
+        .collect();
+    let places = digits.split_once('.').map_or(0, |(_, places)| places.len());
+    let shown: f64 = digits.parse().unwrap();
+    let sign = if text.contains('−') { -1.0 } else { 1.0 };
+    let scale = if text.contains('%') { 0.01 } else { 1.0 };
+    let step = scale * 0.1_f64.powi(i32::try_from(places).unwrap());
+    (sign * scale * shown - value).abs() <= 0.501 * step
 }
 
 fn exporter(listen: &str) -> (impl Recorder + Send + Sync + 'static, Exporter) {
@@ -1284,4 +1511,162 @@ async fn without_scripts_it_is_a_table() {
         .await;
     assert_eq!(width, 360);
     server.shutdown().await;
+}
+
+/// How many hours a page is open in the test below; a day of them takes some minutes.
+const HOURS: &str = "PAGE_HOURS";
+
+/// Takes the place of the page's worker: as many samples as a second of drawing has room for, each a second after the one before, of a
+/// service whose counters rise, and whose series come and go every half hour.
+const FAST_WORKER: &str = "
+    window.Worker = class {
+      async postMessage({ keeps }) {
+        if (keeps === undefined) return;
+        const { Reader } = await import('/page/exposition.js');
+        const text = await (await fetch('/live')).text();
+        const reader = new Reader();
+        let { families, values } = reader.read(text);
+        const counters = families.filter(({ kind }) => kind === 'counter').flatMap(({ series }) => series.map(({ at }) => at));
+        const begin = Date.now() / 1000;
+        window.seconds = 0;
+        const go = () => {
+          for (let count = 0; count < 20; count += 1) {
+            window.seconds += 1;
+            if (window.seconds % 1800 === 0) {
+              const others = `# TYPE passing_total counter\\n${Array.from({ length: 50 }, (_, n) => `passing_total{n=\"${window.seconds}-${n}\"} 1\\n`).join('')}`;
+              ({ families } = reader.read(text + others));
+              const more = new Float64Array(values.length < 1e6 ? reader.read(text + others).values.length : 0);
+              more.set(values.subarray(0, Math.min(values.length, more.length)));
+              values = more;
+            }
+            for (const at of counters) values[at] += (at * 7 + window.seconds) % 5;
+            this.onmessage({ data: { sample: { at: begin + window.seconds, families, values: values.slice(), bytes: text.length } } });
+            families = null;
+          }
+          if (window.seconds < window.until) requestAnimationFrame(go);
+        };
+        requestAnimationFrame(go);
+      }
+    };";
+
+/// A page that is open for hours takes the memory that it took after the first of them.
+#[tokio::test]
+async fn a_page_that_is_open_all_day_takes_no_more_memory() {
+    let hours: u32 = std::env::var(HOURS).map_or(3, |text| text.parse().unwrap());
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    // Before the scripts of the page, whatever its policy.
+    let source = format!("window.until = {}; {FAST_WORKER}", hours * 3600);
+    browser
+        .tell(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": source }),
+        )
+        .await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    let mut heaps = Vec::new();
+    for hour in 1..=hours {
+        // In quarters, none of which takes longer than the browser's patience.
+        for quarter in 1..=4 {
+            let seconds = (hour - 1) * 3600 + quarter * 900;
+            browser
+                .until::<bool>(&format!("window.seconds >= {seconds}"))
+                .await;
+        }
+        heaps.push(heap(&browser).await);
+    }
+    println!("megabytes after each hour: {heaps:.1?}");
+    let (first, last) = (heaps[0], heaps[heaps.len() - 1]);
+    // Lines of figures grow until they are a day long: a value a line and half minute.
+    let lines: f64 = browser
+        .run("return [...document.querySelectorAll('.plot')].reduce((sum, { drawing }) => sum + (drawing?.track?.lines.length ?? 0), 0)")
+        .await;
+    let grown = lines * 120.0 * f64::from(hours) * 64.0 / 1e6;
+    assert!(
+        last < first * 1.15 + grown,
+        "{heaps:.1?}, of which {grown:.1} may be lines of figures"
+    );
+    let kept: u64 = browser
+        .run("return Number(document.documentElement.dataset.kept)")
+        .await;
+    assert!(kept <= 15 * 60 + 1, "{kept} samples");
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    desk.stop().unwrap();
+}
+
+/// The memory that the page's scripts hold on to, in megabytes.
+async fn heap(browser: &Browser) -> f64 {
+    browser.tell("HeapProfiler.collectGarbage", json!({})).await;
+    let usage = browser.tell("Runtime.getHeapUsage", json!({})).await;
+    usage["usedSize"].as_f64().unwrap() / 1e6
+}
+
+/// The rules of axe-core for WCAG 2.2, A and AA, and its best practices, on the page and on the sheet of one metric.
+#[tokio::test]
+async fn nobody_is_kept_from_using_it() {
+    let script = std::fs::read_to_string(obs_tests::tools::axe().unwrap()).unwrap();
+    let desk = Desk::start("20ms").unwrap();
+    let browser = Browser::start().await;
+    browser.open(&format!("http://{}/", desk.address())).await;
+    browser
+        .until::<bool>("document.querySelectorAll('.tile .uplot').length > 10 && Number(document.documentElement.dataset.samples) > 3")
+        .await;
+    browser.run::<Value>(&script).await;
+    let windows = [(390, 844), (768, 1024), (1440, 900), (2560, 1440)];
+    // 1440 by 900 at 200 % and at 400 %.
+    let enlarged = [(720, 450), (360, 225)];
+    let colours = [
+        &[("prefers-color-scheme", "light")][..],
+        &[("prefers-color-scheme", "dark")],
+        &[("forced-colors", "active")],
+    ];
+    for is_sheet in [false, true] {
+        if is_sheet {
+            browser
+                .run::<Value>("document.querySelector('[data-family=http_request_duration_seconds] .opens').click()")
+                .await;
+        }
+        for (width, height) in windows.into_iter().chain(enlarged) {
+            browser.size(width, height, 1).await;
+            for colours in colours {
+                browser.look_at("screen", colours).await;
+                breaks_no_rule(
+                    &browser,
+                    &format!("{width} wide, {colours:?}, a sheet: {is_sheet}"),
+                )
+                .await;
+            }
+        }
+    }
+    browser
+        .run::<Value>("document.getElementById('sheet').close()")
+        .await;
+    browser.look_at("print", &[]).await;
+    browser.size(794, 1123, 1).await;
+    breaks_no_rule(&browser, "on paper").await;
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    desk.stop().unwrap();
+}
+
+async fn breaks_no_rule(browser: &Browser, shown: &str) {
+    let found: Value = browser
+        .client
+        .execute_async(
+            "const done = arguments[arguments.length - 1]; requestAnimationFrame(() => axe.run(document, { runOnly: \
+             ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(({ violations, passes }) => done([passes.length, \
+             violations.map(({ id, nodes }) => [id, nodes.slice(0, 3).map(({ html, any }) => [html, any[0]?.message])])])))",
+            Vec::new(),
+        )
+        .await
+        .unwrap();
+    let (passes, violations): (usize, Vec<Value>) = serde_json::from_value(found).unwrap();
+    assert!(
+        passes > 15,
+        "{shown}: {passes} rules had something to look at"
+    );
+    assert_eq!(violations, [Value::Null; 0], "{shown}");
+    let beyond: i64 = browser
+        .run("return document.documentElement.scrollWidth - innerWidth")
+        .await;
+    assert!(beyond <= 0, "{shown}: {beyond} pixels beyond the window");
 }

@@ -82,12 +82,49 @@ test('families that are not there add nothing', () => {
   assert.equal(textOf(history, { read: 'rate', families: both }), '3.00/s');
 });
 
+test('nothing of another currency adds nothing, and what has no unit of money adds up', () => {
+  const text = '# TYPE desk_pnl gauge\ndesk_pnl{currency="EUR"} 0\ndesk_pnl{currency="USD"} 7\n';
+  const more = '# TYPE desk_orders_total counter\ndesk_orders_total{currency="EUR"} 2\ndesk_orders_total{currency="USD"} 3\n';
+  const history = historyOf(text + more);
+  const { layout } = history.latest;
+  assert.equal(readingOf({ read: 'sum', families: ['desk_pnl'] }, UNITS, layout).at(history, 0), 7);
+  assert.equal(textOf(history, { read: 'sum', families: ['desk_pnl'] }, UNITS), '$7.00');
+  const orders = { read: 'sum', families: ['desk_orders_total'] };
+  const declared = { families: new Map([['desk_orders_total', { name: 'desk_orders_total', unit: 'count' }]]), groups: [] };
+  assert.equal(textOf(history, orders, declared), '5');
+  assert.equal(textOf(history, orders), '2 EUR · 3 USD', 'what nobody declares may be money');
+});
+
+test('rates, extremes and quantiles of several currencies are none', () => {
+  const texts = [1, 3].map(
+    (fees) => `# TYPE desk_fees_total counter
+desk_fees_total{currency="USD"} ${fees}
+desk_fees_total{currency="JPY"} ${100 * fees}
+# TYPE desk_size histogram
+${['USD', 'JPY'].map((of) => `desk_size_bucket{currency="${of}",le="10"} ${fees}\ndesk_size_bucket{currency="${of}",le="+Inf"} ${2 * fees}`).join('\n')}
+`,
+  );
+  const history = historyOf(...texts);
+  const money = (name) => [name, { name, unit: 'currency' }];
+  const context = { families: new Map([money('desk_fees_total'), money('desk_size')]), groups: [] };
+  const at = (spec) => readingOf(spec, context, history.latest.layout).at(history, 1);
+  for (const spec of [
+    { read: 'rate', families: ['desk_fees_total'] },
+    { read: 'most', families: ['desk_fees_total'] },
+    { read: 'quantile', families: ['desk_size'], level: 0.5 },
+  ]) {
+    assert.ok(Number.isNaN(at(spec)), spec.read);
+    assert.ok(!Number.isNaN(at({ ...spec, labels: { currency: 'USD' } })), spec.read);
+  }
+});
+
 test('gains have a sign, in the one currency there is', () => {
   const gain = { read: 'sum', families: ['desk_pnl'], signed: true };
   assert.equal(textOf(historyOf(DESK), gain, UNITS), '+$12.50');
   assert.equal(textOf(historyOf(DESK.replace('12.5', '-12.5')), gain, UNITS), '−$12.50');
   const two = historyOf(`${DESK.split('desk_pnl{')[0]}desk_pnl{currency="USD"} 12.5\ndesk_pnl{currency="EUR"} 1\n`);
-  assert.equal(textOf(two, gain, UNITS), '–', 'amounts of two currencies have no sum');
+  assert.equal(textOf(two, gain, UNITS), '+$12.50 · +€1.00', 'amounts of two currencies have no sum, but each has its own');
+  assert.ok(Number.isNaN(readingOf(gain, UNITS, two.latest.layout).at(two, 0)));
   const figure = { title: 'Gain', shows: 'value', value: gain };
   const why = (history) => designOf(figure, nothingKnown, history.latest.layout).why(history);
   assert.equal(why(two), 'several currencies have no sum');

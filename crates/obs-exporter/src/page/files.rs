@@ -113,7 +113,7 @@ macro_rules! file {
     };
 }
 
-static FILES: [File; 25] = [
+static FILES: [File; 26] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("axis.js", SCRIPT, "assets/axis.js"),
@@ -129,6 +129,7 @@ static FILES: [File; 25] = [
     file!("icon.svg", PICTURE, "assets/icon.svg"),
     file!("icon-down.svg", PICTURE, "assets/icon-down.svg"),
     file!("memory.js", SCRIPT, "assets/memory.js"),
+    file!("money.js", SCRIPT, "assets/money.js"),
     file!("overview.js", SCRIPT, "assets/overview.js"),
     file!("pinned.js", SCRIPT, "assets/pinned.js"),
     file!("promql.js", SCRIPT, "assets/promql.js"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use obs_core::{Figure, How, Reading, Shows};
+use obs_core::{Figure, How, Reading, Shows, Unit};
 use obs_recorder::SeriesValue;
 
 /// Over how many seconds a rate is taken, and a quantile: the page's own windows.
@@ -43,6 +43,8 @@ enum Drawn {
 struct Read {
     reading: Reading,
     labels: Vec<String>,
+    /// Of what the line is that is drawn, once there was an amount.
+    currency: Option<String>,
     totals: VecDeque<(u64, f64)>,
     buckets: VecDeque<(u64, Vec<u64>)>,
 }
@@ -131,6 +133,7 @@ struct Found {
     most: f64,
     buckets: Vec<u64>,
     bounds: &'static [f64],
+    /// The currencies in which there is something.
     currencies: BTreeSet<String>,
 }
 
@@ -142,6 +145,7 @@ impl Read {
                 .map(|(key, value)| format!("{key}=\"{value}\""))
                 .collect(),
             reading,
+            currency: None,
             totals: VecDeque::new(),
             buckets: VecDeque::new(),
         }
@@ -158,12 +162,10 @@ impl Read {
         if let How::Constant(number) = self.reading.how {
             return number;
         }
-        if found.series == 0 {
+        if found.series == 0 || self.is_mixed(&found) {
             return f64::NAN;
         }
         match self.reading.how {
-            // Amounts of several currencies have no sum.
-            How::Sum if found.currencies.len() > 1 => f64::NAN,
             How::Sum => found.sum,
             How::Least => found.least,
             How::Most => found.most,
@@ -175,6 +177,21 @@ impl Read {
             How::Rate => self.rate(second, found.sum),
             How::Quantile(level) => self.quantile(second, level, found),
             _ => f64::NAN,
+        }
+    }
+
+    /// Whether these are amounts of several currencies, of which there is neither a sum nor an extreme or a quantile. One line has one
+    /// currency: amounts of another than the first do not continue it.
+    fn is_mixed(&mut self, found: &Found) -> bool {
+        let unit = self.reading.family.map(obs_core::Family::measured_in);
+        let is_money = matches!(unit, Some(Unit::Currency | Unit::Number));
+        if !is_money || matches!(self.reading.how, How::Series) {
+            return false;
+        }
+        let mut currencies = found.currencies.iter();
+        match (currencies.next(), currencies.next()) {
+            (Some(one), None) => self.currency.get_or_insert_with(|| one.clone()) != one,
+            (_, several) => several.is_some(),
         }
     }
 
@@ -237,7 +254,8 @@ impl Read {
 impl Found {
     fn add(&mut self, labels: &str, value: &SeriesValue) {
         self.series += 1;
-        if let Some(currency) = value_of(labels, "currency")
+        if says(value)
+            && let Some(currency) = value_of(labels, "currency")
             && !self.currencies.contains(currency)
         {
             self.currencies.insert(currency.to_owned());
@@ -264,6 +282,17 @@ impl Found {
         self.sum += number;
         self.least = self.least.min(number);
         self.most = self.most.max(number);
+    }
+}
+
+/// Whether there is something. Nothing of another currency adds nothing.
+fn says(value: &SeriesValue) -> bool {
+    match value {
+        SeriesValue::Counter { number, .. } => *number != 0,
+        // What is undefined may be anything.
+        SeriesValue::Gauge(value) => *value != 0.0,
+        SeriesValue::Histogram { buckets, .. } => buckets.iter().any(|count| *count != 0),
+        _ => false,
     }
 }
 
@@ -326,6 +355,77 @@ mod tests {
         assert!(!has(labels, r#"side="buy""#));
         assert_eq!(value_of(labels, "side"), Some("sell"));
         assert_eq!(value_of(labels, "venue"), None);
+    }
+
+    obs_core::families! {
+        /// What a book holds.
+        struct Book {
+            /// Its worth.
+            worth: obs_core::Gauge = "book_worth" { unit: Unit::Currency },
+            /// What it paid.
+            paid: obs_core::Counter = "book_paid_total" { unit: Unit::Currency },
+        }
+    }
+
+    /// Series with their labels, in one family or another.
+    struct Amounts(Vec<(&'static str, &'static str, SeriesValue)>);
+
+    impl Source for Amounts {
+        fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+            for (name, labels, value) in &self.0 {
+                if *name == family {
+                    read(labels, value);
+                }
+            }
+        }
+    }
+
+    fn worth(dollars: f64, euros: f64) -> Amounts {
+        Amounts(vec![
+            ("book_worth", r#"currency="EUR""#, SeriesValue::Gauge(euros)),
+            (
+                "book_worth",
+                r#"currency="USD""#,
+                SeriesValue::Gauge(dollars),
+            ),
+        ])
+    }
+
+    #[test]
+    fn amounts_of_several_currencies_are_no_line() {
+        let mut read = Read::new(Reading::sum(Book::worth));
+        for (second, dollars, euros, expected) in [
+            (0, f64::NAN, f64::NAN, None),
+            (1, 0.0, 0.0, Some(0.0)),
+            (2, 5.0, 0.0, Some(5.0)),
+            (3, 5.0, 1.0, None),
+            (4, 6.0, 0.0, Some(6.0)),
+            // Euros do not go on where dollars were.
+            (5, 0.0, 7.0, None),
+            (6, f64::NAN, 0.0, None),
+        ] {
+            let (value, series) = read.at(second, &worth(dollars, euros));
+            assert_eq!(
+                Some(value).filter(|value| !value.is_nan()),
+                expected,
+                "{dollars} {euros}"
+            );
+            assert_eq!(series, 2);
+        }
+        let paid = |dollars, yen| {
+            let counter = |number| SeriesValue::Counter {
+                number,
+                decimals: 0,
+            };
+            Amounts(vec![
+                ("book_paid_total", r#"currency="USD""#, counter(dollars)),
+                ("book_paid_total", r#"currency="JPY""#, counter(yen)),
+            ])
+        };
+        let mut rate = Read::new(Reading::rate(Book::paid));
+        assert!(rate.at(1, &paid(1, 0)).0.is_nan());
+        assert!((rate.at(2, &paid(3, 0)).0 - 2.0).abs() < 1e-9);
+        assert!(rate.at(3, &paid(3, 200)).0.is_nan());
     }
 
     #[test]

@@ -314,9 +314,10 @@ impl Look<'_> {
             };
             self.history.rate(index, of)
         };
+        if self.is_mixed(reading, &found, index) {
+            return f64::NAN;
+        }
         match reading.read.as_str() {
-            // Amounts of several currencies have no sum.
-            "sum" if self.currencies(&found) > 1 => f64::NAN,
             "sum" => sum(values()),
             "least" => values().fold(f64::NAN, f64::min),
             "most" => values().fold(f64::NAN, f64::max),
@@ -337,18 +338,33 @@ impl Look<'_> {
         }
     }
 
-    /// Of how many currencies these series are.
-    fn currencies(&self, found: &[(usize, Vec<usize>)]) -> usize {
-        let labels = found.iter().flat_map(|(family, series)| {
-            let layout = self.history.layout();
-            let series = series.iter();
-            series.filter_map(move |at| Some(&layout?.families[*family].series[*at].labels))
-        });
-        let currencies = labels.flatten().filter(|(key, _)| key == "currency");
-        currencies
-            .map(|(_, currency)| currency)
-            .collect::<BTreeSet<_>>()
-            .len()
+    /// Whether these are amounts of several currencies, of which there is neither a sum nor an extreme or a quantile: by their
+    /// declaration, or for want of one. Nothing of another currency adds nothing.
+    fn is_mixed(&self, reading: &Reading, found: &[(usize, Vec<usize>)], index: usize) -> bool {
+        let declared = reading
+            .families
+            .first()
+            .and_then(|name| self.catalog.family(name)?.unit);
+        let may_be_money = matches!(
+            declared,
+            None | Some(obs_core::Unit::Currency | obs_core::Unit::Number)
+        );
+        if !may_be_money || reading.read == "series" {
+            return false;
+        }
+        let Some(layout) = self.history.layout() else {
+            return false;
+        };
+        let series = found
+            .iter()
+            .flat_map(|(family, series)| series.iter().map(move |at| (*family, *at)));
+        let has_some = |(family, at): &(usize, usize)| self.at(index, *family, *at) != 0.0;
+        let labels = series
+            .filter(has_some)
+            .flat_map(|(family, at)| &layout.families[family].series[at].labels);
+        let currencies = labels.filter(|(key, _)| key == "currency");
+        let currencies: BTreeSet<_> = currencies.map(|(_, currency)| currency).collect();
+        currencies.len() > 1
     }
 
     /// A gauge as it was then; a counter as it is now, for the history keeps its increases.

@@ -6,7 +6,7 @@ import { Overview } from './overview.js';
 import { readMemory } from './memory.js';
 import { clock, format, span } from './format.js';
 import { el, setText } from './dom.js';
-import { LEAST_SPAN, forgetPalette, view } from './chart.js';
+import { LEAST_SPAN, figuresView, forgetPalette, view } from './chart.js';
 import { Pinned } from './pinned.js';
 import { Pins, openStore } from './store.js';
 import { Sheet } from './sheet.js';
@@ -17,7 +17,7 @@ const EVERY_MS = 1000;
 const HIDDEN_MS = 10_000;
 
 /** What is shown until somebody chooses, in seconds: the shortest of these that has room for all there is, and little more. */
-const SPANS = [60, 75, 90, 120, 150, 180, 240, 300, 360, 480, 600, 720, 900];
+const SPANS = [15, 20, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 360, 480, 600, 720, 900];
 
 /** Without news for this long, in seconds, what is shown is old. */
 const LATE = 3;
@@ -41,6 +41,8 @@ let chosenSpan = null;
 /** The stretch of time that is shown while time goes on; null while charts follow it. */
 let fixed = null;
 let began = null;
+/** The first moment of which figures are remembered; infinite where none is. */
+let remembers = Infinity;
 let failure = null;
 /** When the latest sample came, by the clock that does not jump, in milliseconds. */
 let heard = performance.now();
@@ -74,6 +76,7 @@ async function recallFigures() {
   try {
     const memory = await readMemory();
     context.memory = memory ?? new Map();
+    for (const { times } of context.memory.values()) remembers = Math.min(remembers, times[0] ?? Infinity);
     return memory !== null;
   } catch {
     // The figures begin now; what is kept here is kept.
@@ -223,9 +226,11 @@ function followHash() {
 
 function setView() {
   const at = history.latest.at + silence();
-  const elapsed = at - began;
-  const seconds = chosenSpan ?? SPANS.find((one) => elapsed <= one) ?? SPANS.at(-1);
-  Object.assign(view, fixed ?? { from: at - seconds, to: at }, { isFixed: Boolean(fixed), restarts: history.restarts });
+  const since = (first) => at - (chosenSpan ?? SPANS.find((one) => at - first <= one) ?? SPANS.at(-1));
+  const follows = (first) => ({ from: since(first), to: at });
+  for (const [seen, first] of [[view, began], [figuresView, Math.min(began, remembers)]]) {
+    Object.assign(seen, fixed ?? follows(first), { isFixed: Boolean(fixed), restarts: history.restarts });
+  }
   $('pause').setAttribute('aria-pressed', String(Boolean(fixed)));
   setText($('pause'), fixed ? `Paused ${clock(fixed.from)} to ${clock(fixed.to)}` : 'Pause');
   for (const button of document.querySelectorAll('[data-span]')) {
@@ -281,7 +286,7 @@ function listen() {
   chosenSpan = Number(parameters.get('span')) || null;
   const [from, to] = [Number(parameters.get('from')), Number(parameters.get('to'))];
   if (to - from >= LEAST_SPAN) fixed = { from, to };
-  $('pause').addEventListener('click', () => hold(fixed ? null : { from: view.from, to: view.to }));
+  $('pause').addEventListener('click', () => hold(fixed ? null : stretch()));
   document.addEventListener('zoom', ({ detail }) => hold(detail));
   document.addEventListener('dblclick', ({ target }) => {
     if (fixed && target.closest?.('.plot, .sheet-plot')) hold(null);
@@ -337,9 +342,14 @@ function hold(stretch) {
   draw();
 }
 
+/** The longest stretch of time that is looked at. */
+function stretch() {
+  return { from: Math.min(view.from, figuresView.from), to: view.to };
+}
+
 /** Keys that move through time; whether it was one. */
 function moveInTime(key) {
-  const { from, to } = view;
+  const { from, to } = stretch();
   const span = to - from;
   if (key === 'p') hold(fixed ? null : { from, to });
   else if (key === '+') hold({ from: to - Math.max(span / 2, LEAST_SPAN), to });

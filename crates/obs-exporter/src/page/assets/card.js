@@ -3,6 +3,7 @@
 import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
 import { format, formatTicks, labelOf, momentAndAge, percentile, rateOf, unitOfName } from './format.js';
+import { amountText, amounts, byCurrency, isMoney } from './money.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
 /** How many series a card shows before it is opened: as charts, or as lines of text. And how many more each time. */
@@ -78,8 +79,7 @@ export class Card {
     for (const facet of this.#facets) facet.track.extend(history);
     const tracks = this.#facets.map((facet) => facet.track);
     const fromZero = this.kind !== 'gauge' && this.kind !== 'untyped';
-    const currency = labelOf(this.#facets[0]?.labels ?? [], 'currency');
-    this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero, { currency });
+    this.#range = rangeOf(tracks, this.shownUnit, this.#range, fromZero, { currency: this.#currency });
     for (const facet of this.#facets) this.#show(facet);
     this.#tellScale();
     this.#sum();
@@ -150,7 +150,9 @@ export class Card {
     this.#age = 0;
     const all = layout.family(this.name)?.series ?? [];
     const series = this.#filter ? all.filter(this.#filter) : all;
-    const isWhole = this.kind === 'histogram' && this.shown === this.few;
+    // Amounts of several currencies have quantiles by themselves only.
+    this.isMixed = isMoney(this.context.families.get(this.name), this.shownUnit) && byCurrency(series).size > 1;
+    const isWhole = this.kind === 'histogram' && this.shown === this.few && !this.isMixed;
     let chosen = series;
     if (series.length > this.shown) {
       const weights = new Map(series.map((one) => [one, this.#weight(one)]));
@@ -340,11 +342,17 @@ export class Card {
     return total(this.context.history.latest, this.name, facet.keys);
   }
 
+  /** The one currency of all that is shown. */
+  get #currency() {
+    const found = new Set(this.#facets.map(({ labels }) => labelOf(labels, 'currency')));
+    return found.size === 1 ? [...found][0] : undefined;
+  }
+
   /** Small charts have no axis, but all have the same. */
   #tellScale() {
     const { min, max, scale, isEmpty } = this.#range;
     const isSmall = this.#facets.length > 1 && !isEmpty && !isText(this.unit) && this.unit !== '0 or 1';
-    const more = { currency: labelOf(this.#facets[0]?.labels ?? [], 'currency'), scale };
+    const more = { currency: this.#currency, scale };
     this.#tellLines(isSmall);
     setText(this.scale, isSmall ? formatTicks([min, max], this.shownUnit, more).join(' to ') : '');
   }
@@ -368,11 +376,13 @@ export class Card {
       return;
     }
     const keys = this.#filter ? this.#selected.series.map(({ key }) => key) : null;
-    const sum = rate(history, history.snapshots.length - 1, this.name, keys);
-    setText(this.now, format(sum, this.shownUnit, { scale: this.#range?.scale }));
-    const counted = total(history.latest, this.name, keys);
-    this.now.dataset.total = String(counted);
-    this.now.title = `${format(counted, this.unit)} since the process started`;
+    const parts = this.isMixed ? [...amounts(this.#selected.series, history.latest)] : [];
+    const sums = parts.length ? parts.map(([currency, some]) => [some.map(({ key }) => key), { currency }]) : [[keys, { scale: this.#range?.scale }]];
+    const told = (value, unit) => sums.map(([some, { currency, scale }]) => amountText(value(some), unit, currency, { scale })).join(' · ');
+    setText(this.now, told((some) => rate(history, history.snapshots.length - 1, this.name, some), this.shownUnit));
+    const counted = (some) => total(history.latest, this.name, some);
+    this.now.dataset.total = String(counted(keys));
+    this.now.title = `${told(counted, this.unit)} since the process started`;
   }
 
   #clear() {

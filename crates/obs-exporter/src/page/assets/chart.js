@@ -1,14 +1,17 @@
-// Charts: lines by uPlot, and strips of heat for histograms. All show the same stretch of time, which ends now.
+// Charts: lines by uPlot, and strips of heat for histograms. All show a stretch of time that ends now, or the one that is held still.
 
 import { axisOf, marksOf, textsOf } from './axis.js';
 import { clock, format, formatBound } from './format.js';
 import { el } from './dom.js';
 
 /**
- * What every chart shows: from when to when, in seconds since 1970, whether that stays while time goes on, and where the process was
+ * What charts show: from when to when, in seconds since 1970, whether that stays while time goes on, and where the process was
  * seen to start anew.
  */
 export const view = { from: 0, to: 1, isFixed: false, restarts: [] };
+
+/** The same for figures, which the process remembers from before the page was opened: it may begin earlier. */
+export const figuresView = { ...view };
 
 /** A shorter stretch of time than this, in seconds, cannot be looked at. */
 export const LEAST_SPAN = 5;
@@ -46,14 +49,15 @@ export function forgetPalette() {
  * @param {import('./axis.js').Range|null} before
  * @param {boolean} fromZero whether 0 is always shown
  * @param {{currency?: string}} [more]
+ * @param {typeof view} [seen]
  */
-export function rangeOf(tracks, unit, before, fromZero, more) {
+export function rangeOf(tracks, unit, before, fromZero, more, seen = view) {
   let [min, max] = [Infinity, -Infinity];
   for (const { times, lines } of tracks) {
     let index = times.length;
-    while (index > 0 && times[index - 1] >= view.from) {
+    while (index > 0 && times[index - 1] >= seen.from) {
       index -= 1;
-      if (times[index] > view.to) continue;
+      if (times[index] > seen.to) continue;
       for (const line of lines) {
         const value = line[index];
         if (value === null) continue;
@@ -82,10 +86,10 @@ function hasRoom(text) {
 }
 
 /** How far apart marks of time may be, in seconds. */
-const STEPS = [15, 30, 60, 120, 300, 900, 1800, 3600, 4 * 3600, 6 * 3600];
+const STEPS = [5, 10, 15, 30, 60, 120, 300, 900, 1800, 3600, 4 * 3600, 6 * 3600];
 
 /** Marks of the axis of time: how long ago. They stand still while the lines move. */
-function timeMarks() {
+function timeMarks(view) {
   const span = view.to - view.from;
   const step = STEPS.find((step) => span / step <= 5) ?? STEPS.at(-1);
   const marks = [];
@@ -93,7 +97,7 @@ function timeMarks() {
   return marks;
 }
 
-function ago(mark) {
+function ago(mark, view) {
   if (view.isFixed) return clock(mark);
   const seconds = Math.round(view.to - mark);
   if (seconds === 0) return 'now';
@@ -118,10 +122,12 @@ export class Chart {
    * @param {boolean} [options.isLog] by orders of magnitude; what is not above 0 is not drawn
    * @param {{currency?: string}} [options.more]
    * @param {{tone: string, times: number[]}[]} [options.marks] moments that are marked at the foot
+   * @param {typeof view} [options.seen] the stretch of time that is shown
    */
   constructor(host, options) {
     this.host = host;
     this.options = options;
+    this.seen = options.seen ?? view;
     this.range = { min: 0, max: 1, step: 0.5 };
     host.drawing = this;
     host.dataset.why ??= 'no value yet';
@@ -165,7 +171,7 @@ export class Chart {
     const { times, lines } = this.track ?? { times: [], lines: [] };
     for (const line of lines) {
       line.forEach((value, index) => {
-        if (value === null || value <= 0 || times[index] < view.from || times[index] > view.to) return;
+        if (value === null || value <= 0 || times[index] < this.seen.from || times[index] > this.seen.to) return;
         [min, max] = [Math.min(min, value), Math.max(max, value)];
       });
     }
@@ -201,7 +207,7 @@ export class Chart {
           {
             ...axis,
             size: 20,
-            splits: timeMarks,
+            splits: () => timeMarks(this.seen),
             values: (_, marks) => marks.map(() => ''),
           },
           {
@@ -226,7 +232,7 @@ export class Chart {
           sync: { key: 'obs', scales: ['x', null], setSeries: false },
         },
         scales: {
-          x: { time: true, range: () => [view.from, view.to] },
+          x: { time: true, range: () => [this.seen.from, this.seen.to] },
           y: isLog ? { distr: 3, range: () => this.#powers() } : { range: () => [this.range.min, this.range.max] },
         },
         series: [{}, ...series],
@@ -234,9 +240,9 @@ export class Chart {
         hooks: {
           draw: [
             (plot) => {
-              markRestarts(plot, colour.warn);
-              markMoments(plot, this.options.marks ?? [], colour);
-              if (!small) nameTimes(plot, colour.muted);
+              markRestarts(plot, this.seen, colour.warn);
+              markMoments(plot, this.seen, this.options.marks ?? [], colour);
+              if (!small) nameTimes(plot, this.seen, colour.muted);
             },
           ],
           setCursor: [() => tell(this)],
@@ -272,21 +278,21 @@ function powersWithin(min, max) {
 }
 
 /** Writes beneath the marks of time. The first and the last stay within the chart, clear of the other axis. */
-function nameTimes(plot, colour) {
+function nameTimes(plot, view, colour) {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.fillStyle = colour;
   ctx.font = FONT.replace(/\d+/, (size) => size * devicePixelRatio);
   ctx.textBaseline = 'top';
-  for (const mark of timeMarks()) {
+  for (const mark of timeMarks(view)) {
     const x = plot.valToPos(mark, 'x', true);
     ctx.textAlign = mark === view.to ? 'right' : x - bbox.left < 24 * devicePixelRatio ? 'left' : 'center';
-    ctx.fillText(ago(mark), x, bbox.top + bbox.height + 5 * devicePixelRatio);
+    ctx.fillText(ago(mark, view), x, bbox.top + bbox.height + 5 * devicePixelRatio);
   }
   ctx.restore();
 }
 
-function markRestarts(plot, colour) {
+function markRestarts(plot, view, colour) {
   if (view.restarts.length === 0) return;
   const { ctx, bbox } = plot;
   ctx.save();
@@ -305,7 +311,7 @@ function markRestarts(plot, colour) {
 }
 
 /** A small stroke at the foot of the chart for each moment, the kinds one above the other. */
-function markMoments(plot, kinds, colour) {
+function markMoments(plot, view, kinds, colour) {
   const { ctx, bbox } = plot;
   const height = 7 * devicePixelRatio;
   ctx.save();

@@ -3,6 +3,7 @@
 // A figure, a reading or an alarm of a kind that is not known here is skipped: the catalogue may be of a later edition.
 
 import { format, labelOf, percentile, rateOf, unitOfName } from './format.js';
+import { amountText, amounts, isMoney } from './money.js';
 import { bucketIncreases, increase, quantile, quantiles, rate, total, QUANTILE_WINDOW } from './statistics.js';
 
 /** How many tiles fit on a first screen. */
@@ -124,6 +125,8 @@ export function designOf(figure, context, layout) {
   const facts = named(figure.facts, context, layout);
   const alarms = (figure.alarms ?? []).map((alarm) => alarmOf(alarm, context, layout)).filter(Boolean);
   const told = shown.facts ?? (() => []);
+  // What is drawn is restricted to labels as the value is that it is drawn of.
+  const read = figure.value ?? { families: [shown.needs] };
   return {
     isFromZero: !figure.zoomed,
     isHeadline: Boolean(figure.headline),
@@ -134,8 +137,8 @@ export function designOf(figure, context, layout) {
     id: figure.title,
     title: figure.title,
     facts: (history, now, scale) => [...told(history, now), ...facts.map(({ name, value }) => [name, value.text(history, scale)])],
-    currency: ({ latest }) => [...currencies(seriesOf(latest.layout, [shown.needs]))][0],
-    why: ({ latest }) => (isOfOneCurrency(seriesOf(latest.layout, [shown.needs])) ? 'no value yet' : 'several currencies have no sum'),
+    currency: ({ latest }) => currenciesAt(latest, read)[0],
+    why: ({ latest }) => (isMoney(context.families.get(shown.needs), shown.unit) && currenciesAt(latest, read).length > 1 ? 'several currencies have no sum' : 'no value yet'),
     isBad: (history) => alarms.some((alarm) => alarm(history)),
   };
 }
@@ -254,7 +257,7 @@ const SHOWS = {
     const parts = (history) => {
       const { layout } = history.latest;
       // Amounts of several currencies do not add up: each has parts of its own.
-      const of = [...currencies(seriesOf(layout, value.families, figure.value.labels))];
+      const of = value.areAmounts ? currenciesAt(history.latest, figure.value) : [];
       const rows = (of.length > 1 ? of : [null]).flatMap((currency) =>
         keysOf(layout, value.families, figure.by).map((key) => {
           const id = `${key}\n${currency}`;
@@ -432,14 +435,39 @@ export function readingOf(spec, context, layout) {
   const families = spec.families ?? [];
   const of = (snapshot) => seriesOf(snapshot.layout, families, spec.labels);
   const unit = unitOf(spec, context, layout);
-  const at = (history, index) => read(history, index, of(history.snapshots[index]), spec);
-  const text = (history, scale) => textOf(at(history, last(history)), unit, spec, of(history.latest), scale);
-  return { needs: families[0] ?? null, families, unit, at, text };
+  const areAmounts = COMBINES.has(spec.read) && isMoney(context.families.get(families[0]), unit);
+  const parts = (snapshot) => (areAmounts ? partsOf(of(snapshot), snapshot) : [{ found: of(snapshot) }]);
+  const at = (history, index) => {
+    const found = parts(history.snapshots[index]);
+    return found.length > 1 ? NaN : read(history, index, found[0].found, spec);
+  };
+  const text = (history, scale) => {
+    const found = parts(history.latest);
+    const isOne = found.length === 1;
+    const texts = found.map(({ currency, found: some }) => textOf(read(history, last(history), some, spec), unit, spec, currency, isOne ? scale : null));
+    return [...new Set(texts)].join(' · ');
+  };
+  return { needs: families[0] ?? null, families, unit, areAmounts, at, text };
+}
+
+/** Readings that make one number of those of several series, which there is none of for amounts of several currencies. */
+const COMBINES = new Set(['sum', 'rate', 'least', 'most', 'quantile']);
+
+/** What is found, apart by the currencies in which there is something; all of it where that is one, or none. */
+function partsOf(found, snapshot) {
+  const apart = amounts(found.flatMap(({ series }) => series), snapshot);
+  if (apart.size === 0) return [{ found }];
+  return [...apart].map(([currency, some]) => ({ currency, found: restricted(found, new Set(some)) }));
+}
+
+function restricted(found, some) {
+  const kept = found.map(({ name, series }) => ({ name, series: series.filter((one) => some.has(one)) }));
+  return kept.filter(({ series }) => series.length > 0).map((one) => ({ ...one, keys: one.series.map(({ key }) => key) }));
 }
 
 /** Each takes the series of every family that there is, and gives a number; where they say a word, that. */
 const READ = {
-  sum: ({ snapshots }, index, found) => (isOfOneCurrency(found) ? sum(found, ({ name, keys }) => total(snapshots[index], name, keys)) : NaN),
+  sum: ({ snapshots }, index, found) => sum(found, ({ name, keys }) => total(snapshots[index], name, keys)),
   least: ({ snapshots }, index, found) => extreme(snapshots[index], found, (a, b) => a < b)?.value ?? NaN,
   most: ({ snapshots }, index, found) => extreme(snapshots[index], found, (a, b) => a > b)?.value ?? NaN,
   rate: (history, index, found) => sum(found, ({ name, keys }) => rate(history, index, name, keys)),
@@ -485,20 +513,14 @@ function quantileOf(history, index, { name, keys }, level) {
   return quantile(level, bounds, counts);
 }
 
-/** The currencies of these series, where they have any. */
-function currencies(found) {
-  return new Set(found.flatMap(({ series }) => series.map(({ labels }) => labelOf(labels, 'currency'))).filter(Boolean));
+/** The currencies in which a reading's series have something. */
+function currenciesAt(snapshot, { families = [], labels }) {
+  return partsOf(seriesOf(snapshot.layout, families, labels), snapshot).map(({ currency }) => currency);
 }
 
-/** Amounts of several currencies have no sum. */
-function isOfOneCurrency(found) {
-  return currencies(found).size <= 1;
-}
-
-function textOf(value, unit, { signed }, found, scale) {
+function textOf(value, unit, { signed }, currency, scale) {
   if (typeof value === 'string') return value;
-  const [currency] = currencies(found);
-  const text = format(value, unit, { currency, scale });
+  const text = scale === null ? amountText(value, unit, currency) : format(value, unit, { currency, scale });
   return signed && value > 0 ? `+${text}` : text;
 }
 

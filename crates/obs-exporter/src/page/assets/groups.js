@@ -11,6 +11,9 @@ const STEP = 36;
 const MANY = 5000;
 const PHONE = '(max-width: 720px)';
 
+/** For how many milliseconds charts are made in one go, so that a page that is scrolled does not stand still. */
+const SLICE_MS = 12;
+
 /** After how many samples families that said nothing are asked again. */
 const PATIENCE = 5;
 
@@ -33,6 +36,9 @@ export class Groups {
   #heard = new Set();
   #age = 0;
   #isPrinting = false;
+  /** Cards that came into sight and have no charts yet. */
+  #coming = new Set();
+  #isActivating = false;
 
   /**
    * @param {{host: HTMLElement, nav: HTMLElement, found: HTMLElement}} elements
@@ -261,6 +267,7 @@ export class Groups {
   #leave(card) {
     this.sight.unobserve(card.element);
     card.deactivate();
+    this.#coming.delete(card);
     this.active.delete(card);
     card.element.remove();
   }
@@ -269,14 +276,28 @@ export class Groups {
     for (const { target, isIntersecting } of entries) {
       const { card } = target;
       if (isIntersecting && target.isConnected) {
-        this.active.add(card);
-        card.activate();
+        this.#coming.add(card);
       } else {
+        this.#coming.delete(card);
         this.active.delete(card);
         // On paper nothing is out of sight.
         if (!this.#isPrinting) card.deactivate();
       }
     }
+    if (this.#coming.size && !this.#isActivating) this.#activateSome();
+  }
+
+  /** Makes the charts of what came into sight, and of what is left over after the next frame. */
+  #activateSome() {
+    const until = performance.now() + SLICE_MS;
+    for (const card of this.#coming) {
+      this.#coming.delete(card);
+      this.active.add(card);
+      card.activate();
+      if (performance.now() >= until) break;
+    }
+    this.#isActivating = this.#coming.size > 0;
+    if (this.#isActivating) requestAnimationFrame(() => this.#activateSome());
   }
 }
 

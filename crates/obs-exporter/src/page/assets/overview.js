@@ -1,6 +1,6 @@
 // The first screen: whether all is well, by the figures that the families' declarations name.
 
-import { Chart, rangeOf, view } from './chart.js';
+import { Chart, figuresView, rangeOf } from './chart.js';
 import { DAY, idOf } from './memory.js';
 import { Events, Log, ROWS, designsOf, increasesBy } from './figures.js';
 import { el, setText } from './dom.js';
@@ -21,9 +21,8 @@ class Tile {
   constructor(design, { history, memory, open }) {
     this.design = design;
     this.history = history;
-    this.track = design.lines.length ? new Track(design.lines.length, design.values, DAY) : null;
-    this.lower = design.below ? new Track(1, design.below.values, DAY) : null;
-    this.#remember(memory.get(idOf(design.title, design.needs)));
+    this.memory = memory.get(idOf(design.title, design.needs));
+    this.#track();
     this.events = design.events ? new Events(design.events) : null;
     this.marks = design.marks ? new Marks(design.marks) : null;
     this.log = design.log ? new Log(design.log) : null;
@@ -45,10 +44,15 @@ class Tile {
     }
   }
 
+  #track() {
+    const { design } = this;
+    this.track = design.lines.length ? new Track(design.lines.length, design.values, DAY) : null;
+    this.lower = design.below ? new Track(1, design.below.values, DAY) : null;
+    if (this.memory && this.track) this.#remember(this.memory);
+  }
+
   /** A curve's lines are drawn in two charts. */
-  #remember(known) {
-    if (!known || !this.track) return;
-    const { times, lines } = known;
+  #remember({ times, lines }) {
     const own = this.lower ? lines.slice(0, 1) : lines;
     this.track.remember({ times, lines: own });
     if (this.lower && lines.length === 2) this.lower.remember({ times, lines: lines.slice(1) });
@@ -67,20 +71,25 @@ class Tile {
 
   draw() {
     const { lines, unit } = this.design;
-    const more = { currency: this.design.currency(this.history) };
-    if (this.track) this.chart = new Chart(this.body, { lines, unit, more, marks: this.marks?.kinds });
+    this.currency = this.design.currency(this.history);
+    const more = { currency: this.currency };
+    if (this.track) this.chart = new Chart(this.body, { lines, unit, more, marks: this.marks?.kinds, seen: figuresView });
     if (this.lower) {
       const line = { name: 'below', tone: 'bad', area: true };
-      this.lowerChart = new Chart(this.under, { lines: [line], unit: this.design.below.unit, more });
+      this.lowerChart = new Chart(this.under, { lines: [line], unit: this.design.below.unit, more, seen: figuresView });
     }
     this.update();
   }
 
   update() {
+    if (this.design.currency(this.history) !== this.currency) {
+      this.#beginAnew();
+      return;
+    }
     const { design, history, track } = this;
     track?.extend(history);
     const now = track?.now ?? [];
-    if (track) this.#range = rangeOf([track], design.unit, this.#range, design.isFromZero, { currency: design.currency(history) });
+    if (track) this.#range = rangeOf([track], design.unit, this.#range, design.isFromZero, { currency: this.currency }, figuresView);
     setText(this.figure, design.main(history, now, this.#range?.scale));
     this.element.classList.toggle('bad', design.isBad(history));
     this.element.dataset.gain = design.gain ? GAINS[1 + Math.sign(design.gain(history))] ?? '' : '';
@@ -94,6 +103,15 @@ class Tile {
     if (this.events) this.#listEvents();
     if (track) this.#chart(track, now);
     if (this.lower) this.#below();
+  }
+
+  /** Amounts of another currency than until now are no continuation of its line. */
+  #beginAnew() {
+    this.destroy();
+    this.memory = null;
+    this.#range = this.lowerRange = null;
+    this.#track();
+    this.draw();
   }
 
   /** What is said in the window's title, where this tile is to be there. */
@@ -119,11 +137,11 @@ class Tile {
     const { design, history, lower } = this;
     this.marks.extend(history);
     lower.extend(history);
-    this.lowerRange = rangeOf([lower], design.below.unit, this.lowerRange ?? null, true, { currency: design.currency(history) });
+    this.lowerRange = rangeOf([lower], design.below.unit, this.lowerRange ?? null, true, { currency: this.currency }, figuresView);
     this.lowerChart.draw(lower, this.lowerRange);
     this.under.setAttribute('aria-label', design.below.text(history));
     this.under.dataset.values = JSON.stringify(lower.now);
-    const counts = this.marks.kinds.map(({ name, times, tone }) => [name, String(times.filter((at) => at >= view.from).length), tone]);
+    const counts = this.marks.kinds.map(({ name, times, tone }) => [name, String(times.filter((at) => at >= figuresView.from && at <= figuresView.to).length), tone]);
     this.#tell([['below', design.below.text(history), 'bad'], ...counts.map(([name, count, tone]) => [`seconds with ${name}`, count, tone])]);
   }
 
@@ -261,8 +279,8 @@ class Marks {
 }
 
 /** Where rows go; those that may be more than there is room for can be scrolled by keyboard too. */
-function rowsOf({ bars, parts, title }) {
-  return el('div', { class: 'rows', ...((bars || parts) && { tabindex: '0', role: 'group', 'aria-label': title }) });
+function rowsOf({ bars, parts, table, title }) {
+  return el('div', { class: 'rows', ...((bars || parts || table) && { tabindex: '0', role: 'group', 'aria-label': title }) });
 }
 
 /** A table of more columns takes two places. */

@@ -4,6 +4,7 @@ import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
 import { readExemplars } from './exemplars.js';
 import { clock, format, formatBound, labelOf, percentile, rateOf, unitOfName } from './format.js';
+import { byCurrency, isMoney } from './money.js';
 import { promql } from './promql.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
@@ -11,6 +12,9 @@ import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './sta
 const MOST_LINES = 6;
 const MOST_ROWS = 200;
 const MOST_CHIPS = 24;
+
+/** Kinds of which all series are shown as one, where nothing tells them apart. */
+const TOGETHER = new Set(['counter', 'histogram']);
 
 const TONES = ['accent', 'strong', 'warn', 'good', 'soft', 'muted'];
 
@@ -219,14 +223,17 @@ export class Sheet {
     const all = layout.family(name)?.series ?? [];
     this.series = all.filter(({ labels }) => where.every(([key, value]) => labelOf(labels, key) === value));
     this.currency = currencyOf(this.series);
+    // Amounts of several currencies neither add up nor have common quantiles.
+    this.isMixed = isMoney(this.#state.declared, this.#state.shownUnit) && byCurrency(this.series).size > 1;
+    this.apart = by ?? (this.isMixed && TOGETHER.has(kind) ? 'currency' : null);
     this.keys = [...new Set(all.flatMap(({ labels }) => labels.map(([key]) => key)))].filter((key) => !this.context.globals.has(key));
-    this.lines = this.#linesOf(by);
+    this.lines = this.#linesOf(this.apart);
     const keys = this.lines.map((line) => line.keys);
     this.track =
-      kind === 'histogram' && !by
+      kind === 'histogram' && !this.apart
         ? new Track(QUANTILES.length, (history, index) => quantiles(history, index, name, keys[0]))
         : new Track(keys.length, (history, index) => keys.map((some) => this.#read(history, index, some)));
-    this.query.value = promql({ name, kind, where, by });
+    this.query.value = promql({ name, kind, where, by: this.apart });
     this.#chooseFrom(all);
     this.#draw();
   }
@@ -243,9 +250,8 @@ export class Sheet {
 
   /** A line for each value of a label, the largest first; without one, all series together, or each gauge by itself. */
   #linesOf(by) {
-    const { kind, unit } = this.#state;
-    const together = kind === 'counter' || kind === 'histogram';
-    if (!by && together) return [{ name: 'all', keys: this.series.map(({ key }) => key) }];
+    const { kind } = this.#state;
+    if (!by && TOGETHER.has(kind)) return [{ name: 'all', keys: this.series.map(({ key }) => key) }];
     const groups = new Map();
     for (const series of this.series) {
       const title = by ? labelOf(series.labels, by) ?? '' : titleOf(series, this.context.globals);
@@ -253,28 +259,32 @@ export class Sheet {
       groups.get(title).push(series);
     }
     // Amounts of several currencies have no sum.
-    const adds = (some) => unit !== 'currency' || currencyOf(some) !== undefined || some.length === 1;
-    const lines = [...groups].filter(([, some]) => adds(some)).map(([name, some]) => ({ name: name || 'all', keys: some.map(({ key }) => key) }));
+    const adds = (some) => !this.isMixed || byCurrency(some).size === 1;
+    const lines = [...groups]
+      .filter(([, some]) => adds(some))
+      .map(([name, some]) => ({ name: name || 'all', keys: some.map(({ key }) => key), currency: currencyOf(some) }));
     const { history } = this.context;
     const weight = new Map(lines.map((line) => [line, Math.abs(this.#read(history, history.snapshots.length - 1, line.keys)) || 0]));
     return lines.sort((a, b) => weight.get(b) - weight.get(a)).slice(0, MOST_LINES);
   }
 
   #draw() {
-    const { kind, by, shownUnit, isLog, unit, declared, name } = this.#state;
+    const { kind, shownUnit, isLog, unit, declared, name } = this.#state;
     this.#chart?.destroy();
     this.#heat?.destroy();
     this.plot.replaceChildren();
-    const isQuantiles = kind === 'histogram' && !by;
+    const isQuantiles = kind === 'histogram' && !this.apart;
     this.drawn = isQuantiles
       ? QUANTILES.map((q, index) => ({ name: percentile(q), tone: ['soft', 'accent', 'strong'][index] }))
-      : this.lines.map(({ name }, index) => ({ name, tone: TONES[index], area: this.lines.length === 1 && unit !== 'currency' }));
+      : this.lines.map(({ name, currency }, index) => ({ name, currency, tone: TONES[index], area: this.lines.length === 1 && unit !== 'currency' }));
     const more = { currency: this.currency };
     this.#chart = new Chart(this.plot, { lines: this.drawn, unit: shownUnit, more, isLog, stepped: unit === '0 or 1' });
     this.plot.setAttribute('aria-label', name);
     this.#range = null;
     this.#heat = null;
-    if (this.strip && this.series.length) {
+    const hasHeat = this.strip && this.series.length > 0 && !this.isMixed;
+    if (this.strip) this.strip.hidden = !hasHeat;
+    if (hasHeat) {
       const keys = this.series.map(({ key }) => key);
       const { bounds } = this.series[0];
       const track = new Track(bounds.length, ({ snapshots }, index) => {
@@ -296,7 +306,10 @@ export class Sheet {
       this.legend.dataset.of = this.drawn.map(({ name }) => name).join('\n');
       this.legend.replaceChildren(...this.drawn.map(({ name, tone }) => el('li', {}, el('span', { class: `swatch ${tone}` }), el('span', {}, name), el('b'))));
     }
-    now.forEach((value, index) => setText(this.legend.children[index].lastChild, format(value, shownUnit, { currency: this.currency, scale: this.#range?.scale })));
+    now.forEach((value, index) => {
+      const currency = this.currency ?? this.drawn[index].currency;
+      setText(this.legend.children[index].lastChild, format(value, shownUnit, { currency, scale: this.#range?.scale }));
+    });
     this.plot.dataset.values = JSON.stringify(now);
   }
 
