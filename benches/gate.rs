@@ -37,11 +37,21 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 12] = [
+const LINES: [Line; 20] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
         set_up: counter,
+    },
+    Line {
+        name: "counter, kept handle, by a call of the facade",
+        operations: RECORDS,
+        set_up: called_counter,
+    },
+    Line {
+        name: "counter, bound to its thread",
+        operations: RECORDS,
+        set_up: local_counter,
     },
     Line {
         name: "histogram of 11 buckets, kept handle",
@@ -79,9 +89,39 @@ const LINES: [Line; 12] = [
         set_up: raw_histogram,
     },
     Line {
+        name: "registering a counter of 3 labels",
+        operations: REGISTERED,
+        set_up: registering,
+    },
+    Line {
+        name: "first scrape after a series came, a counter of 1,000",
+        operations: 1_000,
+        set_up: first_scrape,
+    },
+    Line {
         name: "scrape, a counter of 1,000",
         operations: 1_000,
         set_up: scrape_of_counters,
+    },
+    Line {
+        name: "gzip scrape, a counter of 10,000, none changed",
+        operations: PACKED,
+        set_up: || packed_scrape(0),
+    },
+    Line {
+        name: "gzip scrape, a counter of 10,000, 1 % changed",
+        operations: PACKED,
+        set_up: || packed_scrape(1),
+    },
+    Line {
+        name: "gzip scrape, a counter of 10,000, 10 % changed",
+        operations: PACKED,
+        set_up: || packed_scrape(10),
+    },
+    Line {
+        name: "gzip scrape, a counter of 10,000, all changed",
+        operations: PACKED,
+        set_up: || packed_scrape(100),
     },
     Line {
         name: "scrape, a histogram of 100",
@@ -102,6 +142,8 @@ const LINES: [Line; 12] = [
 
 const RECORDS: u32 = 1_024;
 const REQUESTS: u32 = 64;
+const REGISTERED: u32 = 512;
+const PACKED: u32 = 10_000;
 
 obs_core::label! {
     /// Where orders go.
@@ -114,6 +156,10 @@ obs_core::label! {
 obs_core::label! {
     /// Buy or sell, known at run time only.
     open Side as "side" up to 4
+}
+obs_core::label! {
+    /// What is traded, anew each time.
+    open New as "symbol" up to 2_000
 }
 
 /// Eleven bounds, as the Prometheus clients have by default.
@@ -132,6 +178,8 @@ obs_core::families! {
         time: Histogram = "gate_seconds" { buckets: &BOUNDS },
         /// A counter for each of three labels.
         orders: Each<Venue, Each<Symbol, Each<Side, Counter>>> = "gate_orders_total",
+        /// The same of types of its own: what is used in one place is compiled into it.
+        news: Each<Venue, Each<New, Each<Side, Counter>>> = "gate_news_total",
         /// A histogram for each of three labels.
         times: Each<Venue, Each<Symbol, Each<Side, Histogram>>> = "gate_order_seconds" { buckets: &BOUNDS },
     }
@@ -209,6 +257,12 @@ fn gated() -> Gated {
     obs_core::with_recorder(&shared(), Gated::new)
 }
 
+/// What is resolved from an engine that is installed. A process installs one, and goes through one line.
+fn installed() -> Gated {
+    obs_core::install(engine()).expect("the first of this process");
+    Gated::new()
+}
+
 /// A sample that falls into one bucket or another.
 fn sample(n: u32) -> f64 {
     const SAMPLES: [f64; 8] = [0.003, 0.02, 0.04, 0.3, 0.7, 1.5, 4.0, 20.0];
@@ -236,9 +290,58 @@ fn for_each_labels(mut work: impl FnMut(u32, [&str; 3]) + 'static) -> Work {
     })
 }
 
+/// As a program has it: the engine is what is installed.
 fn counter() -> Work {
-    let counter = gated().count;
+    increments(installed().count)
+}
+
+/// As behind a `Fanout`, and with direct handles switched off.
+fn called_counter() -> Work {
+    increments(gated().count)
+}
+
+fn increments(counter: Counter) -> Work {
     Box::new(move || (0..RECORDS).for_each(|_| counter.increment(black_box(1))))
+}
+
+fn local_counter() -> Work {
+    let counter = installed().count;
+    Box::new(move || {
+        let counter = counter.local();
+        (0..RECORDS).for_each(|_| counter.increment(black_box(1)));
+    })
+}
+
+/// Each time as many new series, by a declared family's look-ups.
+fn registering() -> Work {
+    let news = installed().news;
+    let mut new: Vec<_> = (0..2 * REGISTERED).map(labels).collect();
+    Box::new(move || {
+        let rest = new.len().saturating_sub(REGISTERED as usize);
+        for [venue, symbol, side] in &new[rest..] {
+            black_box(news.of(venue).of(symbol).of(side));
+        }
+        new.truncate(rest);
+    })
+}
+
+/// Each time with one series more than before.
+fn first_scrape() -> Work {
+    let engine = engine();
+    let count = move |engine: &Engine, number| {
+        metrics::with_local_recorder(engine, || {
+            count(labels(number).each_ref().map(String::as_str));
+        });
+    };
+    (0..1_000).for_each(|number| count(&engine, number));
+    let (mut text, mut next) = (String::new(), 1_000);
+    Box::new(move || {
+        count(&engine, next);
+        next += 1;
+        text.clear();
+        engine.render_into(&mut text, Format::Classic);
+        black_box(&text);
+    })
 }
 
 fn histogram() -> Work {
@@ -258,7 +361,7 @@ fn gauge() -> Work {
 }
 
 fn labelled_counter() -> Work {
-    let orders = gated().orders;
+    let orders = installed().orders;
     for_each_labels(move |_, [venue, symbol, side]| {
         orders.of(venue).of(symbol).of(side).increment(1);
     })
@@ -316,6 +419,41 @@ fn scrape_of_counters() -> Work {
         }
     });
     scrape_of(engine)
+}
+
+/// Scrapes as Prometheus asks for them, before each of which so many percent of the counters were added to.
+fn packed_scrape(percent: u32) -> Work {
+    let engine = engine();
+    let counters: Vec<_> = (0..PACKED)
+        .map(|number| {
+            let number = number.to_string();
+            metrics::with_local_recorder(
+                &engine,
+                || metrics::counter!("gate_packed_total", "venue" => "nyse", "number" => number),
+            )
+        })
+        .collect();
+    for counter in &counters {
+        counter.increment(1_000);
+    }
+    // Multiples of a prime that does not divide their number go through all of them, in an order that is the same in each run.
+    let drawn = (0..PACKED).map(|n| n * 7_919 % PACKED);
+    let changed: Vec<_> = drawn
+        .zip(counters)
+        .filter(|(at, _)| at * 100 < percent * PACKED)
+        .collect();
+    let mut packed = Vec::new();
+    let mut scrape = move || {
+        for (_, counter) in &changed {
+            counter.increment(1);
+        }
+        packed.clear();
+        let length = engine.render_gzip_into(&mut packed, Format::Classic, Names::default());
+        black_box(length);
+    };
+    // Lines are kept from the second scrape on.
+    scrape();
+    Box::new(scrape)
 }
 
 fn scrape_of_histograms() -> Work {

@@ -3,15 +3,78 @@
 //! The facade hands a recorder a name, labels and a help text, and nothing else. So while a handle is resolved, this thread
 //! says here which family it belongs to, and a recorder that understands declarations looks. It works through whatever
 //! stands between the two (`Fanout`, `Prefix`, `Filter`, a local recorder), and costs other recorders nothing.
+//!
+//! The way back is for one recorder alone: the installed one may [`offer`] the cell of the counter that it registers, so that the
+//! handle adds there without a call. Every offer bears the recorder that makes it, and only that of the very recorder that was asked is
+//! taken: one that comes through a `Fanout`, a `Prefix` or anything else that might do more with a handle is not.
 
-use std::cell::Cell;
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
 
-use metrics::{Level, Metadata};
+use metrics::{Level, Metadata, Recorder};
 
 use crate::Family;
+use crate::cells::CounterCell;
 
 thread_local! {
     static RESOLVING: Cell<Option<Resolving>> = const { Cell::new(None) };
+    static OFFERED: RefCell<Option<Offer>> = const { RefCell::new(None) };
+}
+
+/// A recorder, by what it is and where it lies: what it begins with lies there, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Identity {
+    what: TypeId,
+    at: usize,
+}
+
+impl Identity {
+    pub(crate) fn of<R: Recorder + 'static>(recorder: &R) -> Self {
+        Self::at::<R>(std::ptr::from_ref(recorder).addr())
+    }
+
+    /// That of a recorder that lies there.
+    pub(crate) fn at<R: Recorder + 'static>(at: usize) -> Self {
+        Self {
+            what: TypeId::of::<R>(),
+            at,
+        }
+    }
+}
+
+/// A cell, and who says that the handle it returns adds there and nowhere else.
+struct Offer {
+    by: Identity,
+    cell: CounterCell,
+}
+
+/// Offers the cell of the counter that is being registered: the handle that `by` is about to return adds to it, and does nothing else.
+pub fn offer<R: Recorder + 'static>(by: &R, cell: impl FnOnce() -> CounterCell) {
+    if resolving().is_some() {
+        let by = Identity::of(by);
+        put(Some(Offer { by, cell: cell() }));
+    }
+}
+
+/// Offers what `from` has offered, whose handle `by` is about to return as it is.
+pub fn pass_on<R: Recorder + 'static, F: Recorder + 'static>(by: &R, from: &F) {
+    if let Some(cell) = taken(Identity::of(from)) {
+        offer(by, || cell);
+    }
+}
+
+/// What that recorder has offered for the counter that is being resolved.
+pub(crate) fn taken(by: Identity) -> Option<CounterCell> {
+    let offered = OFFERED.try_with(RefCell::take).ok()??;
+    (offered.by == by).then_some(offered.cell)
+}
+
+/// A thread that ends may have nothing to put it in any more; then a handle makes its calls.
+fn put(offer: Option<Offer>) -> Option<Offer> {
+    OFFERED
+        .try_with(|offered| offered.replace(offer))
+        .ok()
+        .flatten()
 }
 
 /// What this thread is resolving, as [`resolving`] tells a recorder.
@@ -48,13 +111,15 @@ pub fn resolving() -> Option<Resolving> {
 
 /// Runs `ask` while this thread says that it resolves the family.
 pub(crate) fn with<T>(family: &'static Family, is_quiet: bool, ask: impl FnOnce() -> T) -> T {
-    struct Restore(Option<Resolving>);
+    struct Restore(Option<Resolving>, Option<Offer>);
     impl Drop for Restore {
         fn drop(&mut self) {
             RESOLVING.set(self.0);
+            put(self.1.take());
         }
     }
-    let _restore = Restore(RESOLVING.replace(Some(Resolving { family, is_quiet })));
+    let resolving = RESOLVING.replace(Some(Resolving { family, is_quiet }));
+    let _restore = Restore(resolving, put(None));
     ask()
 }
 

@@ -78,6 +78,8 @@ mod axis;
 pub mod buckets;
 mod budget;
 mod catalogue;
+#[doc(hidden)]
+pub mod cells;
 mod chain;
 mod channel;
 mod errors;
@@ -118,7 +120,9 @@ pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
 pub use crate::group::Group;
 pub use crate::keyed::Keyed;
 pub use crate::label::{Closed, Label, LabelDecl, LabelNode, Labels, Open, Value, Values};
-pub use crate::leaf::{Counter, Gauge, Histogram, InFlight, MoneyCounter, Summary, TimeCounter};
+pub use crate::leaf::{
+    Counter, Gauge, Histogram, InFlight, LocalCounter, MoneyCounter, Summary, TimeCounter,
+};
 pub use crate::meta::{Metric, PipelineMetrics, catalogue};
 pub use crate::objective::{Good, Objective};
 pub use crate::outcome::{Outcome, PanicWatch};

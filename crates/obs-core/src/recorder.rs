@@ -10,6 +10,8 @@ use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use metrics::Recorder;
 
+use crate::cells::CounterCell;
+use crate::channel::Identity;
 use crate::{Family, Kind, channel};
 
 type Shared = Arc<dyn Recorder + Send + Sync>;
@@ -18,8 +20,19 @@ thread_local! {
     static CURRENT: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
 
-/// Where the recorder lies that [`install`] installed.
-static INSTALLED: OnceLock<usize> = OnceLock::new();
+/// The recorder that [`install`] installed.
+static INSTALLED: OnceLock<Installed> = OnceLock::new();
+
+#[derive(Debug)]
+struct Installed {
+    /// Where it lies.
+    at: usize,
+    /// Whose offers of cells are taken; nobody's where that is switched off.
+    direct: Option<Identity>,
+}
+
+/// Switches handles off that add without a call of the facade.
+const DIRECT_HANDLES: &str = "OBS_DIRECT_HANDLES";
 
 /// The families that the installed recorder was given, by where they lie: resolving one again need not describe it again.
 static GIVEN: LazyLock<RwLock<HashSet<usize>>> = LazyLock::new(RwLock::default);
@@ -38,7 +51,11 @@ impl fmt::Debug for AlreadyInstalled {
 }
 
 /// Installs the process' recorder. Handles that were built before stay without effect for ever: install first, then build.
-pub fn install(recorder: impl Recorder + Send + Sync + 'static) -> Result<(), AlreadyInstalled> {
+///
+/// Counters that are resolved from a recorder of `obs-recorder`, or of `obs-exporter` with it, add to its cells themselves, without a
+/// call of the facade's handle. Only where that recorder is installed here, and with nothing in front of it, such as a `Fanout`:
+/// otherwise, and everywhere with the variable `OBS_DIRECT_HANDLES=off`, they call. Totals are the same either way.
+pub fn install<R: Recorder + Send + Sync + 'static>(recorder: R) -> Result<(), AlreadyInstalled> {
     let has_local = metrics::with_recorder(|recorder| !is_none(recorder));
     metrics::set_global_recorder(recorder).map_err(|_| AlreadyInstalled)?;
     // Under a local recorder its place cannot be found out, and every family is then described anew: 0 is nowhere.
@@ -48,8 +65,25 @@ pub fn install(recorder: impl Recorder + Send + Sync + 'static) -> Result<(), Al
         metrics::with_recorder(place_of)
     };
     // Only now may functions under `#[track_duration]` keep their handles.
-    let _ = INSTALLED.set(at);
+    let is_direct = std::env::var_os(DIRECT_HANDLES).is_none_or(|said| said != "off");
+    let _ = INSTALLED.set(Installed {
+        at,
+        direct: is_direct.then(|| Identity::at::<R>(at)),
+    });
     Ok(())
+}
+
+fn is_installed(recorder: &dyn Recorder) -> bool {
+    INSTALLED
+        .get()
+        .is_some_and(|installed| installed.at == place_of(recorder))
+}
+
+/// The cell that the recorder which was just asked for a counter offers, if it is the installed one itself.
+pub(crate) fn offered_by(recorder: &dyn Recorder) -> Option<CounterCell> {
+    let installed = INSTALLED.get()?;
+    let is_it = installed.at == place_of(recorder);
+    channel::taken(installed.direct.filter(|_| is_it)?)
 }
 
 fn place_of(recorder: &dyn Recorder) -> usize {
@@ -99,7 +133,7 @@ impl Target {
     pub(crate) fn give(&self, family: &'static Family) {
         let place = std::ptr::from_ref(family).addr();
         let give = |recorder: &dyn Recorder| {
-            let is_installed = INSTALLED.get() == Some(&place_of(recorder));
+            let is_installed = is_installed(recorder);
             if is_installed && given(|known| known.contains(&place)) {
                 return;
             }

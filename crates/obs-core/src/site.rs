@@ -5,9 +5,10 @@ use std::panic::Location;
 use metrics::{Key, Recorder, SharedString};
 
 use crate::admission::folded_gauge;
+use crate::cells::CounterCell;
 use crate::channel::{self, METADATA};
 use crate::label::{Fold, ScopeLabel, other};
-use crate::recorder::Target;
+use crate::recorder::{Target, offered_by};
 use crate::warning::{found_dead, found_dead_at};
 use crate::{Family, Kind, LabelNode, PipelineMetrics};
 
@@ -73,8 +74,12 @@ impl Site {
         }
     }
 
-    pub(crate) fn counter(&self) -> metrics::Counter {
-        self.register(|recorder, key| recorder.register_counter(key, &METADATA))
+    /// A counter, and its cell where its recorder offers one.
+    pub(crate) fn counter(&self) -> (metrics::Counter, CounterCell) {
+        self.register(|recorder, key| {
+            let counter = recorder.register_counter(key, &METADATA);
+            (counter, offered_by(recorder).unwrap_or_default())
+        })
     }
 
     pub(crate) fn gauge(&self) -> metrics::Gauge {

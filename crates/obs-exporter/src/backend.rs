@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use obs_core::{Admission, Catalogue};
+use obs_core::{Admission, Catalogue, cells};
 use obs_recorder::{Engine, Format, Names};
 
 use crate::config::RecorderKind;
@@ -25,9 +25,25 @@ pub(crate) enum Backend {
 
 /// What records.
 pub(crate) struct Recording {
-    inner: Box<dyn Recorder + Send + Sync>,
+    inner: Inner,
     /// Upkeep goes on for as long as something can be registered here, even when nobody holds the exporter any more.
     _upkeep: Arc<Upkeep>,
+}
+
+enum Inner {
+    Obs(Engine),
+    #[cfg(feature = "stock")]
+    Stock(Box<dyn Recorder + Send + Sync>),
+}
+
+impl Inner {
+    fn recorder(&self) -> &dyn Recorder {
+        match self {
+            Self::Obs(engine) => engine,
+            #[cfg(feature = "stock")]
+            Self::Stock(recorder) => recorder,
+        }
+    }
 }
 
 impl Backend {
@@ -39,7 +55,7 @@ impl Backend {
         foreign: &BTreeMap<&'static str, &'static [f64]>,
         warnings: &Arc<Warnings>,
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
-        let (inner, backend): (Box<dyn Recorder + Send + Sync>, _) = match config.recorder {
+        let (inner, backend) = match config.recorder {
             RecorderKind::Obs => {
                 let mut builder = Engine::builder()
                     .catalogue(catalogue.clone())
@@ -61,7 +77,7 @@ impl Backend {
                     builder = builder.slots(slots);
                 }
                 let engine = builder.build()?;
-                (Box::new(engine.clone()), Self::Obs(engine))
+                (Inner::Obs(engine.clone()), Self::Obs(engine))
             }
             #[cfg(not(feature = "stock"))]
             RecorderKind::Stock => {
@@ -71,7 +87,7 @@ impl Backend {
             RecorderKind::Stock => {
                 refuse_what_stock_has_not(config)?;
                 let (recorder, stock) = Stock::build(config, catalogue, global_labels, foreign)?;
-                (Box::new(recorder), Self::Stock(stock))
+                (Inner::Stock(Box::new(recorder)), Self::Stock(stock))
             }
         };
         let (kept, warnings) = (backend.clone(), Arc::clone(warnings));
@@ -167,26 +183,32 @@ impl fmt::Debug for Recording {
 
 impl Recorder for Recording {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.inner.describe_counter(name, unit, help);
+        self.inner.recorder().describe_counter(name, unit, help);
     }
 
     fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.inner.describe_gauge(name, unit, help);
+        self.inner.recorder().describe_gauge(name, unit, help);
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        self.inner.describe_histogram(name, unit, help);
+        self.inner.recorder().describe_histogram(name, unit, help);
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.inner.register_counter(key, metadata)
+        let counter = self.inner.recorder().register_counter(key, metadata);
+        match &self.inner {
+            Inner::Obs(engine) => cells::pass_on(self, engine),
+            #[cfg(feature = "stock")]
+            Inner::Stock(_) => {}
+        }
+        counter
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.inner.register_gauge(key, metadata)
+        self.inner.recorder().register_gauge(key, metadata)
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.inner.register_histogram(key, metadata)
+        self.inner.recorder().register_histogram(key, metadata)
     }
 }

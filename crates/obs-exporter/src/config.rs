@@ -43,6 +43,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_CREATED` | [`created`](Self::created) | `off` |
 /// | `OBS_UTF8_NAMES` | [`utf8_names`](Self::utf8_names) | `off` |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `off` |
+/// | `OBS_DIRECT_HANDLES` | none: [`obs_core::install`] reads it | `on` |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
 /// | `OBS_BASIC_AUTH`, `OBS_BASIC_AUTH_FILE` | [`basic_auth`](Self::basic_auth) | nobody is asked |
@@ -475,6 +476,7 @@ mod tests {
             ("OBS_CREATED", "on"),
             ("OBS_UTF8_NAMES", "on"),
             ("OBS_NATIVE_HISTOGRAMS", "on"),
+            ("OBS_DIRECT_HANDLES", "off"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
             ("OBS_BASIC_AUTH_FILE", "/run/secrets/basic"),

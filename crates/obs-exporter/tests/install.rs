@@ -26,6 +26,7 @@ fn an_installed_exporter_shows_what_any_thread_records() {
     };
     let exporter = builder().install().unwrap();
     let trades = Trades::new();
+    assert!(obs_core::cells::is_direct(trades.taken.of("A")));
     std::thread::scope(|scope| {
         for symbol in ["A", "B", "C", "D"] {
             let trades = &trades;

@@ -12,21 +12,15 @@ use std::sync::atomic::{
 };
 use std::sync::{Arc, Mutex, OnceLock};
 
+pub(crate) use obs_core::cells::WORDS;
+use obs_core::cells::{CounterCell, Lane, Page, page};
+
 use crate::lock;
 use crate::slot::{self, SHARED_LANE};
 
-/// Words in a block.
-pub(crate) const WORDS: usize = 512;
-/// The same, to count with [`Spot`]s.
+/// [`WORDS`], to count with [`Spot`]s.
 const IN_BLOCK: Spot = 512;
 const _: () = assert!(IN_BLOCK as usize == WORDS);
-
-/// One lane's words of a block, on cache lines of its own: another lane's writer must not take them away.
-#[derive(Debug)]
-#[repr(align(64))]
-pub(crate) struct Page([AtomicU64; WORDS]);
-
-type Lane = OnceLock<Box<Page>>;
 
 /// What a word has to offer; `loom`'s own atomics have it too.
 pub(crate) trait Word {
@@ -173,6 +167,11 @@ impl Words {
             lanes: &self.lanes,
             first: usize::from(self.first),
         }
+    }
+
+    /// The first of them, for a handle that adds to it by itself. The handle keeps the series, too.
+    pub(crate) fn first(&self) -> CounterCell {
+        CounterCell::new(Arc::clone(&self.lanes), self.first)
     }
 
     /// Where a store finds them.
@@ -346,10 +345,6 @@ impl<'a> Cells<'a> {
     pub(crate) fn of(page: &'a [&'a Page; 1], first: usize) -> Self {
         Self { pages: page, first }
     }
-}
-
-fn page() -> Box<Page> {
-    Box::new(Page([const { AtomicU64::new(0) }; WORDS]))
 }
 
 /// Where series get their words, and where those of dropped ones wait to be used again.

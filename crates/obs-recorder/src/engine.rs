@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use metrics::{HistogramFn, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
 use obs_core::{
     Admission, Catalogue, Claim, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics,
-    UNDECLARED_FAMILIES, folded_gauge, resolving,
+    UNDECLARED_FAMILIES, cells, folded_gauge, resolving,
 };
 
 use crate::cell::Store;
@@ -974,17 +974,21 @@ impl Recorder for Engine {
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Counter {
         let counters = &self.0.counters;
-        if let Some(known) = known(counters, key) {
-            return metrics::Counter::from_arc(known);
-        }
-        match self.register(counters, key, metadata) {
-            Ok(registered) => metrics::Counter::from_arc(registered.series),
-            Err(Refused::OneTooMany) => {
-                let shared = Key::from_static_name(OTHER_TOTAL);
-                metrics::Counter::from_arc(self.unbounded(counters, None, &shared, false))
-            }
-            Err(Refused::OtherKind | Refused::OtherSpelling) => metrics::Counter::noop(),
-        }
+        let counter = match known(counters, key) {
+            Some(known) => known,
+            None => match self.register(counters, key, metadata) {
+                Ok(registered) => registered.series,
+                Err(Refused::OneTooMany) => {
+                    let shared = Key::from_static_name(OTHER_TOTAL);
+                    self.unbounded(counters, None, &shared, false)
+                }
+                Err(Refused::OtherKind | Refused::OtherSpelling) => {
+                    return metrics::Counter::noop();
+                }
+            },
+        };
+        cells::offer(self, || counter.metric.cell());
+        metrics::Counter::from_arc(counter)
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {

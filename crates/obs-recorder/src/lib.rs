@@ -54,12 +54,13 @@ mod native;
 mod order;
 mod protobuf;
 mod registry;
-mod slot;
 mod snapshot;
 mod summary;
 mod text;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use obs_core::cells::slot;
 
 pub use crate::engine::{Builder, Engine};
 pub use crate::error::EngineError;

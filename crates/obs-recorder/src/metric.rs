@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
+use obs_core::cells::CounterCell;
 use obs_core::{Family, Kind, buckets};
 
 use crate::cell::{
@@ -80,6 +81,11 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// For a handle that adds without a call.
+    pub(crate) fn cell(&self) -> CounterCell {
+        self.words.first()
+    }
+
     /// For the first time on this thread, or on one that has no lane. Apart, so that all other times carry none of it.
     #[cold]
     #[inline(never)]

@@ -52,7 +52,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 43] = [
+pub(super) static VARIABLES: [Variable; 44] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -131,6 +131,12 @@ pub(super) static VARIABLES: [Variable; 43] = [
             let said = switch(text).or_else(|| text.parse().ok());
             said.map(|native| config.native_histograms = native)
         },
+    },
+    Variable {
+        name: "OBS_DIRECT_HANDLES",
+        accepts: "`on` or `off`",
+        // `obs_core::install` looks for itself, whichever recorder it installs.
+        set: |_, text| switch(text).map(drop),
     },
     Variable {
         name: "OBS_GIT_COMMIT",

@@ -10,15 +10,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The lane of threads that have no slot, or one that a recorder does not give a lane to.
-pub(crate) const SHARED_LANE: usize = 0;
+pub const SHARED_LANE: usize = 0;
 
 /// The most slots of a process. Threads beyond them share one lane.
-pub(crate) const MAX_SLOTS: usize = 1024;
+pub const MAX_SLOTS: usize = 1024;
 
 /// This thread has not recorded yet. Beyond every lane, so that looking up the lane tells.
 const UNASSIGNED: usize = usize::MAX;
 /// This thread has no slot and gets none any more.
 const NONE: usize = usize::MAX - 1;
+/// No thread's, ever.
+pub(crate) const NEVER: usize = usize::MAX - 2;
 
 thread_local! {
     /// Needs no destructor, and so can be read for as long as the thread runs.
@@ -32,14 +34,16 @@ static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 static HIGHEST: AtomicUsize = AtomicUsize::new(SHARED_LANE);
 
 /// The slot of this thread, or a number beyond every lane.
+#[must_use]
 #[inline]
-pub(crate) fn current() -> usize {
+pub fn current() -> usize {
     SLOT.get()
 }
 
 /// Makes sure that this thread has a slot if it can have one, and returns what [`current`] does from now on.
+#[must_use]
 #[cold]
-pub(crate) fn acquire() -> usize {
+pub fn acquire() -> usize {
     if SLOT.get() == UNASSIGNED {
         // A thread whose destructors run has no lease any more, and what they record goes to the shared lane.
         SLOT.set(LEASE.try_with(|lease| lease.0).unwrap_or(NONE));
@@ -48,7 +52,7 @@ pub(crate) fn acquire() -> usize {
 }
 
 /// The highest lane in which anything can stand.
-pub(crate) fn highest() -> usize {
+pub fn highest() -> usize {
     HIGHEST.load(Ordering::Acquire)
 }
 
@@ -81,20 +85,27 @@ fn pool() -> MutexGuard<'static, Pool> {
 
 /// The numbers that are free, of which the lowest is taken first: lanes stay few.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     returned: BinaryHeap<Reverse<usize>>,
     next: usize,
 }
 
+impl Default for Pool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Pool {
-    pub(crate) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             returned: BinaryHeap::new(),
             next: SHARED_LANE + 1,
         }
     }
 
-    pub(crate) fn take(&mut self) -> Option<usize> {
+    pub fn take(&mut self) -> Option<usize> {
         if let Some(Reverse(slot)) = self.returned.pop() {
             return Some(slot);
         }
@@ -104,7 +115,7 @@ impl Pool {
         })
     }
 
-    pub(crate) fn give_back(&mut self, slot: usize) {
+    pub fn give_back(&mut self, slot: usize) {
         self.returned.push(Reverse(slot));
     }
 }

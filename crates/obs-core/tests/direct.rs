@@ -1,0 +1,238 @@
+//! Counters that add to a cell of the installed recorder by themselves, seen by a recorder that counts its calls.
+//!
+//! A process installs one recorder, so each case is a process of its own: this program again, with the case in a variable.
+
+use std::cell::RefCell;
+use std::env;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use obs_core::cells::{self, CounterCell, Lane};
+use obs_core::{LocalCounter, MoneyCounter, TimeCounter};
+
+/// Which case this process is.
+const CASE: &str = "DIRECT_CASE";
+
+obs_core::families! {
+    /// What is counted.
+    struct Counted {
+        /// Things.
+        things: obs_core::Counter = "direct_things_total",
+        /// Time.
+        time: TimeCounter = "direct_seconds_total",
+        /// Money.
+        money: MoneyCounter = "direct_usd_total",
+    }
+}
+
+/// Offers a cell for each counter, and counts what its handles are called with.
+#[derive(Clone)]
+struct Offering {
+    lanes: Arc<[Lane]>,
+    called: Arc<Called>,
+}
+
+#[derive(Debug, Default)]
+struct Called(AtomicU64);
+
+impl CounterFn for Called {
+    fn increment(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    fn absolute(&self, total: u64) {
+        self.0.store(total, Relaxed);
+    }
+}
+
+impl Offering {
+    fn new() -> Self {
+        Self {
+            lanes: (0..8).map(|_| OnceLock::new()).collect(),
+            called: Arc::default(),
+        }
+    }
+
+    /// What is in the cells.
+    fn added(&self) -> u64 {
+        let pages = self.lanes.iter().filter_map(OnceLock::get);
+        pages.map(|page| page.0[7].load(Relaxed)).sum()
+    }
+
+    /// What the handles were called with.
+    fn called(&self) -> u64 {
+        self.called.0.load(Relaxed)
+    }
+}
+
+impl Recorder for Offering {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        cells::offer(self, || CounterCell::new(Arc::clone(&self.lanes), 7));
+        Counter::from_arc(Arc::clone(&self.called))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+/// A recorder that lies where the one in it does, and has as many bytes.
+struct Wrapped(Offering);
+
+impl Recorder for Wrapped {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        self.0.register_counter(key, metadata)
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+const CASES: [(&str, fn()); 5] = [
+    ("the first addition is a call, all others are none", direct),
+    (
+        "with handles switched off, every addition is a call",
+        called,
+    ),
+    (
+        "what a recorder inside of the installed one offers is not taken",
+        wrapped,
+    ),
+    (
+        "what a recorder offers that is not installed is not taken",
+        local,
+    ),
+    (
+        "in a destructor, a thread whose slot is another's calls",
+        ending,
+    ),
+];
+
+#[test]
+fn each_case_in_a_process_of_its_own() {
+    if let Ok(case) = env::var(CASE) {
+        let case = CASES.iter().find(|(name, _)| *name == case);
+        return case.expect("a case of this name").1();
+    }
+    for (name, _) in CASES {
+        let mut process = Command::new(env::current_exe().unwrap());
+        process
+            .args(["--exact", "each_case_in_a_process_of_its_own"])
+            .env(CASE, name)
+            .env_remove("OBS_DIRECT_HANDLES");
+        if name.contains("switched off") {
+            process.env("OBS_DIRECT_HANDLES", "off");
+        }
+        let output = process.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{name}:\n{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+}
+
+/// Adds 100 to a counter, and nine by its thread's.
+fn count(counted: &Counted) {
+    (0..100).for_each(|_| counted.things.increment(1));
+    let local = counted.things.local();
+    (0..9).for_each(|_| local.increment(1));
+}
+
+fn direct() {
+    let offering = Offering::new();
+    obs_core::install(offering.clone()).unwrap();
+    let counted = Counted::new();
+    count(&counted);
+    // The handles make no lane of their own: the first call is what a recorder makes it with. `local` does.
+    assert_eq!((offering.added(), offering.called()), (9, 100));
+    count(&counted);
+    assert_eq!((offering.added(), offering.called()), (118, 100));
+    counted.time.add(std::time::Duration::from_micros(1));
+    counted.money.add(0.002);
+    assert_eq!((offering.added(), offering.called()), (3_118, 100));
+    counted.things.absolute(5_000);
+    assert_eq!(offering.called(), 5_000);
+    // A thread of its own has a lane of its own.
+    std::thread::scope(|scope| scope.spawn(|| count(&counted)).join()).unwrap();
+    assert_eq!((offering.added(), offering.called()), (3_127, 5_100));
+}
+
+fn called() {
+    let offering = Offering::new();
+    obs_core::install(offering.clone()).unwrap();
+    count(&Counted::new());
+    assert_eq!((offering.added(), offering.called()), (0, 109));
+}
+
+fn wrapped() {
+    let offering = Offering::new();
+    assert_eq!(size_of::<Wrapped>(), size_of::<Offering>());
+    obs_core::install(Wrapped(offering.clone())).unwrap();
+    count(&Counted::new());
+    assert_eq!((offering.added(), offering.called()), (0, 109));
+}
+
+fn local() {
+    let (installed, local) = (Offering::new(), Offering::new());
+    obs_core::install(installed.clone()).unwrap();
+    count(&metrics::with_local_recorder(&local, Counted::new));
+    assert_eq!((local.added(), local.called()), (0, 109));
+    let shared: Arc<dyn Recorder + Send + Sync> = Arc::new(local.clone());
+    count(&obs_core::with_recorder(&shared, Counted::new));
+    assert_eq!((local.added(), local.called()), (0, 218));
+    assert_eq!((installed.added(), installed.called()), (0, 0));
+}
+
+/// Adds when it is dropped, by the counter of the thread that ends.
+struct Late(RefCell<Option<LocalCounter<'static>>>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        self.0.borrow().iter().for_each(|local| local.increment(1));
+    }
+}
+
+thread_local! {
+    static EARLIER: Late = const { Late(RefCell::new(None)) };
+    static LATER: Late = const { Late(RefCell::new(None)) };
+}
+
+/// Systems differ in the order in which a thread's values are dropped, so one is first used before the thread has a slot and one
+/// afterwards: exactly one of them is dropped when the slot is given back.
+fn ending() {
+    let offering = Offering::new();
+    obs_core::install(offering.clone()).unwrap();
+    let counted: &'static Counted = Box::leak(Box::new(Counted::new()));
+    let thread = std::thread::spawn(|| {
+        EARLIER.with(|_| ());
+        let local = counted.things.local();
+        local.increment(1);
+        for late in [&EARLIER, &LATER] {
+            late.with(|late| late.0.replace(Some(local)));
+        }
+    });
+    thread.join().unwrap();
+    assert_eq!((offering.added(), offering.called()), (2, 1));
+}
