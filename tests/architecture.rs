@@ -43,7 +43,7 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
     assert!(libraries.contains_key("obs-trading"), "{libraries:?}");
     for (library, uses) in &libraries {
         let allowed: &[&str] = match library.as_str() {
-            "obs-macros" | "obs-exposition" | "obs-calendar" => &[],
+            "obs-macros" | "obs-exposition" | "obs-calendar" | "obs-memory" => &[],
             "obs-core" => &["obs-macros"],
             "obs-exporter" => &[
                 "obs-core",

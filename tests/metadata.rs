@@ -82,9 +82,10 @@ fn every_crate_says_what_a_registry_shows() {
     }
 }
 
-/// The compiler denies unsafe code in every crate that inherits the lints; so every crate does, and none allows it again.
+/// The compiler denies unsafe code in every crate that inherits the lints; so every crate does, and none allows it again but in the
+/// one file that ARCHITECTURE.md argues for.
 #[test]
-fn nothing_is_unsafe() {
+fn nothing_is_unsafe_but_mapped_pages() {
     // In two pieces, so that this file does not hold what it looks for.
     let lint = concat!("unsafe", "_code");
     let manifest = std::fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
@@ -99,7 +100,7 @@ fn nothing_is_unsafe() {
         );
         sources(manifest.parent().unwrap(), &mut |path, source| {
             assert!(
-                !source.contains(lint),
+                !source.contains(lint) || path.ends_with("crates/obs-memory/src/page.rs"),
                 "{} speaks of the lint {lint}",
                 path.display()
             );

@@ -1,0 +1,148 @@
+//! Pages of words that threads record to, on the heap or in a mapped file.
+//!
+//! This is all of the workspace that is `unsafe`. Recording reads one pointer wherever a page lies, and that is what costs nothing; a
+//! `Box` cannot point into a mapping and a reference cannot be freed, so the pointer is kept raw and its two origins are told apart
+//! where it is dropped.
+#![expect(
+    unsafe_code,
+    reason = "a page is behind one raw pointer, wherever it lies; each use says why it is sound"
+)]
+
+use std::fmt;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+use std::sync::{PoisonError, RwLock};
+
+/// Words of a page: 4 KiB.
+pub const WORDS: usize = 512;
+
+/// The words of a page, on cache lines of their own.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub struct Words([AtomicU64; WORDS]);
+
+impl Deref for Words {
+    type Target = [AtomicU64; WORDS];
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// A page of [`WORDS`] words, all 0 when it is made. It is as large as a `Box`, and read as one.
+pub struct Page(NonNull<Words>);
+
+// SAFETY: a page is the only owner of its words, or they are never freed; and words are atomic, so that a shared reference to them may
+// be used on any thread.
+unsafe impl Send for Page {}
+// SAFETY: as above: `&Page` gives out `&Words` and nothing else.
+unsafe impl Sync for Page {}
+
+/// Where mapped pages are, from the first address to the one behind the last. Nothing is ever taken out, because nothing is unmapped.
+static MAPPED: RwLock<Vec<(usize, usize)>> = RwLock::new(Vec::new());
+
+impl Page {
+    /// A page on the heap.
+    #[must_use]
+    pub fn on_heap() -> Self {
+        let words = Box::new(Words([const { AtomicU64::new(0) }; WORDS]));
+        Self(NonNull::from(Box::leak(words)))
+    }
+
+    /// Whether it lies in a mapped file.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        let address = self.0.addr().get();
+        let mapped = MAPPED.read().unwrap_or_else(PoisonError::into_inner);
+        mapped
+            .iter()
+            .any(|(first, end)| (*first..*end).contains(&address))
+    }
+}
+
+impl Deref for Page {
+    type Target = Words;
+
+    #[inline]
+    fn deref(&self) -> &Words {
+        // SAFETY: the pointer is that of a leaked box or of a page of a mapping: aligned, initialized (pages of a file are 0 until they are
+        // written) and alive for as long as this is, since the box is freed in `drop` alone and mappings never are. Whatever
+        // another process writes to the file, any bits are a valid `AtomicU64`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        if !self.is_mapped() {
+            // SAFETY: it was leaked by `on_heap`, which is the only other place where pages come from, and it is dropped once. A
+            // mapping is entered before any page of it is made, and stays mapped, so that no box has an address in it.
+            drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        }
+    }
+}
+
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Page")
+            .field("is_mapped", &self.is_mapped())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of a file that is mapped for good, and gives out its pages one by one.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    first: NonNull<Words>,
+    pages: usize,
+    /// How many were given out.
+    given: usize,
+}
+
+// SAFETY: the pointer is to a mapping of the whole process, and pages are given out by `&mut self`.
+#[cfg(target_os = "linux")]
+unsafe impl Send for Chunk {}
+
+#[cfg(target_os = "linux")]
+impl Chunk {
+    /// Maps so many pages from an offset on, which is a multiple of 4 KiB. The caller has reserved their memory, without which touching them would
+    /// be a `SIGBUS`, and nobody has mapped them before.
+    pub(crate) fn map(file: &std::fs::File, offset: u64, pages: usize) -> std::io::Result<Self> {
+        let map = memmap2::MmapOptions::new()
+            .offset(offset)
+            .len(pages * size_of::<Words>())
+            .map_raw(file)?;
+        #[expect(
+            clippy::cast_ptr_alignment,
+            reason = "a mapping begins where a page of the system does; it is checked below"
+        )]
+        let first = map.as_mut_ptr().cast::<Words>();
+        // It is never unmapped.
+        std::mem::forget(map);
+        let first = NonNull::new(first)
+            .filter(|first| first.is_aligned())
+            .ok_or_else(|| std::io::Error::other("the system mapped it to no page"))?;
+        let start = first.addr().get();
+        let mut mapped = MAPPED.write().unwrap_or_else(PoisonError::into_inner);
+        mapped.push((start, start + pages * size_of::<Words>()));
+        Ok(Self {
+            first,
+            pages,
+            given: 0,
+        })
+    }
+
+    /// The next page.
+    pub(crate) fn next(&mut self) -> Option<Page> {
+        if self.given == self.pages {
+            return None;
+        }
+        // SAFETY: fewer than all pages of the mapping lie before it, so it is within the same allocation.
+        let page = unsafe { self.first.add(self.given) };
+        self.given += 1;
+        Some(Page(page))
+    }
+}

@@ -1,0 +1,415 @@
+//! The file as its writer has it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::num::NonZeroU16;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, fcntl_lock, fstatfs};
+use rustix::process::{Flock, FlockType, fcntl_getlk};
+
+use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
+use crate::page::{Chunk, Page};
+use crate::record::{FRAME, Record};
+use crate::{ABANDONED, INCOMPLETE, MemoryError, Options};
+
+/// How many files a process can record to. They stay mapped for as long as it lives.
+const MOST_FILES: usize = 64;
+/// How many files of earlier processes are kept beside the one of a path; older ones are removed.
+const MOST_ASIDE: usize = 8;
+
+static OPEN: [OnceLock<Open>; MOST_FILES] = [const { OnceLock::new() }; MOST_FILES];
+/// Held while a file is opened.
+static OPENING: Mutex<()> = Mutex::new(());
+
+/// A file that this process records to. Copies are the same file, which stays mapped and locked until the process ends.
+///
+/// ```
+/// use obs_memory::{Kind, Memory, Options, Reader, Record, Value};
+/// use std::sync::atomic::Ordering::Relaxed;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("desk.obs");
+/// # let options = Options::default().any_file_system(true);
+/// // `Options::default()` and a path such as /dev/shm/desk.obs.
+/// let memory = Memory::create(&path, options)?;
+/// memory.append(&Record::Family {
+///     name: "orders_total".to_owned(),
+///     kind: Kind::Counter,
+///     decimals: 0,
+///     bounds: Vec::new(),
+/// });
+/// let labels = vec![("side".to_owned(), "buy".to_owned())];
+/// memory.append(&Record::Series { family: 0, block: 0, first: 7, began: 0, labels });
+/// let page = memory.page(0).ok_or("no memory")?;
+/// page[7].fetch_add(2, Relaxed);
+///
+/// let reading = Reader::open(&path)?.read()?;
+/// assert!(reading.is_alive && reading.is_complete);
+/// let orders = &reading.families[0];
+/// assert_eq!(orders.series[0].value, Value::Counter { number: 2, decimals: 0 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory(NonZeroU16);
+
+/// An open file.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: File,
+    /// The device and the number of the file.
+    identity: (u64, u64),
+    header: Header,
+    space: Mutex<Space>,
+}
+
+/// How far the regions are used.
+#[derive(Debug)]
+struct Space {
+    /// The next record's offset, and up to where the directory has memory.
+    record: u64,
+    reserved: u64,
+    /// How many families and series there are.
+    families: u32,
+    series: u32,
+    chunk: Option<Chunk>,
+    /// How many pages are mapped and given out.
+    mapped: u64,
+    given: u32,
+    /// Why something is not in the file.
+    incomplete: Option<String>,
+}
+
+impl Memory {
+    /// Makes the file of a path and maps it, for this process alone.
+    ///
+    /// A file that an ended process has left there is set aside under a name that begins with the path and ends in `.ended`; 8 of
+    /// these are kept. What is no file of this crate, or of another edition, is set aside too, and stops nothing. The file can be read and
+    /// written by its owner alone.
+    ///
+    /// No other code of the process may open the file and close it again: that would let go of the lock, as POSIX has it.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::InUse`] where a process that lives records to it, [`MemoryError::NotInMemory`] where the path is on a disk,
+    /// [`MemoryError::Limit`] and [`MemoryError::TooMany`] beyond what can be had, and [`MemoryError::Io`] where the system refuses,
+    /// as it does where there is no memory left: then it is best to go on without a file.
+    pub fn create(path: &Path, options: Options) -> Result<Self, MemoryError> {
+        if !LIMITS.contains(&options.limit) {
+            return Err(MemoryError::Limit {
+                limit: options.limit,
+            });
+        }
+        let _one = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, slot) = OPEN
+            .iter()
+            .enumerate()
+            .find(|(_, slot)| slot.get().is_none())
+            .ok_or_else(|| MemoryError::TooMany {
+                path: path.to_path_buf(),
+                most: MOST_FILES,
+            })?;
+        let open = Open::create(path, options)?;
+        let _ = slot.set(open);
+        #[expect(clippy::cast_possible_truncation, reason = "one of 64")]
+        let number = at as u16;
+        Ok(Self(NonZeroU16::MIN.saturating_add(number)))
+    }
+
+    /// Another page of a block; nothing where there is no memory for it. Then [`incomplete`](Self::incomplete) says why.
+    #[must_use]
+    pub fn page(self, block: u32) -> Option<Page> {
+        let open = self.open()?;
+        let mut space = open.space();
+        match open.page(&mut space, block) {
+            Ok(page) => Some(page),
+            Err(error) => {
+                open.lose(&mut space, INCOMPLETE, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Appends a record to the directory, and returns its number among those of its kind; nothing where there is no room.
+    ///
+    /// A [`Record::Gone`] has to be appended before the words of its series are used again. There is room kept for these; when
+    /// that is used up too, the whole file is marked as one that says nothing.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "that something is lost is kept for `incomplete`"
+    )]
+    pub fn append(self, record: &Record) -> Option<u32> {
+        let open = self.open()?;
+        let mut space = open.space();
+        match open.append(&mut space, record) {
+            Ok(number) => Some(number),
+            Err(error) => {
+                let is_gone = matches!(record, Record::Gone { .. });
+                let mark = if is_gone { ABANDONED } else { INCOMPLETE };
+                open.lose(&mut space, mark, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Why something that was recorded is not in the file; nothing while all is.
+    #[must_use]
+    pub fn incomplete(self) -> Option<String> {
+        self.open()?.space().incomplete.clone()
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(self) -> &'static Path {
+        self.open().map_or(Path::new(""), |open| &open.path)
+    }
+
+    fn open(self) -> Option<&'static Open> {
+        OPEN.get(usize::from(self.0.get()) - 1)?.get()
+    }
+}
+
+impl Open {
+    fn create(path: &Path, options: Options) -> Result<Self, MemoryError> {
+        let failed = |action| failure(action, path);
+        let file = take_over(path)?;
+        if !options.any_file_system {
+            /// `TMPFS_MAGIC` of `linux/magic.h`.
+            const TMPFS: i64 = 0x0102_1994;
+            let system = fstatfs(&file).map_err(|error| failed("look at")(error.into()))?;
+            #[allow(
+                clippy::unnecessary_cast,
+                clippy::cast_lossless,
+                reason = "its type differs by processor"
+            )]
+            let kind = system.f_type as i64;
+            if kind != TMPFS {
+                let _ = std::fs::remove_file(path);
+                return Err(MemoryError::NotInMemory {
+                    path: path.to_path_buf(),
+                });
+            }
+        }
+        let header = Header::new(options.limit, now(), std::process::id());
+        let begin = || -> io::Result<()> {
+            file.set_len(options.limit)?;
+            fallocate(&file, FallocateFlags::empty(), 0, HEADER_BYTES)?;
+            file.write_all_at(&header.encode(), 0)
+        };
+        if let Err(error) = begin() {
+            let _ = std::fs::remove_file(path);
+            return Err(failed("reserve memory for")(error));
+        }
+        let metadata = file.metadata().map_err(failed("look at"))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            identity: (metadata.dev(), metadata.ino()),
+            file,
+            header,
+            space: Mutex::new(Space {
+                record: HEADER_BYTES,
+                reserved: HEADER_BYTES,
+                families: 0,
+                series: 0,
+                chunk: None,
+                mapped: 0,
+                given: 0,
+                incomplete: None,
+            }),
+        })
+    }
+
+    fn space(&self) -> MutexGuard<'_, Space> {
+        self.space.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn page(&self, space: &mut Space, block: u32) -> io::Result<Page> {
+        let page = match space.chunk.as_mut().and_then(Chunk::next) {
+            Some(page) => page,
+            None => self.grow(space)?,
+        };
+        // It is named in the directory before anybody has it, so that nothing is recorded that a reader would not look for.
+        let number = space.given;
+        space.given += 1;
+        let record = Record::Page {
+            block,
+            page: number,
+        };
+        self.append(space, &record)?;
+        Ok(page)
+    }
+
+    /// Maps another chunk and takes its first page.
+    fn grow(&self, space: &mut Space) -> io::Result<Page> {
+        let pages = CHUNK_BYTES / PAGE_BYTES;
+        if space.mapped + pages > self.header.pages() {
+            return Err(io::Error::other("its limit is reached"));
+        }
+        let offset = self.header.pages_at() + space.mapped * PAGE_BYTES;
+        fallocate(&self.file, FallocateFlags::empty(), offset, CHUNK_BYTES)?;
+        let mut chunk = Chunk::map(&self.file, offset, usize::try_from(pages).unwrap_or(0))?;
+        let page = chunk.next();
+        space.mapped += pages;
+        space.chunk = Some(chunk);
+        page.ok_or_else(|| io::Error::other("a chunk has no page"))
+    }
+
+    fn append(&self, space: &mut Space, record: &Record) -> io::Result<u32> {
+        let bytes = record
+            .encode()
+            .ok_or_else(|| io::Error::other("a record is longer than 64 KiB"))?;
+        let end = space.record + bytes.len() as u64;
+        // The last chunk is for what has to be said.
+        let kept = if matches!(record, Record::Gone { .. }) {
+            0
+        } else {
+            CHUNK_BYTES
+        };
+        // A length of 0 behind the last record is its end.
+        if end + FRAME as u64 > self.header.pages_at() - kept {
+            return Err(io::Error::other("its directory is full"));
+        }
+        if end + FRAME as u64 > space.reserved {
+            fallocate(
+                &self.file,
+                FallocateFlags::empty(),
+                space.reserved,
+                CHUNK_BYTES,
+            )?;
+            space.reserved += CHUNK_BYTES;
+        }
+        let (frame, payload) = bytes.split_at(FRAME);
+        self.file
+            .write_all_at(payload, space.record + FRAME as u64)?;
+        self.file.write_all_at(frame, space.record)?;
+        space.record = end;
+        let count = match record {
+            Record::Family { .. } => &mut space.families,
+            Record::Series { .. } => &mut space.series,
+            _ => return Ok(0),
+        };
+        *count += 1;
+        Ok(*count - 1)
+    }
+
+    /// Notes that something is not in the file.
+    fn lose(&self, space: &mut Space, mark: u64, why: String) {
+        // The header has memory already.
+        let _ = self.file.write_all_at(&mark.to_le_bytes(), INCOMPLETE_AT);
+        space.incomplete.get_or_insert(why);
+    }
+}
+
+/// The file of a path, empty and locked. What was there is set aside.
+fn take_over(path: &Path) -> Result<File, MemoryError> {
+    let open = |new: bool| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(new)
+            .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+    };
+    loop {
+        if own(path).is_some() {
+            return Err(MemoryError::InUse {
+                path: path.to_path_buf(),
+                pid: std::process::id(),
+            });
+        }
+        let (file, is_new) = match open(true) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match open(false) {
+                Ok(file) => (file, false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failure("open", path)(error)),
+            },
+            Err(error) => return Err(failure("create", path)(error)),
+        };
+        if fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return Err(MemoryError::InUse {
+                path: path.to_path_buf(),
+                pid: holder(&file).unwrap_or(0),
+            });
+        }
+        // Somebody else may have set it aside between opening and locking.
+        let is_there = |metadata: &std::fs::Metadata| {
+            std::fs::symlink_metadata(path)
+                .is_ok_and(|now| (now.dev(), now.ino()) == (metadata.dev(), metadata.ino()))
+        };
+        let metadata = file.metadata().map_err(failure("look at", path))?;
+        if !is_there(&metadata) {
+            continue;
+        }
+        if is_new || metadata.len() == 0 {
+            return Ok(file);
+        }
+        set_aside(path).map_err(failure("set aside", path))?;
+    }
+}
+
+/// Gives what an ended process has left another name, and removes the oldest of those.
+fn set_aside(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // As many digits as are enough for all times, so that names are in the order of time.
+    let aside = path.with_file_name(format!("{name}.{:016}.ended", now()));
+    std::fs::rename(path, aside)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let prefix = format!("{name}.");
+    let is_aside = |entry: &PathBuf| {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let middle = name
+            .strip_prefix(&prefix)
+            .and_then(|rest| rest.strip_suffix(".ended"));
+        middle.is_some_and(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    let entries = std::fs::read_dir(folder)?;
+    let mut found: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(is_aside)
+        .collect();
+    found.sort_unstable();
+    let too_many = found.len().saturating_sub(MOST_ASIDE);
+    found[..too_many].iter().try_for_each(std::fs::remove_file)
+}
+
+fn failure<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> MemoryError + 'a {
+    move |source| MemoryError::Io {
+        action,
+        path: path.to_path_buf(),
+        source,
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// The file of a path if this process records to it. Opening it anew and closing that again would let go of the lock.
+pub(crate) fn own(path: &Path) -> Option<&'static File> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let identity = (metadata.dev(), metadata.ino());
+    let mut open = OPEN.iter().filter_map(OnceLock::get);
+    open.find(|open| open.identity == identity)
+        .map(|open| &open.file)
+}
+
+/// The process that holds the lock of a file, if there is one; 0 if it cannot be seen from here.
+pub(crate) fn holder(file: &File) -> Option<u32> {
+    let lock = fcntl_getlk(file, &Flock::from(FlockType::WriteLock)).ok()??;
+    let pid = lock.pid.map_or(0, rustix::process::Pid::as_raw_pid);
+    Some(u32::try_from(pid).unwrap_or(0))
+}

@@ -1,0 +1,528 @@
+//! Files of writers that live, are stopped and are killed, and files that no writer wrote.
+
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+
+use obs_memory::{Kind, Memory, MemoryError, Options, Page, Reader, Reading, Record, Value};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// The variable that makes this program a writer.
+const WRITER: &str = "MEMORY_TEST_WRITER";
+/// How many threads it has.
+const THREADS: u64 = 3;
+
+/// Beside the file systems of tests, which may be on a disk.
+fn options() -> Options {
+    Options::default().any_file_system(true)
+}
+
+fn path(folder: &TempDir) -> PathBuf {
+    folder.path().join("desk.obs")
+}
+
+fn family(name: &str, kind: Kind, bounds: &[f64]) -> Record {
+    Record::Family {
+        name: name.to_owned(),
+        kind,
+        decimals: 0,
+        bounds: bounds.to_vec(),
+    }
+}
+
+fn series(family: u32, first: u16, side: &str) -> Record {
+    Record::Series {
+        family,
+        block: 0,
+        first,
+        began: 1000,
+        labels: vec![("side".to_owned(), side.to_owned())],
+    }
+}
+
+fn read(path: &Path) -> Result<Reading, MemoryError> {
+    Reader::open(path)?.read()
+}
+
+/// The values of a family.
+fn values(reading: &Reading, name: &str) -> Vec<Value> {
+    let family = reading.families.iter().find(|family| family.name == name);
+    let series = family.into_iter().flat_map(|family| &family.series);
+    series.map(|series| series.value.clone()).collect()
+}
+
+fn counter(number: u64) -> Value {
+    Value::Counter {
+        number,
+        decimals: 0,
+    }
+}
+
+/// Two counters of two words, and a histogram with two bounds.
+fn describe(memory: Memory) {
+    memory.append(&Record::Global {
+        name: "service".to_owned(),
+        value: "desk".to_owned(),
+    });
+    memory.append(&Record::Help {
+        name: "orders_total".to_owned(),
+        text: "Orders.".to_owned(),
+    });
+    memory.append(&family("orders_total", Kind::Counter, &[]));
+    memory.append(&family("fill_seconds", Kind::Histogram, &[0.5, 1.0]));
+    memory.append(&series(0, 0, "buy"));
+    memory.append(&series(0, 1, "sell"));
+    memory.append(&series(1, 2, "buy"));
+}
+
+/// Adds to a word that only this thread writes.
+fn add(page: &Page, word: usize, n: u64) {
+    page[word].store(page[word].load(Relaxed) + n, Relaxed);
+}
+
+/// The writer of the tests that follow, when it is started by them; otherwise it writes a little and reads it again.
+#[test]
+fn a_writer_is_read_by_its_own_process() {
+    if let Some(path) = std::env::var_os(WRITER) {
+        write_until_killed(Path::new(&path));
+    }
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    describe(memory);
+    let pages: Vec<_> = (0..3).map(|_| memory.page(0).unwrap()).collect();
+    for page in &pages {
+        assert!(page.is_mapped());
+        add(page, 0, 2);
+        add(page, 3, 1);
+        add(page, 5, 1);
+        page[2].store(1.25_f64.to_bits(), Relaxed);
+    }
+    let reading = read(&path(&folder)).unwrap();
+    assert!(reading.is_alive && reading.is_complete);
+    assert_eq!(reading.pid, std::process::id());
+    assert_eq!(reading.globals["service"], "desk");
+    assert_eq!(values(&reading, "orders_total"), [counter(6), counter(0)]);
+    let fill = Value::Histogram {
+        buckets: vec![3, 0, 3],
+        sum: 3.75,
+    };
+    assert_eq!(values(&reading, "fill_seconds"), [fill]);
+    let orders = &reading.families[1];
+    assert_eq!((&*orders.name, &*orders.help), ("orders_total", "Orders."));
+    let mode = std::fs::metadata(path(&folder))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Reading has not let go of the lock.
+    let again = Memory::create(&path(&folder), options()).unwrap_err();
+    assert!(matches!(again, MemoryError::InUse { .. }), "{again}");
+}
+
+#[test]
+fn pages_on_the_heap_are_freed_and_mapped_ones_stay() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    describe(memory);
+    let (heap, mapped) = (Page::on_heap(), memory.page(0).unwrap());
+    assert!(!heap.is_mapped() && mapped.is_mapped());
+    add(&heap, 0, 1);
+    add(&mapped, 0, 5);
+    drop((heap, mapped));
+    let reading = read(&path(&folder)).unwrap();
+    assert_eq!(values(&reading, "orders_total")[0], counter(5));
+}
+
+#[test]
+fn a_series_that_was_hidden_counts_from_there_and_one_that_is_gone_is_not_shown() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    describe(memory);
+    let page = memory.page(0).unwrap();
+    let mut reader = Reader::open(&path(&folder)).unwrap();
+    let mut orders = || values(&reader.read().unwrap(), "orders_total");
+    add(&page, 0, 7);
+    add(&page, 1, 1);
+    let hidden = Record::Hidden {
+        series: 0,
+        words: vec![7],
+    };
+    memory.append(&hidden);
+    assert_eq!(orders(), [counter(1)]);
+    add(&page, 0, 2);
+    assert_eq!(orders(), [counter(2), counter(1)]);
+    memory.append(&Record::Hidden {
+        series: 0,
+        words: vec![9],
+    });
+    memory.append(&Record::Shown {
+        series: 0,
+        began: 2000,
+    });
+    assert_eq!(orders(), [counter(0), counter(1)]);
+    memory.append(&Record::Gone { series: 0 });
+    page[0].store(0, Relaxed);
+    memory.append(&series(0, 0, "short"));
+    add(&page, 0, 3);
+    assert_eq!(orders(), [counter(1), counter(3)]);
+}
+
+#[test]
+fn beyond_its_limit_a_file_says_that_it_is_incomplete() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options().limit(1 << 20)).unwrap();
+    describe(memory);
+    let mut pages = Vec::new();
+    while let Some(page) = memory.page(0) {
+        add(&page, 0, 1);
+        pages.push(page);
+    }
+    assert!(pages.len() >= 64, "{}", pages.len());
+    let why = memory.incomplete().unwrap();
+    assert!(why.contains("limit"), "{why}");
+    let reading = read(&path(&folder)).unwrap();
+    assert!(!reading.is_complete);
+    assert_eq!(
+        values(&reading, "orders_total")[0],
+        counter(pages.len() as u64)
+    );
+}
+
+#[test]
+fn a_full_directory_is_incomplete_and_later_says_nothing() {
+    let folder = TempDir::new().unwrap();
+    let options = options().limit(4 << 20);
+    let memory = Memory::create(&path(&folder), options).unwrap();
+    describe(memory);
+    while memory.append(&series(0, 0, "buy")).is_some() {}
+    assert!(memory.incomplete().unwrap().contains("directory"));
+    let mut reader = Reader::open(&path(&folder)).unwrap();
+    assert!(!values(&reader.read().unwrap(), "orders_total").is_empty());
+    // Words that are given up are still said, for as long as there is room.
+    assert!(memory.append(&Record::Gone { series: 0 }).is_some());
+    while memory.append(&Record::Gone { series: 1 }).is_some() {}
+    assert_eq!(reader.read().unwrap().families, []);
+}
+
+#[test]
+fn only_tmpfs_is_taken_unless_asked_for_and_limits_have_a_range() {
+    let disk = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let kind = Command::new("stat")
+        .args(["-fc", "%T"])
+        .arg(disk.path())
+        .output()
+        .unwrap();
+    let is_tmpfs = kind.stdout.starts_with(b"tmpfs");
+    let made = Memory::create(&path(&disk), Options::default());
+    assert_eq!(made.is_ok(), is_tmpfs, "{made:?}");
+    if let Err(error) = made {
+        assert!(error.to_string().contains("/dev/shm"), "{error}");
+        assert!(!path(&disk).exists());
+    }
+    let refused = Memory::create(&path(&disk), options().limit(1)).unwrap_err();
+    assert!(refused.to_string().contains("1 MiB"), "{refused}");
+}
+
+#[test]
+fn what_is_there_is_set_aside_and_never_stops_a_start() {
+    let folder = TempDir::new().unwrap();
+    let later_layout = [&b"obs-mem\n"[..], &9_u32.to_le_bytes(), &[0; 500]].concat();
+    std::fs::write(path(&folder), &later_layout).unwrap();
+    let refused = read(&path(&folder)).unwrap_err();
+    assert!(
+        matches!(refused, MemoryError::Version { version: 9, .. }),
+        "{refused}"
+    );
+    Memory::create(&path(&folder), options()).unwrap();
+    let aside: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|entry| {
+            entry
+                .extension()
+                .is_some_and(|extension| extension == "ended")
+        })
+        .collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    assert_eq!(std::fs::read(&aside[0]).unwrap(), later_layout);
+}
+
+/// A process that records until it is killed.
+struct Writer(Child);
+
+impl Writer {
+    /// Returns when it has recorded something on every thread.
+    fn start(path: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "a_writer_is_read_by_its_own_process",
+                "--nocapture",
+            ])
+            .env(WRITER, path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap() == "recording"));
+        Self(child)
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        let kill = Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+    }
+
+    fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Each thread counts a buy, then a sell, then a buy.
+fn write_until_killed(path: &Path) -> ! {
+    let memory = Memory::create(path, options()).unwrap();
+    describe(memory);
+    std::thread::scope(|scope| {
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        for _ in 0..THREADS {
+            let ready = ready.clone();
+            scope.spawn(move || {
+                let page = memory.page(0).unwrap();
+                loop {
+                    add(&page, 0, 1);
+                    add(&page, 1, 1);
+                    let _ = ready.send(());
+                    if page[0].load(Relaxed) > 1 << 20 {
+                        std::thread::park();
+                    }
+                }
+            });
+        }
+        (0..THREADS).for_each(|_| is_ready.recv().unwrap());
+        println!("\nrecording");
+        std::io::stdout().flush().unwrap();
+    });
+    std::process::exit(0)
+}
+
+/// Buys and sells.
+fn totals(reading: &Reading) -> (u64, u64) {
+    let of = |value: &Value| match value {
+        Value::Counter { number, .. } => *number,
+        other => panic!("{other:?}"),
+    };
+    let orders = values(reading, "orders_total");
+    (of(&orders[0]), of(&orders[1]))
+}
+
+#[test]
+fn a_killed_process_leaves_exact_totals() {
+    let rounds = std::env::var("OBS_KILL_ROUNDS").map_or(4, |rounds| rounds.parse().unwrap());
+    let folder = TempDir::new().unwrap();
+    for round in 0..rounds {
+        let writer = Writer::start(&path(&folder));
+        let mut reader = Reader::open(&path(&folder)).unwrap();
+        let while_alive = reader.read().unwrap();
+        assert!(while_alive.is_alive);
+        let before = totals(&while_alive);
+        writer.kill();
+        let dead = reader.read().unwrap();
+        assert!(!dead.is_alive && dead.is_complete);
+        let (buys, sells) = totals(&dead);
+        assert!(buys >= before.0 && sells >= before.1, "round {round}");
+        // No thread is more than one sell behind its buys: nothing that was counted before the kill is missing.
+        assert!(
+            (sells..=sells + THREADS).contains(&buys),
+            "{buys} {sells}, round {round}"
+        );
+        assert_eq!(totals(&reader.read().unwrap()), (buys, sells));
+    }
+}
+
+#[test]
+fn a_stopped_process_lives_and_is_read_and_a_second_writer_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let writer = Writer::start(&path(&folder));
+    writer.signal("STOP");
+    let reading = read(&path(&folder)).unwrap();
+    assert!(reading.is_alive);
+    assert!(totals(&reading).0 >= THREADS);
+    let refused = Memory::create(&path(&folder), options()).unwrap_err();
+    let pid = writer.0.id();
+    assert!(
+        refused.to_string().contains(&format!("process {pid}:")),
+        "{refused}"
+    );
+    writer.kill();
+    let dead = totals(&read(&path(&folder)).unwrap());
+    // The next one begins at 0, and what this one left can still be read.
+    Memory::create(&path(&folder), options()).unwrap();
+    let mut files = std::fs::read_dir(folder.path()).unwrap();
+    let aside = files.find_map(|file| {
+        let path = file.unwrap().path();
+        path.extension()
+            .is_some_and(|extension| extension == "ended")
+            .then_some(path)
+    });
+    assert_eq!(totals(&read(&aside.unwrap()).unwrap()), dead);
+}
+
+/// The file of a process that has ended.
+fn dead(folder: &TempDir) -> PathBuf {
+    Writer::start(&path(folder)).kill();
+    path(folder)
+}
+
+#[test]
+fn a_file_that_is_cut_while_it_is_read_is_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    let path = dead(&folder);
+    let mut reader = Reader::open(&path).unwrap();
+    assert!(reader.read().is_ok());
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for length in [(16 << 20) + 4096, 4097, 4096, 100] {
+        file.set_len(length).unwrap();
+        let refused = reader.read().unwrap_err();
+        assert!(
+            matches!(refused, MemoryError::Truncated { .. }),
+            "{length}: {refused}"
+        );
+    }
+    for length in [20, 8, 0] {
+        file.set_len(length).unwrap();
+        assert!(Reader::open(&path).is_err(), "{length}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever bytes stand in a file, it is read or refused.
+    #[test]
+    fn no_bytes_make_a_reader_panic(
+        changes in prop::collection::vec((0_u64..1200, any::<u8>()), 1..8),
+        heals in any::<bool>(),
+    ) {
+        static FILE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        let whole = FILE.get_or_init(|| {
+            let folder = TempDir::new().unwrap();
+            std::fs::read(dead(&folder)).unwrap()[..1 << 13].to_vec()
+        });
+        let folder = TempDir::new().unwrap();
+        let mut bytes = whole.clone();
+        for (at, byte) in changes {
+            // The header's first bytes, or the directory's.
+            let at = if at < 64 { at } else { 4096 + at - 64 };
+            bytes[usize::try_from(at).unwrap()] = byte;
+        }
+        if heals {
+            heal(&mut bytes);
+        }
+        std::fs::write(path(&folder), &bytes).unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(path(&folder)).unwrap();
+        // Sparse, as long as it was.
+        file.set_len(64 << 20).unwrap();
+        file.write_all_at(&[0], 64 << 19).unwrap();
+        if let Ok(reading) = read(&path(&folder)) {
+            prop_assert!(!reading.is_alive);
+            prop_assert!(reading.families.iter().all(|family| !family.series.is_empty()));
+        }
+    }
+}
+
+/// Makes the check sums right, so that what is behind them is read.
+fn heal(bytes: &mut [u8]) {
+    let sum = crc32fast::hash(&bytes[..48]);
+    bytes[48..52].copy_from_slice(&sum.to_le_bytes());
+    let mut at = 4096;
+    while at + 8 < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        let Some(payload) = bytes
+            .get(at + 8..at + 8 + length)
+            .filter(|payload| !payload.is_empty())
+        else {
+            return;
+        };
+        let sum = crc32fast::hash(payload);
+        bytes[at + 4..at + 8].copy_from_slice(&sum.to_le_bytes());
+        at += 8 + length;
+    }
+}
+
+/// A file system of 1 MiB in memory, which only root can mount.
+struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    fn mount() -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
+        mount
+            .is_ok_and(|status| status.success())
+            .then_some(Self(folder))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // Files of this process stay mapped, so it goes with the last of them.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// Where nobody may mount, the test of a file's own limit is all there is.
+#[test]
+fn a_tmpfs_that_another_process_fills_ends_growth_and_not_the_process() {
+    let Some(tmpfs) = Tmpfs::mount() else {
+        eprintln!("left out: this needs the right to mount a tmpfs");
+        return;
+    };
+    let memory = Memory::create(&path(&tmpfs.0), Options::default()).unwrap();
+    describe(memory);
+    let mut pages: Vec<_> = memory.page(0).into_iter().collect();
+    assert_eq!(pages.len(), 1);
+    let filled = Command::new("dd")
+        .args(["if=/dev/zero", "bs=64k"])
+        .arg(format!("of={}", tmpfs.0.path().join("other").display()))
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(!filled.success(), "dd stops where there is no memory left");
+    while let Some(page) = memory.page(0) {
+        pages.push(page);
+    }
+    for page in &pages {
+        add(page, 0, 1);
+    }
+    let why = memory.incomplete().unwrap();
+    assert!(why.contains("No space left"), "{why}");
+    let reading = read(&path(&tmpfs.0)).unwrap();
+    assert!(!reading.is_complete);
+    let recorded = counter(pages.len() as u64);
+    assert_eq!(values(&reading, "orders_total")[0], recorded);
+    // Where there is nothing left to begin with, the error says so, and nothing stays behind.
+    let other = tmpfs.0.path().join("second.obs");
+    let refused = Memory::create(&other, Options::default()).unwrap_err();
+    assert!(refused.to_string().contains("No space left"), "{refused}");
+    assert!(!other.exists());
+}
