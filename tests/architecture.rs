@@ -44,7 +44,8 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
     for (library, uses) in &libraries {
         let allowed: &[&str] = match library.as_str() {
             "obs-macros" | "obs-exposition" | "obs-calendar" | "obs-memory" => &[],
-            "obs-core" => &["obs-macros"],
+            "obs-core" => &["obs-macros", "obs-memory"],
+            "obs-recorder" => &["obs-core", "obs-memory"],
             "obs-exporter" => &[
                 "obs-core",
                 "obs-exposition",

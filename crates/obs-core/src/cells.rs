@@ -7,27 +7,15 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+pub use obs_memory::{Page, WORDS};
+
 use crate::Counter;
 pub use crate::channel::{offer, pass_on};
 
 pub mod slot;
 
-/// Words in a block.
-pub const WORDS: usize = 512;
-
-/// One lane's words of a block, on cache lines of its own: another lane's writer must not take them away.
-#[derive(Debug)]
-#[repr(align(64))]
-pub struct Page(pub [AtomicU64; WORDS]);
-
 /// A thread's words of a block, once it has recorded there.
-pub type Lane = OnceLock<Box<Page>>;
-
-/// A page of zeros.
-#[must_use]
-pub fn page() -> Box<Page> {
-    Box::new(Page([const { AtomicU64::new(0) }; WORDS]))
-}
+pub type Lane = OnceLock<Page>;
 
 /// Where a counter is kept: one word, in every lane of a block. The default has no lane, and so is no thread's.
 #[derive(Clone, Debug, Default)]
@@ -48,24 +36,12 @@ impl CounterCell {
         !self.lanes.is_empty()
     }
 
-    /// Where this thread alone may write, if it has recorded in this block before.
+    /// Where this thread alone may write, if it has recorded in this block before. The recorder makes the memory, on the heap or elsewhere.
     #[inline]
     pub(crate) fn own(&self) -> Option<&AtomicU64> {
         let page = self.lanes.get(slot::current())?.get()?;
-        Some(self.word_of(page))
-    }
-
-    /// The same with the memory made, for the first time here. `None` for threads that have no lane.
-    pub(crate) fn own_made(&self) -> Option<&AtomicU64> {
-        let slot = self.is_any().then(slot::acquire)?;
-        let lane = self.lanes.get(slot)?;
-        Some(self.word_of(lane.get_or_init(page)))
-    }
-
-    #[inline]
-    fn word_of<'a>(&self, page: &'a Page) -> &'a AtomicU64 {
         // The word lies within the page; the mask tells the compiler so.
-        &page.0[usize::from(self.word) % WORDS]
+        Some(&page[usize::from(self.word) % WORDS])
     }
 }
 

@@ -38,6 +38,17 @@ impl Count {
         }
     }
 
+    /// Where this thread alone may write; made by a call of the handle, if it has not recorded there before. `None` where no recorder
+    /// offers a word, and on threads that have none to themselves.
+    fn own(&self) -> Option<&AtomicU64> {
+        self.cell.own().or_else(|| {
+            if self.cell.is_any() {
+                self.call(0);
+            }
+            self.cell.own()
+        })
+    }
+
     /// Apart, so that what adds by itself carries none of it.
     #[inline(never)]
     fn call(&self, n: u64) {
@@ -103,7 +114,7 @@ impl Counter {
     /// ```
     #[must_use]
     pub fn local(&self) -> LocalCounter<'_> {
-        match self.0.cell.own_made() {
+        match self.0.own() {
             Some(word) => LocalCounter {
                 counter: self,
                 word,

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::{
     Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
-use obs_core::cells::{self, CounterCell, Lane};
+use obs_core::cells::{self, CounterCell, Lane, Page, slot};
 use obs_core::{LocalCounter, MoneyCounter, TimeCounter};
 
 /// Which case this process is.
@@ -36,36 +36,48 @@ struct Offering {
     called: Arc<Called>,
 }
 
-#[derive(Debug, Default)]
-struct Called(AtomicU64);
+/// Makes the memory of the thread that calls, and keeps by itself what it is called with.
+#[derive(Debug)]
+struct Called {
+    lanes: Arc<[Lane]>,
+    total: AtomicU64,
+}
 
 impl CounterFn for Called {
     fn increment(&self, n: u64) {
-        self.0.fetch_add(n, Relaxed);
+        if let Some(lane) = self.lanes.get(slot::acquire()) {
+            lane.get_or_init(Page::on_heap);
+        }
+        self.total.fetch_add(n, Relaxed);
     }
 
     fn absolute(&self, total: u64) {
-        self.0.store(total, Relaxed);
+        self.total.store(total, Relaxed);
     }
 }
 
 impl Offering {
     fn new() -> Self {
+        let lanes: Arc<[Lane]> = (0..8).map(|_| OnceLock::new()).collect();
+        let called = Called {
+            lanes: Arc::clone(&lanes),
+            total: AtomicU64::new(0),
+        };
         Self {
-            lanes: (0..8).map(|_| OnceLock::new()).collect(),
-            called: Arc::default(),
+            lanes,
+            called: Arc::new(called),
         }
     }
 
     /// What is in the cells.
     fn added(&self) -> u64 {
         let pages = self.lanes.iter().filter_map(OnceLock::get);
-        pages.map(|page| page.0[7].load(Relaxed)).sum()
+        pages.map(|page| page[7].load(Relaxed)).sum()
     }
 
     /// What the handles were called with.
     fn called(&self) -> u64 {
-        self.called.0.load(Relaxed)
+        self.called.total.load(Relaxed)
     }
 }
 
@@ -165,18 +177,25 @@ fn direct() {
     obs_core::install(offering.clone()).unwrap();
     let counted = Counted::new();
     count(&counted);
-    // The handles make no lane of their own: the first call is what a recorder makes it with. `local` does.
-    assert_eq!((offering.added(), offering.called()), (9, 100));
+    // The recorder makes the memory when it is called for the first time on a thread.
+    assert_eq!((offering.added(), offering.called()), (108, 1));
     count(&counted);
-    assert_eq!((offering.added(), offering.called()), (118, 100));
+    assert_eq!((offering.added(), offering.called()), (217, 1));
     counted.time.add(std::time::Duration::from_micros(1));
     counted.money.add(0.002);
-    assert_eq!((offering.added(), offering.called()), (3_118, 100));
+    assert_eq!((offering.added(), offering.called()), (3_217, 1));
     counted.things.absolute(5_000);
     assert_eq!(offering.called(), 5_000);
-    // A thread of its own has a lane of its own.
-    std::thread::scope(|scope| scope.spawn(|| count(&counted)).join()).unwrap();
-    assert_eq!((offering.added(), offering.called()), (3_127, 5_100));
+    // A thread of its own has memory of its own, and `local` has it made, too.
+    std::thread::scope(|scope| {
+        let thread = || {
+            counted.things.local().increment(2);
+            count(&counted);
+        };
+        scope.spawn(thread).join()
+    })
+    .unwrap();
+    assert_eq!((offering.added(), offering.called()), (3_328, 5_000));
 }
 
 fn called() {

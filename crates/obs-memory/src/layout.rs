@@ -31,6 +31,10 @@ const HEAD: usize = SUM_AT + 4;
 /// Where a word is that is not 0 when something of the process is not in the file.
 pub(crate) const INCOMPLETE_AT: u64 = 64;
 
+/// Marks of a file: something is not in it; it says nothing any more.
+pub(crate) const INCOMPLETE: u64 = 1;
+pub(crate) const ABANDONED: u64 = 2;
+
 /// The header of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {

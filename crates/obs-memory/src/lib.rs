@@ -10,58 +10,33 @@
 //!
 //! This is the only crate of the workspace with `unsafe` in it, all of it in `page.rs`.
 
+#[cfg(feature = "file")]
 mod error;
+#[cfg(feature = "file")]
 mod layout;
+#[cfg(feature = "file")]
+mod options;
 mod page;
+#[cfg(feature = "file")]
 #[cfg_attr(target_os = "linux", path = "writer.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "elsewhere.rs")]
 mod platform;
+#[cfg(feature = "file")]
 mod reader;
+#[cfg(feature = "file")]
 mod record;
 
-pub use error::MemoryError;
 pub use page::{Page, WORDS, Words};
-pub use platform::Memory;
-pub use reader::{FamilyReading, Reader, Reading, SeriesReading, Value};
-pub use record::{Kind, Labels, Record};
-
-/// Marks of a file: something is not in it; it says nothing any more.
-const INCOMPLETE: u64 = 1;
-const ABANDONED: u64 = 2;
-
-/// How a file is made.
-#[derive(Clone, Copy, Debug)]
-#[must_use = "nothing is made until `Memory::create` has them"]
-pub struct Options {
-    limit: u64,
-    any_file_system: bool,
-}
-
-impl Default for Options {
-    /// 64 MiB, on tmpfs only.
-    fn default() -> Self {
-        Self {
-            limit: 64 << 20,
-            any_file_system: false,
-        }
-    }
-}
-
-impl Options {
-    /// The most bytes that the file may take, 1 MiB to 1 GiB. A quarter is for the directory. What is not used takes no memory.
-    pub fn limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
-        self
-    }
-
-    /// Whether the file may be on a disk, too. While the system writes a page back, recording to it may wait.
-    pub fn any_file_system(mut self, any: bool) -> Self {
-        self.any_file_system = any;
-        self
-    }
-}
+#[cfg(feature = "file")]
+pub use {
+    error::MemoryError,
+    options::Options,
+    platform::Memory,
+    reader::{FamilyReading, Reader, Reading, SeriesReading, Value},
+    record::{Kind, Labels, Record},
+};
 
 /// The examples of the README are tests too.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "file"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

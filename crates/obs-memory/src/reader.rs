@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use crate::MemoryError;
+use crate::layout::ABANDONED;
 use crate::layout::{HEADER_BYTES, Header, INCOMPLETE_AT, PAGE_BYTES, u32_at};
 use crate::page::WORDS;
 use crate::platform::{holder, own};
 use crate::record::{FRAME, Kind, Labels, MOST_BYTES, Record};
-use crate::{ABANDONED, MemoryError};
 
 /// The most pages of a block: a lane for each thread that can have one, and that of all others.
 const MOST_LANES: usize = 1025;
@@ -478,7 +479,7 @@ impl Series {
                 }
             })
             .collect();
-        if self.is_hidden && self.baseline.as_ref() == Some(&held) {
+        if self.is_hidden && self.is_as_it_was(&held, family.kind) {
             return None;
         }
         let before = |word: usize| self.baseline.as_ref().map_or(0, |baseline| baseline[word]);
@@ -500,6 +501,20 @@ impl Series {
                 sum: float(1),
             },
         })
+    }
+}
+
+impl Series {
+    /// Whether nothing was recorded since it was hidden. Sums of floats depend on the order of lanes and do not count, unless they are all
+    /// there is.
+    fn is_as_it_was(&self, held: &[u64], kind: Kind) -> bool {
+        let Some(baseline) = &self.baseline else {
+            return false;
+        };
+        let counts = |word: &usize| kind == Kind::Gauge || kind.float() != Some(*word);
+        (0..held.len())
+            .filter(counts)
+            .all(|word| held[word] == baseline[word])
     }
 }
 

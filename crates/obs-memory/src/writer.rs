@@ -11,10 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, fcntl_lock, fstatfs};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
+use crate::layout::{ABANDONED, INCOMPLETE};
 use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
 use crate::page::{Chunk, Page};
 use crate::record::{FRAME, Record};
-use crate::{ABANDONED, INCOMPLETE, MemoryError, Options};
+use crate::{MemoryError, Options};
 
 /// How many files a process can record to. They stay mapped for as long as it lives.
 const MOST_FILES: usize = 64;

@@ -1,19 +1,21 @@
 //! Cells: the numbers that recording moves, one of each for every lane.
 //!
 //! A series has a few words. In every lane it has them at the same place, and what it shows is their sum. Lanes come in
-//! blocks of [`WORDS`] words, and a lane takes the memory of a block (4 KiB) when its thread first records there.
+//! blocks of [`WORDS`] words, and a lane takes the memory of a block (4 KiB) when its thread first records there: on the heap, or in the
+//! store's mapped file.
 //!
 //! Each word of a lane only grows while its series lives, so a sum that is read later is never less.
 
 use std::collections::HashMap;
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
-use obs_core::cells::{CounterCell, Lane, Page, page};
+use obs_core::cells::{CounterCell, Lane};
+use obs_memory::{Memory, Page};
 
 use crate::lock;
 use crate::slot::{self, SHARED_LANE};
@@ -97,6 +99,8 @@ pub(crate) fn raise_shared(word: &impl Word, others: impl Fn() -> u64, total: u6
 pub(crate) struct Words {
     lanes: Arc<[Lane]>,
     first: u16,
+    /// Where their pages are taken from, if not from the heap.
+    memory: Option<Memory>,
     /// The number of their block.
     block: u32,
 }
@@ -106,6 +110,8 @@ pub(crate) struct Words {
 pub(crate) struct Found<'a> {
     lanes: &'a [Lane],
     first: usize,
+    memory: Option<Memory>,
+    block: u32,
 }
 
 /// Where words are in a [`Store`]: the number of their block, and the first of them in it.
@@ -122,7 +128,7 @@ impl<'a> Place<'a> {
     /// The word of that index. A series lies within one page, so the mask only tells the compiler so.
     #[inline]
     pub(crate) fn word(self, index: usize) -> &'a AtomicU64 {
-        &self.page.0[(self.first + index) % WORDS]
+        &self.page[(self.first + index) % WORDS]
     }
 }
 
@@ -138,9 +144,21 @@ impl<'a> Found<'a> {
     #[cold]
     pub(crate) fn own_or_shared(self) -> Result<Place<'a>, Place<'a>> {
         match self.lanes.get(slot::acquire()) {
-            Some(lane) => Ok(self.place(lane.get_or_init(page))),
-            None => Err(self.place(self.lanes[SHARED_LANE].get_or_init(page))),
+            Some(lane) => Ok(self.place(lane.get_or_init(|| self.page()))),
+            None => Err(self.shared()),
         }
+    }
+
+    /// Where everybody writes.
+    fn shared(self) -> Place<'a> {
+        self.place(self.lanes[SHARED_LANE].get_or_init(|| self.page()))
+    }
+
+    /// A page for one more lane. Where a file has no memory left, it is one of the heap.
+    #[cold]
+    fn page(self) -> Page {
+        let mapped = self.memory.and_then(|memory| memory.page(self.block));
+        mapped.unwrap_or_else(Page::on_heap)
     }
 
     /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
@@ -166,12 +184,19 @@ impl Words {
         Found {
             lanes: &self.lanes,
             first: usize::from(self.first),
+            memory: self.memory,
+            block: self.block,
         }
     }
 
     /// The first of them, for a handle that adds to it by itself. The handle keeps the series, too.
     pub(crate) fn first(&self) -> CounterCell {
         CounterCell::new(Arc::clone(&self.lanes), self.first)
+    }
+
+    /// Their block and the first of them in it, as a mapped file has them.
+    pub(crate) fn in_file(&self) -> (u32, u16) {
+        (self.block, self.first)
     }
 
     /// Where a store finds them.
@@ -193,8 +218,7 @@ impl Words {
 
     /// Where everybody writes.
     pub(crate) fn shared(&self) -> Place<'_> {
-        let page = self.lanes[SHARED_LANE].get_or_init(page);
-        self.found().place(page)
+        self.found().shared()
     }
 
     /// Every lane in which anything was recorded. `highest` is [`slot::highest`].
@@ -267,7 +291,7 @@ impl Blocks {
         for lanes in &self.0 {
             let end = lanes.len().min(highest + 1);
             let recorded = lanes[..end].iter().filter_map(OnceLock::get);
-            pages.all.extend(recorded.map(|page| &**page));
+            pages.all.extend(recorded);
             pages.starts.push(pages.all.len());
         }
         pages.has_one_each = pages.starts.iter().copied().eq(0..pages.starts.len());
@@ -296,7 +320,7 @@ impl Pages<'_> {
         if self.has_one_each
             && let Some(page) = self.all.get(block)
         {
-            return page.0[first].load(Relaxed);
+            return page[first].load(Relaxed);
         }
         self.at(place).sum(0)
     }
@@ -321,17 +345,17 @@ impl<'a> Cells<'a> {
 
 /// Sums that were read, to be read again as if they were the cells.
 #[derive(Debug)]
-pub(crate) struct Tally(Box<Page>);
+pub(crate) struct Tally(Page);
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self(page())
+        Self(Page::on_heap())
     }
 
     /// Takes in up to [`WORDS`] sums.
     pub(crate) fn set(&mut self, sums: &[u64]) {
-        for (word, sum) in self.0.0.iter_mut().zip(sums) {
-            *word.get_mut() = *sum;
+        for (word, sum) in self.0.iter().zip(sums) {
+            word.store(*sum, Relaxed);
         }
     }
 
@@ -353,14 +377,17 @@ pub(crate) struct Store {
     /// Lanes of each block, the shared one included.
     lanes: usize,
     space: Mutex<Space>,
+    /// The words of gauges, whose blocks have the shared lane only; where there is a mapped file.
+    gauges: Mutex<Space>,
+    /// How many blocks there are.
+    count: AtomicU32,
     blocks: Numbered,
+    memory: Option<Memory>,
 }
 
 #[derive(Debug, Default)]
 struct Space {
     block: Option<(u32, Arc<[Lane]>)>,
-    /// How many blocks there are.
-    blocks: u32,
     /// Words of the block that are taken.
     taken: usize,
     /// By their number.
@@ -402,16 +429,37 @@ impl Store {
         Self {
             lanes: slots + 1,
             space: Mutex::default(),
+            gauges: Mutex::default(),
+            count: AtomicU32::new(0),
             blocks: Numbered::default(),
+            memory: None,
         }
+    }
+
+    /// The same with its pages in a mapped file, for as long as that has memory.
+    pub(crate) fn with_memory(self, memory: Memory) -> Self {
+        Self {
+            memory: Some(memory),
+            ..self
+        }
+    }
+
+    /// The mapped file.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        self.memory
     }
 
     /// Words that are 0 in every lane; no more than [`WORDS`].
     pub(crate) fn take(&self, count: usize) -> Words {
-        self.take_from(&mut lock(&self.space), count)
+        self.take_from(&mut lock(&self.space), count, self.lanes)
     }
 
-    fn take_from(&self, space: &mut Space, count: usize) -> Words {
+    /// A word that everybody writes, 0 at first.
+    pub(crate) fn take_gauge(&self) -> Words {
+        self.take_from(&mut lock(&self.gauges), 1, 1)
+    }
+
+    fn take_from(&self, space: &mut Space, count: usize, lanes: usize) -> Words {
         if let Some(words) = space.returned.get_mut(&count).and_then(Vec::pop) {
             return words;
         }
@@ -419,10 +467,9 @@ impl Store {
         let block = space.block.take().filter(|_| fits);
         let taken = if block.is_some() { space.taken } else { 0 };
         let (number, block) = block.unwrap_or_else(|| {
-            let block: Arc<[Lane]> = (0..self.lanes).map(|_| Lane::new()).collect();
-            let number = space.blocks;
+            let block: Arc<[Lane]> = (0..lanes).map(|_| Lane::new()).collect();
+            let number = self.count.fetch_add(1, Relaxed);
             self.blocks.set(number, Arc::clone(&block));
-            space.blocks += 1;
             (number, block)
         });
         space.block = Some((number, Arc::clone(&block)));
@@ -434,6 +481,7 @@ impl Store {
         Words {
             lanes: block,
             first: taken as u16,
+            memory: self.memory,
             block: number,
         }
     }
@@ -441,10 +489,13 @@ impl Store {
     /// The words of a spot that was taken and not given back.
     #[inline]
     pub(crate) fn find(&self, spot: Spot) -> Option<Found<'_>> {
-        let lanes = self.blocks.get(spot / IN_BLOCK)?;
+        let block = spot / IN_BLOCK;
+        let lanes = self.blocks.get(block)?;
         Some(Found {
             lanes,
             first: (spot % IN_BLOCK) as usize,
+            memory: self.memory,
+            block,
         })
     }
 
@@ -452,7 +503,7 @@ impl Store {
     pub(crate) fn take_for(&self, directory: &Directory, key: u16, count: usize) -> Spot {
         let mut space = lock(&self.space);
         directory.find(key).unwrap_or_else(|| {
-            let spot = self.take_from(&mut space, count).spot();
+            let spot = self.take_from(&mut space, count, self.lanes).spot();
             directory.enter(key, spot);
             spot
         })
@@ -460,14 +511,12 @@ impl Store {
 
     /// Takes words back, of which nobody holds a handle any more: so nobody writes them while they are cleared.
     pub(crate) fn give_back(&self, words: Words, count: usize) {
-        for lane in words.lanes(usize::MAX - 1) {
-            (0..count).for_each(|index| lane.word(index).store(0, Relaxed));
-        }
-        lock(&self.space)
-            .returned
-            .entry(count)
-            .or_default()
-            .push(words);
+        give_back_to(&self.space, words, count);
+    }
+
+    /// The same of a word that was taken for a gauge.
+    pub(crate) fn give_back_gauge(&self, word: Words) {
+        give_back_to(&self.gauges, word, 1);
     }
 
     /// The same of words that were taken for a directory.
@@ -477,11 +526,19 @@ impl Store {
             let words = Words {
                 lanes: Arc::clone(lanes),
                 first: (spot % IN_BLOCK) as u16,
+                memory: self.memory,
                 block: number,
             };
             self.give_back(words, count);
         }
     }
+}
+
+fn give_back_to(space: &Mutex<Space>, words: Words, count: usize) {
+    for lane in words.lanes(usize::MAX - 1) {
+        (0..count).for_each(|index| lane.word(index).store(0, Relaxed));
+    }
+    lock(space).returned.entry(count).or_default().push(words);
 }
 
 /// Words that a series takes only when they are needed, each by a key of up to [`KEY_BITS`](Directory::KEY_BITS). They are found without

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -12,12 +13,13 @@ use obs_core::{
     Admission, Catalogue, Claim, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics,
     UNDECLARED_FAMILIES, cells, folded_gauge, resolving,
 };
+use obs_memory::{Memory, MemoryError, Options, Record};
 
-use crate::cell::Store;
+use crate::cell::{Store, Words};
 use crate::exemplar;
 use crate::gzip::{Gzip, Stream};
 use crate::key::{canonical, canonical_utf8, is_label, is_too_long, metric_name, utf8_name};
-use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
+use crate::metric::{Bits, Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
 use crate::names::Names;
 use crate::native::NativeHistogram;
 use crate::protobuf::{Common, Encoder};
@@ -49,7 +51,9 @@ struct Inner {
     admission: Admission,
     globals: String,
     counters: Registry<Counter>,
+    /// Of those with and without a mapped file, an engine has one sort.
     gauges: Registry<Gauge>,
+    mapped_gauges: Registry<Gauge<Words>>,
     /// Of those with and without native buckets, an engine has one sort.
     histograms: Registry<Histogram>,
     natives: Registry<NativeHistogram>,
@@ -63,6 +67,8 @@ struct Inner {
     gzip: Mutex<Option<Gzip>>,
     /// The process that made it. In a fork of it the locks may be held by threads that are not there.
     process: u32,
+    /// Why its file could not be made.
+    lost: Option<String>,
 }
 
 /// What an engine was told when it was built.
@@ -133,6 +139,7 @@ pub struct Builder {
     native_histograms: bool,
     slots: Option<usize>,
     buckets: HashMap<String, &'static [f64]>,
+    memory: Option<(PathBuf, Options)>,
 }
 
 impl Builder {
@@ -270,11 +277,42 @@ impl Builder {
         self
     }
 
+    /// Keeps what is recorded in a file, from which [`obs_memory::Reader`] shows it while this process runs, hangs or is dead. Best is a
+    /// path below `/dev/shm`.
+    ///
+    /// Recording does the same as without; a gauge takes one step more. In a file are counters, gauges, histograms, and the counts and sums of
+    /// summaries; not native buckets, so that histograms of an engine that [has those](Self::native_histograms) are missing there, and no
+    /// series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
+    ///
+    /// Where the file has no memory left, the engine goes on without: [`Engine::memory_lost`] says so.
+    ///
+    /// ```
+    /// use obs_memory::{Options, Reader};
+    /// use obs_recorder::Engine;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("desk.obs");
+    /// // Without the option, and with a path such as /dev/shm/desk.obs.
+    /// let options = Options::default().any_file_system(true);
+    /// let engine = Engine::builder().memory(&path, options).build()?;
+    /// metrics::with_local_recorder(&engine, || metrics::counter!("orders_total").increment(2));
+    ///
+    /// let reading = Reader::open(&path)?.read()?;
+    /// assert!(reading.is_alive && reading.families.iter().any(|family| family.name == "orders_total"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn memory(mut self, path: impl Into<PathBuf>, options: Options) -> Self {
+        self.memory = Some((path.into(), options));
+        self
+    }
+
     /// Makes the engine.
     ///
     /// # Errors
     ///
-    /// When a global label has a key that cannot be one, when a histogram of the catalogue has more than 510 bounds, or more slots are asked for than threads can have.
+    /// When a global label has a key that cannot be one, when a histogram of the catalogue has more than 510 bounds, or more slots are
+    /// asked for than threads can have; when another process records to the file for its [memory](Self::memory), or that cannot be made
+    /// for another reason than a lack of memory.
     pub fn build(self) -> Result<Engine, EngineError> {
         let cores = available_parallelism().map_or(1, std::num::NonZero::get);
         let slots = self.slots.unwrap_or((2 * cores).clamp(8, 64));
@@ -307,6 +345,19 @@ impl Builder {
                 });
             }
         }
+        let (memory, lost) = match &self.memory {
+            None => (None, None),
+            Some((path, options)) => mapped(path, *options)?,
+        };
+        let store = Store::new(slots);
+        let store = match memory {
+            Some(memory) => store.with_memory(memory),
+            None => store,
+        };
+        for (name, value) in &self.globals {
+            let (name, value) = (name.clone(), value.clone());
+            memory.map(|memory| memory.append(&Record::Global { name, value }));
+        }
         let admission = Admission::new(
             &Catalogue::of(&[PipelineMetrics::FAMILIES]),
             self.undeclared_families,
@@ -322,11 +373,13 @@ impl Builder {
                 utf8_names: self.utf8_names,
                 native_histograms: self.native_histograms,
                 buckets,
-                store: Arc::new(Store::new(slots)),
+                store: Arc::new(store),
             },
             process: std::process::id(),
+            lost,
             counters: Registry::new(),
             gauges: Registry::new(),
+            mapped_gauges: Registry::new(),
             histograms: Registry::new(),
             natives: Registry::new(),
             summaries: Registry::new(),
@@ -354,6 +407,7 @@ impl Engine {
             native_histograms: false,
             slots: None,
             buckets: HashMap::new(),
+            memory: None,
         }
     }
 
@@ -652,6 +706,7 @@ impl Engine {
         };
         each(&inner.counters, name, moment, &mut show);
         each(&inner.gauges, name, moment, &mut show);
+        each(&inner.mapped_gauges, name, moment, &mut show);
         each(&inner.histograms, name, moment, &mut show);
         each(&inner.summaries, name, moment, &mut show);
     }
@@ -679,6 +734,7 @@ impl Engine {
         let store = &inner.settings.store;
         remove(&inner.counters, name, store, &wanted)
             + remove(&inner.gauges, name, store, &wanted)
+            + remove(&inner.mapped_gauges, name, store, &wanted)
             + remove(&inner.histograms, name, store, &wanted)
             + remove(&inner.natives, name, store, &wanted)
             + remove(&inner.summaries, name, store, &wanted)
@@ -699,6 +755,7 @@ impl Engine {
         let store = &inner.settings.store;
         upkeep(&inner.counters, store, now);
         upkeep(&inner.gauges, store, now);
+        upkeep(&inner.mapped_gauges, store, now);
         upkeep(&inner.histograms, store, now);
         upkeep(&inner.natives, store, now);
         upkeep(&inner.summaries, store, now);
@@ -708,6 +765,17 @@ impl Engine {
                 series.metric.take_in(now);
             }
         }
+    }
+
+    /// Why something that was recorded is not in the file of its [memory](Builder::memory); nothing while all is, or where none was asked for.
+    #[must_use]
+    pub fn memory_lost(&self) -> Option<String> {
+        let lost = || self.memory().and_then(Memory::incomplete);
+        self.0.lost.clone().or_else(lost)
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.0.settings.store.memory()
     }
 
     /// What is known of the families: which are declared, in a catalogue or by handles that were resolved, which names have which
@@ -747,6 +815,7 @@ impl Engine {
         let mut families = Vec::new();
         add(&mut families, &self.0.counters, highest);
         add(&mut families, &self.0.gauges, highest);
+        add(&mut families, &self.0.mapped_gauges, highest);
         add(&mut families, &self.0.histograms, highest);
         add(&mut families, &self.0.natives, highest);
         add(&mut families, &self.0.summaries, highest);
@@ -776,15 +845,18 @@ impl Engine {
             admission.is_respelled(&metric_name(&name), spelling, is_lost);
         }
         let mut known = lock(&self.0.help);
-        if counts {
-            known.insert(name, help.to_string());
+        let before = known.get(&name);
+        // As many as there may be families.
+        let has_place = || known.len() < admission.most() || admission.family(&name).is_some();
+        let is_first = || before.is_none() && !is_too_long(&name) && has_place();
+        if before.is_some_and(|before| **before == **help) || !(counts || is_first()) {
             return;
         }
-        // As many as there may be families.
-        let is_full = known.len() >= admission.most();
-        if !is_too_long(&name) && (!is_full || admission.family(&name).is_some()) {
-            known.entry(name).or_insert_with(|| help.to_string());
+        if let Some(memory) = self.memory() {
+            let (name, text) = (name.clone(), help.to_string());
+            memory.append(&Record::Help { name, text });
         }
+        known.insert(name, help.to_string());
     }
 
     /// The series of a key in the one form, made if it is new and may be.
@@ -892,12 +964,12 @@ impl Engine {
 
     /// The same for a gauge.
     fn gauge_of(&self, family: &'static Declared, metric: &str) -> metrics::Gauge {
-        metrics::Gauge::from_arc(self.unbounded(
-            &self.0.gauges,
-            family,
-            &watched(family, metric),
-            false,
-        ))
+        let key = watched(family, metric);
+        if self.memory().is_some() {
+            metrics::Gauge::from_arc(self.unbounded(&self.0.mapped_gauges, family, &key, false))
+        } else {
+            metrics::Gauge::from_arc(self.unbounded(&self.0.gauges, family, &key, false))
+        }
     }
 
     /// A series that is there whatever the bounds say.
@@ -992,7 +1064,29 @@ impl Recorder for Engine {
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
-        let gauges = &self.0.gauges;
+        if self.memory().is_some() {
+            self.register_gauge_in(&self.0.mapped_gauges, key, metadata)
+        } else {
+            self.register_gauge_in(&self.0.gauges, key, metadata)
+        }
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
+        if self.0.settings.native_histograms {
+            self.register_buckets(&self.0.natives, key, metadata)
+        } else {
+            self.register_buckets(&self.0.histograms, key, metadata)
+        }
+    }
+}
+
+impl Engine {
+    fn register_gauge_in<B: Bits>(
+        &self,
+        gauges: &Registry<Gauge<B>>,
+        key: &Key,
+        metadata: &Metadata<'_>,
+    ) -> metrics::Gauge {
         if let Some(known) = known(gauges, key) {
             return metrics::Gauge::from_arc(known);
         }
@@ -1009,16 +1103,6 @@ impl Recorder for Engine {
         }
     }
 
-    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
-        if self.0.settings.native_histograms {
-            self.register_buckets(&self.0.natives, key, metadata)
-        } else {
-            self.register_buckets(&self.0.histograms, key, metadata)
-        }
-    }
-}
-
-impl Engine {
     /// A histogram with buckets of one sort, or a summary.
     fn register_buckets<M: Metric>(
         &self,
@@ -1051,6 +1135,22 @@ impl Engine {
     }
 }
 
+/// The file of an engine, or why it goes on without: that there is no memory stops no start.
+fn mapped(path: &Path, options: Options) -> Result<(Option<Memory>, Option<String>), EngineError> {
+    use std::io::ErrorKind::{OutOfMemory, QuotaExceeded, StorageFull};
+    match Memory::create(path, options) {
+        Ok(memory) => Ok((Some(memory), None)),
+        Err(MemoryError::Io { source, .. })
+            if matches!(source.kind(), StorageFull | QuotaExceeded | OutOfMemory) =>
+        {
+            Ok((None, Some(format!("{}: {source}", path.display()))))
+        }
+        Err(error) => Err(EngineError::Memory {
+            reason: error.to_string(),
+        }),
+    }
+}
+
 /// A series that is there, and shown from now on.
 fn known<M: Metric>(registry: &Registry<M>, key: &Key) -> Option<Arc<Series<M>>> {
     (!is_quiet()).then(|| registry.find(key)).flatten()
@@ -1061,6 +1161,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.counters.clear();
         self.gauges.clear();
+        self.mapped_gauges.clear();
         self.histograms.clear();
         self.natives.clear();
         self.summaries.clear();
@@ -1132,7 +1233,7 @@ trait Limits {
 }
 
 impl Limits for Family<Counter> {}
-impl Limits for Family<Gauge> {}
+impl<B: Bits> Limits for Family<Gauge<B>> {}
 
 impl Limits for Family<Histogram> {
     fn bounds(&self) -> &'static [f64] {

@@ -41,6 +41,12 @@ pub enum EngineError {
         "this process is a fork of the one that made the recorder, and cannot read it; make another recorder here, or fork before making one"
     )]
     Forked,
+    /// The file for what is recorded cannot be made.
+    #[error("{reason}")]
+    Memory {
+        /// Why, with its path and what to do.
+        reason: String,
+    },
     /// More lanes than threads can have slots.
     #[error("{slots} slots are more than {}; take fewer", crate::slot::MAX_SLOTS)]
     TooManySlots {

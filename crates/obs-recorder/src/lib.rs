@@ -45,6 +45,7 @@ mod deflate;
 mod engine;
 mod error;
 mod exemplar;
+mod filed;
 mod grid;
 mod gzip;
 mod key;
@@ -74,6 +75,7 @@ pub use crate::snapshot::{
 };
 pub use crate::text::Format;
 pub use metrics;
+pub use obs_memory::Options as MemoryOptions;
 
 /// What is behind these locks is whole even where a panic let go of one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

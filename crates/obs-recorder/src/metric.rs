@@ -40,6 +40,21 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     /// Gives back what [`new`](Self::new) took. Nobody holds a handle any more.
     fn dismantle(self, _store: &Store) {}
 
+    /// Its words as a mapped file shows them; nothing if it does not.
+    fn filed(&self) -> Option<&Words> {
+        None
+    }
+
+    /// What is said of a family in a mapped file: how many digits are decimal places, and the bounds of its buckets.
+    fn in_file(_shape: &Self::Shape) -> (u8, &[f64]) {
+        (0, &[])
+    }
+
+    /// What its words held when it began anew. `mark` is what [`forget`](Self::forget) returned.
+    fn baseline(&self, mark: u64) -> Vec<u64> {
+        vec![mark]
+    }
+
     /// Its words, if what it shows is in such.
     fn words(&self) -> Option<&Words> {
         None
@@ -122,6 +137,14 @@ impl Metric for Counter {
         store.give_back(self.words, 1);
     }
 
+    fn filed(&self) -> Option<&Words> {
+        Some(&self.words)
+    }
+
+    fn in_file(decimals: &u8) -> (u8, &[f64]) {
+        (*decimals, &[])
+    }
+
     fn words(&self) -> Option<&Words> {
         Some(&self.words)
     }
@@ -171,16 +194,62 @@ impl CounterFn for Series<Counter> {
     }
 }
 
+/// Where a gauge has its word.
+pub(crate) trait Bits: std::fmt::Debug + Send + Sync + Sized + 'static {
+    fn new(store: &Store) -> Self;
+
+    fn word(&self) -> &AtomicU64;
+
+    fn give_back(self, _store: &Store) {}
+
+    /// Its word as a mapped file shows it.
+    fn filed(&self) -> Option<&Words> {
+        None
+    }
+}
+
+/// In the gauge itself, where recording finds it by one pointer.
+impl Bits for AtomicU64 {
+    fn new(_: &Store) -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        self
+    }
+}
+
+/// In a mapped file.
+impl Bits for Words {
+    fn new(store: &Store) -> Self {
+        store.take_gauge()
+    }
+
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        self.shared().word(0)
+    }
+
+    fn give_back(self, store: &Store) {
+        store.give_back_gauge(self);
+    }
+
+    fn filed(&self) -> Option<&Words> {
+        Some(self)
+    }
+}
+
 /// A gauge: one word of everybody's, for who sets it overrules all others.
-#[derive(Debug, Default)]
-pub(crate) struct Gauge {
-    bits: AtomicU64,
+#[derive(Debug)]
+pub(crate) struct Gauge<B = AtomicU64> {
+    bits: B,
     /// Set by recording, cleared by the reader that asks for the pulse: a value may be set again to what it is.
     touched: AtomicBool,
     pulse: AtomicU32,
 }
 
-impl Metric for Gauge {
+impl<B: Bits> Metric for Gauge<B> {
     const KIND: Kind = Kind::Gauge;
     const PARTS: &'static [Part] = &[Part::Value];
     const IS_READ: bool = true;
@@ -188,8 +257,25 @@ impl Metric for Gauge {
 
     fn shape(_: &str, _: Option<&'static Family>, _: &Settings) {}
 
-    fn new((): &(), _: &Store) -> Self {
-        Self::default()
+    fn new((): &(), store: &Store) -> Self {
+        Self {
+            bits: B::new(store),
+            touched: AtomicBool::new(false),
+            pulse: AtomicU32::new(0),
+        }
+    }
+
+    fn filed(&self) -> Option<&Words> {
+        self.bits.filed()
+    }
+
+    fn baseline(&self, _: u64) -> Vec<u64> {
+        // As `forget` leaves it.
+        vec![0]
+    }
+
+    fn dismantle(self, store: &Store) {
+        self.bits.give_back(store);
     }
 
     fn pulse(&self, _: usize) -> u64 {
@@ -201,24 +287,24 @@ impl Metric for Gauge {
 
     fn forget(&self, highest: usize) -> u64 {
         // A handle that adds from here on begins at 0.
-        self.bits.store(0, Relaxed);
+        self.bits.word().store(0, Relaxed);
         self.pulse(highest)
     }
 
     #[inline]
     fn write(&self, (): &(), at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         lines.open(at, part);
-        lines.float(f64::from_bits(self.bits.load(Relaxed)));
+        lines.float(f64::from_bits(self.bits.word().load(Relaxed)));
     }
 
     fn value(&self, (): &(), _: At<'_>, _: Moment) -> SeriesValue {
-        SeriesValue::Gauge(f64::from_bits(self.bits.load(Relaxed)))
+        SeriesValue::Gauge(f64::from_bits(self.bits.word().load(Relaxed)))
     }
 }
 
-impl GaugeFn for Series<Gauge> {
+impl<B: Bits> GaugeFn for Series<Gauge<B>> {
     fn increment(&self, by: f64) {
-        add_float_shared(&self.metric.bits, by);
+        add_float_shared(self.metric.bits.word(), by);
         self.metric.touched.store(true, Relaxed);
     }
 
@@ -228,7 +314,7 @@ impl GaugeFn for Series<Gauge> {
 
     #[inline]
     fn set(&self, value: f64) {
-        self.metric.bits.store(value.to_bits(), Relaxed);
+        self.metric.bits.word().store(value.to_bits(), Relaxed);
         self.metric.touched.store(true, Relaxed);
     }
 }
@@ -410,6 +496,23 @@ impl Metric for Histogram {
 
     fn make_ready(&self) {
         let _ = self.words.own_or_shared();
+    }
+
+    fn filed(&self) -> Option<&Words> {
+        Some(&self.words)
+    }
+
+    fn in_file(shape: &Buckets) -> (u8, &[f64]) {
+        (0, shape.bounds)
+    }
+
+    fn baseline(&self, _: u64) -> Vec<u64> {
+        let mut words = lock(&self.baseline)
+            .as_deref()
+            .map_or_else(Vec::new, <[u64]>::to_vec);
+        // The sum comes first in the cells.
+        words.rotate_right(1);
+        words
     }
 
     fn dismantle(self, store: &Store) {

@@ -17,6 +17,7 @@ use obs_core::{Bounds, Family as Declared, Kind};
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
 use crate::exemplar;
+use crate::filed;
 use crate::gzip::{Gzip, Stream};
 use crate::key::Text;
 use crate::metric::{Metric, Moment};
@@ -42,6 +43,8 @@ pub(crate) struct Series<M: Metric> {
     idle: Option<Box<Idle>>,
     /// Removed, and nothing was recorded since.
     is_hidden: AtomicBool,
+    /// Its number in the mapped file.
+    filed: Option<filed::Number>,
 }
 
 /// Since when nothing was recorded. Only the holder of the scrape's lock looks.
@@ -74,6 +77,8 @@ pub(crate) struct Family<M: Metric> {
     is_signed: AtomicBool,
     /// Only the holder of the scrape's lock touches it.
     ordered: Mutex<Order<M>>,
+    /// Its number in the mapped file, if it has one there.
+    filed: OnceLock<Option<u32>>,
 }
 
 /// Families by name, and all of their series by key.
@@ -286,7 +291,7 @@ impl<M: Metric> Registry<M> {
                 return Some(series);
             }
             self.take_if_unheld(series, highest)
-                .map(|series| series.metric.dismantle(store))
+                .map(|series| series.dismantle(store))
                 .err()
         });
         if dropped > 0 {
@@ -325,8 +330,11 @@ impl<M: Metric> Registry<M> {
 impl<M: Metric> Series<M> {
     fn new(family: &Arc<Family<M>>, key: &Key, text: Text, store: &Store) -> Self {
         let now = exemplar::now();
+        let metric = M::new(&family.shape, store);
+        let filed = filed::series(&metric, family, &family.filed, &text.labels, now, store);
         Self {
-            metric: M::new(&family.shape, store),
+            metric,
+            filed,
             text,
             hash: key.get_hash(),
             family: Arc::clone(family),
@@ -340,6 +348,14 @@ impl<M: Metric> Series<M> {
             }),
             is_hidden: AtomicBool::new(false),
         }
+    }
+
+    /// Gives back its words. Nobody holds a handle any more.
+    fn dismantle(self, store: &Store) {
+        if let Some(filed) = self.filed {
+            filed.gone();
+        }
+        self.metric.dismantle(store);
     }
 
     fn is(&self, key: &Key, text: &Text) -> bool {
@@ -382,11 +398,18 @@ impl<M: Metric> Series<M> {
             if let Some(idle) = &self.idle {
                 idle.since.store(now, Relaxed);
             }
+            if let Some(filed) = self.filed {
+                filed.shown(now);
+            }
         }
     }
 
     fn hide(&self, highest: usize) {
-        self.mark.store(self.metric.forget(highest), Relaxed);
+        let mark = self.metric.forget(highest);
+        self.mark.store(mark, Relaxed);
+        if let Some(filed) = self.filed {
+            filed.hidden(self.metric.baseline(mark));
+        }
         self.is_hidden.store(true, Relaxed);
         self.family.has_hidden.store(true, Relaxed);
     }
@@ -437,6 +460,7 @@ impl<M: Metric> Family<M> {
             has_hidden: AtomicBool::new(false),
             is_signed: AtomicBool::new(has_negative_bounds),
             ordered: Mutex::default(),
+            filed: OnceLock::new(),
         }
     }
 

@@ -100,6 +100,14 @@ impl Metric for Summary {
         }
     }
 
+    fn filed(&self) -> Option<&Words> {
+        Some(&self.words)
+    }
+
+    fn baseline(&self, mark: u64) -> Vec<u64> {
+        vec![mark, lock(&self.window).forgotten.to_bits()]
+    }
+
     fn make_ready(&self) {
         let _ = self.words.own_or_shared();
     }

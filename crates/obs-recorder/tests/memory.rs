@@ -1,130 +1,230 @@
-//! What recording costs in memory, counted thread by thread.
+//! An engine whose numbers are in a mapped file, as another process reads them.
 
-use allocation_counter::measure;
-use obs_recorder::{Engine, Format};
+#![cfg(target_os = "linux")]
 
-#[test]
-fn recording_allocates_nothing_and_memory_stays_as_it_is() {
-    let engine = Engine::builder().build().unwrap();
-    let (hits, level, wait, words) = metrics::with_local_recorder(&engine, || {
-        (
-            metrics::counter!("hits_total", "side" => "buy"),
-            metrics::gauge!("level"),
-            metrics::histogram!("wait_seconds"),
-            metrics::histogram!("words"),
-        )
-    });
-    let first = measure(|| {
-        hits.increment(1);
-        level.set(1.0);
-        level.increment(1.0);
-        wait.record(0.1);
-    });
-    assert_eq!(first.count_total, 0, "a handle is ready where it was made");
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-    // A summary makes an octave's bins with its first sample, and nothing after that.
-    for sample in 1_u32..=1024 {
-        words.record(f64::from(sample));
+use metrics::{counter, gauge, histogram, with_local_recorder};
+use obs_memory::{Options, Reader, Reading, Value};
+use obs_recorder::{Builder, Engine, EngineError, Format, SeriesValue};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+fn mapped(folder: &TempDir, builder: Builder) -> (Engine, PathBuf) {
+    let path = folder.path().join("desk.obs");
+    // The folder may be on a disk.
+    let options = Options::default().any_file_system(true);
+    let engine = builder.memory(&path, options).build().unwrap();
+    (engine, path)
+}
+
+fn read(path: &std::path::Path) -> Reading {
+    Reader::open(path).unwrap().read().unwrap()
+}
+
+type Labels = Vec<(String, String)>;
+
+/// What a scrape shows, but for quantiles, which are computed.
+fn shown(engine: &Engine) -> BTreeMap<(String, Labels), Value> {
+    let mut shown = BTreeMap::new();
+    for family in engine.snapshot().unwrap() {
+        for series in family.series {
+            let labels: BTreeMap<_, _> = series.labels.into_iter().collect();
+            let value = match series.value {
+                SeriesValue::Counter { number, decimals } => Value::Counter { number, decimals },
+                SeriesValue::Gauge(value) => Value::Gauge(value),
+                SeriesValue::Histogram { buckets, sum, .. } => Value::Histogram { buckets, sum },
+                SeriesValue::Summary { count, sum, .. } => Value::Summary { count, sum },
+                other => panic!("{other:?}"),
+            };
+            shown.insert((family.name.clone(), labels.into_iter().collect()), value);
+        }
     }
-    let many = measure(|| {
-        for n in 0..20_000_000_u32 {
-            wait.record(f64::from(n % 64) * 0.01);
-            if n % 16 == 0 {
-                hits.increment(1);
-                words.record(f64::from(n % 1000 + 1));
-            }
-        }
-    });
-    assert_eq!(
-        many.count_total, 0,
-        "20 million observations without a scrape take no memory"
-    );
+    shown
+}
 
-    let again = measure(|| {
-        metrics::with_local_recorder(&engine, || {
-            metrics::counter!("hits_total", "side" => "buy").increment(1);
+/// The same of what a reader finds.
+fn filed(reading: &Reading) -> BTreeMap<(String, Labels), Value> {
+    let mut shown = BTreeMap::new();
+    for family in &reading.families {
+        for series in &family.series {
+            let mut labels = reading.globals.clone();
+            labels.extend(series.labels.iter().cloned());
+            let labels = labels.into_iter().collect();
+            shown.insert((family.name.clone(), labels), series.value.clone());
+        }
+    }
+    shown
+}
+
+#[test]
+fn a_reader_finds_what_a_scrape_shows() {
+    let folder = TempDir::new().unwrap();
+    let builder = Engine::builder().global_label("service", "desk");
+    let (engine, path) = mapped(&folder, builder.buckets("fill", &[0.5, 1.0]));
+    let record = |times: u64| {
+        with_local_recorder(&engine, || {
+            counter!("orders_total", "side" => "buy").increment(times);
+            counter!("orders_total", "side" => "say \"hi\"\n").increment(1);
+            gauge!("depth").set(-2.5);
+            histogram!("fill").record_many(0.75, 3);
+            histogram!("unbounded").record(4.0);
+        });
+    };
+    std::thread::scope(|scope| {
+        (1..=4).for_each(|times| {
+            scope.spawn(move || record(times));
         });
     });
-    assert_eq!(
-        again.count_total, 0,
-        "a known series is found without taking memory"
-    );
-
-    let mut text = String::new();
-    engine.render_into(&mut text, Format::Classic);
-    let scrape = obs_exposition::parse(&text).unwrap();
-    assert_eq!(scrape.value("wait_seconds_count", &[]), Some(20_000_001.0));
+    let reading = read(&path);
+    assert!(reading.is_alive && reading.is_complete);
+    let (filed, shown) = (filed(&reading), shown(&engine));
+    assert_eq!(filed, shown);
+    let buys = ("orders_total", [("service", "desk"), ("side", "buy")]);
+    let labels = buys
+        .1
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let ten = Value::Counter {
+        number: 10,
+        decimals: 0,
+    };
+    assert_eq!(filed[&(buys.0.to_owned(), labels.to_vec())], ten);
+    assert_eq!(engine.memory_lost(), None);
 }
 
 #[test]
-fn another_thread_takes_one_page_and_then_nothing() {
-    let engine = Engine::builder().build().unwrap();
-    let counters: Vec<_> = metrics::with_local_recorder(&engine, || {
-        (0..100)
-            .map(|n| metrics::counter!("hits_total", "n" => n.to_string()))
-            .collect()
-    });
-    let allocated = std::thread::scope(|scope| {
-        let record = || {
-            let first = measure(|| counters[0].increment(1));
-            let others = measure(|| counters.iter().for_each(|counter| counter.increment(1)));
-            (first.bytes_total, others.count_total)
-        };
-        scope.spawn(record).join().unwrap()
-    });
-    assert!(allocated.0 < 8192, "{} bytes", allocated.0);
-    assert_eq!(allocated.1, 0);
-}
-
-#[test]
-fn a_native_histogram_takes_memory_by_the_octave_and_then_nothing() {
-    let engine = Engine::builder().native_histograms(true).build().unwrap();
-    let wait = metrics::with_local_recorder(&engine, || metrics::histogram!("wait_seconds"));
-    // Every octave from a nanosecond to a day.
-    let octaves = || (-30..17).map(|exponent| 1.5 * 2_f64.powi(exponent));
-    let first = measure(|| octaves().for_each(|value| wait.record(value)));
-    // 47 chunks of 9 to 11 words lie in one page or two; the directory goes on six times.
-    assert!(first.count_total < 16, "{} times", first.count_total);
-    let many = measure(|| {
-        for n in 0..1_000_000_u32 {
-            wait.record(f64::from(n % 4096) * 0.01 + 1e-9);
+fn help_decimals_and_bounds_of_declarations_are_in_the_file() {
+    obs_core::families! {
+        /// Orders.
+        struct Orders() {
+            /// Orders that are open.
+            open: obs_core::Gauge = "trading_open_orders",
+            /// Time in the market.
+            exposed: obs_core::TimeCounter = "trading_exposed_seconds_total",
         }
-        octaves().for_each(|value| wait.record(value));
+    }
+    let folder = TempDir::new().unwrap();
+    let (engine, path) = mapped(&folder, Engine::builder());
+    with_local_recorder(&engine, || {
+        let orders = Orders::new();
+        orders.open.set(3.0);
+        orders.exposed.add(std::time::Duration::from_millis(1500));
     });
-    // 0.01 and what is twice as much, and so on, lie in octaves that are there.
-    assert_eq!(many.count_total, 0);
+    let reading = read(&path);
+    assert_eq!(filed(&reading), shown(&engine));
+    let exposed = &reading.families[0];
+    assert_eq!(exposed.name, "trading_exposed_seconds_total");
+    assert_eq!(exposed.help, "Time in the market.");
+    let value = Value::Counter {
+        number: 1_500_000_000,
+        decimals: 9,
+    };
+    assert_eq!(exposed.series[0].value, value);
 }
 
-/// The heap of a series whose values lie in three octaves, of a family of a thousand.
-fn heap_of_a_histogram(native_histograms: bool) -> f64 {
-    const SERIES: i32 = 1000;
-    let engine = Engine::builder()
-        .native_histograms(native_histograms)
+#[test]
+fn a_second_engine_of_the_same_file_is_refused_by_name() {
+    let folder = TempDir::new().unwrap();
+    let (_engine, path) = mapped(&folder, Engine::builder());
+    let options = Options::default().any_file_system(true);
+    let refused = Engine::builder()
+        .memory(&path, options)
         .build()
-        .unwrap();
-    let mut kept = Vec::with_capacity(1000);
-    let taken = measure(|| {
-        metrics::with_local_recorder(&engine, || {
-            for n in 0..SERIES {
-                let wait = metrics::histogram!("wait_seconds", "n" => n.to_string());
-                for value in [0.26, 0.3, 0.49, 0.6, 0.9, 1.1, 1.9] {
-                    wait.record(value);
-                }
-                kept.push(wait);
-            }
-        });
-    });
-    taken.bytes_current as f64 / f64::from(SERIES)
+        .unwrap_err();
+    assert!(matches!(refused, EngineError::Memory { .. }));
+    let text = refused.to_string();
+    assert!(
+        text.contains("desk.obs is recorded to by process"),
+        "{text}"
+    );
 }
 
 #[test]
-fn a_native_histogram_takes_little_more_than_eight_bytes_for_a_cell() {
-    let (with, without) = (heap_of_a_histogram(true), heap_of_a_histogram(false));
-    let more = with - without;
-    eprintln!("{with} bytes with native buckets, {without} without");
-    // Three octaves have 24 cells.
-    assert!(
-        more <= 8.0 * 24.0,
-        "{more} bytes more: {with} for {without}"
-    );
+fn beyond_its_memory_an_engine_loses_nothing_and_says_that_the_file_does() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("desk.obs");
+    let options = Options::default().any_file_system(true).limit(1 << 20);
+    let engine = Engine::builder().memory(&path, options).build().unwrap();
+    with_local_recorder(&engine, || {
+        for venue in 0..40 {
+            for number in 0..900_u64 {
+                let name = format!("venue{venue}_orders_total");
+                counter!(name, "number" => number.to_string()).increment(number);
+            }
+        }
+        gauge!("depth").set(7.0);
+    });
+    let lost = engine.memory_lost().unwrap();
+    assert!(lost.contains("full") || lost.contains("limit"), "{lost}");
+    let text = engine.render(Format::Classic);
+    assert!(text.contains("\nvenue39_orders_total{number=\"899\"} 899\n"));
+    assert!(text.contains("\ndepth 7\n"));
+    assert!(!read(&path).is_complete);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Add(u8, u8),
+    Set(u8, i8),
+    Observe(u8, u8),
+    Sample(u8, u8),
+    Remove(u8, u8),
+    Upkeep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let label = 0_u8..4;
+    prop_oneof![
+        (label.clone(), any::<u8>()).prop_map(|(label, by)| Step::Add(label, by)),
+        (label.clone(), any::<i8>()).prop_map(|(label, to)| Step::Set(label, to)),
+        (label.clone(), any::<u8>()).prop_map(|(label, value)| Step::Observe(label, value)),
+        (label.clone(), any::<u8>()).prop_map(|(label, value)| Step::Sample(label, value)),
+        (0_u8..4, label).prop_map(|(family, label)| Step::Remove(family, label)),
+        Just(Step::Upkeep),
+    ]
+}
+
+const FAMILIES: [&str; 4] = ["orders_total", "depth", "fill", "unbounded"];
+
+/// Without handles that are kept, so that removed series give back their words, and others take these.
+fn perform(engine: &Engine, step: &Step) {
+    let label = |label: &u8| label.to_string();
+    with_local_recorder(engine, || match step {
+        Step::Add(of, by) => counter!("orders_total", "of" => label(of)).increment((*by).into()),
+        Step::Set(of, to) => gauge!("depth", "of" => label(of)).set(f64::from(*to)),
+        Step::Observe(of, value) => histogram!("fill", "of" => label(of)).record(f64::from(*value)),
+        Step::Sample(of, value) => {
+            histogram!("unbounded", "of" => label(of)).record(f64::from(*value));
+        }
+        Step::Remove(family, of) => {
+            let wanted = format!("of=\"{of}\"");
+            engine.remove(FAMILIES[usize::from(*family)], |labels| labels == wanted);
+        }
+        Step::Upkeep => engine.upkeep(),
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Series come, are removed, come again and take one another's words; a reader that follows finds what scrapes show.
+    #[test]
+    fn what_is_filed_is_what_is_shown_after_any_steps(
+        rounds in prop::collection::vec(prop::collection::vec(step(), 1..12), 1..6),
+    ) {
+        let folder = TempDir::new().unwrap();
+        let builder = Engine::builder().buckets("fill", &[10.0, 100.0]);
+        let (engine, path) = mapped(&folder, builder);
+        let mut reader = Reader::open(&path).unwrap();
+        for steps in rounds {
+            for step in &steps {
+                perform(&engine, step);
+            }
+            // A scrape or upkeep is what notices that a removed series was recorded to again.
+            engine.upkeep();
+            let shown = shown(&engine);
+            prop_assert_eq!(filed(&reader.read().unwrap()), shown);
+        }
+    }
 }
