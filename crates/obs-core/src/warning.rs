@@ -35,6 +35,8 @@ pub enum WarningKind {
     OtherVersion,
     /// A crate finds that it cannot see what it is to measure.
     Unseen,
+    /// Something that is recorded is not in the mapped file from which other processes read it.
+    MemoryLost,
 }
 
 impl WarningKind {
@@ -49,6 +51,7 @@ impl WarningKind {
             Self::DeclaredLate => "declared_late",
             Self::OtherVersion => "other_version",
             Self::Unseen => "unseen",
+            Self::MemoryLost => "memory_lost",
         }
     }
 }

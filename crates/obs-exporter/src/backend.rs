@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use obs_core::{Admission, Catalogue, cells};
-use obs_recorder::{Engine, Format, Names};
+use obs_recorder::{Engine, Format, MemoryOptions, Names};
 
 use crate::config::RecorderKind;
 #[cfg(feature = "stock")]
@@ -76,6 +76,9 @@ impl Backend {
                 if let Some(slots) = config.recorder_slots {
                     builder = builder.slots(slots);
                 }
+                if let Some(path) = &config.memory {
+                    builder = builder.memory(path, MemoryOptions::default());
+                }
                 let engine = builder.build()?;
                 (Inner::Obs(engine.clone()), Self::Obs(engine))
             }
@@ -96,6 +99,9 @@ impl Backend {
             config.upkeep_interval,
             move || {
                 kept.upkeep();
+                if let Some(why) = kept.memory_lost() {
+                    warnings.memory_is_lost(&why);
+                }
                 warnings.say(kept.admission());
             },
         )?);
@@ -121,6 +127,15 @@ impl Backend {
             Self::Obs(_) => wanted,
             #[cfg(feature = "stock")]
             Self::Stock(_) => Format::Classic,
+        }
+    }
+
+    /// Why something is not in the mapped file; nothing while all is, or where there is none.
+    pub(crate) fn memory_lost(&self) -> Option<String> {
+        match self {
+            Self::Obs(engine) => engine.memory_lost(),
+            #[cfg(feature = "stock")]
+            Self::Stock(_) => None,
         }
     }
 
@@ -163,6 +178,13 @@ fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
             setting: "OBS_NATIVE_HISTOGRAMS",
             recorder: RecorderKind::Obs,
             reason: "the stock one has declared buckets only",
+        });
+    }
+    if config.memory.is_some() {
+        return Err(ExporterError::OtherRecorder {
+            setting: "OBS_MEMORY",
+            recorder: RecorderKind::Obs,
+            reason: "the stock one has no cells that could lie in a file",
         });
     }
     if config.utf8_names {

@@ -44,6 +44,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_UTF8_NAMES` | [`utf8_names`](Self::utf8_names) | `off` |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `off` |
 /// | `OBS_DIRECT_HANDLES` | none: [`obs_core::install`] reads it | `on` |
+/// | `OBS_MEMORY` | [`memory`](Self::memory) | no file |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
 /// | `OBS_BEARER_TOKEN`, `OBS_BEARER_TOKEN_FILE` | [`bearer_token`](Self::bearer_token) | nobody is asked |
 /// | `OBS_BASIC_AUTH`, `OBS_BASIC_AUTH_FILE` | [`basic_auth`](Self::basic_auth) | nobody is asked |
@@ -123,6 +124,10 @@ pub struct Config {
     /// that ask for protobuf, as Prometheus does if it is [configured to](crate#native-histograms). All others are shown the
     /// declared buckets. Not with the stock recorder.
     pub native_histograms: bool,
+    /// A file on tmpfs, such as `/dev/shm/desk.obs`, in which everything that is recorded is kept, so that another process can read it while
+    /// this one hangs or is dead; see [`obs_recorder::Builder::memory`] for what is not in it. The exporter is not built while another
+    /// process records to the file. Where it has no memory left, everything goes on without, and `obs_memory_mapped` is 0. The stock recorder has none.
+    pub memory: Option<PathBuf>,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,
     /// The token that `Authorization: Bearer …` has to bring: 1 to 4096 visible ASCII characters. Where
@@ -277,6 +282,7 @@ impl Default for Config {
             created: false,
             utf8_names: false,
             native_histograms: false,
+            memory: None,
             git_commit: None,
             bearer_token: None,
             basic_auth: None,
@@ -477,6 +483,7 @@ mod tests {
             ("OBS_UTF8_NAMES", "on"),
             ("OBS_NATIVE_HISTOGRAMS", "on"),
             ("OBS_DIRECT_HANDLES", "off"),
+            ("OBS_MEMORY", "/dev/shm/desk.obs"),
             ("OBS_GIT_COMMIT", "0123abc"),
             ("OBS_BEARER_TOKEN", "correct-horse"),
             ("OBS_BASIC_AUTH_FILE", "/run/secrets/basic"),
@@ -523,6 +530,7 @@ mod tests {
             created: true,
             utf8_names: true,
             native_histograms: true,
+            memory: Some("/dev/shm/desk.obs".into()),
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),
             basic_auth: Some(Secret::file("/run/secrets/basic")),
@@ -646,6 +654,7 @@ mod tests {
             ("OBS_ALLOW_PUBLIC", "yes", "is `yes`; it takes `true` or"),
             ("OBS_TLS_CERT", "", "it takes the path of a PEM file"),
             ("OBS_UNIX_SOCKET", "", "it takes the path of a socket"),
+            ("OBS_MEMORY", "", "it takes the path of a file on tmpfs"),
             ("OBS_PUSH_URL", "gateway:9091", "it takes the URL of a"),
             ("OBS_OTLP_TEMPORALITY", "both", "it takes `cumulative` or"),
             ("OBS_OTLP_URL", "collector:4318", "it takes the URL of a"),

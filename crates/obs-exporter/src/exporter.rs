@@ -174,6 +174,8 @@ impl Builder {
             (own, Refusals::new())
         };
         let (own, refusals) = metrics::with_local_recorder(&recorder, handles);
+        // A reader of the file sees it before the first scrape.
+        own.memory_is_mapped(backend.memory_lost().is_none());
         let places = Semaphore::new(self.config.max_scrapes);
         let exporter = Exporter(Arc::new(Inner {
             #[cfg(any(feature = "push", feature = "otlp"))]
@@ -342,6 +344,8 @@ impl Exporter {
     fn refresh(&self) {
         *lock(&self.0.read) = Some(Instant::now());
         self.0.own.refresh(self.0.backend.admission().undeclared());
+        let is_mapped = self.0.backend.memory_lost().is_none();
+        self.0.own.memory_is_mapped(is_mapped);
         let hooks = lock(&self.0.hooks).clone();
         let before = READING.replace(Some(self.place_in_memory()));
         for hook in hooks {

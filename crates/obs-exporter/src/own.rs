@@ -109,6 +109,16 @@ obs_core::families! {
 obs_core::families! {
     group METRICS;
 
+    /// The file that outlives the process.
+    struct MemoryMetrics {
+        /// Whether all that is recorded is in the file of `OBS_MEMORY`: 0 where there was no memory for it. Only with that variable.
+        mapped: Gauge = "obs_memory_mapped",
+    }
+}
+
+obs_core::families! {
+    group METRICS;
+
     /// Who was turned away.
     pub(crate) struct EndpointMetrics {
         /// Scrapes and connections that were refused or cut off.
@@ -135,6 +145,7 @@ pub fn catalogue() -> Result<Catalogue, CatalogueError> {
         crate::process::ProcessMetrics::FAMILIES,
         ScrapeMetrics::FAMILIES,
         FindingMetrics::FAMILIES,
+        MemoryMetrics::FAMILIES,
         EndpointMetrics::FAMILIES,
         CertificateMetrics::FAMILIES,
     ]);
@@ -150,6 +161,8 @@ pub(crate) struct Own {
     process: crate::process::ProcessMetrics,
     scrape: ScrapeMetrics,
     findings: FindingMetrics,
+    /// Where there is to be a file.
+    memory: Option<MemoryMetrics>,
     /// Where something is encrypted.
     certificate: Option<CertificateMetrics>,
     errors: ErrorMetrics,
@@ -188,6 +201,7 @@ impl Own {
             process: crate::process::ProcessMetrics::new(),
             scrape,
             findings: FindingMetrics::new(),
+            memory: config.memory.is_some().then(MemoryMetrics::new),
             certificate: config.tls_cert.is_some().then(CertificateMetrics::new),
             errors,
         }
@@ -202,6 +216,13 @@ impl Own {
     pub(crate) fn certificate_ends(&self, at: f64) {
         if let Some(certificate) = &self.certificate {
             certificate.expiry.set(at);
+        }
+    }
+
+    /// Notes whether everything is in the mapped file.
+    pub(crate) fn memory_is_mapped(&self, is_mapped: bool) {
+        if let Some(memory) = &self.memory {
+            memory.mapped.set(f64::from(u8::from(is_mapped)));
         }
     }
 

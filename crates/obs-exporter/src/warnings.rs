@@ -1,10 +1,10 @@
 //! What makes numbers wrong, said once.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 
-use obs_core::{Admission, Warning, dead_handles_warning, unseen_warnings};
+use obs_core::{Admission, Warning, WarningKind, dead_handles_warning, unseen_warnings};
 
 use crate::exporter::lock;
 
@@ -14,6 +14,8 @@ pub(crate) struct Warnings {
     /// Whether this exporter's recorder is the process' own: handles that were built before are dead for it.
     is_installed: AtomicBool,
     said: Mutex<BTreeSet<Warning>>,
+    /// That the mapped file is incomplete.
+    lost: OnceLock<Warning>,
 }
 
 impl Warnings {
@@ -29,8 +31,20 @@ impl Warnings {
         let dead = is_installed.then(dead_handles_warning).flatten();
         dead.into_iter()
             .chain(is_installed.then(unseen_warnings).into_iter().flatten())
+            .chain(self.lost.get().cloned())
             .chain(admission.warnings())
             .collect()
+    }
+
+    /// Notes that something is not in the mapped file, and why.
+    pub(crate) fn memory_is_lost(&self, why: &str) {
+        self.lost.get_or_init(|| Warning {
+            kind: WarningKind::MemoryLost,
+            text: format!(
+                "the file of OBS_MEMORY does not hold everything that is recorded ({why}): give the file system more memory and start \
+                 again; scrapes are not affected"
+            ),
+        });
     }
 
     /// Logs what was not logged yet.

@@ -71,6 +71,10 @@ pub(super) const NOT_EXPORTED: &[(&str, &str)] = &[
         "declared names need no escaping; a series comes with the first two names that are the same once escaped",
     ),
     (
+        "obs_memory_mapped",
+        "comes with `OBS_MEMORY`, and the desk that is verified has no file",
+    ),
+    (
         "db_listener_events_total",
         "only PostgreSQL has notifications, and the desk keeps its records in SQLite",
     ),
@@ -177,6 +181,10 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
     (
         "obs_name_conflicts_total",
         "a mistake of the program; the exporter logs it, and page and terminal show a banner",
+    ),
+    (
+        "obs_memory_mapped",
+        "only with `OBS_MEMORY`; the exporter logs what is not in the file, and page and terminal show a banner",
     ),
     (
         "obs_undeclared_families",

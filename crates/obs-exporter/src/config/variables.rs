@@ -52,7 +52,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 44] = [
+pub(super) static VARIABLES: [Variable; 45] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -137,6 +137,11 @@ pub(super) static VARIABLES: [Variable; 44] = [
         accepts: "`on` or `off`",
         // `obs_core::install` looks for itself, whichever recorder it installs.
         set: |_, text| switch(text).map(drop),
+    },
+    Variable {
+        name: "OBS_MEMORY",
+        accepts: "the path of a file on tmpfs, such as /dev/shm/desk.obs",
+        set: |config, text| path(text).map(|path| config.memory = Some(path)),
     },
     Variable {
         name: "OBS_GIT_COMMIT",
