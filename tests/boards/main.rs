@@ -10,6 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use obs_exposition::{Exposition, Sample};
 use obs_tests::{Desk, Manner, Stack, Target, ask, scrape, tools};
 use serde_json::Value;
 
@@ -140,6 +141,146 @@ fn scraped(desk: &Desk) -> BTreeMap<String, Vec<f64>> {
     all
 }
 
+/// A query that aggregates levels of one family and nothing else: what it yields follows from the scrapes.
+struct Aggregate<'a> {
+    op: &'a str,
+    by: Vec<&'a str>,
+    name: &'a str,
+    /// The labels whose values are fixed.
+    with: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Aggregate<'a> {
+    fn of(query: &'a str) -> Option<Self> {
+        let (head, rest) = query.split_once('{')?;
+        let matchers = rest.strip_suffix("})")?;
+        let (head, name) = head.rsplit_once('(')?;
+        let (op, by) = head.split_once(" by (").unwrap_or((head, ""));
+        let by = by.trim_end().trim_end_matches(')');
+        let is_plain = ["max", "min", "sum"].contains(&op) && !matchers.contains(['{', '[']);
+        let with = matchers.split(", ").filter_map(|matcher| {
+            let (key, value) = matcher.split_once("=\"")?;
+            Some((key, value.trim_end_matches('"')))
+        });
+        is_plain.then(|| Self {
+            op,
+            by: by.split(", ").filter(|key| !key.is_empty()).collect(),
+            name,
+            with: with.collect(),
+        })
+    }
+
+    /// What it yields of these samples: the value of each group, by the labels of the group.
+    fn over(&self, samples: &[Labelled]) -> Rows {
+        let mut rows = Rows::new();
+        for (labels, value) in samples {
+            let has = |(key, value): &(&str, &str)| labels.get(*key).is_some_and(|v| v == value);
+            if !self.with.iter().all(has) {
+                continue;
+            }
+            let kept = labels
+                .iter()
+                .filter(|(key, _)| self.by.contains(&key.as_str()));
+            let group = kept
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect();
+            let so_far = rows.entry(group).or_insert(match self.op {
+                "sum" => 0.0,
+                _ => f64::NAN,
+            });
+            *so_far = match self.op {
+                "sum" => *so_far + value,
+                "max" => so_far.max(*value),
+                _ => so_far.min(*value),
+            };
+        }
+        rows
+    }
+}
+
+/// A sample's labels and its value.
+type Labelled = (BTreeMap<String, String>, f64);
+/// The value of each row, by its labels.
+type Rows = BTreeMap<BTreeMap<String, String>, f64>;
+
+/// What a desk says of a family, with the labels that the scraper adds.
+fn samples(desk: usize, scene: &Scene, exposition: &Exposition, name: &str) -> Vec<Labelled> {
+    let (environment, mode, _) = DESKS[desk];
+    let address = scene.desks[desk].address();
+    let target = [
+        ("service", "trading-desk"),
+        ("environment", environment),
+        ("mode", mode),
+        ("instance", address),
+    ];
+    let target = target.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let labelled = |sample: &Sample| {
+        let mut labels: BTreeMap<_, _> = sample.labels.iter().cloned().collect();
+        labels.extend(target.clone());
+        (labels, sample.value)
+    };
+    exposition.samples(name).map(labelled).collect()
+}
+
+/// The same as Prometheus answers.
+fn answered(stack: &Stack, query: &str) -> Rows {
+    let row = |series: &Value| {
+        let labels = series["metric"].as_object().unwrap().iter();
+        let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()));
+        let value = series["value"][1].as_str().unwrap().parse().unwrap();
+        (labels.collect(), value)
+    };
+    ask(stack.prometheus(), query)
+        .unwrap()
+        .iter()
+        .map(row)
+        .collect()
+}
+
+/// Every row of every table, and every line, bar and number that is an aggregate of levels, is what follows from the scrapes of the desks
+/// that are chosen: none is missing, and none is there besides.
+fn rows_are_those_of_scrapes(scene: &Scene) {
+    let read = |desk: &Desk| obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+    let said: Vec<_> = scene.desks.iter().map(read).collect();
+    let mut compared = 0;
+    for (board, json) in boards() {
+        for panel in panels(&json) {
+            for target in panel["targets"].as_array().unwrap() {
+                let query = target["expr"].as_str().unwrap();
+                let Some(aggregate) = Aggregate::of(query).filter(|a| rests(a.name)) else {
+                    continue;
+                };
+                let of_desk = |desk: usize| samples(desk, scene, &said[desk], aggregate.name);
+                let each = DESKS.iter().enumerate();
+                let each = each.map(|(desk, (_, mode, _))| (*mode, of_desk(desk)));
+                let all = (".*", (0..DESKS.len()).flat_map(of_desk).collect());
+                for (mode, samples) in each.chain([all]) {
+                    let (expected, found) = (
+                        aggregate.over(&samples),
+                        answered(&scene.stack, &chosen(query, mode)),
+                    );
+                    // What is undefined is no number on both sides, and a sum may differ in its last digit.
+                    let alike = |(left, right): (&f64, &f64)| {
+                        left.is_nan() && right.is_nan() || (left - right).abs() <= 1e-9 * left.abs()
+                    };
+                    let same = expected.keys().eq(found.keys())
+                        && expected.values().zip(found.values()).all(alike);
+                    let place = format!("{board}, {}, {mode}: {query}", panel["title"]);
+                    assert!(same, "{place}: {found:#?} and not {expected:#?}");
+                    compared += expected.len();
+                }
+            }
+        }
+    }
+    assert!(compared > 1_000, "{compared}");
+}
+
+/// Whether a family does not change while a desk is at rest.
+fn rests(name: &str) -> bool {
+    let rest = ["portfolio_", "position_", "risk_", "trading_"];
+    rest.iter().any(|at| name.starts_with(at)) && !name.contains(':')
+}
+
 /// With every mode chosen each figure of a process is what one desk says, and with one chosen it is what that one says: nothing is
 /// added up over desks, and nothing comes from another environment.
 #[test]
@@ -152,11 +293,7 @@ fn figures_are_those_of_single_desks() {
         for panel in panels(&json) {
             for target in panel["targets"].as_array().unwrap() {
                 let query = target["expr"].as_str().unwrap();
-                // These do not change while a desk is at rest.
-                let rests = ["portfolio_", "position_", "risk_", "trading_"];
-                let name =
-                    taken_from(query).filter(|name| rests.iter().any(|at| name.starts_with(at)));
-                let Some(name) = name else {
+                let Some(name) = taken_from(query).filter(|name| rests(name)) else {
                     continue;
                 };
                 let place = format!("{board}, {}: {query}", panel["title"]);
@@ -185,6 +322,7 @@ fn figures_are_those_of_single_desks() {
             }
         }
     }
+    rows_are_those_of_scrapes(&scene);
     // They do differ, so that a wrong one would be noticed.
     assert!(
         compared > 100 && seen_apart > 10,
