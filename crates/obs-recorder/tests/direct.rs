@@ -16,7 +16,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_util::layers::{FanoutBuilder, FilterLayer, Layer, PrefixLayer};
 use obs_core::{By, Each, LocalCounter, MoneyCounter, TestRecorder, TimeCounter, cells, install};
 use obs_exposition::Exposition;
-use obs_recorder::{Engine, Format};
+use obs_memory::{Reader, Value};
+use obs_recorder::{Engine, Format, MemoryOptions};
 
 /// Which case this process is.
 const CASE: &str = "DIRECT_CASE";
@@ -46,8 +47,9 @@ obs_core::families! {
     }
 }
 
-const CASES: [(&str, fn()); 9] = [
+const CASES: [(&str, fn()); 10] = [
     ("installed", installed),
+    ("installed, with its cells in a file", in_a_file),
     ("installed, with handles switched off", switched_off),
     ("Fanout", fanout),
     ("Prefix", prefix),
@@ -191,6 +193,32 @@ fn installed() {
             .render(Format::Classic)
             .contains("\ndirect_things_total 3\n")
     );
+}
+
+/// Files are mapped on Linux alone.
+fn in_a_file() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("direct.obs");
+    // The folder may be on a disk.
+    let options = MemoryOptions::default().any_file_system(true);
+    let engine = Engine::builder().memory(&path, options).build().unwrap();
+    install(engine.clone()).unwrap();
+    let counted = count();
+    assert!(cells::is_direct(&counted.things));
+    check_engine(&engine, "");
+    let reading = Reader::open(&path).unwrap().read().unwrap();
+    assert!(reading.is_complete);
+    let mut families = reading.families.iter();
+    let things = families.find(|family| family.name == "direct_things_total");
+    let number = THREADS * (3 * ROUNDS + 2);
+    let value = Value::Counter {
+        number,
+        decimals: 0,
+    };
+    assert_eq!(things.unwrap().series[0].value, value);
 }
 
 fn switched_off() {
