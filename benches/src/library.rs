@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Once};
 
 use measured::MetricGroup;
 use metrics::{Key, Label, Level, Metadata, Recorder};
@@ -59,6 +59,21 @@ obs_core::families! {
         /// A histogram each.
         pub(crate) time: Each<Venue, Each<Symbol, Each<Side, obs_core::Histogram>>> = "bench_time_seconds" { buckets: &BOUNDS, budget: 2_000_000 },
     }
+}
+
+obs_core::families! {
+    /// What is resolved from the engine that is installed.
+    struct Kept {
+        /// A counter.
+        count: obs_core::Counter = "bench_kept_total",
+    }
+}
+
+/// A counter as a program has it: of an engine that is installed, as one is in a process.
+fn kept() -> obs_core::Counter {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| obs_core::install(engine()).expect("the first of this process"));
+    Kept::new().count
 }
 
 /// Labels as a program meets them: text that is known at run time only.
@@ -154,7 +169,7 @@ fn with_upkeep(recorder: &PrometheusRecorder, n: u64, mut work: impl FnMut(u64))
 
 pub(crate) fn counters<'a>() -> Vec<Contender<'a>> {
     let floor = AtomicU64::new(0);
-    let ours = engine().register_counter(&Key::from_name("bench_total"), &METADATA);
+    let ours = kept();
     let stock = stock().register_counter(&Key::from_name("bench_total"), &METADATA);
     let prometheus = prometheus::IntCounter::new("bench_total", "x").expect("a name");
     let client = prometheus_client::metrics::counter::Counter::<u64>::default();
@@ -181,6 +196,29 @@ pub(crate) fn counters<'a>() -> Vec<Contender<'a>> {
         Contender::new("opentelemetry", move |n| {
             let _kept = &provider;
             repeat(n, |_| otel.add(black_box(1)));
+        }),
+    ]
+}
+
+/// Counters that one thread adds to, beside a load, an addition and a store of it.
+pub(crate) fn local_counters<'a>() -> Vec<Contender<'a>> {
+    let (floor, ours) = (AtomicU64::new(0), kept());
+    let prometheus = prometheus::IntCounter::new("bench_total", "x").expect("a name");
+    vec![
+        Contender::new(FLOOR, move |n| {
+            repeat(n, |_| {
+                floor.store(floor.load(Relaxed) + black_box(1), Relaxed);
+            });
+        }),
+        Contender::new(OURS, move |n| {
+            let ours = ours.local();
+            repeat(n, |_| ours.increment(black_box(1)));
+        }),
+        // A scrape sees nothing of it until it is flushed, here once in each batch.
+        Contender::new("prometheus::local", move |n| {
+            let local = prometheus.local();
+            repeat(n, |_| local.inc_by(black_box(1)));
+            local.flush();
         }),
     ]
 }
@@ -515,6 +553,12 @@ impl Filled for Ours {
     fn scrape(&self, out: &mut String) {
         self.engine.render_into(out, Format::Classic);
     }
+}
+
+/// The counter of that number.
+pub(crate) fn counter_of(recorder: &impl Recorder, number: usize) -> metrics::Counter {
+    let labels = Labels::of_many(number);
+    recorder.register_counter(&key("bench_count_total", labels), &METADATA)
 }
 
 fn add_to(recorder: &impl Recorder, of: Of, number: usize) {

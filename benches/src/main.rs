@@ -13,16 +13,20 @@ mod library;
 mod parts;
 mod report;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 use clap::Parser;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use metrics::{Key, Level, Metadata, Recorder};
+use obs_recorder::{Engine, Format, Names};
 
 use crate::contest::{Contender, Effort, Figure, OURS, Row, milliseconds, nanoseconds};
-use crate::library::{Filled, Labels, Of, Prerendered, sample};
+use crate::library::{Filled, Labels, Of, Ours, Prerendered, sample};
 
 /// Measure recording, scraping and the HTTP layer beside other libraries
 #[derive(Parser)]
@@ -103,13 +107,14 @@ fn write(path: &std::path::Path, mut page: String) -> std::io::Result<()> {
 
 type Lines = fn(Effort) -> Vec<Row>;
 
-const LINES: [(&str, Lines); 12] = [
+const LINES: [(&str, Lines); 13] = [
     ("counter", counters),
     ("histogram", histograms),
     ("gauge", gauges),
     ("labels known at run time", labelled),
     ("raw macros", raw_macros),
     ("scrape", scrapes),
+    ("gzip", packed),
     ("new series", new_series),
     ("memory", memory),
     ("unscraped", unscraped),
@@ -120,6 +125,9 @@ const LINES: [(&str, Lines); 12] = [
 
 fn counters(effort: Effort) -> Vec<Row> {
     let contenders = library::counters();
+    let bound = nanoseconds(&library::local_counters(), 1, effort);
+    let bound = Row::new("", "ns", 0.0, bound);
+    let floor = bound.floor.unwrap_or(f64::NAN);
     vec![
         Row::new(
             "counter, kept handle, 1 thread",
@@ -132,6 +140,11 @@ fn counters(effort: Effort) -> Vec<Row> {
             "ns",
             0.1,
             nanoseconds(&contenders, 2, effort),
+        ),
+        bound.against(
+            "counter, bound to its thread, against a bare load, addition and store",
+            floor,
+            1.1,
         ),
     ]
 }
@@ -262,6 +275,64 @@ fn scrapes(effort: Effort) -> Vec<Row> {
         ));
     }
     rows
+}
+
+/// Scrapes as Prometheus asks for them, before each of which some of the counters were added to.
+fn packed(effort: Effort) -> Vec<Row> {
+    let series = 100_000 / effort.divisor;
+    let engine = library::engine();
+    let ours = Ours {
+        engine: engine.clone(),
+        of: Of::Counters,
+    };
+    for number in 0..series {
+        // Totals as counters have them: no two alike.
+        library::counter_of(&engine, number).increment(number as u64 * 7_919 % 10_000_019);
+    }
+    let plain = milliseconds(&[scrape_of(&ours)], effort)[0].min;
+    let mut rows = Vec::new();
+    for percent in [0, 1, 10, 100] {
+        // Multiples of a prime that does not divide their number are in no order.
+        let drawn = (0..series).map(|n| n * 7_919 % series);
+        let changed: Vec<_> = drawn
+            .take(series * percent / 100)
+            .map(|number| library::counter_of(&engine, number))
+            .collect();
+        let scrape = Contender::new(OURS, |n| {
+            let mut packed = Vec::new();
+            for _ in 0..n {
+                for counter in &changed {
+                    counter.increment(1);
+                }
+                packed.clear();
+                engine.render_gzip_into(&mut packed, Format::Classic, Names::default());
+                std::hint::black_box(&packed);
+            }
+        });
+        let row = Row::new("", "ms", 0.0, milliseconds(&[scrape], effort));
+        let line =
+            format!("gzip scrape of {series} counters, {percent} % changed, against the plain one");
+        rows.push(row.against(line, plain, 3.0));
+    }
+    rows.push(packed_bytes(&engine));
+    rows
+}
+
+/// How long a packed scrape is, beside what level 1 makes of it.
+fn packed_bytes(engine: &Engine) -> Row {
+    let mut ours = Vec::new();
+    engine.render_gzip_into(&mut ours, Format::Classic, Names::default());
+    let text = engine.render(Format::Classic);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let searched = encoder
+        .write_all(text.as_bytes())
+        .and_then(|()| encoder.finish());
+    let searched = searched.map_or(f64::NAN, |packed| packed.len() as f64);
+    let figures = vec![
+        Figure::exact(OURS, ours.len() as f64),
+        Figure::exact("level 1", searched),
+    ];
+    Row::new("gzip scrape, its length", "bytes", 1.25, figures)
 }
 
 /// Scrapes into a text that is there already, as a server keeps it.
