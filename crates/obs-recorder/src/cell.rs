@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
 use obs_core::cells::{CounterCell, Lane};
-use obs_memory::{Memory, Page};
+use obs_memory::{Memory, Page, Words as PageWords};
 
 use crate::lock;
 use crate::slot::{self, SHARED_LANE};
@@ -120,7 +120,7 @@ pub(crate) type Spot = u32;
 /// A place to write: one lane's words of a series.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
-    page: &'a Page,
+    page: &'a PageWords,
     first: usize,
 }
 
@@ -170,7 +170,7 @@ impl<'a> Found<'a> {
     }
 
     #[inline]
-    fn place(self, page: &'a Page) -> Place<'a> {
+    fn place(self, page: &'a PageWords) -> Place<'a> {
         Place {
             page,
             first: self.first,
@@ -252,7 +252,8 @@ pub(crate) type Known = HashMap<usize, usize>;
 
 /// The pages of some blocks in which anything can stand, one block's after another's.
 pub(crate) struct Pages<'a> {
-    all: Vec<&'a Page>,
+    /// Their words: a page itself is a pointer to them, which would be one more to follow for each series.
+    all: Vec<&'a PageWords>,
     /// Where those of each block begin, and where the last one's end.
     starts: Vec<usize>,
     /// Whether every block has one.
@@ -262,7 +263,7 @@ pub(crate) struct Pages<'a> {
 /// The words of one series in every lane, as a scrape reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct Cells<'a> {
-    pages: &'a [&'a Page],
+    pages: &'a [&'a PageWords],
     first: usize,
 }
 
@@ -291,7 +292,7 @@ impl Blocks {
         for lanes in &self.0 {
             let end = lanes.len().min(highest + 1);
             let recorded = lanes[..end].iter().filter_map(OnceLock::get);
-            pages.all.extend(recorded);
+            pages.all.extend(recorded.map(|page| -> &PageWords { page }));
             pages.starts.push(pages.all.len());
         }
         pages.has_one_each = pages.starts.iter().copied().eq(0..pages.starts.len());
@@ -359,14 +360,14 @@ impl Tally {
         }
     }
 
-    pub(crate) fn page(&self) -> [&Page; 1] {
+    pub(crate) fn page(&self) -> [&PageWords; 1] {
         [&self.0]
     }
 }
 
 impl<'a> Cells<'a> {
     /// Those of a [`Tally`] from that sum on.
-    pub(crate) fn of(page: &'a [&'a Page; 1], first: usize) -> Self {
+    pub(crate) fn of(page: &'a [&'a PageWords; 1], first: usize) -> Self {
         Self { pages: page, first }
     }
 }
