@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use obs_exporter::Exporter;
 use obs_recorder::Engine;
 use obs_trading::{
     Account, AccountBook, Basis, Calendar, ClosedTrade, Conventions, Currency, Decision, Desk, Fee,
@@ -14,7 +15,7 @@ use obs_trading::{
 
 use crate::{Line, Work};
 
-pub(crate) const LINES: [Line; 8] = [
+pub(crate) const LINES: [Line; 9] = [
     Line {
         name: "order, signal to fill, section 10 off",
         operations: TIMES,
@@ -55,9 +56,17 @@ pub(crate) const LINES: [Line; 8] = [
         operations: TIMES,
         set_up: closing_fill,
     },
+    Line {
+        name: "history of the live page, a second",
+        operations: SECONDS,
+        set_up: history,
+    },
 ];
 
 const TIMES: u32 = 1_024;
+
+/// How many seconds of a history are taken: after two minutes everything that it looks back at is there.
+const SECONDS: u32 = 120;
 
 /// Orders of which each is filled often: sixteen times in each run.
 const ORDERS: u64 = 64;
@@ -89,6 +98,29 @@ fn repeat(mut work: impl FnMut() + 'static) -> Work {
 
 fn usd(amount: f64) -> Money {
     Money::new(amount, Currency::USD)
+}
+
+/// What all figures of a desk show, kept once a second. 50 microseconds of it are some 150,000 instructions.
+fn history() -> Work {
+    let builder = Exporter::builder(obs_exporter::app_info!()).catalogue(obs_trading::catalogue());
+    let (recorder, exporter) = builder.build().expect("the catalogue is sound");
+    let desk = metrics::with_local_recorder(&recorder, || {
+        let strategies = ["crossover", "reversion", "manual"].map(Strategy::new);
+        let ledgers = strategies.each_ref().map(|_| ledger());
+        (strategies, ledgers, account(), Venue::new("alpaca"))
+    });
+    let mut second = 1_700_000_000;
+    Box::new(move || {
+        for _ in 0..SECONDS {
+            second += 1;
+            let (strategies, _, _, venue) = &desk;
+            let ticket = Ticket::new("AAPL", Side::Buy, OrderType::Market, 100.0, 187.20);
+            let mut order = strategies[0].submit(venue, &ticket);
+            order.fill(Fill::new(100.0, black_box(187.25)));
+            order.close_filled();
+            exporter.take_history(second);
+        }
+    })
 }
 
 fn round() -> Work {

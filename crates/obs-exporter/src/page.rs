@@ -78,13 +78,18 @@ impl Page {
         let mut seconds = 0_u64;
         let take = move || {
             if let Some(exporter) = exporter() {
-                take(&exporter, &memory, clock, seconds);
+                take(&exporter, &memory, clock.now().as_secs(), seconds);
                 seconds += 1;
             }
         };
         let upkeep = Upkeep::start("obs-history", Duration::from_secs(1), take)?;
         let _ = self.remembering.set(upkeep);
         Ok(())
+    }
+
+    /// Takes what figures show at a second, as is done once in each.
+    pub(crate) fn take(&self, exporter: &Exporter, second: u64) {
+        take(exporter, &self.memory, second, second);
     }
 
     fn service<'a>(&'a self, config: &'a Config) -> &'a str {
@@ -95,8 +100,8 @@ impl Page {
 /// How long nobody has to have scraped before gauges that are read when somebody does are read for the history.
 const READ_AFTER: Duration = Duration::from_secs(30);
 
-/// Takes what figures show, so many seconds after the first time.
-fn take(exporter: &Exporter, memory: &Memory, clock: Clock, seconds: u64) {
+/// Takes what figures show at a second, which is so many after the first time.
+fn take(exporter: &Exporter, memory: &Memory, second: u64, seconds: u64) {
     let Some(engine) = exporter.engine() else {
         return;
     };
@@ -108,7 +113,7 @@ fn take(exporter: &Exporter, memory: &Memory, clock: Clock, seconds: u64) {
         let catalogue = exporter.catalogue();
         memory.plan(lines::of(groups::figures(catalogue.families())));
     }
-    memory.take(clock.now().as_secs(), engine);
+    memory.take(second, engine);
 }
 
 impl Source for Engine {

@@ -345,6 +345,25 @@ fn quantile(level: f64, bounds: &[f64], counts: &[u64]) -> f64 {
 }
 
 #[cfg(test)]
+impl Line {
+    /// The bytes that it keeps of the past, in the capacity that was asked for.
+    pub(super) fn size(&self) -> usize {
+        let of = |read: &Read| {
+            let buckets: usize = read
+                .buckets
+                .iter()
+                .map(|(_, counts)| counts.capacity())
+                .sum();
+            16 * read.totals.capacity() + 32 * read.buckets.capacity() + 8 * buckets
+        };
+        match &self.drawn {
+            Drawn::Value(read) => of(read),
+            Drawn::Ratio(part, whole) => of(part) + of(whole),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -191,7 +191,7 @@ mod tests {
     use std::cell::Cell;
     use std::mem::size_of_val;
 
-    use obs_core::{Figure, Gauge, Reading};
+    use obs_core::{Counter, Figure, Gauge, Histogram, Reading};
     use obs_recorder::SeriesValue;
 
     use super::*;
@@ -202,6 +202,27 @@ mod tests {
         struct Person {
             /// Money in the pocket.
             money: Gauge = "person_money",
+        }
+    }
+
+    obs_core::families! {
+        /// What one person does.
+        struct Walker {
+            /// Steps made.
+            steps: Counter = "person_steps_total",
+            /// How long naps were.
+            naps: Histogram = "person_nap_seconds" { buckets: &[1.0, 2.0] },
+        }
+    }
+
+    impl Rings {
+        /// The bytes that lines hold on to.
+        fn size(&self) -> usize {
+            let of = |ring: &Ring| {
+                let spans: usize = ring.spans.iter().map(|span| size_of_val(&**span)).sum();
+                spans + ring.line.size()
+            };
+            self.all.iter().map(of).sum()
         }
     }
 
@@ -298,6 +319,68 @@ mod tests {
             })
             .sum();
         assert!(bytes < 750_000, "{bytes} bytes");
+    }
+
+    /// What a book does, of which there is something to be remembered by each kind of line.
+    struct Busy(Cell<u64>);
+
+    impl Source for Busy {
+        fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+            let count = self.0.get();
+            match family {
+                "person_money" => read("", &SeriesValue::Gauge(1.0)),
+                "person_steps_total" => {
+                    read(
+                        "",
+                        &SeriesValue::Counter {
+                            number: count,
+                            decimals: 0,
+                        },
+                    );
+                }
+                _ => read(
+                    "",
+                    &SeriesValue::Histogram {
+                        buckets: vec![count, 2 * count, 1],
+                        sum: 1.0,
+                        exemplars: Vec::new(),
+                        native: None,
+                    },
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_takes_the_memory_of_an_hour() {
+        const STEPS: Figure = Figure::rate("Steps", Walker::steps);
+        const NAPS: Figure = Figure::quantiles("Naps", Walker::naps);
+        let memory = Memory::default();
+        let source = Busy(Cell::new(0));
+        let mut size_after_an_hour = 0;
+        for second in 0..24 * 3600 {
+            // As the exporter does it: handles may have been resolved.
+            if second % 30 == 0 {
+                memory.plan(lines::of([&MONEY, &STEPS, &NAPS]));
+            }
+            source.0.set(source.0.get() + second % 7);
+            memory.take(1_000_000_000 + second, &source);
+            if second == 3600 {
+                size_after_an_hour = memory.lock().size();
+            }
+        }
+        let rings = memory.lock();
+        assert_eq!(rings.all.len(), 5);
+        assert!(
+            rings.size() <= size_after_an_hour,
+            "{} bytes, {size_after_an_hour} before",
+            rings.size()
+        );
+        assert!(
+            rings.size() * MOST_LINES / 5 < 1_000_000,
+            "{} bytes",
+            rings.size()
+        );
     }
 
     #[test]
