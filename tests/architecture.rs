@@ -53,7 +53,7 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
                 "metrics-exporter-prometheus",
             ],
             "obs-verify" => &["obs-calendar", "obs-core", "obs-exposition"],
-            "obstool" => &["obs-core", "obs-exposition", "obs-verify"],
+            "obstool" => &["obs-core", "obs-exposition", "obs-memory", "obs-verify"],
             "obs-trading" | "obs-providers" => &["obs-core", "obs-calendar"],
             _ => &["obs-core"],
         };

@@ -1,5 +1,7 @@
 //! `obstool`: checks, draws and watches what any service measures.
 
+#[cfg(unix)]
+mod agent;
 mod client;
 mod diff;
 mod duration;
@@ -39,6 +41,8 @@ enum Command {
     Verify(Verify),
     Gen(Gen),
     Diff(Diff),
+    #[cfg(unix)]
+    Agent(agent::Agent),
     #[cfg(feature = "top")]
     Top(top::Top),
     #[cfg(feature = "top")]
@@ -68,6 +72,8 @@ fn run(command: Command, catalogues: &[Catalogue]) -> Result<bool, Error> {
         Command::Verify(verify) => verify.run(own.as_ref()),
         Command::Gen(generate) => generate.run(own.as_ref()),
         Command::Diff(diff) => diff.run(),
+        #[cfg(unix)]
+        Command::Agent(agent) => agent.run(),
         #[cfg(feature = "top")]
         Command::Top(top) => top.run(),
         #[cfg(feature = "top")]

@@ -1,0 +1,297 @@
+//! The files that are watched, and what they show together.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use obs_memory::{FamilyReading, Kind, Labels, MemoryError, Reader, Reading, Value};
+
+/// The device and the number of a file: it keeps them when it is set aside under another name.
+type Identity = (u64, u64);
+
+/// How many names of processes there may be. Those of others are added up as `other`: totals stay for as long as this program runs.
+const MOST_NAMES: usize = 500;
+
+/// All files, and what those counted that are gone.
+#[derive(Debug)]
+pub(super) struct Watched {
+    places: Vec<PathBuf>,
+    keep: Duration,
+    open: HashMap<Identity, Process>,
+    /// Files whose numbers are in the totals, for as long as they are there.
+    folded: HashSet<Identity>,
+    totals: Families,
+    processes: BTreeMap<String, Counts>,
+}
+
+/// One file.
+#[derive(Debug)]
+struct Process {
+    name: String,
+    reader: Reader,
+    /// What was read last.
+    last: Option<Reading>,
+    dead_since: Option<Instant>,
+}
+
+/// How many processes of a name there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) alive: u32,
+    pub(super) dead: u32,
+}
+
+/// What is shown.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) families: Families,
+    pub(super) processes: BTreeMap<String, Counts>,
+    /// Files that were refused, with the reason.
+    pub(super) refused: Vec<String>,
+}
+
+/// Families by name.
+pub(super) type Families = BTreeMap<String, Family>;
+
+/// A family of all processes.
+#[derive(Clone, Debug)]
+pub(super) struct Family {
+    pub(super) kind: Kind,
+    pub(super) help: String,
+    pub(super) bounds: Vec<f64>,
+    pub(super) series: BTreeMap<Labels, Value>,
+}
+
+impl Watched {
+    pub(super) fn new(places: Vec<PathBuf>, keep: Duration) -> Self {
+        Self {
+            places,
+            keep,
+            open: HashMap::new(),
+            folded: HashSet::new(),
+            totals: Families::new(),
+            processes: BTreeMap::new(),
+        }
+    }
+
+    /// Reads all files.
+    pub(super) fn look(&mut self) -> Look {
+        let mut refused = Vec::new();
+        self.find(&mut refused);
+        let now = Instant::now();
+        self.processes
+            .values_mut()
+            .for_each(|counts| *counts = Counts::default());
+        for process in self.open.values_mut() {
+            // What was there before a file was spoilt stays, so that totals do not fall.
+            match process.reader.read() {
+                Ok(reading) => process.take(reading, now),
+                Err(error) => {
+                    process.dead_since.get_or_insert(now);
+                    refused.push(error.to_string());
+                }
+            }
+        }
+        self.fold(now);
+        // Gauges of younger processes overrule those of older ones, and those of the living those of the dead.
+        let mut processes: Vec<_> = self.open.values().collect();
+        processes.sort_by_key(|process| process.rank());
+        let mut families = self.totals.clone();
+        for process in processes {
+            let counts = self.processes.entry(process.name.clone()).or_default();
+            if process.dead_since.is_none() {
+                counts.alive += 1;
+            } else {
+                counts.dead += 1;
+            }
+            process.add_to(&mut families, true);
+        }
+        Look {
+            families,
+            processes: self.processes.clone(),
+            refused,
+        }
+    }
+
+    /// Opens files that are new.
+    fn find(&mut self, refused: &mut Vec<String>) {
+        let mut there = HashSet::new();
+        let paths: Vec<_> = self.places.iter().flat_map(|place| files(place)).collect();
+        for path in paths {
+            let Ok(metadata) = std::fs::metadata(&path) else {
+                continue;
+            };
+            let identity = (metadata.dev(), metadata.ino());
+            there.insert(identity);
+            if self.open.contains_key(&identity) || self.folded.contains(&identity) {
+                continue;
+            }
+            match Reader::open(&path) {
+                Ok(reader) => {
+                    let process = Process {
+                        name: self.admitted(name_of(&path)),
+                        reader,
+                        last: None,
+                        dead_since: None,
+                    };
+                    self.open.insert(identity, process);
+                }
+                // It is being made.
+                Err(MemoryError::Foreign { .. }) if metadata.len() == 0 => {}
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        self.folded.retain(|identity| there.contains(identity));
+    }
+
+    /// The name, or `other` where there are as many as may be.
+    fn admitted(&mut self, name: String) -> String {
+        let is_new = !self.processes.contains_key(&name);
+        let name = if is_new && self.processes.len() >= MOST_NAMES {
+            "other".to_owned()
+        } else {
+            name
+        };
+        self.processes.entry(name.clone()).or_default();
+        name
+    }
+
+    /// Adds what has been dead for long enough to the totals.
+    fn fold(&mut self, now: Instant) {
+        let keep = self.keep;
+        let is_over = |_: &Identity, process: &mut Process| {
+            process
+                .dead_since
+                .is_some_and(|since| now.duration_since(since) >= keep)
+        };
+        for (identity, process) in self.open.extract_if(is_over) {
+            process.add_to(&mut self.totals, false);
+            self.folded.insert(identity);
+        }
+    }
+}
+
+impl Process {
+    fn take(&mut self, reading: Reading, now: Instant) {
+        if reading.is_alive {
+            self.dead_since = None;
+        } else {
+            self.dead_since.get_or_insert(now);
+        }
+        self.last = Some(reading);
+    }
+
+    fn rank(&self) -> (bool, u64) {
+        let began = self.last.as_ref().map_or(0, |reading| reading.began);
+        (self.dead_since.is_none(), began)
+    }
+
+    /// Adds what it counted, and with `gauges` what it shows of the moment.
+    fn add_to(&self, families: &mut Families, gauges: bool) {
+        let Some(reading) = &self.last else { return };
+        for family in &reading.families {
+            if family.kind == Kind::Gauge && !gauges {
+                continue;
+            }
+            let to = families.entry(family.name.clone());
+            let to = to.or_insert_with(|| Family::like(family));
+            // Two programs may call two things alike; the first stays, since a sum of both would be neither.
+            if to.kind != family.kind || to.bounds != family.bounds {
+                continue;
+            }
+            for series in &family.series {
+                let labels = self.labels(reading, &series.labels);
+                match to.series.get_mut(&labels) {
+                    Some(value) => add(value, &series.value),
+                    None => {
+                        to.series.insert(labels, series.value.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// The labels of a series, sorted, with the global ones and the process.
+    fn labels(&self, reading: &Reading, own: &Labels) -> Labels {
+        let mut labels = reading.globals.clone();
+        labels.extend(own.iter().cloned());
+        labels.insert("process".to_owned(), self.name.clone());
+        labels.into_iter().collect()
+    }
+}
+
+impl Family {
+    fn like(family: &FamilyReading) -> Self {
+        Self {
+            kind: family.kind,
+            help: family.help.clone(),
+            bounds: family.bounds.clone(),
+            series: BTreeMap::new(),
+        }
+    }
+}
+
+/// Adds one process' value to that of others; of gauges the later one counts.
+fn add(to: &mut Value, value: &Value) {
+    match (to, value) {
+        (Value::Counter { number, .. }, Value::Counter { number: more, .. }) => {
+            *number = number.wrapping_add(*more);
+        }
+        (Value::Gauge(to), Value::Gauge(value)) => *to = *value,
+        (
+            Value::Histogram { buckets, sum },
+            Value::Histogram {
+                buckets: more,
+                sum: by,
+            },
+        ) => {
+            for (bucket, more) in buckets.iter_mut().zip(more) {
+                *bucket = bucket.wrapping_add(*more);
+            }
+            *sum += by;
+        }
+        (
+            Value::Summary { count, sum },
+            Value::Summary {
+                count: more,
+                sum: by,
+            },
+        ) => {
+            *count = count.wrapping_add(*more);
+            *sum += by;
+        }
+        _ => {}
+    }
+}
+
+/// The files of a place: a file with what its earlier processes left beside it, or all of a folder.
+fn files(place: &Path) -> Vec<PathBuf> {
+    let (folder, wanted) = if place.is_dir() {
+        (place, None)
+    } else {
+        let folder = place
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        (folder.unwrap_or(Path::new(".")), Some(name_of(place)))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_one = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_ours =
+            file.ends_with(".obs") || (file.contains(".obs.") && file.ends_with(".ended"));
+        is_ours
+            && wanted
+                .as_ref()
+                .is_none_or(|wanted| *wanted == name_of(path))
+            || path == place
+    };
+    entries.map(|entry| entry.path()).filter(is_one).collect()
+}
+
+/// What a process is called: its file, without what ends the name.
+fn name_of(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let name = file.split_once(".obs").map_or(&*file, |(name, _)| name);
+    name.to_owned()
+}
