@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{MemoryError, Options, Page, Record};
 
-/// A file that this process records to; on Linux only.
+/// A file that this process records to; on Linux only, and with the feature `map`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory(Infallible);
 
@@ -28,6 +28,10 @@ impl Memory {
     }
 
     /// Appends a record.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "as where there is a file, in which what is lost is kept"
+    )]
     pub fn append(self, _: &Record) -> Option<u32> {
         match self.0 {}
     }

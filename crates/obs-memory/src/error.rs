@@ -35,8 +35,12 @@ pub enum MemoryError {
         /// How many there can be.
         most: usize,
     },
-    /// There are mapped files on Linux only.
-    #[error("{path} cannot be mapped: that needs Linux", path = .path.display())]
+    /// There are mapped files on Linux only, and with the feature `map`.
+    #[error(
+        "{path} cannot be mapped: that needs Linux, and the feature `map` of obs-memory, which is `memory` of obs-recorder and \
+         obs-exporter",
+        path = .path.display()
+    )]
     Unsupported {
         /// The file.
         path: PathBuf,

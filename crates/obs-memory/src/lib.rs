@@ -13,17 +13,25 @@
 #[cfg(feature = "file")]
 mod error;
 #[cfg(feature = "file")]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "map")),
+    expect(dead_code, reason = "a writer's side, where there is no writer")
+)]
 mod layout;
 #[cfg(feature = "file")]
 mod options;
 mod page;
 #[cfg(feature = "file")]
-#[cfg_attr(target_os = "linux", path = "writer.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "elsewhere.rs")]
+#[cfg_attr(all(target_os = "linux", feature = "map"), path = "writer.rs")]
+#[cfg_attr(not(all(target_os = "linux", feature = "map")), path = "elsewhere.rs")]
 mod platform;
 #[cfg(feature = "file")]
 mod reader;
 #[cfg(feature = "file")]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "map")),
+    expect(dead_code, reason = "a writer's side, where there is no writer")
+)]
 mod record;
 
 pub use page::{Page, WORDS, Words};
@@ -37,6 +45,6 @@ pub use {
 };
 
 /// The examples of the README are tests too.
-#[cfg(all(doctest, feature = "file"))]
+#[cfg(all(doctest, feature = "map"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

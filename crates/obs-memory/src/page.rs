@@ -93,7 +93,7 @@ impl fmt::Debug for Page {
 }
 
 /// A part of a file that is mapped for good, and gives out its pages one by one.
-#[cfg(all(feature = "file", target_os = "linux"))]
+#[cfg(all(feature = "map", target_os = "linux"))]
 #[derive(Debug)]
 pub(crate) struct Chunk {
     first: NonNull<Words>,
@@ -103,10 +103,10 @@ pub(crate) struct Chunk {
 }
 
 // SAFETY: the pointer is to a mapping of the whole process, and pages are given out by `&mut self`.
-#[cfg(all(feature = "file", target_os = "linux"))]
+#[cfg(all(feature = "map", target_os = "linux"))]
 unsafe impl Send for Chunk {}
 
-#[cfg(all(feature = "file", target_os = "linux"))]
+#[cfg(all(feature = "map", target_os = "linux"))]
 impl Chunk {
     /// Maps so many pages from an offset on, which is a multiple of 4 KiB. The caller has reserved their memory, without which touching them would
     /// be a `SIGBUS`, and nobody has mapped them before.

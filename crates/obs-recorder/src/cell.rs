@@ -292,7 +292,9 @@ impl Blocks {
         for lanes in &self.0 {
             let end = lanes.len().min(highest + 1);
             let recorded = lanes[..end].iter().filter_map(OnceLock::get);
-            pages.all.extend(recorded.map(|page| -> &PageWords { page }));
+            pages
+                .all
+                .extend(recorded.map(|page| -> &PageWords { page }));
             pages.starts.push(pages.all.len());
         }
         pages.has_one_each = pages.starts.iter().copied().eq(0..pages.starts.len());

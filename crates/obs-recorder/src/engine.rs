@@ -284,7 +284,8 @@ impl Builder {
     /// summaries; not native buckets, so that histograms of an engine that [has those](Self::native_histograms) are missing there, and no
     /// series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
     ///
-    /// Where the file has no memory left, the engine goes on without: [`Engine::memory_lost`] says so.
+    /// Where the file has no memory left, the engine goes on without: [`Engine::memory_lost`] says so. Without the feature `memory`, and
+    /// elsewhere than on Linux, an engine with a file is not built.
     ///
     /// ```
     /// use obs_memory::{Options, Reader};

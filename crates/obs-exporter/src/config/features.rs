@@ -36,6 +36,7 @@ pub(super) fn check_all(config: &Config) -> Result<(), ExporterError> {
         ("OBS_OTLP_INSTANCE", config.otlp_instance.is_some()),
         ("OBS_OTLP_HEADERS", config.otlp_headers.is_some()),
         ("OBS_OTLP_CA", config.otlp_ca.is_some()),
+        ("OBS_MEMORY", config.memory.is_some()),
     ];
     for (setting, _) in settings.into_iter().filter(|(_, is_set)| *is_set) {
         check(setting, OsStr::new(""), is_compiled_in)?;
@@ -51,6 +52,7 @@ fn needed_by(setting: &str) -> Option<&'static str> {
     match setting {
         "OBS_PAGE" | "OBS_HISTORY" => Some("page"),
         "OBS_RECORDER" => Some("stock"),
+        "OBS_MEMORY" => Some("memory"),
         _ if setting.starts_with("OBS_TLS_") => Some("tls"),
         _ if setting.starts_with("OBS_PUSH_") => Some("push"),
         _ if setting.starts_with("OBS_OTLP_") => Some("otlp"),
@@ -70,6 +72,8 @@ pub(super) fn is_compiled_in(feature: &str) -> bool {
         "push",
         #[cfg(feature = "otlp")]
         "otlp",
+        #[cfg(feature = "memory")]
+        "memory",
     ];
     COMPILED_IN.contains(&feature)
 }
@@ -100,6 +104,7 @@ mod tests {
             ("OBS_OTLP_HEADERS", "X-Scope-OrgID=desk", "otlp"),
             ("OBS_OTLP_HEADERS_FILE", "/run/otlp", "otlp"),
             ("OBS_OTLP_CA", "/tls/ca.pem", "otlp"),
+            ("OBS_MEMORY", "/dev/shm/desk.obs", "memory"),
         ] {
             let error = check(setting, OsStr::new(value), |_| false).unwrap_err();
             assert_eq!(
@@ -127,6 +132,6 @@ mod tests {
         }
         let names = VARIABLES.iter().map(|variable| variable.name);
         let needing: Vec<&str> = names.filter(|name| check(name, "").is_err()).collect();
-        assert_eq!(needing.len(), 18, "{needing:?}");
+        assert_eq!(needing.len(), 19, "{needing:?}");
     }
 }
