@@ -44,7 +44,7 @@ enum Way {
 }
 
 /// What the tests need. Another program takes a row.
-const NEEDS: [Need; 20] = [
+const NEEDS: [Need; 21] = [
     PROMETHEUS,
     ALERTMANAGER,
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
@@ -61,9 +61,10 @@ const NEEDS: [Need; 20] = [
     Need::installed("curl", "curl"),
     Need::installed("git", "git"),
     Need::installed("kill", "procps"),
-    // Every Debian has these three, other systems may not.
+    // Every Debian has these four, other systems may not.
     Need::installed("mount", "mount"),
     Need::installed("script", "bsdutils"),
+    Need::installed("umount", "mount"),
     Need::installed("unshare", "util-linux"),
     PYTHON,
     NODE,
@@ -544,13 +545,15 @@ mod tests {
     use super::*;
 
     /// Programs of Debian's essential packages, which every Linux has.
-    const EVERYWHERE: [&str; 9] = [
+    const EVERYWHERE: [&str; 11] = [
         "/bin/sh",
         "cp",
+        "dd",
         "df",
         "mkdir",
         "sh",
         "sha256sum",
+        "stat",
         "stty",
         "tar",
         "timeout",
