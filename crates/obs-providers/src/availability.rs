@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use obs_core::{Gauge, TimeCounter};
 
-use crate::{ProviderMetrics, TradingCalendar, moment};
+use crate::moment::{self, LastTime};
+use crate::{ProviderMetrics, TradingCalendar};
 
 /// Outside its sessions, what is known of a provider that is down holds for so long after the last thing heard of it.
 const KNOWN_FOR: Duration = Duration::from_mins(15);
@@ -35,6 +36,8 @@ pub(crate) struct Availability {
     last_heard: Gauge,
     /// When something was last heard, on the process' monotonic clock; 0 is never.
     heard_at: AtomicU64,
+    /// The same by the time of day.
+    heard_time: LastTime,
     /// Up, and the last thing heard was an answer: then another answer changes nothing, and no lock is taken.
     calm: AtomicBool,
     state: Mutex<State>,
@@ -74,6 +77,7 @@ impl Availability {
             unavailable: metrics.unavailable.clone(),
             last_heard: metrics.last_heard.clone(),
             heard_at: AtomicU64::new(0),
+            heard_time: LastTime::default(),
             calm: AtomicBool::new(true),
             state: Mutex::new(State {
                 calls: Calls::Up { failures: 0 },
@@ -110,11 +114,13 @@ impl Availability {
 
     /// Brings the counter up to now, and forgets what is no longer known.
     pub(crate) fn observe(&self, now: Instant, wall: Timestamp) {
-        let silent = self.silent_for(now);
+        let heard_at = self.heard_at.load(Ordering::Relaxed);
+        let silent = (heard_at > 0)
+            .then(|| Duration::from_nanos(moment::monotonic(now).saturating_sub(heard_at)));
         if let Some(silent) = silent {
             let ago = SignedDuration::try_from(silent).unwrap_or_default();
-            let at = wall.checked_sub(ago).unwrap_or(wall);
-            self.last_heard.set(at.as_duration().as_secs_f64());
+            let at = || wall.checked_sub(ago).unwrap_or(wall);
+            self.last_heard.set(self.heard_time.seconds(heard_at, at));
         }
         let closed = self.sessions.as_ref().is_some_and(|s| !s.is_open(wall));
         let forget = closed && silent.is_none_or(|silent| silent > KNOWN_FOR);
@@ -128,15 +134,6 @@ impl Availability {
     pub(crate) fn is_up(&self) -> bool {
         let state = self.lock();
         state.feeds_down == 0 && matches!(state.calls, Calls::Up { .. })
-    }
-
-    fn silent_for(&self, now: Instant) -> Option<Duration> {
-        match self.heard_at.load(Ordering::Relaxed) {
-            0 => None,
-            at => Some(Duration::from_nanos(
-                moment::monotonic(now).saturating_sub(at),
-            )),
-        }
     }
 
     fn change(&self, now: Instant, wall: Option<Timestamp>, change: impl FnOnce(&mut State)) {

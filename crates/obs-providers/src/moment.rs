@@ -106,6 +106,29 @@ impl Moment {
     }
 }
 
+/// The time of day at which something happened last, worked out when it is first asked for. The two clocks drift, and a time that is
+/// worked out each time moves with them as if it had happened again.
+#[derive(Debug, Default)]
+pub(crate) struct LastTime {
+    /// When it was, on the monotonic clock; 0 before it has happened.
+    monotonic: AtomicU64,
+    /// The bits of its seconds since 1970.
+    seconds: AtomicU64,
+}
+
+impl LastTime {
+    /// Seconds since 1970 of what happened at a monotonic time, which is `at` by the time of day.
+    pub(crate) fn seconds(&self, monotonic: u64, at: impl FnOnce() -> Timestamp) -> f64 {
+        if self.monotonic.load(Ordering::Acquire) == monotonic {
+            return f64::from_bits(self.seconds.load(Ordering::Relaxed));
+        }
+        let seconds = at().as_duration().as_secs_f64();
+        self.seconds.store(seconds.to_bits(), Ordering::Relaxed);
+        self.monotonic.store(monotonic, Ordering::Release);
+        seconds
+    }
+}
+
 /// The monotonic time of the process, in nanoseconds.
 pub(crate) fn monotonic(at: Instant) -> u64 {
     let since = at.saturating_duration_since(*ORIGIN);
@@ -136,6 +159,16 @@ mod tests {
         let (first, second) = (Moment::now(), Moment::now());
         assert!(first.monotonic > 0 && second.monotonic >= first.monotonic);
         assert!(first.wall > 1_700_000_000_000_000_000);
+    }
+
+    #[test]
+    fn what_did_not_happen_again_stays_where_it_was() {
+        let last = LastTime::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert_eq!(last.seconds(7, || at(100)).to_bits(), 100_f64.to_bits());
+        // The clocks drift, or one of them is set.
+        assert_eq!(last.seconds(7, || at(101)).to_bits(), 100_f64.to_bits());
+        assert_eq!(last.seconds(8, || at(101)).to_bits(), 101_f64.to_bits());
     }
 
     #[test]

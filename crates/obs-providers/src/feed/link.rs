@@ -232,12 +232,16 @@ impl Shared {
         }
         self.metrics.up.set(shown);
         let heartbeat = self.last_heartbeat.load(Ordering::Relaxed);
-        for (gauge, moment) in [
-            (&self.metrics.last_message, last),
-            (&self.metrics.last_heartbeat, heartbeat),
+        for (gauge, time, moment) in [
+            (&self.metrics.last_message, &self.message_time, last),
+            (
+                &self.metrics.last_heartbeat,
+                &self.heartbeat_time,
+                heartbeat,
+            ),
         ] {
             if moment > 0 {
-                gauge.set(time_of(moment, at).as_duration().as_secs_f64());
+                gauge.set(time.seconds(moment, || time_of(moment, at)));
             }
         }
     }

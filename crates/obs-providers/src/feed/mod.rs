@@ -15,6 +15,7 @@ use obs_core::{Outcome, PanicWatch, Value};
 use tokio::sync::Notify;
 
 use crate::lazy::Lazy;
+use crate::moment::LastTime;
 use crate::provider::Inner as Owner;
 use crate::{Clock, Moment, Provider, TradingCalendar};
 
@@ -141,6 +142,9 @@ pub(crate) struct Shared {
     /// The monotonic time of the last message; 0 where the next one has to be looked at whatever it is.
     last_message: AtomicU64,
     last_heartbeat: AtomicU64,
+    /// The same by the time of day.
+    message_time: LastTime,
+    heartbeat_time: LastTime,
     /// Connections so far.
     connection: AtomicU64,
     link: Mutex<Link>,
@@ -289,6 +293,8 @@ impl Feed {
             on_stall: settings.on_stall,
             last_message: AtomicU64::new(0),
             last_heartbeat: AtomicU64::new(0),
+            message_time: LastTime::default(),
+            heartbeat_time: LastTime::default(),
             connection: AtomicU64::new(0),
             link: Mutex::new(Link::default()),
             changed: Notify::new(),
