@@ -180,14 +180,10 @@ impl Open {
         let file = take_over(path)?;
         if !options.any_file_system {
             /// `TMPFS_MAGIC` of `linux/magic.h`.
-            const TMPFS: i64 = 0x0102_1994;
+            const TMPFS: i128 = 0x0102_1994;
             let system = fstatfs(&file).map_err(|error| failed("look at")(error.into()))?;
-            #[allow(
-                clippy::unnecessary_cast,
-                clippy::cast_lossless,
-                reason = "its type differs by processor"
-            )]
-            let kind = system.f_type as i64;
+            // Its type differs by processor.
+            let kind = i128::from(system.f_type);
             if kind != TMPFS {
                 let _ = std::fs::remove_file(path);
                 return Err(MemoryError::NotInMemory {

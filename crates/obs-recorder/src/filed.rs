@@ -1,4 +1,4 @@
-//! What a mapped file is told of series, so that another process can show them.
+//! What stands of series in a mapped file, so that another process can show them.
 
 use std::sync::OnceLock;
 

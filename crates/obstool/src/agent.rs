@@ -3,21 +3,15 @@
 mod text;
 mod watch;
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use crate::Error;
+use crate::serve::{Answer, serve};
 use watch::Watched;
-
-/// How many clients are answered at once, how long each may take, and how much of a request is read.
-const CONNECTIONS: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(5);
-const REQUEST_BYTES: u64 = 16 << 10;
 
 /// How often files are read while nobody asks, so that none is set aside and removed unseen.
 const LOOK: Duration = Duration::from_secs(1);
@@ -34,6 +28,9 @@ pub(crate) struct Agent {
     /// Where `/metrics` is served; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9466")]
     listen: SocketAddr,
+    /// A name by which it is asked, beside `localhost` and addresses; may be given several times.
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// For how many seconds the last values of a dead process are shown.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     keep: u64,
@@ -58,7 +55,12 @@ impl Agent {
             }
         });
         anstream::println!("http://{address}/metrics");
-        serve(&listener, &watched);
+        let hosts = self.hosts;
+        serve(
+            &listener,
+            move |host| is_known(host, &hosts),
+            move |path| content(path, &watched),
+        );
         Ok(true)
     }
 }
@@ -67,56 +69,50 @@ fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers clients for ever.
-fn serve(listener: &TcpListener, watched: &Arc<Mutex<Watched>>) {
-    let busy = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming().flatten() {
-        if busy.load(Ordering::Relaxed) >= CONNECTIONS {
-            // It asks again.
-            continue;
-        }
-        busy.fetch_add(1, Ordering::Relaxed);
-        let (busy, watched) = (Arc::clone(&busy), Arc::clone(watched));
-        thread::spawn(move || {
-            // A client that went away needs no answer.
-            let _ = answer(stream, &watched);
-            busy.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-}
-
-/// Reads one request and answers it.
-fn answer(mut stream: TcpStream, watched: &Mutex<Watched>) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let (status, body) = match path(&stream)?.as_str() {
+/// What is under a path.
+fn content(path: &str, watched: &Mutex<Watched>) -> Answer {
+    match path {
         "/metrics" => {
             let look = lock(watched).look();
-            ("200 OK", text::write(&look))
+            Answer::ok("text/plain; version=0.0.4", text::write(&look))
         }
-        "/healthz" => ("200 OK", "ok\n".to_owned()),
-        _ => ("404 Not Found", "ask for /metrics\n".to_owned()),
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\ncontent-length: {}\r\n\
-         x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(body.as_bytes())
+        "/healthz" => Answer::ok("text/plain", "ok\n"),
+        _ => Answer::not_found("ask for /metrics\n"),
+    }
 }
 
-/// The path of a request, without its query; nothing where it is no GET.
-fn path(stream: &TcpStream) -> io::Result<String> {
-    let mut lines = BufReader::new(stream.take(REQUEST_BYTES)).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    // The rest is read, so that closing the connection does not reset it.
-    for line in lines {
-        if line?.is_empty() {
-            break;
+/// Whether a host, with whatever port, is an address, `localhost` or one of these names: an address is no name that somebody else gives.
+fn is_known(host: &str, names: &[String]) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let name = match (bracketed, host.split_once(':')) {
+        (Some((address, _)), _) => address,
+        (None, Some((name, _port))) => name,
+        (None, None) => host,
+    };
+    let is_name = |known: &str| known.eq_ignore_ascii_case(name);
+    name.parse::<IpAddr>().is_ok()
+        || is_name("localhost")
+        || names.iter().any(|known| is_name(known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_asked_by_addresses_and_by_names_it_was_given() {
+        let names = ["desk-1.internal".to_owned()];
+        for (host, is_answered) in [
+            ("127.0.0.1:9466", true),
+            ("10.0.0.7", true),
+            ("[::1]:9466", true),
+            ("LocalHost:9466", true),
+            ("desk-1.internal:9466", true),
+            ("evil.example:9466", false),
+            ("127.0.0.1.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_known(host, &names), is_answered, "{host}");
         }
     }
-    let target = first.strip_prefix("GET ").unwrap_or_default();
-    let target = target.split(' ').next().unwrap_or_default();
-    Ok(target.split('?').next().unwrap_or_default().to_owned())
 }

@@ -9,6 +9,8 @@ mod error;
 mod generate;
 mod place;
 mod prometheus;
+#[cfg(any(unix, feature = "top"))]
+mod serve;
 mod service;
 #[cfg(feature = "top")]
 pub mod top;

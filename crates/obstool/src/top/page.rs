@@ -3,9 +3,7 @@
 //! This program asks the services, with whatever credentials that takes, and serves what it learns on loopback. Credentials never leave
 //! it: the browser speaks to nobody but this program, and only a link leads from a row to the service's own page.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +16,7 @@ use super::history::History;
 use super::overview::{self, Tone};
 use super::target::{Scraped, Target};
 use crate::prometheus::{Firing, Prometheus};
+use crate::serve::{Answer, serve};
 use crate::{Access, Error, Place};
 
 /// How often each service is asked, and the Prometheus.
@@ -26,15 +25,6 @@ const ASK_RULES: Duration = Duration::from_secs(5);
 
 /// How many figures of a service a row has.
 const FIGURES: usize = 5;
-
-/// How many browsers are answered at once, how long each may take, and how much of a request is read.
-const CONNECTIONS: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(5);
-const REQUEST_BYTES: u64 = 16 << 10;
-
-/// Nothing but the page's own files is loaded or run, and it is part of no other page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Show several services on one page, a row each
 ///
@@ -122,7 +112,11 @@ impl Page {
         let address = listener.local_addr().map_err(listen)?;
         let known = self.ask()?;
         anstream::println!("http://{address}/");
-        serve(&listener, address, &known);
+        serve(
+            &listener,
+            move |host| is_here(host, address),
+            move |path| content(path, &known),
+        );
         Ok(true)
     }
 
@@ -242,100 +236,20 @@ fn lock(known: &Shared) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers browsers for ever.
-fn serve(listener: &TcpListener, address: SocketAddr, known: &Shared) {
-    let busy = Arc::new(AtomicUsize::new(0));
-    for stream in listener.incoming().flatten() {
-        if busy.load(Ordering::Relaxed) >= CONNECTIONS {
-            // It asks again.
-            continue;
-        }
-        busy.fetch_add(1, Ordering::Relaxed);
-        let (busy, known) = (Arc::clone(&busy), Arc::clone(known));
-        thread::spawn(move || {
-            // A browser that went away needs no answer.
-            let _ = answer(stream, address, &known);
-            busy.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-}
-
-/// Reads one request and answers it.
-fn answer(mut stream: TcpStream, address: SocketAddr, known: &Shared) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let (path, host) = request(&stream)?;
-    // A page of somebody else whose name leads here does not get to read this one.
-    let (status, kind, body) = if is_here(&host, address) {
-        content(&path, known)
-    } else {
-        (
-            "403 Forbidden",
-            "text/plain",
-            "ask by the address of this machine\n".into(),
-        )
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-type: {kind}; charset=utf-8\r\ncontent-length: {}\r\ncontent-security-policy: {POLICY}\r\n\
-         x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(body.as_bytes())
-}
-
-/// The path and the host of a request; nothing where it is none that a browser makes.
-fn request(stream: &TcpStream) -> io::Result<(String, String)> {
-    let mut lines = BufReader::new(stream.take(REQUEST_BYTES)).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    let path = first
-        .strip_prefix("GET ")
-        .and_then(|rest| rest.split(' ').next());
-    let path = path.unwrap_or_default().to_owned();
-    let mut host = String::new();
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("host")
-        {
-            value.trim().clone_into(&mut host);
-        }
-    }
-    Ok((path, host))
-}
-
 /// Whether a browser was given an address of this machine.
 fn is_here(host: &str, address: SocketAddr) -> bool {
     let names = [address.to_string(), format!("localhost:{}", address.port())];
     names.iter().any(|name| name == host)
 }
 
-fn content(path: &str, known: &Shared) -> (&'static str, &'static str, String) {
+/// What is under a path.
+fn content(path: &str, known: &Shared) -> Answer {
     match path {
-        "/" => (
-            "200 OK",
-            "text/html",
-            include_str!("page/index.html").to_owned(),
-        ),
-        "/page.css" => (
-            "200 OK",
-            "text/css",
-            include_str!("page/page.css").to_owned(),
-        ),
-        "/page.js" => (
-            "200 OK",
-            "text/javascript",
-            include_str!("page/page.js").to_owned(),
-        ),
-        "/services.json" => ("200 OK", "application/json", overview_of(&lock(known))),
-        _ => (
-            "404 Not Found",
-            "text/plain",
-            "there is no such page\n".to_owned(),
-        ),
+        "/" => Answer::ok("text/html", include_str!("page/index.html")),
+        "/page.css" => Answer::ok("text/css", include_str!("page/page.css")),
+        "/page.js" => Answer::ok("text/javascript", include_str!("page/page.js")),
+        "/services.json" => Answer::ok("application/json", overview_of(&lock(known))),
+        _ => Answer::not_found("there is no such page\n"),
     }
 }
 
