@@ -1,5 +1,6 @@
 //! What `obs-verify` writes for an installation: rules, their tests and routing, in the hands of Prometheus and Alertmanager.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -125,12 +126,23 @@ fn settings_that_name_nothing_are_refused_with_what_there_is() {
     );
     let said = refused("windows: { feed: 1m }");
     assert!(
-        said.contains("no window is called `feed`; there are desk_down, feed_down, "),
+        said.contains("no window is called `feed`; there are feed_resync_window, "),
         "{said}"
     );
-    let said = refused("windows: { feed_down: 1 minute }");
+    let said = refused("windows: { held: 1 minute }");
     assert!(
-        said.contains("the window `feed_down` is `1 minute`: ") && said.contains("write `90s`"),
+        said.contains("of the window `held` stands `1 minute`: ") && said.contains("write `90s`"),
+        "{said}"
+    );
+    let said = refused("for: { ApiErrorBudgetBurnFast: 1m }");
+    assert!(
+        said.contains("no alert is called `ApiErrorBudgetBurnFast`; there are ")
+            && said.contains(", DeskDown, "),
+        "{said}"
+    );
+    let said = refused("for: { DeskDown: soon }");
+    assert!(
+        said.contains("of the alert `DeskDown` stands `soon`: "),
         "{said}"
     );
     let desk = "desks: [{ service: a, environment: b, mode: live, calendar: lse }]";
@@ -156,13 +168,11 @@ fn a_threshold_is_in_the_rule_and_in_its_text() {
 
 #[test]
 fn a_window_is_in_the_rule_and_in_its_text() {
-    let text = "windows: { feed_down: 2m, feed_stall_window: 20m, held: 1h }\nthresholds: { feed_stalls: 7, divergences: 0.25 }";
+    let text = "windows: { feed_stall_window: 20m, held: 1h }\nthresholds: { feed_stalls: 7, divergences: 0.25 }";
     let settings = Settings::read("a.yml", text).unwrap();
     let files = alerts::rules(&settings, None, "a test").unwrap();
     let file = |name: &str| &files.iter().find(|(it, _)| *it == name).unwrap().1;
     for (name, line) in [
-        ("feeds.yml", "        for: 2m\n"),
-        ("feeds.yml", "mute or not connected for two minutes.\""),
         (
             "feeds.yml",
             "(increase(feed_stalls_total{mode!=\"backtest\"}[20m])) > 7\n",
@@ -178,6 +188,79 @@ fn a_window_is_in_the_rule_and_in_its_text() {
         ),
     ] {
         assert!(file(name).contains(line), "{line}\n{}", file(name));
+    }
+}
+
+/// An alert that fires at once gets a `for`, one that waits another; its text and that of its tests say how long it was.
+#[test]
+fn how_long_an_alert_waits_is_in_the_rule_and_in_its_text() {
+    let text =
+        "for: { FeedDown: 90s, ApiRequestsPilingUp: 5m, DatabasePoolExhausted: 1m, DeskDown: 0s }";
+    let settings = Settings::read("a.yml", text).unwrap();
+    let folder = written(&settings);
+    let read = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap();
+    let rules: BTreeMap<String, serde_json::Value> = ["feeds", "api", "storage", "health"]
+        .iter()
+        .flat_map(|name| {
+            let file: serde_json::Value =
+                serde_saphyr::from_str(&read(&format!("rules/{name}.yml"))).unwrap();
+            file["groups"].as_array().unwrap().clone()
+        })
+        .flat_map(|group| group["rules"].as_array().unwrap().clone())
+        .filter_map(|rule| Some((rule["alert"].as_str()?.to_owned(), rule)))
+        .collect();
+    let held = |alert: &str| rules[alert]["for"].as_str();
+    assert_eq!(held("FeedDown"), Some("90s"));
+    assert_eq!(held("ApiRequestsPilingUp"), Some("5m"));
+    assert_eq!(held("DatabasePoolExhausted"), Some("1m"));
+    assert_eq!(held("DeskDown"), Some("0s"));
+    assert_eq!(held("FeedSubscriptionMissing"), Some("2m"));
+    let said = |alert: &str| rules[alert]["annotations"]["description"].as_str().unwrap();
+    assert!(said("FeedDown").ends_with("has been mute or not connected for 90s."));
+    assert!(said("ApiRequestsPilingUp").contains("have been under way for five minutes, "));
+    assert!(said("FeedSubscriptionMissing").ends_with("confirmed for two minutes."));
+    assert!(read("tests/api.yml").contains("have been under way for five minutes, 150 "));
+    passes(&folder.path().join("tests/api.yml"));
+}
+
+/// Whatever an alert's text says of its own `for` follows the settings.
+#[test]
+fn no_text_spells_out_how_long_its_alert_waits() {
+    let waits: Vec<String> = alerts::waits()
+        .filter(|(_, held)| held.is_some())
+        .map(|(alert, _)| format!("  {alert}: 17m"))
+        .collect();
+    let text = format!("for:\n{}", waits.join("\n"));
+    let settings = Settings::read("a.yml", &text).unwrap();
+    let changed = alerts::rules(&settings, None, "a test").unwrap();
+    for ((file, usual), (_, changed)) in alerts::rules(&Settings::default(), None, "a test")
+        .unwrap()
+        .iter()
+        .zip(&changed)
+    {
+        let mut held = "";
+        for (usual, changed) in usual.lines().zip(changed.lines()) {
+            if let Some(value) = usual.trim_start().strip_prefix("for: ") {
+                held = value;
+                assert_eq!(changed.trim_start(), "for: 17m", "{file}");
+            } else if usual.trim_start().starts_with("- ") {
+                held = "";
+            }
+            let words = match held {
+                "1m" => "for a minute",
+                "2m" => "for two minutes",
+                "5m" => "for five minutes",
+                "10m" => "for ten minutes",
+                "15m" => "for a quarter of an hour",
+                "30m" => "for half an hour",
+                "1h" => "for an hour",
+                _ => continue,
+            };
+            assert!(
+                !changed.contains(words) || usual != changed,
+                "{file}: {usual}"
+            );
+        }
     }
 }
 
@@ -233,6 +316,33 @@ fn mute_times_are_those_in_which_the_exchange_is_closed() {
             .collect();
         let said = said(&without);
         assert!(said.contains(moment), "{said}");
+    }
+}
+
+/// The other ready calendars, which `calendars.rs` holds to libraries: each session, and every half an hour between them.
+#[test]
+fn mute_times_are_those_in_which_each_ready_market_is_closed() {
+    let first = date(2025, 12, 29);
+    for name in alerts::CALENDARS {
+        let calendar = alerts::calendar(name).unwrap();
+        let interval = closed::interval(&format!("{name}_closed"), &calendar).unwrap();
+        let sessions: Vec<String> = first
+            .series(1.day())
+            .take_while(|day| *day < date(2027, 11, 3))
+            .filter_map(|day| calendar.session(day))
+            .map(|session| format!("- [{}, {}]", session.start, session.end))
+            .collect();
+        let sessions = sessions.join("\n");
+        let asked = format!("time_intervals:\n{interval}sessions:\n{sessions}");
+        let said = python_says(include_str!("harness/muted.py"), &asked)
+            .unwrap()
+            .unwrap();
+        let differences: Vec<_> = said
+            .lines()
+            .filter(|line| !line.starts_with("asked,"))
+            .collect();
+        assert!(differences.is_empty(), "{name}: {differences:?}");
+        assert!(said.starts_with("asked,3"), "{name}: {said}");
     }
 }
 

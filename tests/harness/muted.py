@@ -1,4 +1,4 @@
-"""Holds Alertmanager's time intervals, from standard input, to the sessions of the NYSE by exchange_calendars.
+"""Holds an interval of Alertmanager, from standard input, to the sessions given with it, or to those of the NYSE by exchange_calendars.
 
 Prints how many moments were asked about, and each at which the interval says something else than the calendar: muted but from five
 minutes before an open until the close.
@@ -14,7 +14,8 @@ warnings.filterwarnings("ignore")
 import exchange_calendars
 import yaml
 
-FIRST, LAST = datetime.date(2026, 1, 1), datetime.date(2027, 10, 31)
+# The first day that the intervals list is the 1st of January, where the market is.
+FIRST, LAST = datetime.date(2026, 1, 2), datetime.date(2027, 10, 31)
 LEAD = datetime.timedelta(minutes=5)
 MINUTE = datetime.timedelta(minutes=1)
 UTC = datetime.timezone.utc
@@ -40,13 +41,19 @@ def covers(interval, moment):
     )
 
 
-(interval,) = yaml.safe_load(sys.stdin)["time_intervals"]
-schedule = exchange_calendars.get_calendar("XNYS", start=FIRST).schedule.loc[str(FIRST) : str(LAST)]
-sessions = [(row.open.to_pydatetime(), row.close.to_pydatetime()) for row in schedule.itertuples()]
+def of_the_nyse():
+    schedule = exchange_calendars.get_calendar("XNYS", start=FIRST).schedule.loc[str(FIRST) : str(LAST)]
+    return [(row.open.to_pydatetime(), row.close.to_pydatetime()) for row in schedule.itertuples()]
+
+
+asked = yaml.safe_load(sys.stdin)
+(interval,) = asked["time_intervals"]
+sessions = [tuple(session) for session in asked["sessions"]] if "sessions" in asked else of_the_nyse()
 
 moments = set()
 for opening, closing in sessions:
-    moments |= {opening - LEAD - MINUTE, opening - LEAD, opening, closing - MINUTE, closing}
+    near = {opening - LEAD - MINUTE, opening - LEAD, opening, closing - MINUTE, closing}
+    moments |= {moment for moment in near if FIRST <= moment.date() <= LAST}
 moment = datetime.datetime.combine(FIRST, datetime.time(), UTC)
 while moment.date() <= LAST:
     moments.add(moment)

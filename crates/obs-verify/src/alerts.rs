@@ -25,6 +25,7 @@
 
 pub mod closed;
 mod parts;
+mod patience;
 pub mod routing;
 
 use std::collections::BTreeMap;
@@ -384,7 +385,7 @@ pub const THRESHOLDS: [Threshold; 67] = [
     ),
 ];
 
-/// A duration that no metric of a desk states, and that the settings may change.
+/// A duration in the expression of a rule that no metric of a desk states, and that the settings may change.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// Its name in the settings.
@@ -400,13 +401,7 @@ const fn window(name: &'static str, value: &'static str, what: &'static str) -> 
 }
 
 /// Every duration that the settings may change.
-pub const WINDOWS: [Window; 8] = [
-    window("desk_down", "1m", "how long scrapes of a desk have to fail"),
-    window(
-        "feed_down",
-        "1m",
-        "how long a feed has to be mute or not connected in its session",
-    ),
+pub const WINDOWS: [Window; 4] = [
     window(
         "feed_resync_window",
         "10m",
@@ -423,21 +418,17 @@ pub const WINDOWS: [Window; 8] = [
         "how long the worst value of a limit or a drawdown counts",
     ),
     window(
-        "provider_down",
-        "2m",
-        "how long requests to a provider have to fail",
-    ),
-    window(
         "restart_window",
         "2h",
         "in which starts of a process are counted",
     ),
-    window(
-        "targets_gone",
-        "5m",
-        "how long a desk has to be missing from the list of targets",
-    ),
 ];
+
+/// Every alert of the rules by its name, with how long its condition has to hold where the settings do not say otherwise: its `for`,
+/// if it has one.
+pub fn waits() -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+    patience::of_templates().into_iter()
+}
 
 /// What is written for one installation. Read from YAML; every part may be left out.
 #[derive(Clone, Debug, Deserialize)]
@@ -456,6 +447,10 @@ pub struct Settings {
     pub thresholds: BTreeMap<String, f64>,
     /// Values for some of [`WINDOWS`], by name.
     pub windows: BTreeMap<String, String>,
+    /// How long the conditions of some alerts have to hold before they fire, by the alerts' names: `DeskDown: 2m`, or `0s` for at
+    /// once. Alerts on objectives have [`windows`](Stated::windows) instead.
+    #[serde(rename = "for")]
+    pub patience: BTreeMap<String, String>,
     /// Objectives on families whose declarations have none. Without the key it is one: 99.9 % of the requests to an HTTP API are answered
     /// without a fault of the server, over 30 days, where the catalogue has such requests.
     pub objectives: Option<Vec<Stated>>,
@@ -491,6 +486,7 @@ impl Default for Settings {
             desks: Vec::new(),
             thresholds: BTreeMap::new(),
             windows: BTreeMap::new(),
+            patience: BTreeMap::new(),
             objectives: None,
             receivers: Receivers::default(),
             session_only: ["DeskDown", "DeskCrashLooping", "TargetAbsent"]
@@ -520,13 +516,23 @@ impl Settings {
             unknown("threshold", name, &thresholds).map_or(Ok(()), Err)?;
         }
         let windows = WINDOWS.map(|known| known.name);
-        for (name, value) in &settings.windows {
-            unknown("window", name, &windows).map_or(Ok(()), Err)?;
-            parse_duration(value).map_err(|reason| {
-                unreadable(format!(
-                    "the window `{name}` is `{value}`: {reason}; write `90s`, `5m` or `2h`"
-                ))
-            })?;
+        let alerts: Vec<_> = patience::of_templates().into_keys().collect();
+        for (kind, stated, names) in [
+            ("window", &settings.windows, &windows[..]),
+            ("alert", &settings.patience, &alerts),
+        ] {
+            for (name, value) in stated {
+                unknown(kind, name, names).map_or(Ok(()), Err)?;
+                // An alert may fire at once; nothing is counted within no time.
+                if kind == "alert" && value == "0s" {
+                    continue;
+                }
+                parse_duration(value).map_err(|reason| {
+                    unreadable(format!(
+                        "of the {kind} `{name}` stands `{value}`: {reason}; write `90s`, `5m` or `2h`"
+                    ))
+                })?;
+            }
         }
         for desk in &settings.desks {
             if let Some(name) = desk
@@ -585,7 +591,7 @@ impl Settings {
         self.scoped(&self.timed(&text))
     }
 
-    /// A template with its windows filled in.
+    /// A template with its durations filled in.
     fn timed(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for Window { name, value, .. } in WINDOWS {
@@ -594,7 +600,7 @@ impl Settings {
                 .replace(&format!("${{{name}}}"), value)
                 .replace(&format!("${{{name} words}}"), &in_words(value));
         }
-        text
+        patience::stated(&text, &self.patience)
     }
 
     /// The value of a threshold.
@@ -715,7 +721,7 @@ fn in_words(duration: &str) -> String {
 }
 
 /// The calendars that settings may name.
-const CALENDARS: [&str; 6] = [
+pub const CALENDARS: [&str; 6] = [
     "nyse",
     "fx",
     "cme_equity_index",
@@ -724,8 +730,9 @@ const CALENDARS: [&str; 6] = [
     "cme_energy_and_metals",
 ];
 
-/// A ready calendar by its name in the settings.
-fn calendar(name: &str) -> Option<Calendar> {
+/// A ready calendar by its name in the settings; none for a name that is not in [`CALENDARS`].
+#[must_use]
+pub fn calendar(name: &str) -> Option<Calendar> {
     Some(match name {
         "nyse" => Calendar::nyse(),
         "fx" => Calendar::fx(),
@@ -752,7 +759,7 @@ pub fn rules(
         .collect())
 }
 
-/// The same with their parameters as the templates have them, but for windows: the values of a chart have none.
+/// The same with their parameters as the templates have them, but for durations: the values of a chart have none.
 pub(crate) fn templates(
     settings: &Settings,
     catalog: Option<&Catalog>,

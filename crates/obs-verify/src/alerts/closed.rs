@@ -30,6 +30,7 @@ type Minutes = Vec<(i16, i16)>;
 pub fn interval(name: &str, calendar: &Calendar) -> Option<String> {
     let end = calendar
         .final_until()
+        .filter(|last| *last >= FIRST)
         .unwrap_or_else(|| FIRST.saturating_add(YEARS.years()));
     interval_of_days(name, calendar, FIRST, end)
 }
