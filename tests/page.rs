@@ -990,7 +990,7 @@ fn numbers_by_label(tiles: &Tiles) -> Vec<Number> {
     numbers
 }
 
-/// A scrape, and what the tiles say of just that one: for a second the page and whoever else looks are given the same.
+/// A scrape, and what the tiles say of just that one: for a second the page and every other client are given the same.
 async fn same_second(browser: &Browser) -> (String, Tiles) {
     let script = "const done = arguments[arguments.length - 1];
         const text = (parts) => [...parts].map((part) => part.textContent);

@@ -14,7 +14,7 @@ use obs_tests::{Collector, Desk, Keeper, Storage, scrape};
 /// How long samples may take on their way to the storage.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What who asks changes by asking: the connection counts.
+/// What a client changes by asking: the connection counts.
 const ASKED: [&str; 2] = ["process_open_fds", "tokio_alive_tasks"];
 
 /// Values by series, which is its name and labels in order.

@@ -358,7 +358,7 @@ fn every_signal_and_trade_is_counted_and_its_time_is_true() {
         inside,
         around,
     );
-    // Told by the replay's clock: exactly a day each.
+    // By the replay's clock: exactly a day each.
     assert_near(
         of_venue("trading_order_fill_duration_seconds_sum"),
         20.0 * 86_400.0,

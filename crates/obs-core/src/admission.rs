@@ -37,7 +37,7 @@ struct Claimed {
     kind: Kind,
 }
 
-/// The answer to who wants to record under a name.
+/// The answer to a request to record under a name.
 #[derive(Clone, Copy, Debug)]
 pub enum Claim {
     /// It may, as this family if the name is declared.

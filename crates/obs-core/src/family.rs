@@ -238,7 +238,7 @@ impl Family {
     }
 
     /// Option `range`: the values a histogram or summary takes. Others are dropped and counted in
-    /// `obs_samples_rejected_total`. Unless told, seconds lie in `0..=`[`MAX_SECONDS`] and bytes are not
+    /// `obs_samples_rejected_total`. By default seconds lie in `0..=`[`MAX_SECONDS`] and bytes are not
     /// negative.
     #[must_use]
     pub const fn range(mut self, range: RangeInclusive<f64>) -> Self {
@@ -246,7 +246,7 @@ impl Family {
         self
     }
 
-    /// Option `budget`: the most series of this family in one process. Unless told it is what the labels can make, and
+    /// Option `budget`: the most series of this family in one process. By default it is what the labels can make, and
     /// no more than 10,000. The [`Budgeted`](crate::Budgeted) recorder holds the family to it.
     #[must_use]
     pub const fn budget(mut self, series: usize) -> Self {
@@ -254,7 +254,7 @@ impl Family {
         self
     }
 
-    /// Option `idle`: how long a series is shown after something was last recorded to it. Unless told it stays for good, which
+    /// Option `idle`: how long a series is shown after something was last recorded to it. By default it stays for good, which
     /// is right for what happens seldom; this is for labels that come and go, such as connections. A handle that is used again
     /// brings its series back, from 0.
     #[must_use]

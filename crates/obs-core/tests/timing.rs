@@ -114,7 +114,7 @@ fn a_panic_is_seen_by_every_guard() {
             drop(future);
             resume_unwind(polled.expect_err("it panics"));
         },
-        // Whoever judges the output may panic, too.
+        // The code that judges the output may panic, too.
         |f| {
             let judge = |(): &()| panic!("on purpose");
             poll_once(Box::pin(TimedFuture::new(async {}, f.timed(), judge)).as_mut());

@@ -21,7 +21,7 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// `OpenMetrics` for who names it and does not like the plain text better. `utf8_names` says whether there are names that have to be
-    /// escaped for those who do not take them as they are; without, what a series is called does not depend on who asks.
+    /// escaped for those who do not take them as they are; without, what a series is called is the same for every client.
     pub(crate) fn of(headers: &HeaderMap, utf8_names: bool) -> Self {
         let ranges = accepted(headers).filter_map(|(media_type, parameters)| {
             let format = match media_type.as_str() {

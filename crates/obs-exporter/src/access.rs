@@ -188,7 +188,7 @@ impl Access {
         }
     }
 
-    /// The answer to who is refused. It says what is missing, and nothing of what was sent.
+    /// The answer to a client that is refused. It says what is missing, and nothing of what was sent.
     pub(crate) fn answer(&self, reason: Refused) -> Response {
         if reason == Refused::Address {
             return text(

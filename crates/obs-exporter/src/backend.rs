@@ -121,7 +121,7 @@ impl Backend {
         }
     }
 
-    /// The format in which it answers who asks for this one.
+    /// The format in which it answers a request for this one.
     pub(crate) fn offered(&self, wanted: Format) -> Format {
         match self {
             Self::Obs(_) => wanted,

@@ -117,7 +117,7 @@ impl Builder {
     /// trace is sampled. The spans of `tracing` are among them where `tracing-opentelemetry` is installed, which puts their
     /// context in force by default (`with_context_activation` changes that).
     ///
-    /// They are shown to who asks for `OpenMetrics`. Recording to other families costs nothing more. Where a
+    /// They are shown to a scraper that asks for `OpenMetrics`. Recording to other families costs nothing more. Where a
     /// [source](crate::set_trace_id_source) was set before, that stays.
     #[cfg(feature = "opentelemetry")]
     pub fn exemplars_from_opentelemetry(mut self) -> Self {

@@ -47,8 +47,8 @@
 //! ## Names of any characters
 //!
 //! Prometheus 3 reads names such as `http.requests`, and asks for them (`escaping=allow-utf-8` in `Accept`). What a series is called
-//! must not depend on who asks, so that such names are `http_requests` for everybody, unless `OBS_UTF8_NAMES=on` is set: then who
-//! asks for them gets them as they are, and everybody else in the way that he asks for (`underscores`, `dots`, `values`; `underscores`
+//! must not depend on the scraper, so that such names are `http_requests` for all, unless `OBS_UTF8_NAMES=on` is set: then a scraper
+//! that asks for them gets them as they are, and another in the way that it asks for (`underscores`, `dots`, `values`; `underscores`
 //! without a word). The answer says which. Names that are the same once they are escaped are warned of and counted in
 //! `obs_name_conflicts_total`; without the setting the first of them is kept, and nothing is recorded to the other. Declared families have no such names; over OTLP they are as they are.
 //!

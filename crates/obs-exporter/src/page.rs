@@ -6,8 +6,8 @@
 //!
 //! `/live` answers with the classic text format, as `/metrics` does, but what it answers is up to a second old: all who ask
 //! within a second share one rendering. Two headers tell of it, both in seconds: `obs-rendered-at`, when it was rendered, since
-//! 1970-01-01 UTC by a clock that does not jump while the process runs, and `obs-age`, how long ago that was. Who asks again
-//! after `1 - obs-age` seconds gets the next one.
+//! 1970-01-01 UTC by a clock that does not jump while the process runs, and `obs-age`, how long ago that was. A request
+//! `1 - obs-age` seconds later gets the next one.
 
 mod catalog;
 mod figures;

@@ -100,7 +100,7 @@ impl Target {
 }
 
 impl Answer {
-    /// What it says that is no success. Which statuses pass is up to who asks.
+    /// What it says that is no success. Which statuses pass is up to the caller.
     pub(crate) fn refusal(&self, passes: bool) -> Failure {
         let problem = format!("it answered {}{}", self.status, self.said());
         Failure {

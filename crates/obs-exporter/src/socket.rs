@@ -39,7 +39,7 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Whoever took it away before has done the same.
+        // If it was taken away before, the same is done.
         let _ = std::fs::remove_file(&self.path);
     }
 }

@@ -254,7 +254,7 @@ async fn an_address_that_is_not_ours_is_an_error_that_names_it() {
 
 #[test]
 fn a_port_that_is_not_for_us_is_an_error_that_says_so() {
-    // Whoever runs the tests may be allowed any port, so that this is the message alone.
+    // The user who runs the tests may be allowed any port, so that this is the message alone.
     let error = ExporterError::Listen {
         address: "127.0.0.1:80".parse().unwrap(),
         source: std::io::ErrorKind::PermissionDenied.into(),

@@ -1,4 +1,4 @@
-//! Who asks for gzip reads a scrape whole, with an inflater that nobody here wrote: at first, from pages that were packed before, and
+//! A client that asks for gzip reads a scrape whole, with an inflater that nobody here wrote: at first, from pages that were packed before, and
 //! where one of them is packed anew.
 
 use std::process::Command;

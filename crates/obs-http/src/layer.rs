@@ -263,7 +263,7 @@ where
             let path = request.uri().path();
             self.layer.call(path, request.headers(), size)
         } else if self.layer.endpoint_by.is_some() {
-            // A request is large: it is taken apart only for who asks for its parts.
+            // A request is large: it is taken apart only where its parts are asked for.
             let (parts, body) = request.into_parts();
             let exchange = self.layer.start_http(&parts, size);
             request = Request::from_parts(parts, body);

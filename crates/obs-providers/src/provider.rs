@@ -24,7 +24,7 @@ use crate::{
 /// The most limits that one provider declares.
 const LIMITS: usize = 20;
 
-/// An outside provider of data under measurement. Built at start-up, cloned and handed to whoever calls it or keeps its
+/// An outside provider of data under measurement. Built at start-up, cloned and handed to the code that calls it or keeps its
 /// data; clones share what they know.
 ///
 /// Series exist for what is used: those of calls from the first middleware, layer or call on, those of caches from the first lookup

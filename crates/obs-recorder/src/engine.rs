@@ -217,7 +217,7 @@ impl Builder {
     /// Whether names of metrics and labels keep characters that Prometheus reads from 3.0 on only: `http.requests` is then no longer
     /// `http_requests`. Not unless set.
     ///
-    /// Who asks for them ([`Names::Utf8`]) gets them as they are, everybody else [escaped](Names), so that a series is called by what
+    /// A scraper that asks for them ([`Names::Utf8`]) gets them as they are, others [escaped](Names), so that a series is called by what
     /// the scraper reads. Declared families have no such names. Two names that are the same once they are escaped, such as `a.b` and
     /// `a_b`, are a [warning](obs_core::WarningKind::NameConflict) and are counted in `obs_name_conflicts_total`. Where names are
     /// kept, both are, and a scraper that needs them escaped is shown one of the two. Where they are not, the first stays, and what is

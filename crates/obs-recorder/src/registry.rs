@@ -124,7 +124,7 @@ impl<M: Metric> Registry<M> {
             series.hash == key.get_hash()
                 && series.family.name == key.name()
                 && series.text.is_of(key)
-                // Then it has to be seen who asks.
+                // Then it has to be seen which family registers.
                 && !series.family.is_respelled
         };
         let found = shard.find(spread(key.get_hash()), is_it).map(Arc::clone);

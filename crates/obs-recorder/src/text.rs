@@ -234,7 +234,7 @@ impl<'a> Lines<'a> {
         let open = self.format == Format::OpenMetrics;
         let base = name.strip_suffix("_total").filter(|base| !base.is_empty());
         // A counter whose name does not end in `_total` cannot be told as one. It keeps its name: what a series is called must
-        // not depend on who asks.
+        // not depend on the client.
         let unknown = open && *kind == Kind::Counter && (base.is_none() || base_is_taken);
         let family = if open && *kind == Kind::Counter && !unknown {
             base.unwrap_or(name)

@@ -51,7 +51,7 @@ obs_core::families! {
     }
 }
 
-/// A strategy under measurement. Built at start-up, cloned and handed to whoever acts for the strategy; clones share their
+/// A strategy under measurement. Built at start-up, cloned and handed to the code that acts for the strategy; clones share their
 /// handles.
 #[derive(Clone, Debug)]
 pub struct Strategy(Arc<Inner>);

@@ -324,7 +324,7 @@ impl Truth {
         self.told = (self.told.0 + new, self.told.1 + rest);
     }
 
-    /// An execution that is new has been told by a total, where there was one.
+    /// A new execution is part of the total that was reported before, where there was one.
     fn name(&mut self, execution: u64, revision: u32, amounts: (u32, u32)) {
         let (quantity, money) = self.told;
         let taken = quantity.min(amounts.0);

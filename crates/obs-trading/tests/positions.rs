@@ -418,7 +418,7 @@ fn statement(book: &Positions, second: i64) -> Statement {
         .with_cash(book.cash_in(EUR))
 }
 
-/// Eight injected differences, each told by kind, in one run.
+/// Eight injected differences, each reported with its kind, in one run.
 #[test]
 fn every_kind_of_difference_is_told() {
     const SYMBOLS: [&str; 5] = ["MISS", "TWICE", "SPLIT", "SIDE", "EVEN"];

@@ -281,7 +281,7 @@ fn a_disk_that_takes_no_more_is_told_and_counted_and_trading_goes_on() {
     }
     let disk = tempfile::tempdir().unwrap();
     let mut arguments = vec!["--mount"];
-    // Whoever is root here needs no other rights; others are root in there.
+    // Root needs no other rights; other users are root in there.
     if !is_root() {
         arguments.extend(["--user", "--map-root-user"]);
     }

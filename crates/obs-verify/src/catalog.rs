@@ -256,7 +256,7 @@ impl Catalog {
     }
 }
 
-/// The catalogue of families alone: who asks knows what service they belong to.
+/// The catalogue of families alone: the caller knows what service they belong to.
 impl From<&Catalogue> for Catalog {
     fn from(catalogue: &Catalogue) -> Self {
         let families = catalogue.families().map(Family::from).map(Arc::new);

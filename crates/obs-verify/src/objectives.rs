@@ -63,7 +63,7 @@ impl Default for Style {
     }
 }
 
-/// An objective with all that its rules need, whoever states it.
+/// An objective with all that its rules need, whether a declaration or the settings state it.
 struct Promise<'a> {
     /// What alerts and recorded series are named after.
     name: String,

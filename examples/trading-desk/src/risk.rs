@@ -216,7 +216,7 @@ impl RiskCheck {
             (limit::MAX_POSITION, share(account.largest_position)),
             (limit::EXPOSURE, share(account.gross_value)),
         ] {
-            // The verdict is for who wants to act on it; here the next purchase asks again.
+            // The verdict is for code that acts on it; here the next purchase asks again.
             let _ = self.measured.observe(name, used);
         }
     }

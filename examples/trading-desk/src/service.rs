@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::stream::QuoteStream;
 use crate::symbol::Symbol;
 
-/// The desk behind its lock, the store, and the data that come from outside. Whoever changes the desk keeps the lock until the change is
+/// The desk behind its lock, the store, and the data that come from outside. Code that changes the desk keeps the lock until the change is
 /// written, so that the records are never ahead of the desk and never out of order.
 #[derive(Debug)]
 pub struct Service {

@@ -281,7 +281,7 @@ const TOKEN: &str = "correct-horse-battery";
 /// A metric that nobody sees without the token.
 const PROFIT: &str = "desk_profit_usd";
 
-/// Whatever comes on a connection, it is answered in HTTP or closed, shows nothing to who has no token, and the next client is served.
+/// Whatever comes on a connection, it is answered in HTTP or closed, shows nothing to a client without the token, and the next client is served.
 pub fn http(data: &[u8]) {
     static SITE: OnceLock<Site> = OnceLock::new();
     let site = SITE.get_or_init(Site::start);

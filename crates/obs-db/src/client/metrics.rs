@@ -112,7 +112,7 @@ impl RedisMetrics {
         self.0.metrics.messages[subscription].increment(1);
     }
 
-    /// Takes over what a node of the server said to `INFO stats`: for who asks it by other means than
+    /// Takes over what a node of the server said to `INFO stats`: for programs that ask it by other means than
     /// [`observe_server`](crate::Redis::observe_server). A server that is no cluster has one node, of any name.
     ///
     /// The first time, the counters rise by what the node has counted since it was started; from then on by what it has

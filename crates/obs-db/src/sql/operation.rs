@@ -3,7 +3,7 @@
 obs_core::label! {
     /// What was asked of the database.
     ///
-    /// Told by the first keyword of the statement, or by the main verb behind a `WITH`. Several statements in one text
+    /// Recognised by the first keyword of the statement, or by the main verb behind a `WITH`. Several statements in one text
     /// count as one, by the first.
     pub enum Operation as "operation" {
         /// `SELECT`, `VALUES`, `TABLE`.

@@ -34,7 +34,7 @@ impl File {
         FILES.iter().find(|file| file.path == path)
     }
 
-    /// The file, compressed for who takes that, or that it is the one that the browser has.
+    /// The file, compressed for a client that takes that, or that it is the one that the browser has.
     pub(super) fn answer(&'static self, headers: &HeaderMap) -> Response {
         let made = self.made.get_or_init(|| Made::of(self.text));
         let mut response = if has(headers, &made.tag) {
@@ -77,7 +77,7 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     tags.any(|known| known.trim().trim_start_matches("W/").as_bytes() == tag.as_bytes())
 }
 
-/// Something that is written anew for each who asks, compressed for who takes that.
+/// Something that is written anew for each request, compressed for a client that takes that.
 pub(super) fn packed(media_type: &'static str, text: Bytes, headers: &HeaderMap) -> Response {
     let gzipped = accepts_gzip(headers)
         .then(|| gzip(&text).ok().map(Bytes::from))

@@ -62,7 +62,7 @@ impl Live {
             Err(Fault::Busy) => return server::busy(exporter, peer),
             Err(Fault::Ending) => return unavailable(server::ENDING),
         };
-        // Whoever waited for the rendering of another held no place meanwhile, but has to have one to be sent it.
+        // A request that waited for the rendering of another held no place meanwhile, but needs one to be answered.
         let Some(place) = exporter.place() else {
             return server::busy(exporter, peer);
         };

@@ -886,7 +886,7 @@ fn a_histogram_with_native_buckets_alone_has_count_and_sum_in_text() {
 }
 
 /// Of two names that are the same once they are escaped, the first is kept, declared ones before all others, and the other is
-/// reported; nothing is added up. Whoever comes first, and of whatever kind.
+/// reported; nothing is added up. It does not matter which comes first, or of what kind.
 #[test]
 fn names_that_are_the_same_once_escaped_are_not_merged() {
     for (first, second) in [("a.b", "a_b"), ("a_b", "a.b"), ("a-b", "a.b")] {

@@ -25,7 +25,7 @@ use crate::Error;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// They are exported as the labels of `portfolio_statistics_info`, so that whoever reads a Sharpe ratio on a dashboard can
+/// They are exported as the labels of `portfolio_statistics_info`, so that a reader of a Sharpe ratio on a dashboard can
 /// see beside it what it means.
 #[derive(Clone, Debug)]
 pub struct Conventions {

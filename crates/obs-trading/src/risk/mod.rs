@@ -65,7 +65,7 @@ obs_core::families! {
     }
 }
 
-/// The risk of a desk under measurement. Built at start-up, cloned and handed to whoever manages risk; clones share their
+/// The risk of a desk under measurement. Built at start-up, cloned and handed to the code that manages risk; clones share their
 /// handles.
 ///
 /// Its verbs are for desks whose broker, or whose own code, decides. Those who want the decisions made as well take

@@ -23,7 +23,7 @@ type Minutes = Vec<(i16, i16)>;
 
 /// The time interval of this name in which a market is closed: an entry of Alertmanager's `time_intervals`.
 ///
-/// Each session counts from five minutes before its open, for who has to be there by then. Weekdays are followed by the days that
+/// Each session counts from five minutes before its open, when a desk has to be there. Weekdays are followed by the days that
 /// differ, from 2026 as far as the calendar is final, or for two years. A market that is never closed has no entry. An exception that
 /// opens a market on a day of the week on which it is closed is not known to it: alerts wait on such a day.
 #[must_use]

@@ -332,7 +332,7 @@ pub(crate) fn is_statistic(family: &Family) -> bool {
     family.name.contains("streak")
 }
 
-/// Events and what flows add up, whoever counts them.
+/// Events and what flows add up over all processes that count them.
 fn is_flow(expr: &Expr) -> bool {
     let mut is_flow = false;
     walk(expr, &mut |part| {

@@ -616,7 +616,7 @@ impl Model {
         }
     }
 
-    /// What can be compared: over all groups, counts a second are not with bytes. Within a group it is left to who looks.
+    /// What can be compared: over all groups, counts a second are not with bytes. Within a group it is left to the viewer.
     fn kind_of_number(&self, family: usize) -> (bool, String) {
         match (self.sort, self.family(family)) {
             (Sort::AllByRate, Some(measured)) => {

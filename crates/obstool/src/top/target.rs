@@ -61,7 +61,7 @@ impl Target {
     /// Asks again and again, as long as somebody listens.
     pub(super) fn watch(mut self, interval: Duration, told: &Sender<Result<Scraped, Error>>) {
         loop {
-            // What is shared is rendered anew for who asks a second after the last rendering: this waits from the answer on.
+            // What is shared is rendered anew for a request a second after the last rendering: this waits from the answer on.
             let (wait, answer) = match self.look() {
                 Ok(None) => (interval / 4, None),
                 Ok(Some(scraped)) => (interval, Some(Ok(scraped))),
@@ -119,7 +119,7 @@ impl Target {
     /// The path of its exposition, and what it says of itself; nothing where it has no catalogue.
     fn find(&self) -> Result<(String, Catalog), Error> {
         let catalog = service::catalog(&self.client, &self.place).map_err(|error| match error {
-            // Where it was looked for first says nothing to who asks.
+            // Where it was looked for first says nothing to the user.
             Error::Look(Failure::Unreachable { reason, .. }) => Error::Look(Failure::Unreachable {
                 url: self.client.url(""),
                 reason,
@@ -142,7 +142,7 @@ mod tests {
     const EXPOSITION: &str = "# TYPE x_total counter\nx_total 1\n";
     const CATALOGUE: &str = r#"{ "service": "desk", "groups": [], "families": [] }"#;
 
-    /// Serves what is at paths, to who has the token where there is one, until the test ends. Its address.
+    /// Serves what is at paths, to clients with the token where there is one, until the test ends. Its address.
     fn served(pages: &'static [(&str, &str)], token: Option<&'static str>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();

@@ -83,7 +83,7 @@ pub(crate) fn quoter() -> &'static (String, String) {
     })
 }
 
-/// Serves what is at paths, to who has the token where there is one, until the tests end. Its address.
+/// Serves what is at paths, to clients with the token where there is one, until the tests end. Its address.
 pub(crate) fn served(pages: Vec<(&'static str, String)>, token: Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
