@@ -22,7 +22,7 @@ pub(crate) const LIMITS: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 30;
 
 const MAGIC: [u8; 8] = *b"obs-mem\n";
 /// Raised with every change of the layout or of the records.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Reads as another number on a machine of another byte order.
 const ORDER: u32 = 0x0102_0304;
 /// Where the check sum of the header is. It is of what lies before.

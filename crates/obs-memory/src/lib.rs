@@ -40,8 +40,8 @@ pub use {
     error::MemoryError,
     options::Options,
     platform::Memory,
-    reader::{FamilyReading, Reader, Reading, SeriesReading, Value},
-    record::{Kind, Labels, Record},
+    reader::{FamilyReading, NativeBuckets, Reader, Reading, SeriesReading, Value},
+    record::{Cell, Kind, Labels, Record, Side},
 };
 
 /// The examples of the README are tests too.

@@ -2,8 +2,9 @@
 //!
 //! It is read by `pread` and never mapped: a file that shrinks while it is read ends a read, and not the process.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use crate::MemoryError;
@@ -11,10 +12,13 @@ use crate::layout::ABANDONED;
 use crate::layout::{HEADER_BYTES, Header, INCOMPLETE_AT, PAGE_BYTES, u32_at};
 use crate::page::WORDS;
 use crate::platform::{holder, own};
-use crate::record::{FRAME, Kind, Labels, MOST_BYTES, Record};
+use crate::record::{Cell, FRAME, Kind, Labels, MOST_BYTES, Record, Side};
 
 /// The most pages of a block: a lane for each thread that can have one, and that of all others.
 const MOST_LANES: usize = 1025;
+
+/// The schemas that native buckets can have, as Prometheus has them: 2^-4 to 2^8 buckets to an octave.
+const SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
 
 /// How often a read is made anew because series were given up meanwhile. After that it leaves those out.
 const ATTEMPTS: usize = 4;
@@ -43,6 +47,8 @@ struct Block {
     pages: Vec<u32>,
     /// The numbers of its series that have not given up their words.
     series: Vec<usize>,
+    /// The same of chunks of native histograms: the number of the series, and which of its chunks.
+    chunks: Vec<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -58,6 +64,15 @@ struct Family {
     kind: Kind,
     decimals: u8,
     bounds: Vec<f64>,
+    native: Option<Native>,
+    has_series: bool,
+}
+
+/// What native buckets of a family are like.
+#[derive(Clone, Copy, Debug)]
+struct Native {
+    schema: i32,
+    zero_threshold: f64,
 }
 
 #[derive(Debug)]
@@ -68,8 +83,22 @@ struct Series {
     began: u64,
     labels: Labels,
     baseline: Option<Vec<u64>>,
+    /// The words of a native histogram.
+    chunks: Vec<Chunk>,
     is_hidden: bool,
     is_gone: bool,
+}
+
+/// Words of a native histogram.
+#[derive(Debug)]
+struct Chunk {
+    block: u32,
+    first: usize,
+    side: Side,
+    cells: Vec<Cell>,
+    /// What they held when the series was hidden, and what was said of that since and is not yet in force.
+    baseline: Option<Vec<u64>>,
+    held: Option<Vec<u64>>,
 }
 
 /// What a file holds at one moment.
@@ -116,6 +145,25 @@ pub struct SeriesReading {
     pub began: u64,
     /// What it shows.
     pub value: Value,
+    /// The observations of a histogram in native buckets as well, where its process keeps such.
+    pub native: Option<NativeBuckets>,
+}
+
+/// Observations in the native buckets of [Prometheus](https://prometheus.io/docs/specs/native_histograms/). Together they hold as many as
+/// the declared buckets of the same reading.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct NativeBuckets {
+    /// How fine they are, -4 to 8: the upper bound of the bucket of index `i` is 2^(`i` / 2^`schema`), and belongs to it.
+    pub schema: i32,
+    /// How far from 0 values may be that have the zero bucket, the farthest included.
+    pub zero_threshold: f64,
+    /// How many are in the zero bucket.
+    pub zero_count: u64,
+    /// Those of values below the zero bucket that hold anything: index and count. The index is that of the value without its sign.
+    pub negative: BTreeMap<i32, u64>,
+    /// The same of values above the zero bucket.
+    pub positive: BTreeMap<i32, u64>,
 }
 
 /// What a series shows.
@@ -223,13 +271,16 @@ impl Reader {
         let is_said = |(series, _): &(&Series, _)| mark != ABANDONED && !series.is_gone;
         for (series, value) in self.series.iter().zip(values).filter(is_said) {
             let family = &self.families[series.family];
-            let Some(value) = value else { continue };
+            let Some((value, native)) = value else {
+                continue;
+            };
             let shown = families.entry(&family.name);
             let shown = shown.or_insert_with(|| family.empty(self.help.get(&family.name)));
             shown.series.push(SeriesReading {
                 labels: series.labels.clone(),
                 began: series.began,
                 value,
+                native,
             });
         }
         Ok(Reading {
@@ -306,34 +357,27 @@ impl Reader {
                     kind,
                     decimals,
                     bounds,
+                    native: None,
+                    has_series: false,
                 });
             }
-            Record::Series {
+            Record::Native {
                 family,
-                block,
-                first,
-                began,
-                labels,
+                schema,
+                zero_threshold,
             } => {
-                let (family, first) = (family as usize, usize::from(first));
-                let of = self.families.get(family).ok_or("a series has no family")?;
-                if first + of.words() > WORDS {
-                    return Err("the words of a series are in no page");
+                let family = self.families.get_mut(family as usize);
+                let family = family.ok_or("native buckets have no family")?;
+                if family.kind != Kind::Histogram || family.has_series {
+                    return Err("a family has native buckets that it cannot have");
                 }
-                if labels.iter().any(|(name, _)| !is_label(name)) {
-                    return Err("a label has a name that is none");
+                let is_finite = zero_threshold.is_finite() && zero_threshold >= 0.0;
+                if !SCHEMAS.contains(&schema) || !is_finite {
+                    return Err("native buckets are of no schema");
                 }
-                let in_block = &mut self.blocks.entry(block).or_default().series;
-                in_block.push(self.series.len());
-                self.series.push(Series {
-                    family,
-                    block,
-                    first,
-                    began,
-                    labels,
-                    baseline: None,
-                    is_hidden: false,
-                    is_gone: false,
+                family.native = Some(Native {
+                    schema,
+                    zero_threshold,
                 });
             }
             Record::Page { block, page } => {
@@ -349,6 +393,79 @@ impl Reader {
                 }
                 pages.push(page);
             }
+            of_series => return self.take_of_series(of_series),
+        }
+        Ok(())
+    }
+
+    /// Takes in a record of a series.
+    fn take_of_series(&mut self, record: Record) -> Result<(), &'static str> {
+        match record {
+            Record::Series {
+                family,
+                block,
+                first,
+                began,
+                labels,
+            } => {
+                let (family, first) = (family as usize, usize::from(first));
+                let of = self.families.get_mut(family);
+                let of = of.ok_or("a series has no family")?;
+                if first + of.words() > WORDS {
+                    return Err("the words of a series are in no page");
+                }
+                if labels.iter().any(|(name, _)| !is_label(name)) {
+                    return Err("a label has a name that is none");
+                }
+                of.has_series = true;
+                if of.native.is_none() {
+                    let in_block = &mut self.blocks.entry(block).or_default().series;
+                    in_block.push(self.series.len());
+                }
+                self.series.push(Series {
+                    family,
+                    block,
+                    first,
+                    began,
+                    labels,
+                    baseline: None,
+                    chunks: Vec::new(),
+                    is_hidden: false,
+                    is_gone: false,
+                });
+            }
+            Record::Chunk {
+                series,
+                block,
+                first,
+                side,
+                cells,
+            } => {
+                let chunk = Chunk {
+                    block,
+                    first: first.into(),
+                    side,
+                    cells,
+                    baseline: None,
+                    held: None,
+                };
+                return self.take_chunk(series, chunk);
+            }
+            Record::Held {
+                series,
+                block,
+                first,
+                words,
+            } => {
+                let mut chunks = self.series(series)?.chunks.iter_mut();
+                let place = (block, usize::from(first));
+                let chunk = chunks.find(|chunk| (chunk.block, chunk.first) == place);
+                let chunk = chunk.ok_or("what is held is in no chunk")?;
+                if words.len() != chunk.words() {
+                    return Err("a chunk is hidden with words of another");
+                }
+                chunk.held = Some(words);
+            }
             Record::Hidden { series, words } => {
                 let count = self.series(series).map(|series| series.family)?;
                 if words.len() != self.families[count].words() {
@@ -357,6 +474,9 @@ impl Reader {
                 let series = self.series(series)?;
                 series.is_hidden = true;
                 series.baseline = Some(words);
+                for chunk in &mut series.chunks {
+                    chunk.baseline = chunk.held.take();
+                }
             }
             Record::Shown { series, began } => {
                 let series = self.series(series)?;
@@ -366,12 +486,36 @@ impl Reader {
             Record::Gone { series: number } => {
                 let series = self.series(number)?;
                 series.is_gone = true;
-                let block = series.block;
-                if let Some(block) = self.blocks.get_mut(&block) {
-                    block.series.retain(|series| *series != number as usize);
+                let mut blocks = vec![series.block];
+                blocks.extend(series.chunks.iter().map(|chunk| chunk.block));
+                for block in blocks {
+                    if let Some(block) = self.blocks.get_mut(&block) {
+                        block.series.retain(|series| *series != number as usize);
+                        block
+                            .chunks
+                            .retain(|(series, _)| *series != number as usize);
+                    }
                 }
             }
+            _ => {}
         }
+        Ok(())
+    }
+
+    fn take_chunk(&mut self, number: u32, chunk: Chunk) -> Result<(), &'static str> {
+        let of = self.series(number)?.family;
+        let of = &self.families[of];
+        let is_bucket = |cell: &Cell| usize::from(cell.bucket) <= of.bounds.len();
+        if of.native.is_none() || !chunk.cells.iter().all(is_bucket) {
+            return Err("cells are of no buckets that their family has");
+        }
+        if chunk.first + chunk.words() > WORDS {
+            return Err("the words of a chunk are in no page");
+        }
+        let block = self.blocks.entry(chunk.block).or_default();
+        let chunks = &mut self.series[number as usize].chunks;
+        block.chunks.push((number as usize, chunks.len()));
+        chunks.push(chunk);
         Ok(())
     }
 
@@ -382,14 +526,11 @@ impl Reader {
     }
 
     /// What each series shows, by its number; nothing of those that are hidden or gone. One block is in memory at a time.
-    fn values(&self) -> Result<Vec<Option<Value>>, MemoryError> {
+    fn values(&self) -> Result<Vec<Option<Shown>>, MemoryError> {
         let mut values = vec![None; self.series.len()];
+        let mut chunks = HashMap::new();
         let mut bytes = vec![0; WORDS * 8];
-        for block in self
-            .blocks
-            .values()
-            .filter(|block| !block.series.is_empty())
-        {
+        for block in self.blocks.values().filter(|block| !block.is_empty()) {
             let mut lanes = Vec::with_capacity(block.pages.len());
             for page in &block.pages {
                 let at = self.header.pages_at() + u64::from(*page) * PAGE_BYTES;
@@ -404,7 +545,22 @@ impl Reader {
             let sums = Sums(lanes);
             for number in &block.series {
                 let series = &self.series[*number];
-                values[*number] = series.value(&self.families[series.family], &sums);
+                let value = series.value(&self.families[series.family], &sums);
+                values[*number] = value.map(|value| (value, None));
+            }
+            for (number, at) in &block.chunks {
+                let held = self.series[*number].chunks[*at].read(&sums);
+                chunks.insert((*number, *at), held);
+            }
+        }
+        for (number, series) in self.series.iter().enumerate() {
+            let family = &self.families[series.family];
+            if let Some(native) = family.native
+                && !series.is_gone
+            {
+                let held = |at: usize| chunks.get(&(number, at)).map_or(&[][..], Vec::as_slice);
+                let value = series.both(family, native, held);
+                values[number] = value.map(|(value, native)| (value, Some(native)));
             }
         }
         Ok(values)
@@ -435,6 +591,9 @@ impl Reader {
     }
 }
 
+/// What a series shows.
+type Shown = (Value, Option<NativeBuckets>);
+
 /// The words of a block, lane by lane; no lane where no thread has recorded yet.
 struct Sums(Vec<Vec<u64>>);
 
@@ -449,8 +608,39 @@ impl Sums {
     }
 }
 
-impl Family {
+impl Block {
+    fn is_empty(&self) -> bool {
+        self.series.is_empty() && self.chunks.is_empty()
+    }
+}
+
+impl Chunk {
+    /// The sum, and a word for each cell.
     fn words(&self) -> usize {
+        self.cells.len() + 1
+    }
+
+    /// What its words hold.
+    fn read(&self, sums: &Sums) -> Vec<u64> {
+        let sum = sums.float(self.first).to_bits();
+        let cells = self.first + 1..self.first + self.words();
+        iter::once(sum)
+            .chain(cells.map(|word| sums.whole(word)))
+            .collect()
+    }
+
+    /// What a word held when its series was hidden.
+    fn before(&self, word: usize) -> u64 {
+        self.baseline.as_ref().map_or(0, |baseline| baseline[word])
+    }
+}
+
+impl Family {
+    /// How many words come with a series.
+    fn words(&self) -> usize {
+        if self.native.is_some() {
+            return 0;
+        }
         self.kind.words(self.bounds.len())
     }
 
@@ -505,6 +695,47 @@ impl Series {
 }
 
 impl Series {
+    /// What a native histogram shows in buckets of both sorts; nothing if it is hidden. `held` is what the words of each chunk hold.
+    fn both<'a>(
+        &self,
+        family: &Family,
+        native: Native,
+        held: impl Fn(usize) -> &'a [u64],
+    ) -> Option<(Value, NativeBuckets)> {
+        let (mut buckets, mut sum) = (vec![0_u64; family.bounds.len() + 1], 0.0);
+        let mut shown = NativeBuckets {
+            schema: native.schema,
+            zero_threshold: native.zero_threshold,
+            zero_count: 0,
+            negative: BTreeMap::new(),
+            positive: BTreeMap::new(),
+        };
+        let mut is_as_it_was = true;
+        for (at, chunk) in self.chunks.iter().enumerate() {
+            let Some((now, words)) = held(at).split_first() else {
+                continue;
+            };
+            sum += f64::from_bits(*now) - f64::from_bits(chunk.before(0));
+            for (word, (cell, held)) in (1..).zip(chunk.cells.iter().zip(words)) {
+                let held = held.wrapping_sub(chunk.before(word));
+                if held == 0 {
+                    continue;
+                }
+                is_as_it_was = false;
+                let bucket = &mut buckets[usize::from(cell.bucket)];
+                *bucket = bucket.wrapping_add(held);
+                let count = match chunk.side {
+                    Side::Zero => &mut shown.zero_count,
+                    Side::Positive => shown.positive.entry(cell.index).or_default(),
+                    Side::Negative => shown.negative.entry(cell.index).or_default(),
+                };
+                *count = count.wrapping_add(held);
+            }
+        }
+        let value = Value::Histogram { buckets, sum };
+        (!self.is_hidden || !is_as_it_was).then_some((value, shown))
+    }
+
     /// Whether nothing was recorded since it was hidden. Sums of floats depend on the order of lanes and do not count, unless they are all
     /// there is.
     fn is_as_it_was(&self, held: &[u64], kind: Kind) -> bool {

@@ -15,7 +15,7 @@ pub enum Kind {
     Counter,
     /// One word: the bits of a float.
     Gauge,
-    /// The bits of the sum, and a word for each bucket, not cumulated.
+    /// The bits of the sum, and a word for each bucket, not cumulated; with native buckets, what [`Record::Chunk`] says.
     Histogram,
     /// The count, and the bits of the sum.
     Summary,
@@ -55,6 +55,30 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Histogram, Self::Summary];
 }
 
+/// On which side of 0 the values of native buckets lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// So near to 0 that they have the zero bucket.
+    Zero,
+    /// Above that.
+    Positive,
+    /// Below it.
+    Negative,
+}
+
+impl Side {
+    const ALL: [Self; 3] = [Self::Zero, Self::Positive, Self::Negative];
+}
+
+/// What a cell of a native histogram counts for. It lies within one bucket of either sort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// The index of its native bucket; of no meaning in the zero bucket.
+    pub index: i32,
+    /// Which of the buckets between the bounds of its family it is in.
+    pub bucket: u16,
+}
+
 /// Labels, by name.
 pub type Labels = Vec<(String, String)>;
 
@@ -79,6 +103,39 @@ pub enum Record {
         decimals: u8,
         /// The upper bounds of a histogram, without the infinite one.
         bounds: Vec<f64>,
+    },
+    /// The histograms of a family have native buckets as well. Their words come in chunks with what is recorded, and not with the series.
+    Native {
+        /// The number of the family, which has no series yet.
+        family: u32,
+        /// How fine the buckets are: the upper bound of index `i` is 2^(`i` / 2^`schema`).
+        schema: i32,
+        /// How far from 0 values may be that have the zero bucket.
+        zero_threshold: f64,
+    },
+    /// Words of a native histogram: the bits of the sum of the values that these cells count, and one for each cell.
+    Chunk {
+        /// The number of the series.
+        series: u32,
+        /// The block in which the words are.
+        block: u32,
+        /// The first of them.
+        first: u16,
+        /// Of which side they are.
+        side: Side,
+        /// What each of them counts for.
+        cells: Vec<Cell>,
+    },
+    /// What the words of a chunk hold of a series that is about to be hidden; the [`Hidden`](Self::Hidden) that follows has no words.
+    Held {
+        /// The number of the series.
+        series: u32,
+        /// The block of the chunk.
+        block: u32,
+        /// Its first word.
+        first: u16,
+        /// What its words held, all lanes together.
+        words: Vec<u64>,
     },
     /// The help text of a name.
     Help {
@@ -193,6 +250,7 @@ impl Record {
                 out.push(8);
                 out.extend(series.to_le_bytes());
             }
+            native => native.encode_native(&mut out),
         }
         let payload = out.len() - FRAME;
         if payload > MOST_BYTES {
@@ -203,6 +261,52 @@ impl Record {
         out[..4].copy_from_slice(&payload.to_le_bytes());
         out[4..FRAME].copy_from_slice(&sum.to_le_bytes());
         Some(out)
+    }
+
+    /// The payload of a record of native buckets.
+    fn encode_native(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Native {
+                family,
+                schema,
+                zero_threshold,
+            } => {
+                out.push(9);
+                out.extend(family.to_le_bytes());
+                out.extend(schema.to_le_bytes());
+                out.extend(zero_threshold.to_le_bytes());
+            }
+            Self::Chunk {
+                series,
+                block,
+                first,
+                side,
+                cells,
+            } => {
+                out.extend([10, *side as u8]);
+                out.extend(series.to_le_bytes());
+                out.extend(block.to_le_bytes());
+                out.extend(first.to_le_bytes());
+                length(out, cells.len());
+                for Cell { index, bucket } in cells {
+                    out.extend(index.to_le_bytes());
+                    out.extend(bucket.to_le_bytes());
+                }
+            }
+            Self::Held {
+                series,
+                block,
+                first,
+                words: held,
+            } => {
+                out.push(11);
+                out.extend(series.to_le_bytes());
+                out.extend(block.to_le_bytes());
+                out.extend(first.to_le_bytes());
+                words(out, held.iter().copied());
+            }
+            _ => {}
+        }
     }
 
     /// Reads a payload; nothing if it is no record.
@@ -226,7 +330,7 @@ impl Record {
             4 => Self::Series {
                 family: rest.number()?,
                 block: rest.number()?,
-                first: u16::from_le_bytes(rest.take()?),
+                first: rest.short()?,
                 began: u64::from_le_bytes(rest.take()?),
                 labels: rest.labels()?,
             },
@@ -244,6 +348,24 @@ impl Record {
             },
             8 => Self::Gone {
                 series: rest.number()?,
+            },
+            9 => Self::Native {
+                family: rest.number()?,
+                schema: i32::from_le_bytes(rest.take()?),
+                zero_threshold: f64::from_le_bytes(rest.take()?),
+            },
+            10 => Self::Chunk {
+                side: *Side::ALL.get(usize::from(rest.byte()?))?,
+                series: rest.number()?,
+                block: rest.number()?,
+                first: rest.short()?,
+                cells: rest.cells()?,
+            },
+            11 => Self::Held {
+                series: rest.number()?,
+                block: rest.number()?,
+                first: rest.short()?,
+                words: rest.words()?,
             },
             _ => return None,
         };
@@ -280,6 +402,10 @@ impl Rest<'_> {
         self.take().map(|[byte]| byte)
     }
 
+    fn short(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+
     fn number(&mut self) -> Option<u32> {
         self.take().map(u32::from_le_bytes)
     }
@@ -302,6 +428,17 @@ impl Rest<'_> {
         (0..length)
             .map(|_| self.take().map(u64::from_le_bytes))
             .collect()
+    }
+
+    fn cells(&mut self) -> Option<Vec<Cell>> {
+        let length = self.length(6)?;
+        let mut cell = || {
+            Some(Cell {
+                index: i32::from_le_bytes(self.take()?),
+                bucket: self.short()?,
+            })
+        };
+        (0..length).map(|_| cell()).collect()
     }
 
     fn labels(&mut self) -> Option<Labels> {

@@ -117,6 +117,22 @@ pub(crate) struct Found<'a> {
 /// Where words are in a [`Store`]: the number of their block, and the first of them in it.
 pub(crate) type Spot = u32;
 
+/// The same in two, as a mapped file has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InFile {
+    pub(crate) block: u32,
+    pub(crate) first: u16,
+}
+
+impl InFile {
+    pub(crate) fn of(spot: Spot) -> Self {
+        Self {
+            block: spot / IN_BLOCK,
+            first: (spot % IN_BLOCK) as u16,
+        }
+    }
+}
+
 /// A place to write: one lane's words of a series.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
@@ -194,9 +210,11 @@ impl Words {
         CounterCell::new(Arc::clone(&self.lanes), self.first)
     }
 
-    /// Their block and the first of them in it, as a mapped file has them.
-    pub(crate) fn in_file(&self) -> (u32, u16) {
-        (self.block, self.first)
+    pub(crate) fn in_file(&self) -> InFile {
+        InFile {
+            block: self.block,
+            first: self.first,
+        }
     }
 
     /// Where a store finds them.
@@ -502,11 +520,18 @@ impl Store {
         })
     }
 
-    /// Takes words for an entry of a series' directory, if it has none for it by now.
-    pub(crate) fn take_for(&self, directory: &Directory, key: u16, count: usize) -> Spot {
+    /// Takes words for an entry of a series' directory, if it has none for it by now. `announce` is called before anybody finds them.
+    pub(crate) fn take_for(
+        &self,
+        directory: &Directory,
+        key: u16,
+        count: usize,
+        announce: impl FnOnce(Spot),
+    ) -> Spot {
         let mut space = lock(&self.space);
         directory.find(key).unwrap_or_else(|| {
             let spot = self.take_from(&mut space, count, self.lanes).spot();
+            announce(spot);
             directory.enter(key, spot);
             spot
         })
@@ -689,8 +714,8 @@ mod tests {
         let keys = || (0..40).chain(2048..2088).chain([(1 << 15) - 1]);
         assert!(keys().all(|key| directory.find(key).is_none()));
         for key in keys() {
-            let spot = store.take_for(&directory, key, 9);
-            assert_eq!(store.take_for(&directory, key, 9), spot, "{key}");
+            let spot = store.take_for(&directory, key, 9, |_| ());
+            assert_eq!(store.take_for(&directory, key, 9, |_| ()), spot, "{key}");
             let found = store.find(spot).unwrap();
             let word = found
                 .own_or_shared()
@@ -711,7 +736,7 @@ mod tests {
         assert_eq!(found, keys().collect::<Vec<_>>());
         let again = Directory::default();
         for key in keys() {
-            let spot = store.take_for(&again, key, 9);
+            let spot = store.take_for(&again, key, 9, |_| ());
             let mut lanes = store.find(spot).unwrap().lanes(slot::highest());
             assert!(lanes.all(|lane| lane.word(8).load(Relaxed) == 0));
         }

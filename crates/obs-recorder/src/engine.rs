@@ -280,9 +280,9 @@ impl Builder {
     /// Keeps what is recorded in a file, from which [`obs_memory::Reader`] shows it while this process runs, hangs or is dead. Best is a
     /// path below `/dev/shm`.
     ///
-    /// Recording does the same as without; a gauge takes one step more. In a file are counters, gauges, histograms, and the counts and sums of
-    /// summaries; not native buckets, so that histograms of an engine that [has those](Self::native_histograms) are missing there, and no
-    /// series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
+    /// Recording does the same as without; a gauge takes one step more, and the first value of a series in an octave of its [native
+    /// buckets](Self::native_histograms) a record in the file. In a file are counters, gauges, histograms with both sorts of buckets, and
+    /// the counts and sums of summaries; no series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
     ///
     /// Where the file has no memory left, the engine goes on without: [`Engine::memory_lost`] says so. Without the feature `memory`, and
     /// elsewhere than on Linux, an engine with a file is not built.

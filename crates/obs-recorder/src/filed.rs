@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 
-use obs_memory::{Memory, Record};
+use obs_memory::{Cell, Memory, Record, Side};
 
-use crate::cell::Store;
+use crate::cell::{InFile, Store};
 use crate::key::{is_label, labels_of, metric_name};
 use crate::metric::Metric;
 use crate::registry::Family;
@@ -14,6 +14,17 @@ use crate::registry::Family;
 pub(crate) struct Number {
     memory: Memory,
     series: u32,
+}
+
+/// What is said of a family, beside its name and kind.
+#[derive(Debug, Default)]
+pub(crate) struct Description<'a> {
+    /// How many digits of a counter are decimal places.
+    pub(crate) decimals: u8,
+    /// The bounds of a histogram's buckets.
+    pub(crate) bounds: &'a [f64],
+    /// The schema of its native buckets and the reach of their zero bucket, if it has such.
+    pub(crate) native: Option<(i32, f64)>,
 }
 
 /// Enters a new series, and its family with the first; nothing where there is no file, it has no room, or the series cannot be in one.
@@ -26,7 +37,7 @@ pub(crate) fn series<M: Metric>(
     store: &Store,
 ) -> Option<Number> {
     let memory = store.memory()?;
-    let (block, first) = metric.filed()?.in_file();
+    let InFile { block, first } = metric.filed()?;
     let labels = labels_of(labels);
     // Others have no place in the classic text, which is what readers of a file write.
     if labels.iter().any(|(name, _)| !is_label(name)) {
@@ -34,16 +45,24 @@ pub(crate) fn series<M: Metric>(
     }
     let enter = || {
         let name = family.name();
-        let (decimals, bounds) = M::in_file(&family.shape);
-        let record = Record::Family {
+        if metric_name(name) != name {
+            return None;
+        }
+        let described = M::described(&family.shape);
+        let number = memory.append(&Record::Family {
             name: name.to_owned(),
             kind: kind_of(M::KIND),
-            decimals,
-            bounds: bounds.to_vec(),
-        };
-        (metric_name(name) == name)
-            .then(|| memory.append(&record))
-            .flatten()
+            decimals: described.decimals,
+            bounds: described.bounds.to_vec(),
+        })?;
+        if let Some((schema, zero_threshold)) = described.native {
+            memory.append(&Record::Native {
+                family: number,
+                schema,
+                zero_threshold,
+            })?;
+        }
+        Some(number)
     };
     let family = (*number.get_or_init(enter))?;
     let series = memory.append(&Record::Series {
@@ -61,6 +80,27 @@ impl Number {
     pub(crate) fn hidden(self, words: Vec<u64>) {
         let series = self.series;
         self.memory.append(&Record::Hidden { series, words });
+    }
+
+    /// Words of a native histogram, before anybody records to them.
+    pub(crate) fn chunk(self, at: InFile, side: Side, cells: Vec<Cell>) {
+        self.memory.append(&Record::Chunk {
+            series: self.series,
+            block: at.block,
+            first: at.first,
+            side,
+            cells,
+        });
+    }
+
+    /// Words of a native histogram held this, which will be [`hidden`](Self::hidden).
+    pub(crate) fn held(self, at: InFile, words: Vec<u64>) {
+        self.memory.append(&Record::Held {
+            series: self.series,
+            block: at.block,
+            first: at.first,
+            words,
+        });
     }
 
     /// The series is shown again, since then.

@@ -9,11 +9,12 @@ use obs_core::cells::CounterCell;
 use obs_core::{Family, Kind, buckets};
 
 use crate::cell::{
-    Place, Store, WORDS, Words, add_float_owned, add_float_shared, add_owned, add_shared,
+    InFile, Place, Store, WORDS, Words, add_float_owned, add_float_shared, add_owned, add_shared,
     raise_shared,
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
+use crate::filed::{Description, Number};
 use crate::registry::Series;
 use crate::snapshot::SeriesValue;
 use crate::text::{At, Lines, Part};
@@ -40,19 +41,19 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     /// Gives back what [`new`](Self::new) took. Nobody holds a handle any more.
     fn dismantle(self, _store: &Store) {}
 
-    /// Its words as a mapped file shows them; nothing if it does not.
-    fn filed(&self) -> Option<&Words> {
+    /// Where its words are in a mapped file; nothing if they are not.
+    fn filed(&self) -> Option<InFile> {
         None
     }
 
-    /// What is said of a family in a mapped file: how many digits are decimal places, and the bounds of its buckets.
-    fn in_file(_shape: &Self::Shape) -> (u8, &[f64]) {
-        (0, &[])
+    /// What is said of a family in a mapped file.
+    fn described(_shape: &Self::Shape) -> Description<'_> {
+        Description::default()
     }
 
-    /// What its words held when it began anew. `mark` is what [`forget`](Self::forget) returned.
-    fn baseline(&self, mark: u64) -> Vec<u64> {
-        vec![mark]
+    /// Says in a mapped file what its words held when it began anew. `mark` is what [`forget`](Self::forget) returned.
+    fn hide_in_file(&self, number: Number, mark: u64) {
+        number.hidden(vec![mark]);
     }
 
     /// Its words, if what it shows is in such.
@@ -137,12 +138,15 @@ impl Metric for Counter {
         store.give_back(self.words, 1);
     }
 
-    fn filed(&self) -> Option<&Words> {
-        Some(&self.words)
+    fn filed(&self) -> Option<InFile> {
+        Some(self.words.in_file())
     }
 
-    fn in_file(decimals: &u8) -> (u8, &[f64]) {
-        (*decimals, &[])
+    fn described(decimals: &u8) -> Description<'_> {
+        Description {
+            decimals: *decimals,
+            ..Description::default()
+        }
     }
 
     fn words(&self) -> Option<&Words> {
@@ -202,8 +206,8 @@ pub(crate) trait Bits: std::fmt::Debug + Send + Sync + Sized + 'static {
 
     fn give_back(self, _store: &Store) {}
 
-    /// Its word as a mapped file shows it.
-    fn filed(&self) -> Option<&Words> {
+    /// Where its word is in a mapped file.
+    fn filed(&self) -> Option<InFile> {
         None
     }
 }
@@ -235,8 +239,8 @@ impl Bits for Words {
         store.give_back_gauge(self);
     }
 
-    fn filed(&self) -> Option<&Words> {
-        Some(self)
+    fn filed(&self) -> Option<InFile> {
+        Some(self.in_file())
     }
 }
 
@@ -265,13 +269,13 @@ impl<B: Bits> Metric for Gauge<B> {
         }
     }
 
-    fn filed(&self) -> Option<&Words> {
+    fn filed(&self) -> Option<InFile> {
         self.bits.filed()
     }
 
-    fn baseline(&self, _: u64) -> Vec<u64> {
+    fn hide_in_file(&self, number: Number, _: u64) {
         // As `forget` leaves it.
-        vec![0]
+        number.hidden(vec![0]);
     }
 
     fn dismantle(self, store: &Store) {
@@ -498,21 +502,24 @@ impl Metric for Histogram {
         let _ = self.words.own_or_shared();
     }
 
-    fn filed(&self) -> Option<&Words> {
-        Some(&self.words)
+    fn filed(&self) -> Option<InFile> {
+        Some(self.words.in_file())
     }
 
-    fn in_file(shape: &Buckets) -> (u8, &[f64]) {
-        (0, shape.bounds)
+    fn described(shape: &Buckets) -> Description<'_> {
+        Description {
+            bounds: shape.bounds,
+            ..Description::default()
+        }
     }
 
-    fn baseline(&self, _: u64) -> Vec<u64> {
+    fn hide_in_file(&self, number: Number, _: u64) {
         let mut words = lock(&self.baseline)
             .as_deref()
             .map_or_else(Vec::new, <[u64]>::to_vec);
         // The sum comes first in the cells.
         words.rotate_right(1);
-        words
+        number.hidden(words);
     }
 
     fn dismantle(self, store: &Store) {

@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 
 use metrics::HistogramFn;
 use obs_core::{Family, Kind};
+use obs_memory::{Cell, Side};
 
 use crate::cell::{
-    Directory, Found, Place, Store, add_float_owned, add_float_shared, add_owned, add_shared,
+    Directory, Found, InFile, Place, Store, add_float_owned, add_float_shared, add_owned,
+    add_shared,
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
+use crate::filed::{Description, Number};
 use crate::grid::{CellOf, ChunkKey, Grid, SCHEMA, ZERO_THRESHOLD};
 use crate::lock;
 use crate::metric::{Metric, Moment, write_histogram};
@@ -194,12 +197,21 @@ impl NativeHistogram {
         reading
     }
 
+    /// Where this thread alone may write of a chunk, if the series has it and this thread has recorded there before.
+    #[inline]
+    fn own(&self, key: ChunkKey) -> Option<Place<'_>> {
+        let spot = self.chunks.find(key.bits())?;
+        self.shape.store.find(spot)?.own()
+    }
+}
+
+impl Series<NativeHistogram> {
     /// Adds a finite number so many times.
     #[inline]
     fn add(&self, value: f64, count: u64) {
-        let (key, cell) = self.shape.grid.locate(value);
-        match self.own(key) {
-            Some(own) if self.exemplars.is_none() => {
+        let (key, cell) = self.metric.shape.grid.locate(value);
+        match self.metric.own(key) {
+            Some(own) if self.metric.exemplars.is_none() => {
                 add_owned(own.word(SUM + 1 + cell), count);
                 add_float_owned(own.word(SUM), value * count as f64);
             }
@@ -207,21 +219,20 @@ impl NativeHistogram {
         }
     }
 
-    /// Where this thread alone may write of a chunk, if the series has it and this thread has recorded there before.
-    #[inline]
-    fn own(&self, key: ChunkKey) -> Option<Place<'_>> {
-        let spot = self.chunks.find(key.bits())?;
-        self.shape.store.find(spot)?.own()
-    }
-
     /// With an exemplar, for the first time in this octave or on this thread, or on one that has no lane.
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, value: f64, count: u64) {
-        let Shape { grid, store, .. } = &*self.shape;
+        let NativeHistogram { chunks, shape, .. } = &self.metric;
+        let Shape { grid, store, .. } = &**shape;
         let (key, cell) = grid.locate(value);
-        let spot = self.chunks.find(key.bits());
-        let new = || store.take_for(&self.chunks, key.bits(), words_of(grid, key));
+        let spot = chunks.find(key.bits());
+        let announce = |spot| {
+            if let Some(filed) = self.filed() {
+                filed.chunk(InFile::of(spot), side_of(key), cells_of(grid, key));
+            }
+        };
+        let new = || store.take_for(chunks, key.bits(), words_of(grid, key), announce);
         let by = value * count as f64;
         match store
             .find(spot.unwrap_or_else(new))
@@ -237,10 +248,34 @@ impl NativeHistogram {
             }
             None => {}
         }
-        if let Some(exemplars) = &self.exemplars {
+        if let Some(exemplars) = &self.metric.exemplars {
             exemplars.note(grid.bucket_of(value), value);
         }
     }
+}
+
+/// On which side of 0 a chunk is, as a mapped file has it.
+fn side_of(key: ChunkKey) -> Side {
+    if key == ChunkKey::ZERO {
+        Side::Zero
+    } else if key.is_negative() {
+        Side::Negative
+    } else {
+        Side::Positive
+    }
+}
+
+/// What the cells of a chunk count for, as a mapped file has it.
+fn cells_of(grid: &Grid, key: ChunkKey) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    grid.each_held(key, &vec![1; grid.cells(key)], |of| {
+        cells.push(Cell {
+            index: of.index.unwrap_or_default(),
+            // There are no more bounds than words of a page.
+            bucket: u16::try_from(of.bucket).unwrap_or(u16::MAX),
+        });
+    });
+    cells
 }
 
 /// How many words a chunk takes.
@@ -273,6 +308,33 @@ impl Metric for NativeHistogram {
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(exemplars),
         }
+    }
+
+    fn filed(&self) -> Option<InFile> {
+        // Its words come with its values, and are announced then.
+        Some(InFile::default())
+    }
+
+    fn described(shape: &Arc<Shape>) -> Description<'_> {
+        Description {
+            bounds: shape.bounds(),
+            native: Some((SCHEMA, ZERO_THRESHOLD)),
+            ..Description::default()
+        }
+    }
+
+    fn hide_in_file(&self, number: Number, _: u64) {
+        if let Some(reading) = &*lock(&self.baseline) {
+            for Chunk { key, sum, cells } in &reading.chunks {
+                let Some(spot) = self.chunks.find(key.bits()) else {
+                    continue;
+                };
+                let mut words = vec![sum.to_bits()];
+                words.extend(&reading.cells[cells.clone()]);
+                number.held(InFile::of(spot), words);
+            }
+        }
+        number.hidden(Vec::new());
     }
 
     fn dismantle(self, store: &Store) {
@@ -336,7 +398,7 @@ impl HistogramFn for Series<NativeHistogram> {
     fn record(&self, value: f64) {
         // As in a summary: other people's code would leave a sum that is no number for ever.
         if value.is_finite() {
-            self.metric.add(value, 1);
+            self.add(value, 1);
         } else {
             self.family().reject(1);
         }
@@ -346,7 +408,7 @@ impl HistogramFn for Series<NativeHistogram> {
         if !value.is_finite() {
             self.family().reject(count as u64);
         } else if count > 0 {
-            self.metric.add(value, count as u64);
+            self.add(value, count as u64);
         }
     }
 }

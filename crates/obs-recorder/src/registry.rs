@@ -368,6 +368,11 @@ impl<M: Metric> Series<M> {
         &self.family
     }
 
+    /// Its number in the mapped file, if it has one there.
+    pub(crate) fn filed(&self) -> Option<filed::Number> {
+        self.filed
+    }
+
     /// Its labels as text, but for global ones.
     pub(crate) fn labels(&self) -> &str {
         &self.text.labels
@@ -408,7 +413,7 @@ impl<M: Metric> Series<M> {
         let mark = self.metric.forget(highest);
         self.mark.store(mark, Relaxed);
         if let Some(filed) = self.filed {
-            filed.hidden(self.metric.baseline(mark));
+            self.metric.hide_in_file(filed, mark);
         }
         self.is_hidden.store(true, Relaxed);
         self.family.has_hidden.store(true, Relaxed);

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use metrics::HistogramFn;
 use obs_core::{Family, Kind, nearest_rank};
 
-use crate::cell::{Store, Words, add_float_owned, add_float_shared, add_owned, add_shared};
+use crate::cell::{InFile, Store, Words, add_float_owned, add_float_shared, add_owned, add_shared};
 use crate::engine::Settings;
+use crate::filed::Number;
 use crate::lock;
 use crate::metric::{Metric, Moment};
 use crate::registry::Series;
@@ -100,12 +101,12 @@ impl Metric for Summary {
         }
     }
 
-    fn filed(&self) -> Option<&Words> {
-        Some(&self.words)
+    fn filed(&self) -> Option<InFile> {
+        Some(self.words.in_file())
     }
 
-    fn baseline(&self, mark: u64) -> Vec<u64> {
-        vec![mark, lock(&self.window).forgotten.to_bits()]
+    fn hide_in_file(&self, number: Number, mark: u64) {
+        number.hidden(vec![mark, lock(&self.window).forgotten.to_bits()]);
     }
 
     fn make_ready(&self) {
