@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
 
-use obs_memory::{Kind, Memory, MemoryError, Options, Page, Reader, Reading, Record, Value};
+use obs_memory::{
+    Cell, Kind, Memory, MemoryError, Options, Page, Reader, Reading, Record, Side, Value,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -443,6 +445,212 @@ proptest! {
         if let Ok(reading) = read(&path(&folder)) {
             prop_assert!(!reading.is_alive);
             prop_assert!(reading.families.iter().all(|family| !family.series.is_empty()));
+        }
+    }
+}
+
+/// A small file with a record of every sort, that nobody records to, with the bytes of its header and directory.
+struct Small {
+    folder: TempDir,
+    file: std::fs::File,
+    head: Vec<u8>,
+    /// Where each record begins, and where the last one ends.
+    records: Vec<usize>,
+    /// What is read where the directory ends at each of these.
+    readings: Vec<Reading>,
+}
+
+impl Small {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let origin = folder.path().join("origin.obs");
+        let memory = Memory::create(&origin, options().limit(1 << 20)).unwrap();
+        describe(memory);
+        describe_native(memory);
+        let pages: Vec<_> = (0..2).map(|_| memory.page(0).unwrap()).collect();
+        for page in &pages {
+            for word in [0, 1, 3, 21, 22] {
+                add(page, word, 3);
+            }
+        }
+        hide_and_show(memory);
+        // The original is this process' own for as long as it runs.
+        let file = std::fs::File::create_new(path(&folder)).unwrap();
+        let bytes = std::fs::read(&origin).unwrap();
+        file.write_all_at(&bytes, 0).unwrap();
+        let mut records = vec![4096];
+        loop {
+            let at = *records.last().unwrap();
+            match u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) {
+                0 => break,
+                length => records.push(at + 8 + length as usize),
+            }
+        }
+        let head = bytes[..records.last().unwrap() + 16].to_vec();
+        let mut small = Self {
+            folder,
+            file,
+            head,
+            records,
+            readings: Vec::new(),
+        };
+        let ends = small.records.clone();
+        let readings = ends.iter().map(|end| small.with(*end, &[0; 4]).unwrap());
+        small.readings = readings.collect();
+        small
+    }
+
+    /// What is read with other bytes at a place, where there are the old ones again afterwards.
+    fn with(&self, at: usize, bytes: &[u8]) -> Result<Reading, MemoryError> {
+        self.file.write_all_at(bytes, at as u64).unwrap();
+        let reading = read(&path(&self.folder));
+        let old = &self.head[at..at + bytes.len()];
+        self.file.write_all_at(old, at as u64).unwrap();
+        reading
+    }
+}
+
+/// A family with native buckets and a series with two chunks.
+fn describe_native(memory: Memory) {
+    memory.append(&family("wait_seconds", Kind::Histogram, &[1.0]));
+    memory.append(&Record::Native {
+        family: 2,
+        schema: 3,
+        zero_threshold: 0.0,
+    });
+    memory.append(&series(2, 0, "buy"));
+    for (first, side, index) in [(20, Side::Positive, 1), (23, Side::Negative, 5)] {
+        let cell = |more, bucket| Cell {
+            index: index + more,
+            bucket,
+        };
+        let cells = vec![cell(0, 0), cell(1, 1)];
+        memory.append(&Record::Chunk {
+            series: 3,
+            block: 0,
+            first,
+            side,
+            cells,
+        });
+    }
+}
+
+/// A counter and the native histogram are hidden, and one of them is shown again; another counter is gone.
+fn hide_and_show(memory: Memory) {
+    memory.append(&Record::Hidden {
+        series: 0,
+        words: vec![6],
+    });
+    memory.append(&Record::Held {
+        series: 3,
+        block: 0,
+        first: 20,
+        words: vec![0, 6, 4],
+    });
+    for series in [3, 0] {
+        let words = vec![4; usize::from(series == 0)];
+        memory.append(&Record::Hidden { series, words });
+    }
+    memory.append(&Record::Shown {
+        series: 0,
+        began: 2000,
+    });
+    memory.append(&Record::Gone { series: 1 });
+}
+
+#[test]
+fn native_buckets_are_hidden_all_at_once() {
+    let small = Small::new();
+    let positive = |records: usize| {
+        let reading = &small.readings[records];
+        let mut families = reading.families.iter();
+        let wait = families.find(|family| family.name == "wait_seconds")?;
+        let native = wait.series[0].native.clone().unwrap();
+        let Value::Histogram { buckets, .. } = &wait.series[0].value else {
+            panic!("{wait:?}");
+        };
+        assert_eq!(native.positive.values().sum::<u64>(), buckets.iter().sum());
+        assert_eq!((native.schema, native.zero_count), (3, 0));
+        assert!(native.negative.is_empty());
+        Some(native.positive.into_iter().collect::<Vec<_>>())
+    };
+    let all = small.records.len() - 1;
+    let mut changes: Vec<_> = (0..=all).map(positive).collect();
+    changes.dedup();
+    // Nothing, then cells that hold 3 in each of two pages, and what is above the 6 and the 4 that they were hidden with.
+    let held = |cells: &[(i32, u64)]| Some(cells.to_vec());
+    assert_eq!(
+        changes,
+        [
+            None,
+            held(&[]),
+            held(&[(1, 3), (2, 3)]),
+            held(&[(1, 6), (2, 6)]),
+            held(&[(2, 2)]),
+        ]
+    );
+}
+
+/// A kill leaves a prefix of what a writer writes, with the first eight bytes of a record last; a disk or another program leaves anything.
+#[test]
+fn every_torn_or_flipped_byte_is_refused_or_ends_what_is_read() {
+    let small = Small::new();
+    let directory = small.records[0]..*small.records.last().unwrap() + 8;
+    for at in (0..64).chain(directory) {
+        let old = small.head[at];
+        for byte in [old ^ 0xff, old ^ 1, old ^ 0x80, 0, 0xff] {
+            match small.with(at, &[byte]) {
+                // A length of 0 is an end, and where it was none before, what lies before it is whole.
+                Ok(reading) => assert!(
+                    small.readings.contains(&reading),
+                    "byte {at} is {byte}, and was {old}"
+                ),
+                Err(
+                    MemoryError::Corrupt { .. }
+                    | MemoryError::Foreign { .. }
+                    | MemoryError::Version { .. },
+                ) => {}
+                Err(error) => panic!("byte {at} is {byte}, and was {old}: {error}"),
+            }
+        }
+    }
+    let starts = small.records.windows(2);
+    for (whole, record) in starts.enumerate() {
+        let (start, end) = (record[0], record[1]);
+        // The payload comes first, then the frame.
+        for written in start + 8..=end {
+            let unwritten = vec![0; end - written];
+            let torn = [&[0; 8], &small.head[start + 8..written], &unwritten].concat();
+            let reading = small.with(start, &torn).unwrap();
+            assert_eq!(
+                reading, small.readings[whole],
+                "{written} of {start}..{end}"
+            );
+        }
+        for written in 1..8 {
+            let torn = [&small.head[start..start + written], &[0; 8][written..]].concat();
+            let refused = small.with(start, &torn).unwrap_err();
+            assert!(matches!(refused, MemoryError::Corrupt { .. }), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_ends_anywhere_is_refused_until_it_has_what_its_directory_names() {
+    let small = Small::new();
+    // The header, a directory of 512 KiB, and two pages.
+    let pages = 4096 + (512 << 10);
+    let ends = (0..=48).map(|step| pages + step * 256);
+    for end in (0..small.head.len() as u64).chain(ends).rev() {
+        small.file.set_len(end).unwrap();
+        match read(&path(&small.folder)) {
+            Ok(reading) => {
+                assert!(end >= pages + 2 * 4096, "{end}");
+                assert_eq!(&reading, small.readings.last().unwrap());
+            }
+            Err(MemoryError::Truncated { .. }) => assert!((16..pages + 2 * 4096).contains(&end)),
+            Err(MemoryError::Foreign { .. }) => assert!(end < 16, "{end}"),
+            Err(error) => panic!("{end}: {error}"),
         }
     }
 }
