@@ -37,7 +37,7 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 20] = [
+const LINES: [Line; 21] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
@@ -97,6 +97,11 @@ const LINES: [Line; 20] = [
         name: "first scrape after a series came, a counter of 1,000",
         operations: 1_000,
         set_up: first_scrape,
+    },
+    Line {
+        name: "removing a series and the first scrape after, a counter of 1,000",
+        operations: 1_000,
+        set_up: scrape_without_one,
     },
     Line {
         name: "scrape, a counter of 1,000",
@@ -344,6 +349,27 @@ fn first_scrape() -> Work {
     Box::new(move || {
         count(&engine, next);
         next += 1;
+        text.clear();
+        engine.render_into(&mut text, Format::Classic);
+        black_box(&text);
+    })
+}
+
+/// Each time with one series less than before, of which nobody holds a handle.
+fn scrape_without_one() -> Work {
+    let engine = engine();
+    metrics::with_local_recorder(&engine, || {
+        for number in 0..1_001 {
+            count(labels(number).each_ref().map(String::as_str));
+        }
+    });
+    let (mut text, mut next) = (String::new(), 0);
+    engine.render_into(&mut text, Format::Classic);
+    Box::new(move || {
+        let symbol = format!("symbol=\"symbol-{next}\"");
+        next += 1;
+        let removed = engine.remove("gate_orders_total", |labels| labels.contains(&symbol));
+        assert_eq!(removed, 1);
         text.clear();
         engine.render_into(&mut text, Format::Classic);
         black_box(&text);

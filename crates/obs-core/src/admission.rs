@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use metrics::{Gauge, GaugeFn, Key, Label, Metadata, SharedString};
+use metrics::{Gauge, GaugeFn, Key, Label, Metadata};
 
 use crate::channel;
 use crate::family::DEFAULT_BUDGET;
@@ -380,21 +380,30 @@ pub(crate) fn is_too_long(text: &str) -> bool {
 /// The key with the labels of which it is said folded into `other`, if that changes anything. A label whose name is too long is
 /// called `other`, too.
 fn folded(key: &Key, mut folds: impl FnMut(&Label) -> bool) -> Option<Key> {
-    let mut changes = false;
-    let mut fold = |label: &Label| {
-        if !folds(label) {
-            return label.clone();
-        }
-        let name = if is_too_long(label.key()) {
-            SharedString::const_str(OTHER)
+    let is_folded = |label: &Label| label.value() == OTHER && !is_too_long(label.key());
+    let mut changes = |label: &Label| folds(label) && !is_folded(label);
+    let labels = key.labels().as_slice();
+    // Nearly always nothing changes, and then nothing is copied.
+    let first = labels.iter().position(&mut changes)?;
+    let mut copied = labels[..first].to_vec();
+    copied.push(of_others(&labels[first]));
+    for label in &labels[first + 1..] {
+        copied.push(if changes(label) {
+            of_others(label)
         } else {
-            SharedString::from_owned(label.key().to_owned())
-        };
-        changes |= label.value() != OTHER || *name != *label.key();
-        Label::new(name, other())
-    };
-    let labels: Vec<_> = key.labels().map(&mut fold).collect();
-    changes.then(|| Key::from_parts(key.name().to_owned(), labels))
+            label.clone()
+        });
+    }
+    Some(Key::from_parts(key.name().to_owned(), copied))
+}
+
+/// A label with the value that all share that were folded.
+fn of_others(label: &Label) -> Label {
+    if is_too_long(label.key()) {
+        Label::new(OTHER, other())
+    } else {
+        Label::new(label.key().to_owned(), other())
+    }
 }
 
 /// A gauge that several labels share because they were folded into [`OTHER`].

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Index;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::table::Bounded;
 use crate::{Closed, Kind, LabelNode, Open, Series, Site};
@@ -22,8 +22,8 @@ impl<L: Closed, T: Series> Series for By<L, T> {
         next: T::LABELS,
     });
 
-    fn resolve(site: &Site) -> Self {
-        let resolve = |value: &L| T::resolve(&site.with(L::DECL.key, value.as_str()));
+    fn resolve(site: Site) -> Self {
+        let resolve = |value: &L| T::resolve(site.with(L::DECL.key, value.as_str()));
         Self {
             values: L::ALL.iter().map(resolve).collect(),
             label: PhantomData,
@@ -69,10 +69,10 @@ impl<L: Closed, T: Series> Series for Late<L, T> {
         next: T::LABELS,
     });
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         let values = L::ALL.iter().map(|_| OnceLock::new()).collect();
         Self {
-            site: site.clone(),
+            site,
             values,
             label: PhantomData,
         }
@@ -85,7 +85,7 @@ impl<L: Closed, T: Series> Index<L> for Late<L, T> {
     #[inline]
     fn index(&self, value: L) -> &T {
         self.values[value.index()]
-            .get_or_init(|| T::resolve(&self.site.with(L::DECL.key, value.as_str())))
+            .get_or_init(|| T::resolve(self.site.with(L::DECL.key, value.as_str())))
     }
 }
 
@@ -118,11 +118,11 @@ impl<L: Open, T: Series> Series for Each<L, T> {
         next: T::LABELS,
     });
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         Self {
             known: Bounded::new(L::LIMIT),
-            site: site.clone(),
             overflow: site.overflow(),
+            site,
             label: PhantomData,
         }
     }
@@ -141,8 +141,8 @@ impl<L: Open, T: Series> Each<L, T> {
         let key = L::DECL.key;
         self.known.get_unknown(
             value,
-            || T::resolve(&self.site.with(key, value.to_owned())),
-            || T::resolve(&self.site.with_other(key)),
+            || T::resolve(self.site.with(key, Arc::<str>::from(value))),
+            || T::resolve(self.site.with_other(key)),
             || self.overflow.increment(1),
         )
     }

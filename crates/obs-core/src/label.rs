@@ -1,6 +1,7 @@
 //! Labels: closed sets as enums, open sets under a budget.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use metrics::SharedString;
 
@@ -208,13 +209,14 @@ impl<L: Open> Value<L> {
 
 impl<L: Open> From<&str> for Value<L> {
     fn from(text: &str) -> Self {
-        Self::of(SharedString::from_owned(text.to_owned()))
+        Self::from(Arc::<str>::from(text))
     }
 }
 
 impl<L: Open> From<String> for Value<L> {
     fn from(text: String) -> Self {
-        Self::of(SharedString::from_owned(text))
+        // Each family of a struct has it, and its series.
+        Self::from(Arc::<str>::from(text))
     }
 }
 
@@ -224,8 +226,8 @@ impl<L: Open> From<&String> for Value<L> {
     }
 }
 
-impl<L: Open> From<std::sync::Arc<str>> for Value<L> {
-    fn from(text: std::sync::Arc<str>) -> Self {
+impl<L: Open> From<Arc<str>> for Value<L> {
+    fn from(text: Arc<str>) -> Self {
         Self::of(SharedString::from_shared(text))
     }
 }

@@ -25,7 +25,7 @@ struct Count {
 }
 
 impl Count {
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         let (handle, cell) = site.counter();
         Self { cell, handle }
     }
@@ -253,11 +253,11 @@ impl Series for MoneyCounter {
     const DECIMALS: u8 = MONEY_DECIMALS;
     const LABELS: Option<&'static LabelNode> = None;
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         Self {
+            rejected: site.rejected(),
             millionths: Count::resolve(site),
             rest: Arc::default(),
-            rejected: site.rejected(),
         }
     }
 }
@@ -346,11 +346,11 @@ struct Samples {
 }
 
 impl Samples {
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         let (low, high) = site.family().bounds();
         Self {
-            handle: site.histogram(),
             rejected: site.rejected(),
+            handle: site.histogram(),
             low,
             high,
         }
@@ -383,7 +383,7 @@ macro_rules! samples {
             const DECIMALS: u8 = 0;
             const LABELS: Option<&'static LabelNode> = None;
 
-            fn resolve(site: &Site) -> Self {
+            fn resolve(site: Site) -> Self {
                 Self(Samples::resolve(site))
             }
         }
@@ -398,7 +398,7 @@ impl Series for Counter {
     const DECIMALS: u8 = 0;
     const LABELS: Option<&'static LabelNode> = None;
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         Self(Count::resolve(site))
     }
 }
@@ -408,10 +408,10 @@ impl Series for TimeCounter {
     const DECIMALS: u8 = TIME_DECIMALS;
     const LABELS: Option<&'static LabelNode> = None;
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         Self {
-            nanoseconds: Count::resolve(site),
             rejected: site.rejected(),
+            nanoseconds: Count::resolve(site),
         }
     }
 }
@@ -421,10 +421,10 @@ impl Series for Gauge {
     const DECIMALS: u8 = 0;
     const LABELS: Option<&'static LabelNode> = None;
 
-    fn resolve(site: &Site) -> Self {
+    fn resolve(site: Site) -> Self {
         Self {
-            value: site.gauge(),
             rejected: site.rejected(),
+            value: site.gauge(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where a handle comes from: a family, the labels fixed so far, and the recorder to ask.
 
 use std::panic::Location;
+use std::sync::{Arc, OnceLock};
 
 use metrics::{Key, Recorder, SharedString};
 
@@ -23,7 +24,7 @@ pub trait Series: Sized {
     const LABELS: Option<&'static LabelNode>;
 
     /// Registers the series whose labels are known and makes the rest ready.
-    fn resolve(site: &Site) -> Self;
+    fn resolve(site: Site) -> Self;
 }
 
 /// A family with some of its labels fixed: all a [`Series`] needs to resolve itself.
@@ -34,6 +35,14 @@ pub struct Site {
     target: Target,
     /// Whether several values share what is resolved, since one of the labels stands for all that were folded.
     is_folded: bool,
+    watch: Arc<Watch>,
+}
+
+/// The counters that say something of a family: looked up once for all that is resolved of it.
+#[derive(Default)]
+struct Watch {
+    rejected: OnceLock<metrics::Counter>,
+    overflow: OnceLock<metrics::Counter>,
 }
 
 impl std::fmt::Debug for Site {
@@ -63,6 +72,7 @@ impl Site {
             labels,
             target: self.target.clone(),
             is_folded: self.is_folded,
+            watch: Arc::clone(&self.watch),
         }
     }
 
@@ -75,35 +85,36 @@ impl Site {
     }
 
     /// A counter, and its cell where its recorder offers one.
-    pub(crate) fn counter(&self) -> (metrics::Counter, CounterCell) {
+    pub(crate) fn counter(self) -> (metrics::Counter, CounterCell) {
         self.register(|recorder, key| {
             let counter = recorder.register_counter(key, &METADATA);
             (counter, offered_by(recorder).unwrap_or_default())
         })
     }
 
-    pub(crate) fn gauge(&self) -> metrics::Gauge {
+    pub(crate) fn gauge(self) -> metrics::Gauge {
+        let is_folded = self.is_folded;
         let gauge = self.register(|recorder, key| recorder.register_gauge(key, &METADATA));
-        if self.is_folded {
+        if is_folded {
             folded_gauge(gauge)
         } else {
             gauge
         }
     }
 
-    pub(crate) fn histogram(&self) -> metrics::Histogram {
+    pub(crate) fn histogram(self) -> metrics::Histogram {
         self.register(|recorder, key| recorder.register_histogram(key, &METADATA))
     }
 
-    fn register<T>(&self, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
+    fn register<T>(self, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
         if self.target.is_dead() {
             found_dead(1);
         }
         self.ask(false, register)
     }
 
-    fn ask<T>(&self, is_quiet: bool, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
-        let key = Key::from_parts(self.family.name, self.labels.clone());
+    fn ask<T>(self, is_quiet: bool, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {
+        let key = Key::from_parts(self.family.name, self.labels);
         channel::with(self.family, is_quiet, || {
             self.target.with(|recorder| register(recorder, &key))
         })
@@ -111,26 +122,40 @@ impl Site {
 
     /// The counter of the samples that this family refuses.
     pub(crate) fn rejected(&self) -> metrics::Counter {
-        self.of_the_pipeline(PipelineMetrics::rejected)
+        self.of_the_pipeline(PipelineMetrics::rejected, &self.watch.rejected)
     }
 
     /// The counter of the lookups that this family folds into `other`.
     pub(crate) fn overflow(&self) -> metrics::Counter {
-        self.of_the_pipeline(PipelineMetrics::overflow)
+        self.of_the_pipeline(PipelineMetrics::overflow, &self.watch.overflow)
     }
 
     /// A counter that says something of this family. Where its labels are all closed that hardly ever happens, and is not shown
     /// until it does.
-    fn of_the_pipeline(&self, says: &'static Family) -> metrics::Counter {
+    fn of_the_pipeline(
+        &self,
+        says: &'static Family,
+        known: &OnceLock<metrics::Counter>,
+    ) -> metrics::Counter {
+        // One that is dead is not kept: a recorder may be installed before the next is asked for.
+        if self.target.is_dead() {
+            metrics::Counter::noop()
+        } else {
+            known.get_or_init(|| self.look_up(says)).clone()
+        }
+    }
+
+    fn look_up(&self, says: &'static Family) -> metrics::Counter {
         let metric = SharedString::const_str(self.family.name);
         let site = Self {
             family: says,
             labels: vec![metrics::Label::new("metric", metric)],
             target: self.target.clone(),
             is_folded: false,
+            watch: Arc::default(),
         };
         let is_quiet = !self.family.has_open_labels();
-        site.target.give(says);
+        self.target.give(says);
         site.ask(is_quiet, |recorder, key| {
             recorder.register_counter(key, &METADATA)
         })
@@ -179,10 +204,11 @@ impl Root {
             labels: self.labels.clone(),
             target: self.target.clone(),
             is_folded: self.fold != Fold::None,
+            watch: Arc::default(),
         };
         if self.fold == Fold::Uncounted {
             site.overflow().increment(1);
         }
-        S::resolve(&site)
+        S::resolve(site)
     }
 }

@@ -18,7 +18,9 @@ use obs_memory::{Memory, MemoryError, Options, Record};
 use crate::cell::{Store, Words};
 use crate::exemplar;
 use crate::gzip::{Gzip, Stream};
-use crate::key::{canonical, canonical_utf8, is_label, is_too_long, metric_name, utf8_name};
+use crate::key::{
+    canonical_in_any_order, canonical_utf8, is_label, is_too_long, metric_name, utf8_name,
+};
 use crate::metric::{Bits, Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
 use crate::names::Names;
 use crate::native::NativeHistogram;
@@ -91,12 +93,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// A key in the one form.
+    /// A key in the one form, but for the order of its labels.
     pub(crate) fn canonical<'a>(&self, key: &'a Key) -> Cow<'a, Key> {
         if self.utf8_names {
             canonical_utf8(key)
         } else {
-            canonical(key)
+            canonical_in_any_order(key)
         }
     }
 
@@ -871,6 +873,15 @@ impl Engine {
         admission.look_at(key, metadata);
         let spelling = key.name();
         let key = self.0.settings.canonical(key);
+        let is_escaped = *spelling != *key.name();
+        let known = registry.family_of(key.name());
+        // What is watched was admitted with the kind and the spelling that it has.
+        if let Some(family) = &known
+            && family.is_watched()
+            && !(is_escaped || family.is_respelled)
+        {
+            return Ok(registry.register(family, &key, self.context()));
+        }
         let declared = match admission.claim(key.name(), M::KIND) {
             Claim::Granted(declared) => declared,
             Claim::OtherKind => {
@@ -888,8 +899,6 @@ impl Engine {
             let family = registry.family(key.name(), declared, &self.0.settings, false);
             return Ok(registry.register(&family, &key, self.context()));
         }
-        let is_escaped = *spelling != *key.name();
-        let known = registry.family_of(key.name());
         if known
             .as_ref()
             .is_none_or(|family| is_escaped || family.is_respelled)

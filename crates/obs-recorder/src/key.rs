@@ -21,9 +21,19 @@ use obs_core::MAX_VALUE_BYTES;
 /// ```
 #[must_use]
 pub fn canonical(key: &Key) -> Cow<'_, Key> {
+    in_one_form(key, is_sorted)
+}
+
+/// The same but for the order of labels, in which most keys can be left as they are: their text has them sorted, and a key's hash has them
+/// in any order.
+pub(crate) fn canonical_in_any_order(key: &Key) -> Cow<'_, Key> {
+    in_one_form(key, is_distinct)
+}
+
+fn in_one_form(key: &Key, is_in_order: impl Fn(&[Label]) -> bool) -> Cow<'_, Key> {
     let name = metric_name(key.name());
     let labels = key.labels().as_slice();
-    let in_form = labels.iter().all(is_in_form) && labels.is_sorted_by(|a, b| a.key() < b.key());
+    let in_form = labels.iter().all(is_in_form) && is_in_order(labels);
     if in_form && *name == *key.name() {
         return Cow::Borrowed(key);
     }
@@ -34,6 +44,20 @@ pub fn canonical(key: &Key) -> Cow<'_, Key> {
         .map(|(key, value)| Label::new(key.into_owned(), value.to_owned()))
         .collect();
     Cow::Owned(Key::from_parts(name.into_owned(), labels))
+}
+
+fn is_sorted(labels: &[Label]) -> bool {
+    labels.is_sorted_by(|a, b| a.key() < b.key())
+}
+
+/// Whether no two labels have one name. Of many that are not sorted, nobody looks.
+fn is_distinct(labels: &[Label]) -> bool {
+    const FEW: usize = 8;
+    let is_new = |(at, label): (usize, &Label)| {
+        let mut before = labels[..at].iter();
+        before.all(|other| other.key() != label.key())
+    };
+    is_sorted(labels) || (labels.len() <= FEW && labels.iter().enumerate().all(is_new))
 }
 
 /// The name under which a metric is exported: with `_` for each character that no name may have.
@@ -47,14 +71,14 @@ pub fn metric_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The same as [`canonical`] where names may have any characters: only what is empty or means something else is replaced. Of two
+/// The same as [`canonical_in_any_order`] where names may have any characters: only what is empty or means something else is replaced. Of two
 /// labels that are one where names are escaped, the latter counts, as there.
 pub(crate) fn canonical_utf8(key: &Key) -> Cow<'_, Key> {
     let is_kept = |label: &Label| {
         !label.value().is_empty() && is_plain_label(label.key()) && !is_reserved(label.key())
     };
     let labels = key.labels().as_slice();
-    let in_form = labels.iter().all(is_kept) && labels.is_sorted_by(|a, b| a.key() < b.key());
+    let in_form = labels.iter().all(is_kept) && is_distinct(labels);
     let name = utf8_name(key.name());
     if in_form && *name == *key.name() {
         return Cow::Borrowed(key);
@@ -141,18 +165,18 @@ fn is_reserved(key: &str) -> bool {
 
 /// The name with `_` for each character that may not stand there; `_` for no name at all.
 fn valid_name(name: &str, more: impl Fn(u8) -> bool) -> Cow<'_, str> {
-    let valid = |(at, c): (usize, char)| {
-        c == '_'
-            || c.is_ascii_alphabetic()
-            || (at > 0 && c.is_ascii_digit())
-            || u8::try_from(c).is_ok_and(&more)
-    };
+    let is_valid = |byte: u8| byte == b'_' || byte.is_ascii_alphanumeric() || more(byte);
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let begins_well = !name.as_bytes().first().is_some_and(is_digit);
     if name.is_empty() {
         Cow::Borrowed("_")
-    } else if name.chars().enumerate().all(valid) {
+    } else if begins_well && name.bytes().all(is_valid) {
         Cow::Borrowed(name)
     } else {
-        let replaced = |(at, c)| if valid((at, c)) { c } else { '_' };
+        let replaced = |(at, c): (usize, char)| {
+            let stays = u8::try_from(c).is_ok_and(&is_valid) && (at > 0 || begins_well);
+            if stays { c } else { '_' }
+        };
         Cow::Owned(name.chars().enumerate().map(replaced).collect())
     }
 }
@@ -172,23 +196,26 @@ pub(crate) struct Text {
 impl Text {
     /// The text of a canonical key. Its own labels stand in front of global ones of the same name.
     pub(crate) fn of(key: &Key, globals: &BTreeMap<String, String>) -> Self {
-        let own: BTreeMap<_, _> = key
-            .labels()
+        let own = key.labels().as_slice();
+        let is_own = |key: &str| own.iter().any(|label| label.key() == key);
+        let is_whole = globals.keys().any(|key| is_own(key));
+        let mut all: Vec<_> = own
+            .iter()
             .map(|label| (label.key(), label.value()))
             .collect();
-        let is_whole = own.keys().any(|key| globals.contains_key(*key));
-        let mut all = own.clone();
         if is_whole {
-            for (key, value) in globals {
-                all.entry(key).or_insert(value);
-            }
+            let others = globals.iter().filter(|(key, _)| !is_own(key));
+            all.extend(others.map(|(key, value)| (key.as_str(), value.as_str())));
         }
-        let mut text = String::with_capacity(all.iter().map(|(k, v)| k.len() + v.len() + 4).sum());
+        all.sort_unstable();
+        // As long as it mostly is, so that it need not be copied: the first label has no comma.
+        let length: usize = all.iter().map(|(k, v)| k.len() + v.len() + 4).sum();
+        let mut text = String::with_capacity(length.saturating_sub(1));
         for (key, value) in all {
             push_label(&mut text, key, value);
         }
         Self {
-            is_escaped: text.contains('\\'),
+            is_escaped: text.as_bytes().contains(&b'\\'),
             labels: text.into_boxed_str(),
             count: u8::try_from(own.len()).unwrap_or(u8::MAX),
             is_whole,
@@ -236,14 +263,18 @@ pub(crate) fn push_label(text: &mut String, key: &str, value: &str) {
 
 /// Appends a text with its backslashes, line feeds and, if asked, quotes escaped.
 pub(crate) fn push_escaped(text: &mut String, value: &str, quotes: bool) {
-    for c in value.chars() {
-        match c {
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '"' if quotes => text.push_str("\\\""),
-            c => text.push(c),
-        }
+    let is_escaped = |byte: u8| needs_escape(byte) && (quotes || byte != b'"');
+    let mut rest = value;
+    while let Some(at) = rest.bytes().position(is_escaped) {
+        let (before, escaped) = rest.split_at(at);
+        // What is escaped has one byte.
+        let (escaped, after) = escaped.split_at(1);
+        text.push_str(before);
+        text.push('\\');
+        text.push_str(if escaped == "\n" { "n" } else { escaped });
+        rest = after;
     }
+    text.push_str(rest);
 }
 
 /// The labels of a text that [`push_label`] made.
@@ -318,7 +349,7 @@ mod tests {
     }
 
     fn text(key: &Key) -> Text {
-        Text::of(&canonical(key), &BTreeMap::new())
+        Text::of(&canonical_in_any_order(key), &BTreeMap::new())
     }
 
     #[test]
@@ -348,6 +379,29 @@ mod tests {
             expected,
             "of two that become one, the latter"
         );
+    }
+
+    #[test]
+    fn the_order_of_labels_is_left_alone_but_for_one_that_is_there_twice() {
+        let pairs = [("z", "1"), ("b", "2"), ("a", "3")];
+        let shuffled = key("x", &pairs);
+        let (kept, utf8) = (canonical_in_any_order(&shuffled), canonical_utf8(&shuffled));
+        assert!(matches!(
+            (&kept, utf8),
+            (Cow::Borrowed(_), Cow::Borrowed(_))
+        ));
+        assert_eq!(&*text(&shuffled).labels, r#"a="3",b="2",z="1""#);
+        assert_eq!(kept.get_hash(), canonical(&shuffled).get_hash());
+
+        let twice = key("x", &[("z", "1"), ("a", "2"), ("z", "3")]);
+        let once = key("x", &[("a", "2"), ("z", "3")]);
+        assert_eq!(*canonical_in_any_order(&twice), once);
+        assert_eq!(*canonical_utf8(&twice), once);
+
+        // More than are compared with one another.
+        let names = ["j", "i", "h", "g", "f", "e", "d", "c", "b"];
+        let many = key("x", &names.map(|name| (name, "1")));
+        assert_eq!(canonical_in_any_order(&many), canonical(&many));
     }
 
     #[test]

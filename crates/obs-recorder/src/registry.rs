@@ -141,8 +141,9 @@ impl<M: Metric> Registry<M> {
         context: Context<'_>,
     ) -> Registered<M> {
         let text = |key: &Key| Text::of(key, &context.settings.globals);
+        let own = text(key);
         let mut bounds = lock(&family.bounds);
-        if let Some(series) = self.find_text(key, &text(key), context.is_quiet) {
+        if let Some(series) = self.find_text(key, &own, context.is_quiet) {
             return Registered {
                 series,
                 is_folded: false,
@@ -152,16 +153,20 @@ impl<M: Metric> Registry<M> {
             let key = context.settings.canonical(key);
             self.find_text(&key, &text(&key), true).is_some()
         };
-        let folded = bounds.fold(key, family.count.load(Relaxed), is_known);
-        let is_folded = folded.is_some();
-        let key = folded
-            .as_ref()
-            .map_or(Cow::Borrowed(key), |key| context.settings.canonical(key));
-        if is_folded && let Some(watch) = family.watch.get() {
+        let Some(folded) = bounds.fold(key, family.count.load(Relaxed), is_known) else {
+            return Registered {
+                series: self.add(family, key, own, context),
+                is_folded: false,
+            };
+        };
+        if let Some(watch) = family.watch.get() {
             watch.overflow.increment(1);
         }
-        let series = self.find_or_add(family, &key, context);
-        Registered { series, is_folded }
+        let folded = context.settings.canonical(&folded);
+        Registered {
+            series: self.find_or_add(family, &folded, context),
+            is_folded: true,
+        }
     }
 
     /// The series of a canonical key, whatever the bounds of its family say.
@@ -230,9 +235,18 @@ impl<M: Metric> Registry<M> {
         context: Context<'_>,
     ) -> Arc<Series<M>> {
         let text = Text::of(key, &context.settings.globals);
-        if let Some(known) = self.find_text(key, &text, context.is_quiet) {
-            return known;
-        }
+        self.find_text(key, &text, context.is_quiet)
+            .unwrap_or_else(|| self.add(family, key, text, context))
+    }
+
+    /// A new series. The caller holds the family's lock, and has found none of this text.
+    fn add(
+        &self,
+        family: &Arc<Family<M>>,
+        key: &Key,
+        text: Text,
+        context: Context<'_>,
+    ) -> Arc<Series<M>> {
         let series = Arc::new(Series::new(family, key, text, context.store));
         series.metric.make_ready();
         if context.is_quiet {
@@ -476,6 +490,10 @@ impl<M: Metric> Family<M> {
     /// Has it watched from now on, by what `watch` makes if it is not yet.
     pub(crate) fn watch(&self, watch: impl FnOnce() -> Watch) {
         self.watch.get_or_init(watch);
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watch.get().is_some()
     }
 
     /// Counts samples that are no finite numbers, which nobody who declared the family has looked at.
