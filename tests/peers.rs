@@ -1,9 +1,9 @@
-//! What other projects make of ours: an OpenTelemetry Collector, Sloth, Helm, and the language of Alloy's configuration. Compiled and
+//! What other projects make of ours: an OpenTelemetry Collector, Sloth, Helm, Perses, and the language of Alloy's configuration. Compiled and
 //! run by `cargo xtask test --peers` only, because building them takes minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -351,6 +351,79 @@ fn helm_renders_and_lints_a_chart() {
     ] {
         let reason = wrong.unwrap().unwrap_err();
         assert!(reason.contains("service.yaml"), "{reason}");
+    }
+}
+
+/// Perses reads every resource that it is to provision, and the schemas of its plugins know all that the resources say of queries,
+/// variables, numbers and lines. It refuses what a hand gets wrong in them.
+#[test]
+fn perses_takes_its_resources() {
+    let (program, pins) = tools::perses_check().unwrap();
+    let check = |files: &[PathBuf]| said(Command::new(&program).arg(&pins).args(files));
+    let deployed = tools::workspace().join("deploy/perses");
+    let in_folder = |folder: PathBuf| {
+        let files = fs::read_dir(folder).unwrap();
+        files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.is_file())
+            .collect::<Vec<_>>()
+    };
+    let files = [
+        in_folder(deployed.clone()),
+        in_folder(deployed.join("dashboards")),
+    ]
+    .concat();
+    assert_eq!(files.len(), 17);
+    let (is_taken, counts) = check(&files);
+    assert!(is_taken, "{counts}");
+    let held = |kind: &str| {
+        let mut lines = counts.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.find(|(name, _)| *name == kind);
+        found
+            .unwrap_or_else(|| panic!("{kind}: {counts}"))
+            .1
+            .parse::<usize>()
+            .unwrap()
+    };
+    for (kind, least) in [
+        ("PrometheusDatasource", 1),
+        ("PrometheusLabelValuesVariable", 60),
+        ("PrometheusTimeSeriesQuery", 300),
+        ("StatChart", 60),
+        ("TimeSeriesChart", 100),
+    ] {
+        assert!(held(kind) >= least, "{counts}");
+    }
+
+    let text = fs::read_to_string(deployed.join("dashboards/main.json")).unwrap();
+    for (from, to, reason) in [
+        ("#/spec/panels/", "#/spec/panels/no-", "no panel found"),
+        (
+            "\"kind\": \"ListVariable\"",
+            "\"kind\": \"Variable\"",
+            "Variable",
+        ),
+        (
+            "\"name\": \"Critical alerts\"",
+            "\"name\": \"\"",
+            "cannot be empty",
+        ),
+        ("\"30s\"", "\"half a minute\"", "half a minute"),
+        ("alphabetical-asc", "alphabetical", "alphabetical"),
+        ("last-number", "newest", "newest"),
+        ("\"areaOpacity\": 0.1", "\"areaOpacity\": 10", "areaOpacity"),
+        ("\"percent-decimal\"", "\"share\"", "unit"),
+        ("\"labelName\"", "\"label\"", "label"),
+        ("\"seriesNameFormat\"", "\"legendFormat\"", "legendFormat"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let wrong = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&wrong, text.replace(from, to)).unwrap();
+        let (is_taken, fault) = check(&[wrong.path().to_owned()]);
+        assert!(
+            !is_taken && fault.contains(reason),
+            "{from} as {to}: {fault}"
+        );
     }
 }
 

@@ -6,7 +6,7 @@
 //! what stands beside many desks, and what keeps what all of them send; a [`Collector`] stands beside desks of teams that have one.
 //!
 //! The programs are Prometheus, its `promtool`, its Alertmanager, its Pushgateway, Python with some packages,
-//! and TypeScript with Grafana's types. [`tools`] finds them, and
+//! and TypeScript with the types of Grafana and Perses. [`tools`] finds them, and
 //! [`tools::install`] puts them under `target/`, which is what `cargo xtask test` does first.
 
 mod agent;
@@ -17,6 +17,7 @@ mod desk;
 mod error;
 mod grafana;
 mod guard;
+mod perses;
 mod process;
 mod promtool;
 mod pushgateway;
@@ -30,6 +31,7 @@ mod terminal;
 mod time_server;
 pub mod tools;
 mod total;
+mod typescript;
 
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::ask;
@@ -38,6 +40,7 @@ pub use crate::collector::Collector;
 pub use crate::desk::Desk;
 pub use crate::error::Error;
 pub use crate::grafana::grafana_says;
+pub use crate::perses::perses_says;
 pub use crate::process::Process;
 pub use crate::promtool::{Verdict, check_metrics};
 pub use crate::pushgateway::Pushgateway;

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use crate::Error;
 pub use crate::tools::packages::{
-    GRAFANA_VERSIONS, axe, boards_page, grafana_types, python, typescript,
+    GRAFANA_VERSIONS, axe, boards_page, grafana_types, perses_types, python, typescript,
 };
 
 /// Something that the tests need and that Debian has a package of.
@@ -314,6 +314,12 @@ pub fn alloy_syntax() -> Result<PathBuf, Error> {
     peer("alloy-syntax", "alloy-syntax")
 }
 
+/// The program that holds resources to Perses' own model and schemas, beside the folder that it takes them from.
+pub fn perses_check() -> Result<(PathBuf, PathBuf), Error> {
+    let pins = workspace().join("tests/servers/perses");
+    Ok((peer("perses", "perses")?, pins))
+}
+
 fn peer(folder: &str, program: &'static str) -> Result<PathBuf, Error> {
     let built = go::Server::peer(folder).and_then(|peer| peer.program(program));
     built.ok_or(Error::Missing { program })
@@ -386,6 +392,9 @@ pub fn install() -> Result<(), Error> {
     }
     if NODE.is_there() && NPM.is_there() && typescript().is_err() {
         reasons.extend(packages::install_npm().err());
+    }
+    if NODE.is_there() && NPM.is_there() && perses_types().is_err() {
+        reasons.extend(packages::install_perses().err());
     }
     if NODE.is_there() && NPM.is_there() && axe().is_err() {
         reasons.extend(packages::install_axe().err());

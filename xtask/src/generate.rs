@@ -2,12 +2,15 @@
 //! their tests and the routing of alerts, from templates and `deploy/alerts.yml`.
 
 use obs_verify::alerts::{self, Settings, routing};
+use obs_verify::dashboard::{Dashboard, perses};
 use obs_verify::generated::Generated;
 use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
+use obs_verify::promql::Vocabulary;
 use obs_verify::queried::vocabulary;
 use obs_verify::reference::reference;
-use obs_verify::{boards, dashboard};
+use obs_verify::{Catalog, boards, dashboard};
+use serde_json::Value;
 
 use crate::catalogue::everything;
 use crate::deployed;
@@ -37,6 +40,11 @@ const TEST_TEMPLATES: &str = "crates/obs-verify/rules/tests";
 /// The manifests for Kubernetes, and the chart that makes them; its dashboards are a link to those of Grafana.
 const MANIFESTS: &str = "deploy/kubernetes";
 const CHART: &str = "deploy/chart";
+/// What Perses provisions, the project there, and where its data source is in docker-compose.yml.
+const PERSES: &str = "deploy/perses";
+const PROJECT: &str = "obs";
+const PROMETHEUS: &str = "http://prometheus:9090";
+
 /// Ten days of the replay a second, so that there is something to watch.
 const ARGS: [&str; 6] = [
     "--listen",
@@ -103,6 +111,9 @@ impl Gen {
             let json = dashboard::json(drawn, &catalog, &vocabulary);
             put(&name, &format!("{json:#}\n"))?;
         }
+        for (name, resource) in in_perses(&all, &catalog, &vocabulary) {
+            put(&format!("{PERSES}/{name}.json"), &format!("{resource:#}\n"))?;
+        }
         let chart = Chart {
             settings: &settings,
             catalog: None,
@@ -136,6 +147,23 @@ fn settings() -> Result<Settings, Error> {
         source,
     })?;
     Ok(Settings::read(SETTINGS, &text)?)
+}
+
+/// What Perses provisions: a project, the data source of docker-compose.yml, and the dashboards, by the names of their files.
+fn in_perses(
+    all: &[Dashboard],
+    catalog: &Catalog,
+    vocabulary: &Vocabulary,
+) -> Vec<(String, Value)> {
+    let mut resources = vec![
+        ("project".to_owned(), perses::project(PROJECT)),
+        ("datasource".to_owned(), perses::datasource(PROMETHEUS)),
+    ];
+    resources.extend(all.iter().map(|drawn| {
+        let resource = perses::dashboard(drawn, catalog, vocabulary, PROJECT);
+        (format!("dashboards/{}", drawn.name), resource)
+    }));
+    resources
 }
 
 /// As the other rules are. They have alerts on budgets of series of their own.

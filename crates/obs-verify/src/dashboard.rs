@@ -1,4 +1,4 @@
-//! A Grafana dashboard, from a short definition.
+//! A dashboard, from a short definition: [`json()`] writes it for Grafana, [`perses`] for Perses.
 //!
 //! A definition says what is asked, what for, and from where on it is bad. Units, and what the metrics mean, come from the
 //! catalogue: the unit of an axis is what the query yields, as the type checker of queries infers it.
@@ -9,6 +9,7 @@
 
 mod guide;
 mod json;
+pub mod perses;
 mod structure;
 
 pub use guide::guide;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use obs_verify::alerts::{self, Settings, routing};
-use obs_verify::dashboard::{Dashboard, Scope};
+use obs_verify::dashboard::{Dashboard, Scope, perses};
 use obs_verify::generated::Generated;
 use obs_verify::kubernetes::{self, Chart};
 use obs_verify::objectives::{self, Style};
@@ -48,7 +48,7 @@ struct Source {
     access: Access,
 }
 
-/// Write a Grafana dashboard for each group of metrics
+/// Write a dashboard for each group of metrics
 #[derive(Args, Debug)]
 struct Dashboards {
     #[command(flatten)]
@@ -74,6 +74,8 @@ struct Dashboards {
     /// What comes before an alert's name in the address of its runbook.
     #[arg(long, value_name = "URL", default_value = "")]
     runbooks: String,
+    #[command(flatten)]
+    format: Format,
 }
 
 /// Write the dashboards that this workspace deploys, as far as the catalogue has their metrics
@@ -91,6 +93,16 @@ struct Boards {
     /// The mode that is chosen at first. `live` where the service says that it has a mode, and otherwise every one, unless given.
     #[arg(long, value_name = "MODE")]
     mode: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Whose dashboards are written.
+#[derive(Args, Debug)]
+struct Format {
+    /// Write resources of Perses for this project, instead of Grafana's JSON.
+    #[arg(long, value_name = "PROJECT", num_args = 0..=1, require_equals = true, default_missing_value = "obs")]
+    perses: Option<String>,
 }
 
 /// Write the rules that follow from declarations, with their tests
@@ -247,7 +259,8 @@ impl Dashboards {
         );
         scope.runbooks.clone_from(&self.runbooks);
         scope.chosen = chosen(&catalog, self.mode.as_deref());
-        for (name, json) in drawings(&catalog, &rules, &scope) {
+        let boards = drawn::dashboards(&catalog, &rules, &scope);
+        for (name, json) in self.format.files(boards, &catalog, &rules) {
             self.source.put(&self.out.join(name), &json)?;
         }
         Ok(true)
@@ -264,7 +277,7 @@ impl Boards {
             board.scope.chosen = chosen(&catalog, self.mode.as_deref());
             board.scope.runbooks.clone_from(&settings.runbooks);
         }
-        for (name, json) in files(boards, &catalog, &rules) {
+        for (name, json) in self.format.files(boards, &catalog, &rules) {
             self.installation.source.put(&self.out.join(name), &json)?;
         }
         Ok(true)
@@ -293,17 +306,28 @@ fn chosen(catalog: &Catalog, mode: Option<&str>) -> Vec<(String, String)> {
 
 /// Dashboards of whatever a catalogue has, by the names of their files.
 fn drawings(catalog: &Catalog, rules: &[Query], scope: &Scope) -> Vec<(String, String)> {
-    files(drawn::dashboards(catalog, rules, scope), catalog, rules)
+    let boards = drawn::dashboards(catalog, rules, scope);
+    Format { perses: None }.files(boards, catalog, rules)
 }
 
-/// Dashboards, by the names of their files.
-fn files(boards: Vec<Dashboard>, catalog: &Catalog, rules: &[Query]) -> Vec<(String, String)> {
-    let vocabulary = queried::vocabulary(catalog, rules);
-    let file = |board: Dashboard| {
-        let json = dashboard::json(&board, catalog, &vocabulary);
-        (format!("{}.json", board.name), format!("{json:#}\n"))
-    };
-    boards.into_iter().map(file).collect()
+impl Format {
+    /// Dashboards, by the names of their files.
+    fn files(
+        &self,
+        boards: Vec<Dashboard>,
+        catalog: &Catalog,
+        rules: &[Query],
+    ) -> Vec<(String, String)> {
+        let vocabulary = queried::vocabulary(catalog, rules);
+        let file = |board: Dashboard| {
+            let json = match &self.perses {
+                Some(project) => perses::dashboard(&board, catalog, &vocabulary, project),
+                None => dashboard::json(&board, catalog, &vocabulary),
+            };
+            (format!("{}.json", board.name), format!("{json:#}\n"))
+        };
+        boards.into_iter().map(file).collect()
+    }
 }
 
 /// The rules that `obstool gen rules` writes from the same settings.

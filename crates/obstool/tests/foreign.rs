@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use common::{Said, obstool, quoter, write};
-use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, python_says, tools};
+use obs_tests::{Process, Quoter, foreign_xtask, grafana_says, perses_says, python_says, tools};
 use obs_verify::queries::{self, Role};
 use obs_verify::{Catalog, dashboard, queried};
 use serde_json::Value;
@@ -386,6 +386,7 @@ fn a_strangers_dashboards_are_as_sound_as_our_own() {
     let folder = tempfile::tempdir().unwrap();
     let at = |path: &str| folder.path().join(path).display().to_string();
     let (boards, of_crates, rules) = (at("boards"), at("of-crates"), at("rules.yml"));
+    let in_perses = [at("perses"), at("perses-of-crates")];
     let runbooks = "https://runbooks.vega.example/";
     let own = ["--rules", &rules, "--runbooks", runbooks];
     for arguments in [
@@ -396,6 +397,15 @@ fn a_strangers_dashboards_are_as_sound_as_our_own() {
         ]
         .concat(),
         &["gen", "boards", url, "--out", &of_crates, "--mode", "live"],
+        &[
+            "gen",
+            "dashboards",
+            url,
+            "--out",
+            &in_perses[0],
+            "--perses=vega",
+        ],
+        &["gen", "boards", url, "--out", &in_perses[1], "--perses"],
     ] {
         let said = obstool(arguments);
         assert_eq!(said.status, 0, "{}", said.err);
@@ -418,6 +428,22 @@ fn a_strangers_dashboards_are_as_sound_as_our_own() {
     for (name, board) in drawn.iter().chain(&of_crates) {
         let faults = dashboard::faults(board, &vocabulary, &alerts);
         assert!(faults.is_empty(), "{name}: {faults:#?}");
+    }
+    // The same is there for Perses, by its own types.
+    for (folder, project, of_grafana) in [
+        (&in_perses[0], "vega", &drawn),
+        (&in_perses[1], "obs", &of_crates),
+    ] {
+        let resources = read(folder);
+        assert!(resources.keys().eq(of_grafana.keys()));
+        let mut files = Vec::new();
+        for (name, resource) in resources {
+            assert_eq!(resource["metadata"]["project"], project, "{name}");
+            let name = name.trim_end_matches(".json").to_owned();
+            files.push((name, resource.to_string()));
+        }
+        let complaints = perses_says(&files).unwrap();
+        assert!(complaints.is_empty(), "{complaints:#?}");
     }
     // What every exporter measures of itself has its dashboards, and nothing is there of trading.
     let names: Vec<_> = of_crates.keys().map(String::as_str).collect();

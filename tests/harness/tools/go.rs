@@ -47,7 +47,7 @@ pub(super) const SERVERS: [Server; 3] = [
 ];
 
 /// What other projects have beside ours, of one generation only: asked by `cargo xtask test --peers`.
-pub(super) const PEERS: [Server; 4] = [
+pub(super) const PEERS: [Server; 5] = [
     Server {
         folder: "collector",
         package: "",
@@ -72,6 +72,12 @@ pub(super) const PEERS: [Server; 4] = [
         package: "",
         tags: "",
         programs: &["alloy-syntax"],
+    },
+    Server {
+        folder: "perses",
+        package: "",
+        tags: "",
+        programs: &["perses"],
     },
 ];
 

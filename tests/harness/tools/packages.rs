@@ -26,6 +26,18 @@ pub const GRAFANA_VERSIONS: [&str; 2] = ["12.4.11", "13.2.3"];
 /// What holds them against it.
 const TYPESCRIPT: &str = "typescript@6.0.3";
 
+/// The types of Perses' dashboards and of the options of its panels, all of the time of Perses 0.52.
+const PERSES: [&str; 8] = [
+    "@perses-dev/core@0.52.0",
+    "@perses-dev/bar-chart-plugin@0.10.0",
+    "@perses-dev/heatmap-chart-plugin@0.3.0",
+    "@perses-dev/prometheus-plugin@0.53.4",
+    "@perses-dev/stat-chart-plugin@0.10.0",
+    "@perses-dev/status-history-chart-plugin@0.9.1",
+    "@perses-dev/table-plugin@0.8.1",
+    "@perses-dev/timeseries-chart-plugin@0.10.2",
+];
+
 /// What looks for what keeps people from using the live page (MPL-2.0), never shipped.
 const AXE: &str = "axe-core@4.14.1";
 
@@ -82,6 +94,19 @@ pub fn grafana_types(version: &str) -> Result<PathBuf, Error> {
     types.is_dir().then_some(types).ok_or(Error::Missing {
         program: "Grafana's types",
     })
+}
+
+/// The folder of the packages that have Perses' types.
+pub fn perses_types() -> Result<PathBuf, Error> {
+    let packages = perses().join("node_modules");
+    packages.is_dir().then_some(packages).ok_or(Error::Missing {
+        program: "Perses' types",
+    })
+}
+
+/// Called after the version of what has the types of a dashboard.
+fn perses() -> PathBuf {
+    test_tools().join(format!("npm-{}", PERSES[0].replace(['@', '/'], "-")))
 }
 
 fn environment() -> PathBuf {
@@ -158,7 +183,7 @@ pub(super) fn install_drawing() -> Result<(), String> {
     if drawing().is_dir() {
         return Ok(());
     }
-    install_from_npm(&DRAWING.map(str::to_owned), &drawing())
+    install_from_npm(&DRAWING.map(str::to_owned), &[], &drawing())
 }
 
 /// Fetches TypeScript and Grafana's types. Needs npm.
@@ -168,15 +193,21 @@ pub(super) fn install_npm() -> Result<(), String> {
         GRAFANA_VERSIONS
             .map(|version| format!("{}@npm:@grafana/schema@{version}", npm_alias(version))),
     );
-    install_from_npm(&packages, &npm())
+    install_from_npm(&packages, &[], &npm())
+}
+
+/// Fetches Perses' types without what would draw by them. Needs npm.
+pub(super) fn install_perses() -> Result<(), String> {
+    let without_peers = ["--legacy-peer-deps"];
+    install_from_npm(&PERSES.map(str::to_owned), &without_peers, &perses())
 }
 
 /// Fetches axe-core. Needs npm.
 pub(super) fn install_axe() -> Result<(), String> {
-    install_from_npm(&[AXE.to_owned()], &axe_packages())
+    install_from_npm(&[AXE.to_owned()], &[], &axe_packages())
 }
 
-fn install_from_npm(packages: &[String], place: &Path) -> Result<(), String> {
+fn install_from_npm(packages: &[String], options: &[&str], place: &Path) -> Result<(), String> {
     eprintln!(
         "fetching {} from npm, kept under target/test-tools",
         packages.join(", ")
@@ -186,6 +217,7 @@ fn install_from_npm(packages: &[String], place: &Path) -> Result<(), String> {
     let filled = tempfile::tempdir_in(&folder).map_err(cannot("make a folder in", &folder))?;
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--no-save"])
+        .args(options)
         .args(["--ignore-scripts", "--prefix"])
         .arg(filled.path())
         .args(packages)

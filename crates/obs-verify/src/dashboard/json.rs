@@ -14,19 +14,13 @@ use crate::queries::{families_in, substituted};
 /// The version of the format. Grafana brings older ones up to date by itself.
 const SCHEMA_VERSION: u32 = 39;
 /// The grid is this wide.
-const COLUMNS: usize = 24;
+pub(super) const COLUMNS: usize = 24;
 /// The colour of what is neither good nor bad: undefined, or closed.
 pub(super) const GREY: &str = "#808080";
 
 /// The whole dashboard.
 #[must_use]
 pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -> Value {
-    let uses_strategy = panels_of(dashboard).any(|panel| {
-        panel
-            .queries
-            .iter()
-            .any(|query| query.text.contains("$strategy"))
-    });
     let mut panels = Vec::new();
     let mut y = 0;
     let mut id = 1;
@@ -72,7 +66,7 @@ pub fn json(dashboard: &Dashboard, catalog: &Catalog, vocabulary: &Vocabulary) -
             "includeVars": true, "icon": "external link", "targetBlank": false, "tooltip": "", "url": "",
         }],
         "annotations": { "list": annotations(&dashboard.scope) },
-        "templating": { "list": variables(&dashboard.scope, uses_strategy) },
+        "templating": { "list": variables(dashboard) },
         "panels": panels,
     })
 }
@@ -88,7 +82,8 @@ fn heading(row: &Row, id: usize, y: usize) -> Value {
     })
 }
 
-fn height(row: &Row) -> usize {
+/// How many lines of the grid the panels of a row are high.
+pub(super) fn height(row: &Row) -> usize {
     if row.panels.iter().all(|panel| panel.kind == Kind::Stat) {
         4
     } else {
@@ -150,7 +145,7 @@ fn draw(panel: &Panel, scope: &Scope, catalog: &Catalog, vocabulary: &Vocabulary
 }
 
 /// What the definition says, and what the metrics in it are.
-fn described(panel: &Panel, scope: &Scope, catalog: &Catalog) -> String {
+pub(super) fn described(panel: &Panel, scope: &Scope, catalog: &Catalog) -> String {
     let families: BTreeSet<_> = panel
         .queries
         .iter()
@@ -196,21 +191,24 @@ fn links(panel: &Panel, scope: &Scope) -> Value {
             "asDropdown": false, "targetBlank": true, "includeVars": false, "keepTime": false,
         })
     };
-    let runbook = |alert: &str| {
-        let url = format!("{}{}", scope.runbooks, alert.to_lowercase());
-        // A path is one within the repository, which Grafana does not serve.
-        url.contains("://")
-            .then(|| link(format!("Runbook of {alert}"), url))
-    };
     let of_alert = |alert: &str| {
         let listed = link(
             format!("Alert {alert}"),
             format!("/alerting/list?search={alert}"),
         );
-        [Some(listed), runbook(alert)]
+        let runbook = runbook(alert, scope).map(|(title, url)| link(title, url));
+        [Some(listed), runbook]
     };
     let alerts = super::alerts_in(&panel.act);
     alerts.flat_map(of_alert).flatten().collect()
+}
+
+/// What the link to an alert's runbook is called, and where it leads. A path is one within the repository, which no dashboard's server
+/// has.
+pub(super) fn runbook(alert: &str, scope: &Scope) -> Option<(String, String)> {
+    let url = format!("{}{}", scope.runbooks, alert.to_lowercase());
+    url.contains("://")
+        .then(|| (format!("Runbook of {alert}"), url))
 }
 
 /// What a query yields, or nothing known if it is wrong, which `verify-metrics` tells with its place.
@@ -245,7 +243,7 @@ pub fn grafana_unit(quantity: Quantity) -> &'static str {
 }
 
 /// How many decimals of a value mean something: cents, and whole things where they are counted.
-fn decimals(kind: Kind, quantity: Quantity) -> Option<u8> {
+pub(super) fn decimals(kind: Kind, quantity: Quantity) -> Option<u8> {
     match quantity {
         Quantity::Of(Unit::Currency) => Some(2),
         Quantity::Of(Unit::Count) if kind != Kind::Lines => Some(0),
@@ -271,7 +269,7 @@ fn undefined(text: &str) -> Value {
     })
 }
 
-fn first_quantity(panel: &Panel, vocabulary: &Vocabulary) -> Quantity {
+pub(super) fn first_quantity(panel: &Panel, vocabulary: &Vocabulary) -> Quantity {
     panel
         .queries
         .first()
@@ -396,7 +394,9 @@ fn options(panel: &Panel, vocabulary: &Vocabulary) -> Value {
             "legend": { "displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": [] },
         }),
         Kind::Table => {
-            json!({ "frameIndex": 0, "showHeader": true, "cellHeight": "sm", "sortBy": [order(panel)] })
+            let (column, is_most_first) = order(panel);
+            let order = json!({ "displayName": column, "desc": is_most_first });
+            json!({ "frameIndex": 0, "showHeader": true, "cellHeight": "sm", "sortBy": [order] })
         }
         Kind::Switches => json!({
             "showValue": "never", "mergeValues": true, "alignValue": "left", "rowHeight": 0.9,
@@ -419,40 +419,38 @@ fn columns(panel: &Panel) -> impl Iterator<Item = (String, &super::Query)> {
     })
 }
 
-/// The column by which rows are in order.
-fn order(panel: &Panel) -> Value {
+/// The column by which rows are in order, and whether the highest comes first.
+pub(super) fn order(panel: &Panel) -> (String, bool) {
     let first = || {
         let mut shown = panel.queries.iter().map(|query| &query.legend);
         let first = shown.find(|legend| !panel.hidden.contains(legend));
         (first.cloned().unwrap_or_default(), true)
     };
-    let (column, is_most_first) = panel.order.clone().unwrap_or_else(first);
-    json!({ "displayName": column, "desc": is_most_first })
+    panel.order.clone().unwrap_or_else(first)
 }
 
 /// The labels by which a query tells its series apart, in the order in which it names them.
-fn labels(query: &super::Query) -> impl Iterator<Item = &str> {
+pub(super) fn labels(query: &super::Query) -> impl Iterator<Item = &str> {
     let by = query.text.split_once("by (").map(|(_, rest)| rest);
     let by = by.and_then(|rest| rest.split_once(')'));
     let labels = by.map_or("", |(labels, _)| labels).split(',');
     labels.map(str::trim).filter(|label| !label.is_empty())
 }
 
-/// What is in no column: of the labels of a process, its mode and instance are enough to know it by.
-fn excluded(panel: &Panel) -> Value {
-    let hidden = columns(panel).filter(|(_, query)| panel.hidden.contains(&query.legend));
-    let is_by_process = |label: &&str| *label == super::INSTANCE;
-    let by_process = panel
-        .queries
-        .iter()
-        .flat_map(labels)
-        .any(|l| is_by_process(&l));
-    let known: &[&str] = if by_process {
+/// The labels that have no column: of those of a process, its mode and instance are enough to know it by.
+pub(super) fn known_labels(panel: &Panel) -> &'static [&'static str] {
+    let mut labels = panel.queries.iter().flat_map(labels);
+    if labels.any(|label| label == super::INSTANCE) {
         &["service", "environment"]
     } else {
         &[]
-    };
-    let excluded = std::iter::once("Time").chain(known.iter().copied());
+    }
+}
+
+/// What is in no column.
+fn excluded(panel: &Panel) -> Value {
+    let hidden = columns(panel).filter(|(_, query)| panel.hidden.contains(&query.legend));
+    let excluded = std::iter::once("Time").chain(known_labels(panel).iter().copied());
     excluded
         .map(str::to_owned)
         .chain(hidden.map(|(column, _)| column))
@@ -461,16 +459,18 @@ fn excluded(panel: &Panel) -> Value {
         .into()
 }
 
-/// Whose a row is comes first, then which process says so, then the values in the order in which they are asked.
-fn places(panel: &Panel) -> Value {
+/// The labels of a table's rows: whose a row is comes first, then which process says so.
+pub(super) fn row_labels(panel: &Panel) -> impl Iterator<Item = &str> {
     let of_process = |label: &&str| super::PROCESS.split(", ").any(|key| key == *label);
-    let named: Vec<&str> = panel
-        .queries
-        .first()
-        .map_or(Vec::new(), |query| labels(query).collect());
-    let (process, own): (Vec<_>, Vec<_>) = named.into_iter().partition(of_process);
-    let labels = own.into_iter().chain(process).map(str::to_owned);
-    labels
+    let named = panel.queries.first().into_iter().flat_map(labels);
+    let (process, own): (Vec<_>, Vec<_>) = named.partition(of_process);
+    own.into_iter().chain(process)
+}
+
+/// Labels come first, then the values in the order in which they are asked.
+fn places(panel: &Panel) -> Value {
+    row_labels(panel)
+        .map(str::to_owned)
         .chain(columns(panel).map(|(column, _)| column))
         .enumerate()
         .map(|(i, column)| (column, json!(i)))
@@ -489,8 +489,7 @@ fn renamed(panel: &Panel) -> Value {
 fn overrides(panel: &Panel, vocabulary: &Vocabulary) -> Value {
     let property = |id: &str, value: Value| json!({ "id": id, "value": value });
     let of_field = |name: &str, properties: Vec<Value>| json!({ "matcher": { "id": "byName", "options": name }, "properties": properties });
-    let order = order(panel);
-    let ordered = order["displayName"].as_str().unwrap_or_default();
+    let (ordered, _) = order(panel);
     let of_column = |(_, query): (String, &super::Query)| {
         let quantity = quantity(&query.text, vocabulary);
         let mut properties = vec![property("unit", json!(grafana_unit(quantity)))];
@@ -564,42 +563,62 @@ fn annotations(scope: &Scope) -> Value {
     list.into()
 }
 
-fn variables(scope: &Scope, uses_strategy: bool) -> Value {
+/// What can be chosen at the top of a dashboard.
+pub(super) struct Choice<'a> {
+    /// The label whose values are chosen, which is the variable's name as well.
+    pub(super) label: &'a str,
+    /// Its heading.
+    pub(super) title: &'a str,
+    /// The series that have the values: each is asked among what the choices before it leave.
+    pub(super) among: String,
+    /// What is chosen at first; everything where there is nothing.
+    pub(super) chosen: Option<&'a str>,
+}
+
+/// What can be chosen, from the widest to the narrowest.
+pub(super) fn choices(dashboard: &Dashboard) -> Vec<Choice<'_>> {
+    let scope = &dashboard.scope;
+    let mut choices: Vec<_> = scope
+        .labels
+        .iter()
+        .enumerate()
+        .map(|(i, (label, title))| {
+            let before = Some(scope.up_to(i)).filter(|before| !before.is_empty());
+            let before = before.map_or_else(String::new, |before| format!("{{{before}}}"));
+            let among = format!("{}{before}", scope.from);
+            let chosen = scope.chosen.iter().find(|(key, _)| key == label);
+            Choice {
+                label,
+                title,
+                among,
+                chosen: chosen.map(|(_, value)| value.as_str()),
+            }
+        })
+        .collect();
+    let mut queries = panels_of(dashboard).flat_map(|panel| &panel.queries);
+    if queries.any(|query| query.text.contains("$strategy")) {
+        choices.push(Choice {
+            label: "strategy",
+            title: "Strategy",
+            among: format!("trading_strategy_active{{{}}}", scope.matchers()),
+            chosen: None,
+        });
+    }
+    choices
+}
+
+fn variables(dashboard: &Dashboard) -> Value {
     let mut list = vec![json!({
         "name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1, "hide": 0,
         "includeAll": false, "multi": false, "options": [], "regex": "", "skipUrlSync": false,
     })];
-    // Each is asked among what the ones before leave.
-    let mut queries: Vec<_> = scope
-        .labels
-        .iter()
-        .enumerate()
-        .map(|(i, (key, title))| {
-            let before = scope.up_to(i);
-            let before = if before.is_empty() {
-                String::new()
-            } else {
-                format!("{{{before}}}")
-            };
-            let query = format!("label_values({}{before}, {key})", scope.from);
-            (key.as_str(), title.as_str(), query)
-        })
-        .collect();
-    if uses_strategy {
-        queries.push((
-            "strategy",
-            "Strategy",
-            format!(
-                "label_values(trading_strategy_active{{{}}}, strategy)",
-                scope.matchers()
-            ),
-        ));
-    }
-    for (name, label, query) in queries {
-        let chosen = scope.chosen.iter().find(|(key, _)| key == name);
-        let (text, value) = chosen.map_or(("All", "$__all"), |(_, value)| (value, value));
+    for choice in choices(dashboard) {
+        let query = format!("label_values({}, {})", choice.among, choice.label);
+        let (text, value) = choice
+            .chosen
+            .map_or(("All", "$__all"), |value| (value, value));
         list.push(json!({
-            "name": name, "label": label, "type": "query", "datasource": source(),
+            "name": choice.label, "label": choice.title, "type": "query", "datasource": source(),
             "definition": query, "query": { "query": query, "refId": "variable" },
             // Every value, and none: a service need not be told its environment.
             "includeAll": true, "allValue": ".*", "multi": true,
