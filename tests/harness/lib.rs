@@ -73,6 +73,8 @@ mod guides {
     struct Compatibility;
     #[doc = include_str!("../../docs/TRADING.md")]
     struct Trading;
+    #[doc = include_str!("../../docs/OPERATIONS.md")]
+    struct Operations;
     #[doc = include_str!("../../docs/OBSTOOL.md")]
     struct Obstool;
 }

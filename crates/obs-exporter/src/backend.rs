@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use obs_core::{Admission, Catalogue, cells};
-use obs_recorder::{Engine, Format, MemoryOptions, Names};
+use obs_recorder::{Engine, Format, Heartbeat, HeartbeatOptions, MemoryOptions, Names};
 
 use crate::config::RecorderKind;
 #[cfg(feature = "stock")]
@@ -136,6 +136,19 @@ impl Backend {
             Self::Obs(engine) => engine.memory_lost(),
             #[cfg(feature = "stock")]
             Self::Stock(_) => None,
+        }
+    }
+
+    /// The sign of life of a loop.
+    pub(crate) fn heartbeat(
+        &self,
+        name: &str,
+        options: HeartbeatOptions,
+    ) -> Result<Heartbeat, ExporterError> {
+        match self {
+            Self::Obs(engine) => Ok(engine.heartbeat(name, options)?),
+            #[cfg(feature = "stock")]
+            Self::Stock(_) => Ok(Heartbeat::unwatched()),
         }
     }
 

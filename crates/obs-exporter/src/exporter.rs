@@ -15,7 +15,7 @@ use obs_core::Severity;
 use obs_core::{Catalogue, Families, Family, Warning};
 #[cfg(feature = "otlp")]
 use obs_recorder::FamilySnapshot;
-use obs_recorder::{Engine, Format, Names};
+use obs_recorder::{Engine, Format, Heartbeat, HeartbeatOptions, Names};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::Access;
@@ -228,6 +228,40 @@ impl Exporter {
     /// would wait for itself.
     pub fn on_scrape(&self, read: impl Fn() + Send + Sync + 'static) {
         lock(&self.0.hooks).push(Arc::new(read));
+    }
+
+    /// The sign of life of a loop: `obstool agent` sees in the file of `OBS_MEMORY` that it hangs, shows for how long, and has a command
+    /// run once. Where there is no file, nobody sees it and it costs nothing.
+    ///
+    /// The loop beats by itself, whenever it goes round; the first beat arms the watch. A loop that waits for events waits with a limit
+    /// below its time-out, and beats then too.
+    ///
+    /// ```
+    /// use obs_exporter::{Exporter, HeartbeatOptions};
+    /// use std::time::Duration;
+    ///
+    /// let (_recorder, exporter) = Exporter::builder(obs_exporter::app_info!()).build()?;
+    /// let options = HeartbeatOptions::default().timeout(Duration::from_millis(500));
+    /// let quotes = exporter.heartbeat("quotes", options)?;
+    /// for _quote in [101.25, 101.5] {
+    ///     quotes.beat();
+    ///     // …
+    /// }
+    /// // Dropped by a planned end, it is not watched any more; by a panic, it is.
+    /// drop(quotes);
+    /// # Ok::<(), obs_exporter::ExporterError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ExporterError::Engine`] where a loop of that name is watched already or 32 are, where the name is not one of 1 to 40 bytes, and
+    /// where the time-out is not one of 50 ms to an hour, or the grace more than an hour.
+    pub fn heartbeat(
+        &self,
+        name: &str,
+        options: HeartbeatOptions,
+    ) -> Result<Heartbeat, ExporterError> {
+        self.0.backend.heartbeat(name, options)
     }
 
     /// Everything recorded, in the Prometheus text format, version 0.0.4.

@@ -238,7 +238,9 @@ pub use crate::push::Push;
 pub use crate::server::Server;
 pub use ipnet::IpNet;
 pub use metrics;
-pub use obs_recorder::{Engine, EngineError, Format, Names, TraceId, set_trace_id_source};
+pub use obs_recorder::{
+    Engine, EngineError, Format, Heartbeat, HeartbeatOptions, Names, TraceId, set_trace_id_source,
+};
 
 /// The examples of the README are tests too.
 #[cfg(doctest)]

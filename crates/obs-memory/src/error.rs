@@ -35,6 +35,16 @@ pub enum MemoryError {
         /// How many there can be.
         most: usize,
     },
+    /// A loop cannot be watched.
+    #[error("the loop `{name}` of {path} cannot be watched: {why}", path = .path.display())]
+    Heartbeat {
+        /// The file.
+        path: PathBuf,
+        /// What the loop is called.
+        name: String,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
     /// There are mapped files on Linux only, and with the feature `map`.
     #[error(
         "{path} cannot be mapped: that needs Linux, and the feature `map` of obs-memory, which is `memory` of obs-recorder and \

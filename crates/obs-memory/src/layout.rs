@@ -31,6 +31,14 @@ const HEAD: usize = SUM_AT + 4;
 /// Where a word is that is not 0 when something of the process is not in the file.
 pub(crate) const INCOMPLETE_AT: u64 = 64;
 
+/// How many loops of a process can be watched, and how many words the sign of life of each has.
+pub(crate) const MOST_LOOPS: usize = 32;
+pub(crate) const LOOP_WORDS: usize = 8;
+/// Where the first word of these is in the header page: at its end. A file without any has zeroes there, as files of earlier editions do.
+pub(crate) const LOOPS_AT: usize = WORDS - MOST_LOOPS * LOOP_WORDS;
+/// The most bytes of a loop's name.
+pub(crate) const LOOP_NAME_BYTES: usize = 40;
+
 /// Marks of a file: something is not in it; it says nothing any more.
 pub(crate) const INCOMPLETE: u64 = 1;
 pub(crate) const ABANDONED: u64 = 2;

@@ -5,6 +5,7 @@
 //!   owner alone; its memory is reserved before it is touched, and where there is none, its writer goes on without.
 //! - [`Reader`] reads a file by `pread`, of a process that runs, is stopped or is dead. It tells these by the lock, and refuses by
 //!   name what no writer wrote.
+//! - [`Heartbeat`] is the sign of life of a loop of the writer, and [`Heartbeats`] reads it.
 //!
 //! The engine of `obs-recorder` is what uses it; see [`Memory`] for an example of both sides.
 //!
@@ -12,6 +13,12 @@
 
 #[cfg(feature = "file")]
 mod error;
+#[cfg(feature = "file")]
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "map")),
+    expect(dead_code, reason = "a writer's side, where there is no writer")
+)]
+mod heartbeat;
 #[cfg(feature = "file")]
 #[cfg_attr(
     not(all(target_os = "linux", feature = "map")),
@@ -38,6 +45,7 @@ pub use page::{Page, WORDS, Words};
 #[cfg(feature = "file")]
 pub use {
     error::MemoryError,
+    heartbeat::{Heartbeat, HeartbeatOptions, Heartbeats, LoopReading},
     options::Options,
     platform::Memory,
     reader::{FamilyReading, NativeBuckets, Reader, Reading, SeriesReading, Value},

@@ -51,8 +51,9 @@ struct Block {
     chunks: Vec<(usize, usize)>,
 }
 
+/// A file that is read.
 #[derive(Debug)]
-enum Source {
+pub(crate) enum Source {
     /// What this process records to itself.
     Own(&'static File),
     Other(File),
@@ -203,17 +204,7 @@ impl Reader {
     /// [`MemoryError::Foreign`] and [`MemoryError::Version`] for what this edition does not read, [`MemoryError::Truncated`] and
     /// [`MemoryError::Corrupt`] for what no writer leaves behind, and [`MemoryError::Io`] where the system refuses.
     pub fn open(path: &Path) -> Result<Self, MemoryError> {
-        let source = match own(path) {
-            Some(file) => Source::Own(file),
-            None => Source::Other(File::open(path).map_err(|source| MemoryError::Io {
-                action: "open",
-                path: path.to_path_buf(),
-                source,
-            })?),
-        };
-        let mut head = [0; 64];
-        let length = read_up_to(source.file(), path, &mut head, 0)?;
-        let header = Header::decode(&head[..length], path)?;
+        let (source, header) = Source::open(path)?;
         let mut reader = Self {
             path: path.to_path_buf(),
             source,
@@ -240,10 +231,7 @@ impl Reader {
     /// Whether its process lives.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        match &self.source {
-            Source::Own(_) => true,
-            Source::Other(file) => holder(file).is_some(),
-        }
+        self.source.is_alive()
     }
 
     /// Reads what the file holds now.
@@ -750,7 +738,31 @@ impl Series {
 }
 
 impl Source {
-    fn file(&self) -> &File {
+    /// Opens a file and reads its header.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Header), MemoryError> {
+        let source = match own(path) {
+            Some(file) => Self::Own(file),
+            None => Self::Other(File::open(path).map_err(|source| MemoryError::Io {
+                action: "open",
+                path: path.to_path_buf(),
+                source,
+            })?),
+        };
+        let mut head = [0; 64];
+        let length = read_up_to(source.file(), path, &mut head, 0)?;
+        let header = Header::decode(&head[..length], path)?;
+        Ok((source, header))
+    }
+
+    /// Whether its process lives.
+    pub(crate) fn is_alive(&self) -> bool {
+        match self {
+            Self::Own(_) => true,
+            Self::Other(file) => holder(file).is_some(),
+        }
+    }
+
+    pub(crate) fn file(&self) -> &File {
         match self {
             Self::Own(file) => file,
             Self::Other(file) => file,
@@ -770,7 +782,12 @@ fn is_label(name: &str) -> bool {
 }
 
 /// Reads until the bytes are full or the file ends, and returns how many there were.
-fn read_up_to(file: &File, path: &Path, bytes: &mut [u8], at: u64) -> Result<usize, MemoryError> {
+pub(crate) fn read_up_to(
+    file: &File,
+    path: &Path,
+    bytes: &mut [u8],
+    at: u64,
+) -> Result<usize, MemoryError> {
     let mut have = 0;
     while have < bytes.len() {
         match read_once(file, &mut bytes[have..], at + have as u64) {

@@ -5,17 +5,20 @@ use std::io;
 use std::num::NonZeroU16;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, fcntl_lock, fstatfs};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
+use rustix::time::{ClockId, clock_gettime};
 
-use crate::layout::{ABANDONED, INCOMPLETE};
+use crate::heartbeat::{BEAT, LoopWords, TIMEOUT, declare};
+use crate::layout::{ABANDONED, INCOMPLETE, LOOP_NAME_BYTES, LOOP_WORDS, LOOPS_AT, MOST_LOOPS};
 use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
 use crate::page::{Chunk, Page};
 use crate::record::{FRAME, Record};
-use crate::{MemoryError, Options};
+use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
 
 /// How many files a process can record to. They stay mapped for as long as it lives.
 const MOST_FILES: usize = 64;
@@ -65,7 +68,21 @@ struct Open {
     /// The device and the number of the file.
     identity: (u64, u64),
     header: Header,
+    /// The header page, for what is stored there while it is mapped.
+    head: Page,
     space: Mutex<Space>,
+    loops: Mutex<[Loop; MOST_LOOPS]>,
+}
+
+/// What is known of the loops that are watched, beside what the file says.
+#[derive(Clone, Debug, Default)]
+enum Loop {
+    #[default]
+    Free,
+    /// It has a heartbeat.
+    Watched(String),
+    /// Its heartbeat was dropped by a panic, and stays armed until the loop is begun again.
+    Abandoned(String),
 }
 
 /// How far the regions are used.
@@ -157,6 +174,53 @@ impl Memory {
         }
     }
 
+    /// The sign of life of a loop, by which a reader sees that it hangs; see [`Heartbeat`] for when it is watched.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::Heartbeat`] where a loop of that name is watched already or 32 are, where the name is empty, longer than 40
+    /// bytes or has a NUL, and where the time-out or the grace is out of its range.
+    pub fn heartbeat(
+        self,
+        name: &str,
+        options: HeartbeatOptions,
+    ) -> Result<Heartbeat, MemoryError> {
+        let Some(open) = self.open() else {
+            return Ok(Heartbeat::unwatched());
+        };
+        let refused = |why| MemoryError::Heartbeat {
+            path: open.path.clone(),
+            name: name.to_owned(),
+            why,
+        };
+        if name.is_empty() || name.len() > LOOP_NAME_BYTES || name.contains('\0') {
+            return Err(refused("take a name of 1 to 40 bytes, none of them NUL"));
+        }
+        if !options.is_usable() {
+            return Err(refused(
+                "take a time-out of 50 ms to an hour, and a grace of an hour at most",
+            ));
+        }
+        let mut loops = open.loops();
+        let is_of_it = |one: &Loop| matches!(one, Loop::Watched(of) if of == name);
+        if loops.iter().any(is_of_it) {
+            return Err(refused(
+                "there is a loop of that name already; give each its own name",
+            ));
+        }
+        let was_left = |one: &Loop| matches!(one, Loop::Abandoned(of) if of == name);
+        let is_free = |one: &Loop| matches!(one, Loop::Free);
+        let at = loops
+            .iter()
+            .position(was_left)
+            .or_else(|| loops.iter().position(is_free))
+            .ok_or_else(|| refused("32 loops are watched already; watch those that matter"))?;
+        loops[at] = Loop::Watched(name.to_owned());
+        let words = open.loop_words(at);
+        declare(words, name, options);
+        Ok(Heartbeat::new(words, give_back))
+    }
+
     /// Why something that was recorded is not in the file; nothing while all is.
     #[must_use]
     pub fn incomplete(self) -> Option<String> {
@@ -202,7 +266,17 @@ impl Open {
             return Err(failed("reserve memory for")(error));
         }
         let metadata = file.metadata().map_err(failed("look at"))?;
+        let head = Chunk::map(&file, 0, 1).and_then(|mut chunk| {
+            let page = chunk.next();
+            page.ok_or_else(|| io::Error::other("a chunk has no page"))
+        });
+        let head = head.map_err(|error| {
+            let _ = std::fs::remove_file(path);
+            failed("map")(error)
+        })?;
         Ok(Self {
+            head,
+            loops: Mutex::default(),
             path: path.to_path_buf(),
             identity: (metadata.dev(), metadata.ino()),
             file,
@@ -222,6 +296,16 @@ impl Open {
 
     fn space(&self) -> MutexGuard<'_, Space> {
         self.space.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn loops(&self) -> MutexGuard<'_, [Loop; MOST_LOOPS]> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The words of a loop in the header page.
+    fn loop_words(&self, at: usize) -> &LoopWords {
+        let first = LOOPS_AT + at * LOOP_WORDS;
+        &self.head[first..first + LOOP_WORDS]
     }
 
     fn page(&self, space: &mut Space, block: u32) -> io::Result<Page> {
@@ -298,6 +382,24 @@ impl Open {
         // The header has memory already.
         let _ = self.file.write_all_at(&mark.to_le_bytes(), INCOMPLETE_AT);
         space.incomplete.get_or_insert(why);
+    }
+}
+
+/// Ends the watch of a loop, or leaves it as it is where the loop was ended by a panic.
+fn give_back(words: &'static LoopWords, is_abandoned: bool) {
+    let mut open = OPEN.iter().filter_map(OnceLock::get);
+    let found = open.find_map(|open| {
+        let is_it = |at: &usize| std::ptr::eq(open.loop_words(*at), words);
+        Some((open, (0..MOST_LOOPS).find(is_it)?))
+    });
+    let Some((open, at)) = found else { return };
+    let mut loops = open.loops();
+    match std::mem::take(&mut loops[at]) {
+        Loop::Watched(name) if is_abandoned => loops[at] = Loop::Abandoned(name),
+        _ => {
+            words[BEAT].store(0, Relaxed);
+            words[TIMEOUT].store(0, Relaxed);
+        }
     }
 }
 
@@ -409,4 +511,12 @@ pub(crate) fn holder(file: &File) -> Option<u32> {
     let lock = fcntl_getlk(file, &Flock::from(FlockType::WriteLock)).ok()??;
     let pid = lock.pid.map_or(0, rustix::process::Pid::as_raw_pid);
     Some(u32::try_from(pid).unwrap_or(0))
+}
+
+/// Nanoseconds of the clock that all processes of a machine share; never 0.
+#[inline]
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let nanoseconds = time.tv_sec * 1_000_000_000 + time.tv_nsec;
+    nanoseconds.cast_unsigned().max(1)
 }

@@ -7,9 +7,11 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use obs_memory::{
-    Cell, Kind, Memory, MemoryError, Options, Page, Reader, Reading, Record, Side, Value,
+    Cell, Heartbeat, HeartbeatOptions, Heartbeats, Kind, Memory, MemoryError, Options, Page,
+    Reader, Reading, Record, Side, Value,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -172,6 +174,87 @@ fn a_series_that_was_hidden_counts_from_there_and_one_that_is_gone_is_not_shown(
     memory.append(&series(0, 0, "short"));
     add(&page, 0, 3);
     assert_eq!(orders(), [counter(1), counter(3)]);
+}
+
+#[test]
+fn a_loop_is_armed_by_its_first_beat_and_until_it_is_disarmed_or_dropped() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    let reader = Heartbeats::open(&path(&folder)).unwrap();
+    assert_eq!(reader.read().unwrap(), []);
+    let watch = HeartbeatOptions::default().grace(Duration::from_secs(5));
+    let before = Heartbeats::now();
+    let quotes = memory.heartbeat("quotes", watch).unwrap();
+    let beats = || {
+        let loops = reader.read().unwrap();
+        assert_eq!((loops.len(), &*loops[0].name), (1, "quotes"));
+        assert_eq!(loops[0].timeout, Duration::from_secs(1));
+        assert!(loops[0].grace_until >= before + 5_000_000_000);
+        loops[0].beat
+    };
+    assert!(quotes.is_watched() && reader.is_alive());
+    assert_eq!(beats(), None);
+    quotes.beat();
+    let first = beats().unwrap();
+    assert!((before..=Heartbeats::now()).contains(&first));
+    quotes.beat();
+    assert!(beats().unwrap() >= first);
+    quotes.disarm();
+    assert_eq!(beats(), None);
+    quotes.beat();
+    assert!(beats().is_some());
+    drop(quotes);
+    assert_eq!(reader.read().unwrap(), []);
+}
+
+#[test]
+fn a_loop_that_ends_by_a_panic_stays_armed_until_it_is_begun_again() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    let reader = Heartbeats::open(&path(&folder)).unwrap();
+    let ended = std::thread::spawn(move || {
+        let quotes = memory
+            .heartbeat("quotes", HeartbeatOptions::default())
+            .unwrap();
+        quotes.beat();
+        panic!("the loop ends");
+    });
+    assert!(ended.join().is_err());
+    assert!(reader.read().unwrap()[0].beat.is_some());
+    let again = memory
+        .heartbeat("quotes", HeartbeatOptions::default())
+        .unwrap();
+    let loops = reader.read().unwrap();
+    assert_eq!((loops.len(), loops[0].beat), (1, None));
+    drop(again);
+    assert_eq!(reader.read().unwrap(), []);
+}
+
+#[test]
+fn loops_have_names_of_their_own_and_there_are_so_many() {
+    let folder = TempDir::new().unwrap();
+    let memory = Memory::create(&path(&folder), options()).unwrap();
+    let make = |name: &str| memory.heartbeat(name, HeartbeatOptions::default());
+    let mut all: Vec<_> = (0..32)
+        .map(|n| make(&format!("loop {n}")).unwrap())
+        .collect();
+    assert!(make("one more").unwrap_err().to_string().contains("32"));
+    all.pop();
+    let longest = "é".repeat(20);
+    all.push(make(&longest).unwrap());
+    let loops = Heartbeats::open(&path(&folder)).unwrap().read().unwrap();
+    assert_eq!((loops.len(), &*loops[31].name), (32, &*longest));
+    for name in ["loop 0", "", "a\0b", &"a".repeat(41)] {
+        let refused = make(name).unwrap_err();
+        assert!(
+            matches!(refused, MemoryError::Heartbeat { .. }),
+            "{refused}"
+        );
+    }
+    let short = HeartbeatOptions::default().timeout(Duration::from_millis(1));
+    assert!(memory.heartbeat("quotes", short).is_err());
+    assert!(!Heartbeat::unwatched().is_watched());
+    Heartbeat::unwatched().beat();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use obs_core::{
     Admission, Catalogue, Claim, Family as Declared, Kind, OTHER, OTHER_TOTAL, PipelineMetrics,
     UNDECLARED_FAMILIES, cells, folded_gauge, resolving,
 };
-use obs_memory::{Memory, MemoryError, Options, Record};
+use obs_memory::{Heartbeat, HeartbeatOptions, Memory, MemoryError, Options, Record};
 
 use crate::cell::{Store, Words};
 use crate::exemplar;
@@ -768,6 +768,27 @@ impl Engine {
                 series.metric.take_in(now);
             }
         }
+    }
+
+    /// The sign of life of a loop, in the file of its [memory](Builder::memory), where `obstool agent` sees that the loop hangs. Without a
+    /// file it is one that nobody sees.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Memory`] where a loop of that name is watched already or 32 are, where the name is not one of 1 to 40 bytes, and
+    /// where the time-out or the grace is out of its range.
+    pub fn heartbeat(
+        &self,
+        name: &str,
+        options: HeartbeatOptions,
+    ) -> Result<Heartbeat, EngineError> {
+        let Some(memory) = self.memory() else {
+            return Ok(Heartbeat::unwatched());
+        };
+        let refused = |error: MemoryError| EngineError::Memory {
+            reason: error.to_string(),
+        };
+        memory.heartbeat(name, options).map_err(refused)
     }
 
     /// Why something that was recorded is not in the file of its [memory](Builder::memory); nothing while all is, or where none was asked for.

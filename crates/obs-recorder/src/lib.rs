@@ -76,7 +76,7 @@ pub use crate::snapshot::{
 };
 pub use crate::text::Format;
 pub use metrics;
-pub use obs_memory::Options as MemoryOptions;
+pub use obs_memory::{Heartbeat, HeartbeatOptions, Options as MemoryOptions};
 
 /// What is behind these locks is whole even where a panic let go of one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,8 @@
 //! `obstool agent`: serves what processes have recorded in mapped files, whether they live, are stopped or are dead.
 
+mod act;
+mod hang;
+mod switch;
 mod text;
 mod watch;
 
@@ -11,6 +14,8 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::serve::{Answer, serve};
+use act::{Action, OnHang};
+use switch::{Shown, Switch};
 use watch::Watched;
 
 /// How often files are read while nobody asks, so that none is set aside and removed unseen.
@@ -19,7 +24,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Serve what processes have recorded in mapped files (`OBS_MEMORY`)
 ///
 /// Each file is a process; `/metrics` has all of them with a label `process`, and `obs_process_up`. A process that is stopped is shown as
-/// one that runs. What a dead one had last is shown for a time; then its gauges go, and what it counted stays in the totals.
+/// one that runs. What a dead one had last is shown for a time; then its gauges go, and what it counted stays in the totals. Loops that
+/// are watched have `obs_process_hung_seconds`, and can have a command run when they hang.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Agent {
     /// Files, and folders of files whose names end in `.obs`.
@@ -34,6 +40,8 @@ pub(crate) struct Agent {
     /// For how many seconds the last values of a dead process are shown.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     keep: u64,
+    #[command(flatten)]
+    on_hang: OnHang,
 }
 
 impl Agent {
@@ -45,7 +53,11 @@ impl Agent {
         };
         let listener = TcpListener::bind(self.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let watched = Watched::new(self.places, Duration::from_secs(self.keep));
+        let keep = Duration::from_secs(self.keep);
+        let (shown, action) = (Shown::default(), Action::new(self.on_hang));
+        let switch = Switch::new(self.places.clone(), keep, action, shown.clone());
+        thread::spawn(move || switch.run());
+        let watched = Watched::new(self.places, keep);
         let watched = Arc::new(Mutex::new(watched));
         let looking = Arc::clone(&watched);
         thread::spawn(move || {
@@ -59,7 +71,7 @@ impl Agent {
         serve(
             &listener,
             move |host| is_known(host, &hosts),
-            move |path| content(path, &watched),
+            move |path| content(path, &watched, &shown),
         );
         Ok(true)
     }
@@ -70,11 +82,14 @@ fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
 }
 
 /// What is under a path.
-fn content(path: &str, watched: &Mutex<Watched>) -> Answer {
+fn content(path: &str, watched: &Mutex<Watched>, shown: &Shown) -> Answer {
     match path {
         "/metrics" => {
             let look = lock(watched).look();
-            Answer::ok("text/plain; version=0.0.4", text::write(&look))
+            Answer::ok(
+                "text/plain; version=0.0.4",
+                text::write(&look, &shown.get()),
+            )
         }
         "/healthz" => Answer::ok("text/plain", "ok\n"),
         _ => Answer::not_found("ask for /metrics\n"),

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use obs_memory::Value;
 
+use super::switch::Hung;
 use super::watch::{Family, Look};
 
 /// Everything, by name.
-pub(super) fn write(look: &Look) -> String {
+pub(super) fn write(look: &Look, hung: &Hung) -> String {
     let mut out = String::new();
     for refused in &look.refused {
         let _ = writeln!(out, "# {}", refused.replace('\n', " "));
@@ -19,8 +20,25 @@ pub(super) fn write(look: &Look) -> String {
         let labels = [("process".to_owned(), name.clone())];
         line(&mut out, "obs_process_up", &labels, None, counts.alive);
     }
+    if !hung.is_empty() {
+        out.push_str(
+            "# HELP obs_process_hung_seconds Seconds without a beat of a watched loop that hangs; 0 while it beats in time, NaN while it is not armed.\n# TYPE obs_process_hung_seconds gauge\n",
+        );
+    }
+    for ((process, name), seconds) in hung {
+        let labels = [("loop", name), ("process", process)];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
+        line(
+            &mut out,
+            "obs_process_hung_seconds",
+            &labels,
+            None,
+            float(*seconds),
+        );
+    }
     for (name, family) in &look.families {
-        if name != "obs_process_up" && !family.series.is_empty() {
+        let is_ours = ["obs_process_up", "obs_process_hung_seconds"].contains(&&**name);
+        if !is_ours && !family.series.is_empty() {
             write_family(&mut out, name, family);
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use obs_memory::{FamilyReading, Kind, Labels, MemoryError, Reader, Reading, Value};
 
 /// The device and the number of a file: it keeps them when it is set aside under another name.
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// How many names of processes there may be. Those of others are added up as `other`: totals stay for as long as this program runs.
 const MOST_NAMES: usize = 500;
@@ -266,7 +266,7 @@ fn add(to: &mut Value, value: &Value) {
 }
 
 /// The files of a place: a file with what its earlier processes left beside it, or all of a folder.
-fn files(place: &Path) -> Vec<PathBuf> {
+pub(super) fn files(place: &Path) -> Vec<PathBuf> {
     let (folder, wanted) = if place.is_dir() {
         (place, None)
     } else {
@@ -290,7 +290,7 @@ fn files(place: &Path) -> Vec<PathBuf> {
 }
 
 /// What a process is called: its file, without what ends the name.
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let name = file.split_once(".obs").map_or(&*file, |(name, _)| name);
     name.to_owned()
