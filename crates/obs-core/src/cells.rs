@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-pub use obs_memory::{Page, WORDS};
+pub use obs_memory::{Page, WORDS, in_child};
 
 use crate::Counter;
 pub use crate::channel::{offer, pass_on};

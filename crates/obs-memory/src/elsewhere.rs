@@ -42,6 +42,12 @@ impl Memory {
         match self.0 {}
     }
 
+    /// Whether the file is that of the process that this one was forked from.
+    #[must_use]
+    pub fn is_inherited(self) -> bool {
+        match self.0 {}
+    }
+
     /// The sign of life of a loop.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use std::sync::atomic::{
 use std::time::Duration;
 
 use crate::MemoryError;
+use crate::fork::is_forked;
 use crate::layout::{LOOP_NAME_BYTES, LOOP_WORDS, LOOPS_AT, MOST_LOOPS};
 use crate::platform::monotonic_nanoseconds;
 use crate::reader::{Source, read_up_to};
@@ -106,7 +107,7 @@ impl Heartbeat {
     /// Says that the loop goes round, and arms the watch if it is not.
     #[inline]
     pub fn beat(&self) {
-        if let Some(words) = self.words {
+        if let Some(words) = self.words() {
             words[BEAT].store(monotonic_nanoseconds(), Relaxed);
         }
     }
@@ -114,15 +115,20 @@ impl Heartbeat {
     /// Says that the loop is not to be watched until it beats again: before it waits for long on purpose, and before a planned end.
     #[inline]
     pub fn disarm(&self) {
-        if let Some(words) = self.words {
+        if let Some(words) = self.words() {
             words[BEAT].store(0, Relaxed);
         }
     }
 
-    /// Whether there is a file in which a reader sees it.
+    /// Whether there is a file in which a reader sees it. A forked process has none: the loop is its parent's.
     #[must_use]
     pub fn is_watched(&self) -> bool {
-        self.words.is_some()
+        self.words().is_some()
+    }
+
+    #[inline]
+    fn words(&self) -> Option<&'static LoopWords> {
+        self.words.filter(|_| !is_forked())
     }
 }
 

@@ -13,6 +13,11 @@
 
 #[cfg(feature = "file")]
 mod error;
+#[cfg_attr(
+    not(feature = "file"),
+    expect(dead_code, reason = "only what has a file asks")
+)]
+mod fork;
 #[cfg(feature = "file")]
 #[cfg_attr(
     not(all(target_os = "linux", feature = "map")),
@@ -41,6 +46,7 @@ mod reader;
 )]
 mod record;
 
+pub use fork::in_child;
 pub use page::{Page, WORDS, Words};
 #[cfg(feature = "file")]
 pub use {

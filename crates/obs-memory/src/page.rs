@@ -92,6 +92,19 @@ impl fmt::Debug for Page {
     }
 }
 
+/// Has a function called in every process that is forked from this one.
+#[cfg(all(feature = "map", target_os = "linux"))]
+pub(crate) fn at_fork(child: extern "C" fn()) -> std::io::Result<()> {
+    // SAFETY: it keeps the pointer of a function, which is never freed. What that function may do is up to it, and safe code; `fork` calls
+    // it in the child's only thread, with all memory as that thread left it.
+    let refused = unsafe { libc::pthread_atfork(None, None, Some(child)) };
+    if refused == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::from_raw_os_error(refused))
+    }
+}
+
 /// A part of a file that is mapped for good, and gives out its pages one by one.
 #[cfg(all(feature = "map", target_os = "linux"))]
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZeroU16;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,11 @@ use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, fcntl_lock, 
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::fork::{is_forked, left};
 use crate::heartbeat::{BEAT, LoopWords, TIMEOUT, declare};
 use crate::layout::{ABANDONED, INCOMPLETE, LOOP_NAME_BYTES, LOOP_WORDS, LOOPS_AT, MOST_LOOPS};
 use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
-use crate::page::{Chunk, Page};
+use crate::page::{Chunk, Page, at_fork};
 use crate::record::{FRAME, Record};
 use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
 
@@ -33,7 +34,7 @@ static OPENING: Mutex<()> = Mutex::new(());
 ///
 /// ```
 /// use obs_memory::{Kind, Memory, Options, Reader, Record, Value};
-/// use std::sync::atomic::Ordering::Relaxed;
+/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("desk.obs");
@@ -131,6 +132,7 @@ impl Memory {
                 path: path.to_path_buf(),
                 most: MOST_FILES,
             })?;
+        follow_forks().map_err(failure("be told of forks for", path))?;
         let open = Open::create(path, options)?;
         let _ = slot.set(open);
         #[expect(clippy::cast_possible_truncation, reason = "one of 64")]
@@ -142,6 +144,10 @@ impl Memory {
     #[must_use]
     pub fn page(self, block: u32) -> Option<Page> {
         let open = self.open()?;
+        if open.is_inherited() {
+            open.mark(INCOMPLETE);
+            return None;
+        }
         let mut space = open.space();
         match open.page(&mut space, block) {
             Ok(page) => Some(page),
@@ -162,6 +168,9 @@ impl Memory {
     )]
     pub fn append(self, record: &Record) -> Option<u32> {
         let open = self.open()?;
+        if open.is_inherited() {
+            return None;
+        }
         let mut space = open.space();
         match open.append(&mut space, record) {
             Ok(number) => Some(number),
@@ -193,6 +202,11 @@ impl Memory {
             name: name.to_owned(),
             why,
         };
+        if open.is_inherited() {
+            return Err(refused(
+                "the file is that of the process that this one was forked from; give this one its own",
+            ));
+        }
         if name.is_empty() || name.len() > LOOP_NAME_BYTES || name.contains('\0') {
             return Err(refused("take a name of 1 to 40 bytes, none of them NUL"));
         }
@@ -224,7 +238,18 @@ impl Memory {
     /// Why something that was recorded is not in the file; nothing while all is.
     #[must_use]
     pub fn incomplete(self) -> Option<String> {
-        self.open()?.space().incomplete.clone()
+        let open = self.open()?;
+        if open.is_inherited() {
+            return Some("it is that of the process that this one was forked from".to_owned());
+        }
+        open.space().incomplete.clone()
+    }
+
+    /// Whether the file is that of the process that this one was forked from. What that had mapped can be recorded to, by whole
+    /// additions to words that everybody adds to; there are no more pages, and nothing can be said of them.
+    #[must_use]
+    pub fn is_inherited(self) -> bool {
+        self.open().is_some_and(Open::is_inherited)
     }
 
     /// Where the file is.
@@ -292,6 +317,11 @@ impl Open {
                 incomplete: None,
             }),
         })
+    }
+
+    /// Whether it was opened before this process was forked. Its locks are not touched then: a thread of the parent may hold them for ever.
+    fn is_inherited(&self) -> bool {
+        self.header.pid != std::process::id()
     }
 
     fn space(&self) -> MutexGuard<'_, Space> {
@@ -379,14 +409,23 @@ impl Open {
 
     /// Notes that something is not in the file.
     fn lose(&self, space: &mut Space, mark: u64, why: String) {
+        self.mark(mark);
+        space.incomplete.get_or_insert(why);
+    }
+
+    /// Says in the file that something is not in it.
+    fn mark(&self, mark: u64) {
         // The header has memory already.
         let _ = self.file.write_all_at(&mark.to_le_bytes(), INCOMPLETE_AT);
-        space.incomplete.get_or_insert(why);
     }
 }
 
 /// Ends the watch of a loop, or leaves it as it is where the loop was ended by a panic.
 fn give_back(words: &'static LoopWords, is_abandoned: bool) {
+    // The loop is the parent's.
+    if is_forked() {
+        return;
+    }
     let mut open = OPEN.iter().filter_map(OnceLock::get);
     let found = open.find_map(|open| {
         let is_it = |at: &usize| std::ptr::eq(open.loop_words(*at), words);
@@ -452,6 +491,17 @@ fn take_over(path: &Path) -> Result<File, MemoryError> {
     }
 }
 
+/// Registers what is called in forked processes, once.
+fn follow_forks() -> io::Result<()> {
+    static FOLLOWED: AtomicBool = AtomicBool::new(false);
+    // The caller holds `OPENING`.
+    if !FOLLOWED.load(Relaxed) {
+        at_fork(left)?;
+        FOLLOWED.store(true, Relaxed);
+    }
+    Ok(())
+}
+
 /// Gives what an ended process has left another name, and removes the oldest of those.
 fn set_aside(path: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -502,7 +552,8 @@ pub(crate) fn own(path: &Path) -> Option<&'static File> {
     let metadata = std::fs::metadata(path).ok()?;
     let identity = (metadata.dev(), metadata.ino());
     let mut open = OPEN.iter().filter_map(OnceLock::get);
-    open.find(|open| open.identity == identity)
+    // A lock is not inherited by a fork, so that there is none to let go of.
+    open.find(|open| open.identity == identity && !open.is_inherited())
         .map(|open| &open.file)
 }
 

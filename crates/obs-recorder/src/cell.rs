@@ -11,7 +11,7 @@ use std::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
 use obs_core::cells::{CounterCell, Lane};
@@ -413,6 +413,8 @@ struct Space {
     taken: usize,
     /// By their number.
     returned: HashMap<usize, Vec<Words>>,
+    /// Whether all of it was begun after the process was forked.
+    is_of_child: bool,
 }
 
 /// All blocks by their numbers, to be found without a lock. It grows by parts, each twice the one before.
@@ -472,12 +474,29 @@ impl Store {
 
     /// Words that are 0 in every lane; no more than [`WORDS`].
     pub(crate) fn take(&self, count: usize) -> Words {
-        self.take_from(&mut lock(&self.space), count, self.lanes)
+        self.take_from(&mut self.lock(&self.space), count, self.lanes)
     }
 
     /// A word that everybody writes, 0 at first.
     pub(crate) fn take_gauge(&self) -> Words {
-        self.take_from(&mut lock(&self.gauges), 1, 1)
+        self.take_from(&mut self.lock(&self.gauges), 1, 1)
+    }
+
+    /// Whether the mapped file is that of the process that this one was forked from.
+    fn is_inherited(&self) -> bool {
+        self.memory.is_some_and(Memory::is_inherited)
+    }
+
+    /// What is left for new words. In a forked process that is none of what its parent has left, which the parent gives to other series.
+    fn lock<'a>(&self, space: &'a Mutex<Space>) -> MutexGuard<'a, Space> {
+        let mut space = lock(space);
+        if !space.is_of_child && self.is_inherited() {
+            *space = Space {
+                is_of_child: true,
+                ..Space::default()
+            };
+        }
+        space
     }
 
     fn take_from(&self, space: &mut Space, count: usize, lanes: usize) -> Words {
@@ -499,12 +518,17 @@ impl Store {
             clippy::cast_possible_truncation,
             reason = "below the words of a block"
         )]
-        Words {
+        let words = Words {
             lanes: block,
             first: taken as u16,
             memory: self.memory,
             block: number,
+        };
+        if self.memory.is_some() {
+            // A forked process adds there, and can make none: the directory of the file is its parent's.
+            words.shared();
         }
+        words
     }
 
     /// The words of a spot that was taken and not given back.
@@ -528,7 +552,7 @@ impl Store {
         count: usize,
         announce: impl FnOnce(Spot),
     ) -> Spot {
-        let mut space = lock(&self.space);
+        let mut space = self.lock(&self.space);
         directory.find(key).unwrap_or_else(|| {
             let spot = self.take_from(&mut space, count, self.lanes).spot();
             announce(spot);
@@ -539,12 +563,12 @@ impl Store {
 
     /// Takes words back, of which nobody holds a handle any more: so nobody writes them while they are cleared.
     pub(crate) fn give_back(&self, words: Words, count: usize) {
-        give_back_to(&self.space, words, count);
+        self.give_back_to(&self.space, words, count);
     }
 
     /// The same of a word that was taken for a gauge.
     pub(crate) fn give_back_gauge(&self, word: Words) {
-        give_back_to(&self.gauges, word, 1);
+        self.give_back_to(&self.gauges, word, 1);
     }
 
     /// The same of words that were taken for a directory.
@@ -560,13 +584,17 @@ impl Store {
             self.give_back(words, count);
         }
     }
-}
 
-fn give_back_to(space: &Mutex<Space>, words: Words, count: usize) {
-    for lane in words.lanes(usize::MAX - 1) {
-        (0..count).for_each(|index| lane.word(index).store(0, Relaxed));
+    fn give_back_to(&self, space: &Mutex<Space>, words: Words, count: usize) {
+        // The parent of a forked process still records to them.
+        if self.is_inherited() {
+            return;
+        }
+        for lane in words.lanes(usize::MAX - 1) {
+            (0..count).for_each(|index| lane.word(index).store(0, Relaxed));
+        }
+        lock(space).returned.entry(count).or_default().push(words);
     }
-    lock(space).returned.entry(count).or_default().push(words);
 }
 
 /// Words that a series takes only when they are needed, each by a key of up to [`KEY_BITS`](Directory::KEY_BITS). They are found without

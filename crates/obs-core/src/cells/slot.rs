@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The lane of threads that have no slot, or one that a recorder does not give a lane to.
@@ -29,6 +29,10 @@ thread_local! {
 }
 
 static POOL: Mutex<Pool> = Mutex::new(Pool::new());
+
+/// Whether this process was forked from one whose cells lie in a mapped file. Its lanes are shared with the parent, and no thread has one
+/// to itself.
+static FORKED: AtomicBool = AtomicBool::new(false);
 
 /// The highest slot that was ever taken; only rises.
 static HIGHEST: AtomicUsize = AtomicUsize::new(SHARED_LANE);
@@ -61,6 +65,10 @@ struct Lease(usize);
 
 impl Lease {
     fn take() -> Self {
+        super::in_child(leave);
+        if FORKED.load(Ordering::Relaxed) {
+            return Self(NONE);
+        }
         let Some(slot) = pool().take() else {
             return Self(NONE);
         };
@@ -73,10 +81,17 @@ impl Drop for Lease {
     fn drop(&mut self) {
         // First this thread stops to write there, then another may.
         SLOT.set(NONE);
-        if self.0 != NONE {
+        if self.0 != NONE && !FORKED.load(Ordering::Relaxed) {
             pool().give_back(self.0);
         }
     }
+}
+
+/// Has a forked process record where everybody does, also by handles that were made before. It is called in its only thread, by which the
+/// parent was forked.
+fn leave() {
+    FORKED.store(true, Ordering::Relaxed);
+    SLOT.set(NONE);
 }
 
 fn pool() -> MutexGuard<'static, Pool> {

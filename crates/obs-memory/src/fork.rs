@@ -1,0 +1,34 @@
+//! What a process does differently that is forked from one that records to a file.
+//!
+//! It has the same pages, by mappings that it shares with its parent. So each of its threads leaves the words that are one thread's
+//! alone in the parent, and everything it records is added atomically where everybody adds. The file itself stays the parent's.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether this process was forked from one that records to a file.
+static FORKED: AtomicBool = AtomicBool::new(false);
+static LEAVE: OnceLock<fn()> = OnceLock::new();
+
+/// Has a function called in every process that is forked from this one while it records to a file, before that does anything else. The
+/// first function counts.
+///
+/// It runs between `fork` and its return, where other threads may have held any lock: it sets what is atomic or its thread's own, and nothing
+/// else.
+pub fn in_child(leave: fn()) {
+    let _ = LEAVE.set(leave);
+}
+
+/// Whether this process was forked from one that records to a file.
+pub(crate) fn is_forked() -> bool {
+    FORKED.load(Relaxed)
+}
+
+/// Called in the child by the system.
+#[cfg(all(feature = "map", target_os = "linux"))]
+pub(crate) extern "C" fn left() {
+    FORKED.store(true, Relaxed);
+    if let Some(leave) = LEAVE.get() {
+        leave();
+    }
+}

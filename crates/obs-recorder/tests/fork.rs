@@ -1,0 +1,188 @@
+//! Processes that are forked from one that records to a file: what each of them records is in it, to the last event.
+
+#![cfg(target_os = "linux")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use fork::Fork;
+use obs_core::{Counter, Gauge, Histogram};
+use obs_memory::{Heartbeats, Reader, Reading, Value};
+use obs_recorder::{Engine, Heartbeat, HeartbeatOptions, MemoryOptions};
+use tempfile::TempDir;
+
+/// The variable that makes this program the parent.
+const PARENT: &str = "FORK_TEST_PARENT";
+const WORKERS: u64 = 8;
+/// How often each thread of each process records.
+const TIMES: u64 = 50_000;
+
+obs_core::families! {
+    /// What a worker does.
+    struct Work {
+        /// Jobs done.
+        jobs: Counter = "work_jobs_total",
+        /// Jobs that a worker has begun.
+        begun: Counter = "work_begun_total",
+        /// How long a job takes.
+        took: Histogram = "work_duration_seconds" { buckets: &[0.5, 1.0] },
+        /// The last worker.
+        last: Gauge = "work_last",
+    }
+}
+
+/// Each thread of a process records so often by handles that it was given, and by those it makes on its own.
+fn work(work: &Work, times: u64) {
+    let local = work.begun.local();
+    for _ in 0..times {
+        work.jobs.increment(1);
+        local.increment(2);
+        work.took.record(0.25);
+        work.took.record(2.0);
+    }
+}
+
+/// A child's work. What fails there must not unwind into the frames of its parent, which wait for threads that a child has not.
+fn child(
+    handles: &Work,
+    local: obs_core::LocalCounter<'_>,
+    heartbeat: &Heartbeat,
+    number: u64,
+) -> ! {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        // The loop is the parent's.
+        heartbeat.beat();
+        assert!(!heartbeat.is_watched());
+        by_two_threads(handles, local, number);
+    }));
+    std::process::exit(i32::from(done.is_err()))
+}
+
+/// The thread that is all a child has, and one more. They make a series that their parent does not know.
+fn by_two_threads(handles: &Work, local: obs_core::LocalCounter<'_>, number: u64) {
+    // Made by the parent on this thread, where it had words of its own.
+    local.increment(1000);
+    thread::scope(|scope| {
+        scope.spawn(|| work(handles, TIMES));
+        work(handles, TIMES);
+    });
+    #[expect(clippy::cast_precision_loss, reason = "one of eight")]
+    handles.last.set(number as f64);
+    metrics::counter!("work_of_a_child_total").increment(7);
+}
+
+fn parent(path: &Path) {
+    let options = MemoryOptions::default().any_file_system(true);
+    let engine = Engine::builder().memory(path, options).build().unwrap();
+    let handles_of = engine.clone();
+    obs_core::install(engine).unwrap();
+    let handles = Work::new();
+    handles.last.set(-1.0);
+    let heartbeat = handles_of
+        .heartbeat("parent", HeartbeatOptions::default())
+        .unwrap();
+    heartbeat.beat();
+    let beat = Heartbeats::open(path).unwrap().read().unwrap()[0].beat;
+    // Each thread of the parent has words of its own by now, also this one.
+    work(&handles, TIMES);
+    let local = handles.begun.local();
+    let is_over = AtomicBool::new(false);
+    let mut recorded = TIMES;
+    thread::scope(|scope| {
+        let recording = scope.spawn(|| {
+            let mut times = 0;
+            while !is_over.load(Relaxed) {
+                work(&handles, 1000);
+                times += 1000;
+                // Series that come while children are there take words that none of these has.
+                let number = (times / 1000 % 200).to_string();
+                metrics::counter!("work_of_the_parent_total", "number" => number).increment(1);
+            }
+            times
+        });
+        let pids: Vec<_> = (0..WORKERS)
+            .map(|number| match fork::fork().unwrap() {
+                Fork::Child => child(&handles, local, &heartbeat, number),
+                Fork::Parent(pid) => pid,
+            })
+            .collect();
+        let ended: Vec<_> = pids.into_iter().map(fork::waitpid).collect();
+        is_over.store(true, Relaxed);
+        recorded += recording.join().unwrap();
+        let succeeded = |status: &Result<i32, _>| matches!(status, Ok(0));
+        assert!(ended.iter().all(succeeded), "a worker fails: {ended:?}");
+    });
+    let loops = Heartbeats::open(path).unwrap().read().unwrap();
+    assert_eq!(loops[0].beat, beat, "no child beats in its parent's place");
+    // By the threads that its children had, it records as before.
+    work(&handles, TIMES);
+    println!("\nrecorded {}", recorded + TIMES);
+    std::process::exit(0)
+}
+
+fn values(reading: &Reading, name: &str) -> Vec<Value> {
+    let family = reading.families.iter().find(|family| family.name == name);
+    let series = family.into_iter().flat_map(|family| &family.series);
+    series.map(|series| series.value.clone()).collect()
+}
+
+fn counter(number: u64) -> Vec<Value> {
+    vec![Value::Counter {
+        number,
+        decimals: 0,
+    }]
+}
+
+#[test]
+fn what_forked_workers_record_is_in_the_file_of_their_parent() {
+    if let Some(path) = std::env::var_os(PARENT) {
+        parent(Path::new(&path));
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("work.obs");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "what_forked_workers_record_is_in_the_file_of_their_parent",
+            "--nocapture",
+        ])
+        .env(PARENT, &path)
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let recorded = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("recorded "));
+    let recorded: u64 = recorded
+        .unwrap_or_else(|| panic!("{printed}\n{}", String::from_utf8_lossy(&output.stderr)))
+        .parse()
+        .unwrap();
+    let reading = Reader::open(&path).unwrap().read().unwrap();
+    let times = recorded + WORKERS * 2 * TIMES;
+    assert_eq!(values(&reading, "work_jobs_total"), counter(times));
+    let begun = counter(2 * times + 1000 * WORKERS);
+    assert_eq!(values(&reading, "work_begun_total"), begun);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let took = Value::Histogram {
+        buckets: vec![times, 0, times],
+        sum: 2.25 * times as f64,
+    };
+    assert_eq!(values(&reading, "work_duration_seconds"), [took]);
+    let last = values(&reading, "work_last");
+    let of_a_worker = |value: &Value| matches!(value, Value::Gauge(n) if (0.0..8.0).contains(n));
+    assert!(last.iter().all(of_a_worker), "{last:?}");
+    // The parent's own series are exact, and what only a child knows is said to be missing.
+    let own = values(&reading, "work_of_the_parent_total");
+    let of = |value: &Value| match value {
+        Value::Counter { number, .. } => *number,
+        other => panic!("{other:?}"),
+    };
+    let before_and_after = 2 * TIMES;
+    let sum: u64 = own.iter().map(of).sum();
+    assert_eq!(sum, (recorded - before_and_after) / 1000);
+    assert_eq!(values(&reading, "work_of_a_child_total"), []);
+    assert!(!reading.is_complete);
+}
