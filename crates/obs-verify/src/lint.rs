@@ -9,10 +9,10 @@ use std::fmt;
 
 use obs_core::{Kind, Unit};
 use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{self, AggregateExpr, BinaryExpr, Call, Expr, VectorSelector, token};
+use promql_parser::parser::{AggregateExpr, BinaryExpr, Call, Expr, VectorSelector, token};
 
 use crate::exposition::Scraped;
-use crate::promql::{Quantity, Series, Shape, Vocabulary, Yield, yields};
+use crate::promql::{Quantity, Series, Shape, Vocabulary, Yield, parse, yields};
 use crate::queries::{Alert, Query, Role};
 use crate::{Catalog, Family, Fault, Finding, queried};
 
@@ -208,7 +208,7 @@ struct Linter<'a> {
 impl<'a> Linter<'a> {
     fn new(catalog: &'a Catalog, queries: &'a [Query], scraped: Option<&Scraped>) -> Self {
         let parse = |query: &'a Query| match &query.role {
-            Role::Record(name) => Some((name.as_str(), parser::parse(&query.text).ok()?)),
+            Role::Record(name) => Some((name.as_str(), parse(&query.text).ok()?)),
             _ => None,
         };
         let has = |label: &str| {
@@ -230,7 +230,7 @@ impl<'a> Linter<'a> {
     }
 
     fn query(&self, query: &Query) -> Vec<Linted> {
-        let Ok(expr) = parser::parse(&query.text) else {
+        let Ok(expr) = parse(&query.text) else {
             return Vec::new();
         };
         let mut lints: Vec<(Lint, String)> = Vec::new();
@@ -590,7 +590,7 @@ fn up_without_job(selector: &VectorSelector) -> Option<(Lint, String)> {
 /// The families that an alert holds against themselves: only NaN differs from itself.
 fn tested(query: &Query) -> Vec<String> {
     let mut names = Vec::new();
-    let Ok(expr) = parser::parse(&query.text) else {
+    let Ok(expr) = parse(&query.text) else {
         return names;
     };
     walk(&expr, &mut |part| {

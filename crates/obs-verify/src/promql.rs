@@ -19,9 +19,21 @@ pub use quantity::Quantity;
 pub use vocabulary::Vocabulary;
 
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
+use promql_parser::parser::{self, Expr};
+
 use crate::Family;
+
+/// Reads an expression, or says why it is none.
+///
+/// The parser panics where a range or an offset is a number of seconds that no `Duration` holds; a fuzzer found that. So would it at
+/// anything else that its authors did not think of: to it, that is a mistake of the text as well.
+pub(crate) fn parse(query: &str) -> Result<Expr, String> {
+    let panicked = |_| Err("the parser fails on it, as it does on numbers out of range".to_owned());
+    catch_unwind(|| parser::parse(query)).unwrap_or_else(panicked)
+}
 
 /// What an expression yields.
 #[derive(Clone, Debug)]
@@ -98,4 +110,17 @@ fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn numbers_that_no_duration_holds_are_mistakes() {
+        for query in ["rate(a[1e30])", "a offset 1e30", "a[5m] offset 1e30"] {
+            assert!(parse(query).is_err(), "{query}");
+        }
+        assert!(parse("rate(a[300]) > 1e30").is_ok());
+    }
 }

@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 
 use obs_core::Unit;
-use promql_parser::parser::{self, AggregateExpr, Expr, token};
+use promql_parser::parser::{AggregateExpr, Expr, token};
 use serde_json::Value;
 
 use super::json::{GREY, grafana_unit, is_recorded, quantity};
 use super::{INSTANCE, PROCESS};
 use crate::Family;
 use crate::lint::{selector, unwrapped, walk};
-use crate::promql::{Quantity, Series, Shape, Vocabulary, Yield, check, yields};
+use crate::promql::{Quantity, Series, Shape, Vocabulary, Yield, check, parse, yields};
 use crate::queries::substituted;
 
 /// The grid is this wide.
@@ -165,7 +165,7 @@ impl Board<'_> {
     fn of_query(&self, panel: &Value, target: &Value, query: &str) -> Vec<String> {
         let mut faults = self.unchosen(query);
         let filled = substituted(query);
-        let Ok(expr) = parser::parse(&filled) else {
+        let Ok(expr) = parse(&filled) else {
             faults.push(format!("`{query}` is no PromQL"));
             return faults;
         };
@@ -196,7 +196,7 @@ impl Board<'_> {
         let text = query
             .replace("$__rate_interval", "5m")
             .replace("$__range", "1h");
-        let Ok(expr) = parser::parse(&text) else {
+        let Ok(expr) = parse(&text) else {
             return Vec::new();
         };
         let mut faults = Vec::new();

@@ -1,7 +1,7 @@
 //! Which events an objective is about, and which of them failed.
 
 use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{self, Expr};
+use promql_parser::parser::Expr;
 use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 /// Series of one family, by matchers.
@@ -79,7 +79,7 @@ impl Selector {
 
     /// Its matchers, one by one.
     pub(super) fn parsed(&self) -> Result<Vec<Matcher>, String> {
-        match parser::parse(&self.shown(""))? {
+        match crate::promql::parse(&self.shown(""))? {
             Expr::VectorSelector(selector) if selector.name.is_some() => {
                 Ok(selector.matchers.matchers)
             }

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use obs_core::Unit;
 use promql_parser::label::{MatchOp, Matcher};
-use promql_parser::parser::{
-    self, AggregateExpr, Call, Expr, LabelModifier, VectorSelector, token,
-};
+use promql_parser::parser::{AggregateExpr, Call, Expr, LabelModifier, VectorSelector, token};
 
 use super::vocabulary::{GLOBAL_LABELS, MODES};
-use super::{Problem, Quantity, Series, Shape, Vocabulary, Yield, nearest};
+use super::{Problem, Quantity, Series, Shape, Vocabulary, Yield, nearest, parse};
 
 /// What a query yields, and all that is wrong with it. Where something is wrong, what follows from it is not looked at.
 #[must_use]
@@ -19,7 +17,7 @@ pub fn check(query: &str, vocabulary: &Vocabulary) -> (Option<Yield>, Vec<Proble
         vocabulary,
         problems: Vec::new(),
     };
-    let expr = match parser::parse(query) {
+    let expr = match parse(query) {
         Ok(expr) => expr,
         Err(error) => {
             checker.tell(
