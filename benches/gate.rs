@@ -37,7 +37,7 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 21] = [
+const LINES: [Line; 22] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
@@ -57,6 +57,11 @@ const LINES: [Line; 21] = [
         name: "histogram of 11 buckets, kept handle",
         operations: RECORDS,
         set_up: histogram,
+    },
+    Line {
+        name: "histogram of 11 buckets, kept handle, by a call of the facade",
+        operations: RECORDS,
+        set_up: called_histogram,
     },
     Line {
         name: "histogram of 11 buckets and native ones, kept handle",
@@ -377,18 +382,24 @@ fn scrape_without_one() -> Work {
 }
 
 fn histogram() -> Work {
-    let histogram = gated().time;
+    records(installed(Gated::new).time)
+}
+
+fn called_histogram() -> Work {
+    records(gated().time)
+}
+
+fn records(histogram: Histogram) -> Work {
     Box::new(move || (0..RECORDS).for_each(|n| histogram.record(sample(n))))
 }
 
 fn native_histogram() -> Work {
     let engine: Arc<dyn Recorder + Send + Sync> = Arc::new(engine_with(true));
-    let histogram = obs_core::with_recorder(&engine, Gated::new).time;
-    Box::new(move || (0..RECORDS).for_each(|n| histogram.record(sample(n))))
+    records(obs_core::with_recorder(&engine, Gated::new).time)
 }
 
 fn gauge() -> Work {
-    let gauge = gated().level;
+    let gauge = installed(Gated::new).level;
     Box::new(move || (0..RECORDS).for_each(|n| gauge.set(sample(n))))
 }
 
@@ -400,7 +411,7 @@ fn labelled_counter() -> Work {
 }
 
 fn labelled_histogram() -> Work {
-    let times = gated().times;
+    let times = installed(Gated::new).times;
     for_each_labels(move |n, [venue, symbol, side]| {
         times.of(venue).of(symbol).of(side).record(sample(n));
     })
@@ -522,7 +533,7 @@ fn scrape_of_native_histograms() -> Work {
 
 /// One request after another, each to the end of its body.
 fn request() -> Work {
-    let layer = obs_core::with_recorder(&shared(), obs_http::layer);
+    let layer = installed(obs_http::layer);
     let app = Router::new().route("/orders/{id}", get(async || "hello"));
     let mut app = app.layer(layer).with_state::<()>(());
     Box::new(move || {

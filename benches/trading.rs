@@ -85,11 +85,12 @@ impl Moments {
     }
 }
 
-/// Under an engine of its own, which lives as long as the handles.
+/// As a program has it: an engine of its own is what is installed.
 fn with_engine<T>(make: impl FnOnce() -> T) -> T {
     let engine = Engine::builder().catalogue(obs_trading::catalogue());
     let engine = engine.slots(8).build().expect("the catalogue is sound");
-    metrics::with_local_recorder(&engine, make)
+    obs_core::install(engine).expect("the first of this process");
+    make()
 }
 
 fn repeat(mut work: impl FnMut() + 'static) -> Work {
@@ -104,11 +105,10 @@ fn usd(amount: f64) -> Money {
 fn history() -> Work {
     let builder = Exporter::builder(obs_exporter::app_info!()).catalogue(obs_trading::catalogue());
     let (recorder, exporter) = builder.build().expect("the catalogue is sound");
-    let desk = metrics::with_local_recorder(&recorder, || {
-        let strategies = ["crossover", "reversion", "manual"].map(Strategy::new);
-        let ledgers = strategies.each_ref().map(|_| ledger());
-        (strategies, ledgers, account(), Venue::new("alpaca"))
-    });
+    obs_core::install(recorder).expect("the first of this process");
+    let strategies = ["crossover", "reversion", "manual"].map(Strategy::new);
+    let ledgers = strategies.each_ref().map(|_| ledger());
+    let desk = (strategies, ledgers, account(), Venue::new("alpaca"));
     let mut second = 1_700_000_000;
     Box::new(move || {
         for _ in 0..SECONDS {

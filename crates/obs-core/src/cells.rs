@@ -1,18 +1,21 @@
-//! What the handles of a counter and a recorder share: cells that every thread has to itself.
+//! What handles and a recorder share: cells that every thread has to itself.
 //!
-//! The call of a facade's handle costs more than an addition does. A recorder that keeps its counters in such cells therefore hands
+//! The call of a facade's handle costs more than an addition does. A recorder that keeps what it counts in such cells therefore hands
 //! a handle its own with [`offer`](crate::channel::offer), and the handle adds there by itself. `obs-recorder` does; nothing here is
 //! meant for anything else, and it may change with any release.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 pub use obs_memory::{Page, WORDS, in_child};
 
-use crate::Counter;
 pub use crate::channel::{offer, pass_on};
+use crate::{Counter, Gauge, Histogram};
 
+mod buckets;
 pub mod slot;
+
+pub use buckets::Buckets;
 
 /// A thread's words of a block, once it has recorded there.
 pub type Lane = OnceLock<Page>;
@@ -45,14 +48,139 @@ impl CounterCell {
     }
 }
 
-/// Whether a counter adds by itself, on a thread that has added to it before.
+/// Where a histogram is kept: in every lane of a block a word for the sum of its values, a float, and behind it one for each bucket, not
+/// cumulated.
+#[derive(Clone, Debug)]
+pub struct HistogramCell {
+    lanes: Arc<[Lane]>,
+    buckets: Arc<Buckets>,
+    sum: u16,
+}
+
+impl HistogramCell {
+    /// The words of these buckets, of which that of the sum has this index in these lanes.
+    #[must_use]
+    pub fn new(lanes: Arc<[Lane]>, sum: u16, buckets: Arc<Buckets>) -> Self {
+        Self {
+            lanes,
+            buckets,
+            sum,
+        }
+    }
+
+    /// Adds a finite value, where this thread has recorded in this block before; else nothing, and returns `false`.
+    #[inline]
+    pub(crate) fn record(&self, value: f64) -> bool {
+        match self.buckets.by_table(value) {
+            Some(bucket) => self.add(bucket, value),
+            None => self.record_compared(value),
+        }
+    }
+
+    /// Apart, so that what has a table carries none of it.
+    #[inline(never)]
+    fn record_compared(&self, value: f64) -> bool {
+        self.add(self.buckets.compared(value), value)
+    }
+
+    #[inline]
+    fn add(&self, bucket: usize, value: f64) -> bool {
+        let lane = self.lanes.get(slot::current());
+        let Some(page) = lane.and_then(OnceLock::get) else {
+            return false;
+        };
+        let sum = usize::from(self.sum);
+        add_owned(&page[(sum + 1 + bucket) % WORDS], 1);
+        add_float_owned(&page[sum % WORDS], value);
+        true
+    }
+}
+
+/// Where a gauge is kept: one word that everybody writes.
+#[derive(Debug, Default)]
+pub struct GaugeCell {
+    bits: AtomicU64,
+    touched: AtomicBool,
+}
+
+impl GaugeCell {
+    /// The bits of its value, a float; 0 at first.
+    #[must_use]
+    #[inline]
+    pub fn bits(&self) -> &AtomicU64 {
+        &self.bits
+    }
+
+    /// Whether a handle has set or moved it by itself since this was asked for the last time: it may have been set to what it was.
+    #[must_use]
+    pub fn take_touched(&self) -> bool {
+        self.touched.swap(false, Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: f64) {
+        self.bits.store(value.to_bits(), Relaxed);
+        self.touched.store(true, Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, by: f64) {
+        let moved = |bits| Some((f64::from_bits(bits) + by).to_bits());
+        let _ = self.bits.fetch_update(Relaxed, Relaxed, moved);
+        self.touched.store(true, Relaxed);
+    }
+}
+
+/// What a recorder offers to a handle.
+#[derive(Clone, Debug)]
+pub enum Offered {
+    /// To that of a counter.
+    Counter(CounterCell),
+    /// To that of a gauge.
+    Gauge(Arc<GaugeCell>),
+    /// To that of a histogram.
+    Histogram(HistogramCell),
+}
+
+/// Whether a handle records by itself, on a thread that has recorded with it before.
+pub trait MayBeDirect {
+    /// Whether it does.
+    fn is_direct(&self) -> bool;
+}
+
+impl MayBeDirect for Counter {
+    fn is_direct(&self) -> bool {
+        self.cell().is_any()
+    }
+}
+
+impl MayBeDirect for Gauge {
+    fn is_direct(&self) -> bool {
+        self.is_direct()
+    }
+}
+
+impl MayBeDirect for Histogram {
+    fn is_direct(&self) -> bool {
+        self.is_direct()
+    }
+}
+
+/// Whether a handle records by itself, on a thread that has recorded with it before.
 #[must_use]
-pub fn is_direct(counter: &Counter) -> bool {
-    counter.cell().is_any()
+pub fn is_direct(handle: &impl MayBeDirect) -> bool {
+    handle.is_direct()
 }
 
 /// Adds to a word that only this thread writes.
 #[inline]
 pub(crate) fn add_owned(word: &AtomicU64, n: u64) {
     word.store(word.load(Relaxed).wrapping_add(n), Relaxed);
+}
+
+/// The same for a float.
+#[inline]
+fn add_float_owned(word: &AtomicU64, by: f64) {
+    let sum = f64::from_bits(word.load(Relaxed)) + by;
+    word.store(sum.to_bits(), Relaxed);
 }

@@ -4,8 +4,8 @@
 //! says here which family it belongs to, and a recorder that understands declarations looks. It works through whatever
 //! stands between the two (`Fanout`, `Prefix`, `Filter`, a local recorder), and costs other recorders nothing.
 //!
-//! The way back is for one recorder alone: the installed one may [`offer`] the cell of the counter that it registers, so that the
-//! handle adds there without a call. Every offer bears the recorder that makes it, and only that of the very recorder that was asked is
+//! The way back is for one recorder alone: the installed one may [`offer`] the cell of what it registers, so that the
+//! handle records there without a call. Every offer bears the recorder that makes it, and only that of the very recorder that was asked is
 //! taken: one that comes through a `Fanout`, a `Prefix` or anything else that might do more with a handle is not.
 
 use std::any::TypeId;
@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use metrics::{Level, Metadata, Recorder};
 
 use crate::Family;
-use crate::cells::CounterCell;
+use crate::cells::Offered;
 
 thread_local! {
     static RESOLVING: Cell<Option<Resolving>> = const { Cell::new(None) };
@@ -42,29 +42,30 @@ impl Identity {
     }
 }
 
-/// A cell, and who says that the handle it returns adds there and nowhere else.
+/// A cell, and who says that the handle it returns records there and nowhere else.
 struct Offer {
     by: Identity,
-    cell: CounterCell,
+    cell: Offered,
 }
 
-/// Offers the cell of the counter that is being registered: the handle that `by` is about to return adds to it, and does nothing else.
-pub fn offer<R: Recorder + 'static>(by: &R, cell: impl FnOnce() -> CounterCell) {
+/// Offers the cell of what is being registered, if it has one: the handle that `by` is about to return records to it, and does nothing
+/// else.
+pub fn offer<R: Recorder + 'static>(by: &R, cell: impl FnOnce() -> Option<Offered>) {
     if resolving().is_some() {
         let by = Identity::of(by);
-        put(Some(Offer { by, cell: cell() }));
+        put(cell().map(|cell| Offer { by, cell }));
     }
 }
 
 /// Offers what `from` has offered, whose handle `by` is about to return as it is.
 pub fn pass_on<R: Recorder + 'static, F: Recorder + 'static>(by: &R, from: &F) {
     if let Some(cell) = taken(Identity::of(from)) {
-        offer(by, || cell);
+        offer(by, || Some(cell));
     }
 }
 
-/// What that recorder has offered for the counter that is being resolved.
-pub(crate) fn taken(by: Identity) -> Option<CounterCell> {
+/// What that recorder has offered for what is being resolved.
+pub(crate) fn taken(by: Identity) -> Option<Offered> {
     let offered = OFFERED.try_with(RefCell::take).ok()??;
     (offered.by == by).then_some(offered.cell)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metrics::IntoF64;
 
-use crate::cells::{CounterCell, add_owned, slot};
+use crate::cells::{CounterCell, GaugeCell, HistogramCell, add_owned, slot};
 use crate::{Kind, LabelNode, MAX_SECONDS, Series, Site};
 
 /// A [`TimeCounter`] counts nanoseconds.
@@ -265,6 +265,7 @@ impl Series for MoneyCounter {
 /// A handle to a gauge: a number that goes up and down. `NaN` says "undefined"; infinite values are dropped and counted.
 #[derive(Clone, Debug)]
 pub struct Gauge {
+    cell: Option<Arc<GaugeCell>>,
     value: metrics::Gauge,
     rejected: metrics::Counter,
 }
@@ -277,20 +278,28 @@ impl Gauge {
         if value.is_infinite() {
             self.rejected.increment(1);
         } else {
-            self.value.set(value);
+            self.put(value);
+        }
+    }
+
+    #[inline]
+    fn put(&self, value: f64) {
+        match &self.cell {
+            Some(cell) => cell.set(value),
+            None => self.value.set(value),
         }
     }
 
     /// Says that the value is undefined: exported as `NaN`, never as 0.
     #[inline]
     pub fn set_undefined(&self) {
-        self.value.set(f64::NAN);
+        self.put(f64::NAN);
     }
 
     /// Sets a switch to 1 or 0.
     #[inline]
     pub fn switch(&self, on: bool) {
-        self.value.set(if on { 1.0 } else { 0.0 });
+        self.put(if on { 1.0 } else { 0.0 });
     }
 
     /// Adds a finite number; any other is dropped and counted.
@@ -298,7 +307,10 @@ impl Gauge {
     pub fn increment(&self, by: impl IntoF64) {
         let by = by.into_f64();
         if by.is_finite() {
-            self.value.increment(by);
+            match &self.cell {
+                Some(cell) => cell.add(by),
+                None => self.value.increment(by),
+            }
         } else {
             self.rejected.increment(1);
         }
@@ -314,6 +326,12 @@ impl Gauge {
     pub fn in_flight(&self) -> InFlight {
         self.value.increment(1.0);
         InFlight(self.value.clone())
+    }
+}
+
+impl Gauge {
+    pub(crate) fn is_direct(&self) -> bool {
+        self.cell.is_some()
     }
 }
 
@@ -336,9 +354,11 @@ pub struct Histogram(Samples);
 #[derive(Clone, Debug)]
 pub struct Summary(Samples);
 
-/// What a histogram and a summary share: a range check in front of the facade's handle.
+/// What a histogram and a summary share: a range check in front of words of this thread's to add to, where the recorder offers them, and
+/// of the facade's handle.
 #[derive(Clone, Debug)]
 struct Samples {
+    cell: Option<HistogramCell>,
     handle: metrics::Histogram,
     rejected: metrics::Counter,
     low: f64,
@@ -348,9 +368,12 @@ struct Samples {
 impl Samples {
     fn resolve(site: Site) -> Self {
         let (low, high) = site.family().bounds();
+        let rejected = site.rejected();
+        let (handle, cell) = site.histogram();
         Self {
-            rejected: site.rejected(),
-            handle: site.histogram(),
+            cell,
+            handle,
+            rejected,
             low,
             high,
         }
@@ -360,10 +383,27 @@ impl Samples {
     fn record(&self, value: f64) {
         // One comparison chain refuses what lies outside, what is infinite and what is not a number.
         if self.low <= value && value <= self.high {
-            self.handle.record(value);
+            match &self.cell {
+                Some(cell) => self.add(cell, value),
+                None => self.handle.record(value),
+            }
         } else {
             self.rejected.increment(1);
         }
+    }
+
+    /// Apart, so that what calls carries none of it.
+    #[inline(never)]
+    fn add(&self, cell: &HistogramCell, value: f64) {
+        if !cell.record(value) {
+            self.handle.record(value);
+        }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn is_direct(&self) -> bool {
+        self.0.cell.is_some()
     }
 }
 
@@ -422,9 +462,12 @@ impl Series for Gauge {
     const LABELS: Option<&'static LabelNode> = None;
 
     fn resolve(site: Site) -> Self {
+        let rejected = site.rejected();
+        let (value, cell) = site.gauge();
         Self {
-            rejected: site.rejected(),
-            value: site.gauge(),
+            cell,
+            value,
+            rejected,
         }
     }
 }

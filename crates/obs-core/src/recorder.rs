@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 
 use metrics::Recorder;
 
-use crate::cells::CounterCell;
+use crate::cells::Offered;
 use crate::channel::Identity;
 use crate::{Family, Kind, channel};
 
@@ -31,7 +31,7 @@ struct Installed {
     direct: Option<Identity>,
 }
 
-/// Switches handles off that add without a call of the facade.
+/// Switches handles off that record without a call of the facade.
 const DIRECT_HANDLES: &str = "OBS_DIRECT_HANDLES";
 
 /// The families that the installed recorder was given, by where they lie: resolving one again need not describe it again.
@@ -52,7 +52,7 @@ impl fmt::Debug for AlreadyInstalled {
 
 /// Installs the process' recorder. Handles that were built before stay without effect for ever: install first, then build.
 ///
-/// Counters that are resolved from a recorder of `obs-recorder`, or of `obs-exporter` with it, add to its cells themselves, without a
+/// Handles that are resolved from a recorder of `obs-recorder`, or of `obs-exporter` with it, record to its cells themselves, without a
 /// call of the facade's handle. Only where that recorder is installed here, and with nothing in front of it, such as a `Fanout`:
 /// otherwise, and everywhere with the variable `OBS_DIRECT_HANDLES=off`, they call. Totals are the same either way.
 pub fn install<R: Recorder + Send + Sync + 'static>(recorder: R) -> Result<(), AlreadyInstalled> {
@@ -79,8 +79,8 @@ fn is_installed(recorder: &dyn Recorder) -> bool {
         .is_some_and(|installed| installed.at == place_of(recorder))
 }
 
-/// The cell that the recorder which was just asked for a counter offers, if it is the installed one itself.
-pub(crate) fn offered_by(recorder: &dyn Recorder) -> Option<CounterCell> {
+/// The cell that the recorder which was just asked for a handle offers, if it is the installed one itself.
+pub(crate) fn offered_by(recorder: &dyn Recorder) -> Option<Offered> {
     let installed = INSTALLED.get()?;
     let is_it = installed.at == place_of(recorder);
     channel::taken(installed.direct.filter(|_| is_it)?)

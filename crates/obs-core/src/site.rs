@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::{Key, Recorder, SharedString};
 
 use crate::admission::folded_gauge;
-use crate::cells::CounterCell;
+use crate::cells::{CounterCell, GaugeCell, HistogramCell, Offered};
 use crate::channel::{self, METADATA};
 use crate::label::{Fold, ScopeLabel, other};
 use crate::recorder::{Target, offered_by};
@@ -88,22 +88,37 @@ impl Site {
     pub(crate) fn counter(self) -> (metrics::Counter, CounterCell) {
         self.register(|recorder, key| {
             let counter = recorder.register_counter(key, &METADATA);
-            (counter, offered_by(recorder).unwrap_or_default())
+            let cell = match offered_by(recorder) {
+                Some(Offered::Counter(cell)) => cell,
+                _ => CounterCell::default(),
+            };
+            (counter, cell)
         })
     }
 
-    pub(crate) fn gauge(self) -> metrics::Gauge {
+    /// A gauge, and its cell where its recorder offers one and nothing else is to be done.
+    pub(crate) fn gauge(self) -> (metrics::Gauge, Option<Arc<GaugeCell>>) {
         let is_folded = self.is_folded;
-        let gauge = self.register(|recorder, key| recorder.register_gauge(key, &METADATA));
-        if is_folded {
-            folded_gauge(gauge)
-        } else {
-            gauge
-        }
+        self.register(|recorder, key| {
+            let gauge = recorder.register_gauge(key, &METADATA);
+            match offered_by(recorder) {
+                _ if is_folded => (folded_gauge(gauge), None),
+                Some(Offered::Gauge(cell)) => (gauge, Some(cell)),
+                _ => (gauge, None),
+            }
+        })
     }
 
-    pub(crate) fn histogram(self) -> metrics::Histogram {
-        self.register(|recorder, key| recorder.register_histogram(key, &METADATA))
+    /// A histogram or summary, and its cell where its recorder offers one.
+    pub(crate) fn histogram(self) -> (metrics::Histogram, Option<HistogramCell>) {
+        self.register(|recorder, key| {
+            let histogram = recorder.register_histogram(key, &METADATA);
+            let cell = match offered_by(recorder) {
+                Some(Offered::Histogram(cell)) => Some(cell),
+                _ => None,
+            };
+            (histogram, cell)
+        })
     }
 
     fn register<T>(self, register: impl FnOnce(&dyn Recorder, &Key) -> T) -> T {

@@ -1,4 +1,4 @@
-//! Counters that add to a cell of the installed recorder by themselves, seen by a recorder that counts its calls.
+//! Counters and histograms that add to cells of the installed recorder by themselves, seen by a recorder that counts its calls.
 //!
 //! A process installs one recorder, so each case is a process of its own: this program again, with the case in a variable.
 
@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::env;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
-use obs_core::cells::{self, CounterCell, Lane, Page, slot};
+use obs_core::cells::{self, Buckets, CounterCell, HistogramCell, Lane, Offered, Page, slot};
 use obs_core::{LocalCounter, MoneyCounter, TimeCounter};
 
 /// Which case this process is.
@@ -26,8 +27,12 @@ obs_core::families! {
         time: TimeCounter = "direct_seconds_total",
         /// Money.
         money: MoneyCounter = "direct_usd_total",
+        /// Durations.
+        durations: obs_core::Histogram = "direct_duration_seconds" { buckets: &BOUNDS },
     }
 }
+
+const BOUNDS: [f64; 2] = [1.0, 2.0];
 
 /// Offers a cell for each counter, and counts what its handles are called with.
 #[derive(Clone)]
@@ -41,6 +46,7 @@ struct Offering {
 struct Called {
     lanes: Arc<[Lane]>,
     total: AtomicU64,
+    recorded: Mutex<Vec<f64>>,
 }
 
 impl CounterFn for Called {
@@ -56,12 +62,22 @@ impl CounterFn for Called {
     }
 }
 
+impl HistogramFn for Called {
+    fn record(&self, value: f64) {
+        if let Some(lane) = self.lanes.get(slot::acquire()) {
+            lane.get_or_init(Page::on_heap);
+        }
+        self.recorded.lock().unwrap().push(value);
+    }
+}
+
 impl Offering {
     fn new() -> Self {
         let lanes: Arc<[Lane]> = (0..8).map(|_| OnceLock::new()).collect();
         let called = Called {
             lanes: Arc::clone(&lanes),
             total: AtomicU64::new(0),
+            recorded: Mutex::default(),
         };
         Self {
             lanes,
@@ -73,6 +89,21 @@ impl Offering {
     fn added(&self) -> u64 {
         let pages = self.lanes.iter().filter_map(OnceLock::get);
         pages.map(|page| page[7].load(Relaxed)).sum()
+    }
+
+    /// What is in the words of the histogram: the sum, and each bucket.
+    fn held(&self) -> (f64, [u64; 3]) {
+        let word = |at: usize| {
+            let pages = self.lanes.iter().filter_map(OnceLock::get);
+            pages.map(move |page| page[at].load(Relaxed))
+        };
+        let sum = word(20).map(f64::from_bits).sum();
+        (sum, [21, 22, 23].map(|at| word(at).sum()))
+    }
+
+    /// What the handle of the histogram was called with.
+    fn recorded(&self) -> Vec<f64> {
+        self.called.recorded.lock().unwrap().clone()
     }
 
     /// What the handles were called with.
@@ -87,7 +118,12 @@ impl Recorder for Offering {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
-        cells::offer(self, || CounterCell::new(Arc::clone(&self.lanes), 7));
+        cells::offer(self, || {
+            Some(Offered::Counter(CounterCell::new(
+                Arc::clone(&self.lanes),
+                7,
+            )))
+        });
         Counter::from_arc(Arc::clone(&self.called))
     }
 
@@ -96,7 +132,12 @@ impl Recorder for Offering {
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+        cells::offer(self, || {
+            let buckets = Arc::new(Buckets::new(&BOUNDS));
+            let cell = HistogramCell::new(Arc::clone(&self.lanes), 20, buckets);
+            Some(Offered::Histogram(cell))
+        });
+        Histogram::from_arc(Arc::clone(&self.called))
     }
 }
 
@@ -116,12 +157,16 @@ impl Recorder for Wrapped {
         Gauge::noop()
     }
 
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.0.register_histogram(key, metadata)
     }
 }
 
-const CASES: [(&str, fn()); 5] = [
+const CASES: [(&str, fn()); 6] = [
+    (
+        "the first value of a histogram is a call, all others are none",
+        histogram,
+    ),
     ("the first addition is a call, all others are none", direct),
     (
         "with handles switched off, every addition is a call",
@@ -198,6 +243,24 @@ fn direct() {
     assert_eq!((offering.added(), offering.called()), (3_328, 5_000));
 }
 
+fn histogram() {
+    let offering = Offering::new();
+    obs_core::install(offering.clone()).unwrap();
+    let durations = Counted::new().durations;
+    assert!(cells::is_direct(&durations));
+    let record = |values: [f64; 4]| values.map(|value| durations.record(value));
+    record([1.5, 1.0, 1.25, 7.0]);
+    assert_eq!(offering.recorded(), [1.5]);
+    assert_eq!(offering.held(), (9.25, [1, 1, 1]));
+    // What the family does not take is counted, not recorded.
+    record([-1.0, f64::NAN, f64::INFINITY, 2.0]);
+    assert_eq!(offering.held(), (11.25, [1, 2, 1]));
+    let thread = || record([0.5, 0.5, 0.5, 0.5]);
+    std::thread::scope(|scope| scope.spawn(thread).join()).unwrap();
+    assert_eq!(offering.recorded(), [1.5, 0.5]);
+    assert_eq!(offering.held(), (12.75, [4, 2, 1]));
+}
+
 fn called() {
     let offering = Offering::new();
     obs_core::install(offering.clone()).unwrap();
@@ -209,8 +272,12 @@ fn wrapped() {
     let offering = Offering::new();
     assert_eq!(size_of::<Wrapped>(), size_of::<Offering>());
     obs_core::install(Wrapped(offering.clone())).unwrap();
-    count(&Counted::new());
+    let counted = Counted::new();
+    count(&counted);
     assert_eq!((offering.added(), offering.called()), (0, 109));
+    (0..2).for_each(|_| counted.durations.record(1.0));
+    assert_eq!(offering.recorded(), [1.0, 1.0]);
+    assert_eq!(offering.held(), (0.0, [0; 3]));
 }
 
 fn local() {

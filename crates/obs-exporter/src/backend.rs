@@ -231,19 +231,30 @@ impl Recorder for Recording {
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
         let counter = self.inner.recorder().register_counter(key, metadata);
+        self.pass_on();
+        counter
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        let gauge = self.inner.recorder().register_gauge(key, metadata);
+        self.pass_on();
+        gauge
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        let histogram = self.inner.recorder().register_histogram(key, metadata);
+        self.pass_on();
+        histogram
+    }
+}
+
+impl Recording {
+    /// Offers the cell that our own engine has offered: the handles are its own.
+    fn pass_on(&self) {
         match &self.inner {
             Inner::Obs(engine) => cells::pass_on(self, engine),
             #[cfg(feature = "stock")]
             Inner::Stock(_) => {}
         }
-        counter
-    }
-
-    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
-        self.inner.recorder().register_gauge(key, metadata)
-    }
-
-    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        self.inner.recorder().register_histogram(key, metadata)
     }
 }

@@ -14,7 +14,7 @@ use std::sync::atomic::{
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
-use obs_core::cells::{CounterCell, Lane};
+use obs_core::cells::{Buckets, CounterCell, HistogramCell, Lane};
 use obs_memory::{Memory, Page, Words as PageWords};
 
 use crate::lock;
@@ -203,6 +203,11 @@ impl Words {
             memory: self.memory,
             block: self.block,
         }
+    }
+
+    /// The words of a histogram's sum and of these buckets, as [`first`](Self::first).
+    pub(crate) fn of_buckets(&self, buckets: &Arc<Buckets>) -> HistogramCell {
+        HistogramCell::new(Arc::clone(&self.lanes), self.first, Arc::clone(buckets))
     }
 
     /// The first of them, for a handle that adds to it by itself. The handle keeps the series, too.

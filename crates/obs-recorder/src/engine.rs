@@ -1121,18 +1121,17 @@ impl Engine {
         key: &Key,
         metadata: &Metadata<'_>,
     ) -> metrics::Gauge {
+        let direct = |series: Arc<Series<Gauge<B>>>| {
+            cells::offer(self, || series.metric.cell());
+            metrics::Gauge::from_arc(series)
+        };
         if let Some(known) = known(gauges, key) {
-            return metrics::Gauge::from_arc(known);
+            return direct(known);
         }
         match self.register(gauges, key, metadata) {
-            Ok(Registered { series, is_folded }) => {
-                let gauge = metrics::Gauge::from_arc(series);
-                if is_folded {
-                    folded_gauge(gauge)
-                } else {
-                    gauge
-                }
-            }
+            // It does more than the series it is made of.
+            Ok(new) if new.is_folded => folded_gauge(metrics::Gauge::from_arc(new.series)),
+            Ok(new) => direct(new.series),
             Err(_) => metrics::Gauge::noop(),
         }
     }
@@ -1147,8 +1146,12 @@ impl Engine {
     where
         Series<M>: HistogramFn,
     {
+        let direct = |series: Arc<Series<M>>| {
+            cells::offer(self, || series.metric.cell());
+            metrics::Histogram::from_arc(series)
+        };
         if let Some(known) = known(histograms, key) {
-            metrics::Histogram::from_arc(known)
+            direct(known)
         } else if self.is_summary(key.name()) {
             let summaries = &self.0.summaries;
             let known = known(summaries, key);
@@ -1161,10 +1164,7 @@ impl Engine {
                 .map_or_else(|_| metrics::Histogram::noop(), metrics::Histogram::from_arc)
         } else {
             let registered = self.register(histograms, key, metadata);
-            registered.map_or_else(
-                |_| metrics::Histogram::noop(),
-                |new| metrics::Histogram::from_arc(new.series),
-            )
+            registered.map_or_else(|_| metrics::Histogram::noop(), |new| direct(new.series))
         }
     }
 }

@@ -17,8 +17,9 @@
 //! lines and nothing waits for a scrape; a scrape sums the cells. Recording on a handle takes no lock and allocates nothing, except one
 //! page of 4 KiB when a thread first records to one of about 500 counters or 40 histograms. Threads beyond [`Builder::slots`] add to
 //! shared cells atomically. Totals are exact under any interleaving: models of the cells are checked under every interleaving that the
-//! memory model allows. Where the engine is what [`obs_core::install`] installed, an [`obs_core::Counter`] adds to its cell by itself,
-//! without a call of the facade's handle.
+//! memory model allows. Where the engine is what [`obs_core::install`] installed, an [`obs_core::Counter`], a
+//! [`Gauge`](obs_core::Gauge) and a [`Histogram`](obs_core::Histogram) without native buckets or exemplars record to their cells by
+//! themselves, without a call of the facade's handle.
 //!
 //! Memory does not depend on how much is recorded. A scrape keeps some 30 bytes a series of what its lines are made of; one that is packed
 //! with gzip ([`Engine::render_gzip_into`]) keeps as much again of counters in large families, for two formats at most.

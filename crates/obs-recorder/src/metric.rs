@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
-use obs_core::cells::CounterCell;
+use obs_core::cells::{self, GaugeCell, Offered};
 use obs_core::{Family, Kind, buckets};
 
 use crate::cell::{
@@ -37,6 +37,11 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
 
     /// Makes what recording on this thread needs, so that it does not have to.
     fn make_ready(&self) {}
+
+    /// For a handle that records without a call, where all there is to do is in its words.
+    fn cell(&self) -> Option<Offered> {
+        None
+    }
 
     /// Gives back what [`new`](Self::new) took. Nobody holds a handle any more.
     fn dismantle(self, _store: &Store) {}
@@ -97,11 +102,6 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// For a handle that adds without a call.
-    pub(crate) fn cell(&self) -> CounterCell {
-        self.words.first()
-    }
-
     /// For the first time on this thread, or on one that has no lane. Apart, so that all other times carry none of it.
     #[cold]
     #[inline(never)]
@@ -132,6 +132,10 @@ impl Metric for Counter {
 
     fn make_ready(&self) {
         let _ = self.words.own_or_shared();
+    }
+
+    fn cell(&self) -> Option<Offered> {
+        Some(Offered::Counter(self.words.first()))
     }
 
     fn dismantle(self, store: &Store) {
@@ -204,6 +208,16 @@ pub(crate) trait Bits: std::fmt::Debug + Send + Sync + Sized + 'static {
 
     fn word(&self) -> &AtomicU64;
 
+    /// For a handle that sets it without a call.
+    fn cell(&self) -> Option<Offered> {
+        None
+    }
+
+    /// Whether such a handle was used since this was asked.
+    fn was_used(&self) -> bool {
+        false
+    }
+
     fn give_back(self, _store: &Store) {}
 
     /// Where its word is in a mapped file.
@@ -212,15 +226,23 @@ pub(crate) trait Bits: std::fmt::Debug + Send + Sync + Sized + 'static {
     }
 }
 
-/// In the gauge itself, where recording finds it by one pointer.
-impl Bits for AtomicU64 {
+/// Where its handles find it, too.
+impl Bits for Arc<GaugeCell> {
     fn new(_: &Store) -> Self {
         Self::default()
     }
 
     #[inline]
     fn word(&self) -> &AtomicU64 {
-        self
+        self.bits()
+    }
+
+    fn cell(&self) -> Option<Offered> {
+        Some(Offered::Gauge(Self::clone(self)))
+    }
+
+    fn was_used(&self) -> bool {
+        self.take_touched()
     }
 }
 
@@ -246,7 +268,7 @@ impl Bits for Words {
 
 /// A gauge: one word of everybody's, for who sets it overrules all others.
 #[derive(Debug)]
-pub(crate) struct Gauge<B = AtomicU64> {
+pub(crate) struct Gauge<B = Arc<GaugeCell>> {
     bits: B,
     /// Set by recording, cleared by the reader that asks for the pulse: a value may be set again to what it is.
     touched: AtomicBool,
@@ -282,8 +304,13 @@ impl<B: Bits> Metric for Gauge<B> {
         self.bits.give_back(store);
     }
 
+    fn cell(&self) -> Option<Offered> {
+        self.bits.cell()
+    }
+
     fn pulse(&self, _: usize) -> u64 {
-        if self.touched.swap(false, Relaxed) {
+        // Both are cleared.
+        if self.touched.swap(false, Relaxed) | self.bits.was_used() {
             self.pulse.fetch_add(1, Relaxed);
         }
         u64::from(self.pulse.load(Relaxed))
@@ -327,8 +354,8 @@ impl<B: Bits> GaugeFn for Series<Gauge<B>> {
 #[derive(Debug)]
 pub(crate) struct Histogram {
     words: Words,
-    /// The family's, to be searched.
-    bounds: Arc<[f64]>,
+    /// The family's bounds, to be searched.
+    search: Arc<cells::Buckets>,
     /// How many buckets there are, the one up to infinity included.
     buckets: usize,
     /// What the words held when the series began anew.
@@ -341,11 +368,11 @@ pub(crate) struct Histogram {
 pub(crate) struct Buckets {
     bounds: &'static [f64],
     /// The same, to be searched.
-    search: Arc<[f64]>,
+    search: Arc<cells::Buckets>,
     exemplars: bool,
 }
 
-/// The word of the sum. Those of the buckets follow.
+/// The word of the sum. Those of the buckets follow, as a handle has them that adds by itself.
 const SUM: usize = 0;
 
 /// The most bounds a histogram may have: its words lie in one block.
@@ -392,7 +419,7 @@ impl Histogram {
     fn add(&self, value: f64, count: u64) {
         match self.words.own() {
             Some(own) if self.exemplars.is_none() => {
-                let bucket = bucket_of(&self.bounds, value);
+                let bucket = self.search.of(value);
                 add_owned(own.word(SUM + 1 + bucket), count);
                 add_float_owned(own.word(SUM), value * count as f64);
             }
@@ -404,7 +431,7 @@ impl Histogram {
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, value: f64, count: u64) {
-        let bucket = bucket_of(&self.bounds, value);
+        let bucket = self.search.of(value);
         let by = value * count as f64;
         match self.words.own_or_shared() {
             Ok(own) => {
@@ -443,32 +470,6 @@ fn read<'a>(lanes: impl Iterator<Item = Place<'a>>, count: usize, buckets: &mut 
     sum
 }
 
-/// The bounds with infinite ones behind them until there are whole fours: so many are compared at once, and any that are left over
-/// would be one by one.
-fn in_fours(bounds: &[f64]) -> Arc<[f64]> {
-    let mut fours = bounds.to_vec();
-    fours.resize(bounds.len().next_multiple_of(4), f64::INFINITY);
-    fours.into()
-}
-
-/// The bucket of a value: the first whose bound is not below it.
-///
-/// Without a branch on the value: what a program measures comes in no order, and a search that guesses takes three times as long.
-#[inline]
-fn bucket_of(bounds: &[f64], value: f64) -> usize {
-    /// So many are compared faster than a search takes to guess.
-    const FEW: usize = 24;
-    let is_above = |bound: &f64| value > *bound;
-    if bounds.len() <= FEW {
-        bounds
-            .iter()
-            .map(|bound| usize::from(is_above(bound)))
-            .sum()
-    } else {
-        bounds.partition_point(is_above)
-    }
-}
-
 impl Metric for Histogram {
     const KIND: Kind = Kind::Histogram;
     const PARTS: &'static [Part] = &[Part::Bucket, Part::Sum, Part::Count, Part::Created];
@@ -482,7 +483,7 @@ impl Metric for Histogram {
             .unwrap_or_default();
         Buckets {
             bounds,
-            search: in_fours(bounds),
+            search: Arc::new(cells::Buckets::new(bounds)),
             exemplars: declared.is_some_and(Family::has_exemplars),
         }
     }
@@ -491,7 +492,7 @@ impl Metric for Histogram {
         let buckets = shape.bounds.len() + 1;
         Self {
             words: store.take(buckets + 1),
-            bounds: Arc::clone(&shape.search),
+            search: Arc::clone(&shape.search),
             buckets,
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(|| Box::new(Exemplars::new(buckets))),
@@ -529,6 +530,11 @@ impl Metric for Histogram {
 
     fn words(&self) -> Option<&Words> {
         Some(&self.words)
+    }
+
+    fn cell(&self) -> Option<Offered> {
+        let cell = || Offered::Histogram(self.words.of_buckets(&self.search));
+        self.exemplars.is_none().then(cell)
     }
 
     fn pulse(&self, highest: usize) -> u64 {
@@ -617,34 +623,5 @@ impl HistogramFn for Series<Histogram> {
         } else if count > 0 {
             self.metric.add(value, count as u64);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_in_the_first_bucket_whose_bound_is_not_below_it() {
-        let few: Vec<_> = (-3..8).map(f64::from).collect();
-        let many: Vec<_> = (-3..80).map(f64::from).collect();
-        for bounds in [few, many] {
-            let last = bounds.len();
-            for (value, bucket) in [
-                (f64::NEG_INFINITY, 0),
-                (-3.0, 0),
-                (-2.9, 1),
-                (-0.0, 3),
-                (0.0, 3),
-                (f64::MIN_POSITIVE, 4),
-                (7.0, 10),
-                (f64::MAX, last),
-                (f64::INFINITY, last),
-            ] {
-                let found = bucket_of(&in_fours(&bounds), value);
-                assert_eq!(found, bucket, "{value} in {last}");
-            }
-        }
-        assert_eq!(bucket_of(&in_fours(&[]), 1.0), 0);
     }
 }

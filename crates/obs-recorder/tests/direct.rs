@@ -1,4 +1,4 @@
-//! Counters that add to the engine's cells by themselves, and those that cannot because something stands in between: the same totals.
+//! Handles that record to the engine's cells by themselves, and those that cannot because something stands in between: the same values.
 //!
 //! A process installs one recorder, so each case is a process of its own: this program again, with the case in a variable.
 
@@ -44,8 +44,14 @@ obs_core::families! {
         time: TimeCounter = "direct_seconds_total",
         /// Money.
         money: MoneyCounter = "direct_usd_total",
+        /// Durations by side.
+        durations: By<Side, obs_core::Histogram> = "direct_duration_seconds" { buckets: &BOUNDS },
+        /// A level by symbol.
+        levels: Each<Symbol, obs_core::Gauge> = "direct_level",
     }
 }
+
+const BOUNDS: [f64; 3] = [0.0, 0.5, 1.5];
 
 const CASES: [(&str, fn()); 10] = [
     ("installed", installed),
@@ -124,6 +130,12 @@ fn count() -> &'static Counted {
             counted.symbols.of(symbol).increment(1);
             counted.time.add(Duration::from_millis(1));
             counted.money.add(0.25);
+            // Quarters, whose sum is exact in any order, and what is refused.
+            counted.durations[side].record((round % 8) as f64 / 4.0);
+            counted.durations[side].record(-1.0);
+            counted.levels.of("SPY").increment(0.5);
+            counted.levels.of("SPY").decrement(0.25);
+            counted.levels.of("SPY").increment(f64::NAN);
         }
     };
     for _ in 0..2 {
@@ -133,6 +145,11 @@ fn count() -> &'static Counted {
         }
     }
     counted.things.absolute(7);
+    let _under_way = counted.levels.of("SPY").in_flight();
+    // There is one of its own for each of two, and the third's shares that of `other`.
+    counted.levels.of("QQQ").set(2.0);
+    counted.levels.of("QQQ").set(f64::INFINITY);
+    counted.levels.of("IWM").set(3.0);
     counted
 }
 
@@ -149,6 +166,14 @@ fn check(value: impl Fn(&str, &[(&str, &str)]) -> Option<f64>, times: f64) {
     );
     is("sides_total", &[("side", "buy")], rounds / 4.0);
     is("sides_total", &[("side", "sell")], rounds * 0.75);
+    is(
+        "level",
+        &[("symbol", "SPY")],
+        (THREADS * ROUNDS) as f64 / 4.0,
+    );
+    is("level", &[("symbol", "QQQ")], 2.0);
+    let folded = value("level", &[("symbol", "other")]);
+    assert!(folded.is_some_and(f64::is_nan), "{folded:?}");
     let symbol = |symbol| value("symbols_total", &[("symbol", symbol)]).unwrap();
     let symbols = ["SPY", "QQQ", "other"].map(symbol);
     assert_eq!(Some(symbols.iter().sum()), Some(rounds));
@@ -167,6 +192,33 @@ fn check_engine(engine: &Engine, prefix: &str) {
     let rounds = (THREADS * ROUNDS) as f64;
     assert_eq!(value("seconds_total", &[]), Some(rounds / 1_000.0));
     assert_eq!(value("usd_total", &[]), Some(rounds / 4.0));
+    check_durations(|part, labels| value(&format!("duration_seconds_{part}"), labels));
+    let refused = value_of_refused(&scrape, prefix);
+    assert_eq!(refused, Some(rounds));
+}
+
+/// How many durations were refused.
+fn value_of_refused(scrape: &Exposition, prefix: &str) -> Option<f64> {
+    let labels = [("metric", "direct_duration_seconds")];
+    scrape.value(&format!("{prefix}obs_samples_rejected_total"), &labels)
+}
+
+/// The durations that [`count`] records, by their buckets, count and sum.
+fn check_durations(value: impl Fn(&str, &[(&str, &str)]) -> Option<f64>) {
+    let eighths = (THREADS * ROUNDS / 8) as f64;
+    // Buys are every fourth: 0 and 4 of the eight.
+    for (side, cumulated, sum) in [
+        ("buy", [1.0, 1.0, 2.0, 2.0], 1.0),
+        ("sell", [0.0, 2.0, 5.0, 6.0], 6.0),
+    ] {
+        for (bound, held) in ["0", "0.5", "1.5", "+Inf"].into_iter().zip(cumulated) {
+            let bucket = value("bucket", &[("side", side), ("le", bound)]);
+            assert_eq!(bucket, Some(held * eighths), "{side} {bound}");
+        }
+        let labels = [("side", side)];
+        assert_eq!(value("count", &labels), Some(cumulated[3] * eighths));
+        assert_eq!(value("sum", &labels), Some(sum * eighths));
+    }
 }
 
 fn engine() -> Engine {
@@ -178,6 +230,9 @@ fn installed() {
     install(engine.clone()).unwrap();
     let counted = count();
     assert!(cells::is_direct(&counted.things));
+    assert!(cells::is_direct(&counted.durations[Side::Buy]));
+    assert!(cells::is_direct(counted.levels.of("SPY")));
+    assert!(!cells::is_direct(counted.levels.of("IWM")), "it is folded");
     check_engine(&engine, "");
     // What is removed comes back with what is added since.
     assert_eq!(engine.remove("direct_things_total", |_| true), 1);
@@ -188,11 +243,19 @@ fn installed() {
     );
     counted.things.increment(1);
     counted.things.local().increment(2);
-    assert!(
-        engine
-            .render(Format::Classic)
-            .contains("\ndirect_things_total 3\n")
-    );
+    assert_eq!(engine.remove("direct_duration_seconds", |_| true), 2);
+    counted.durations[Side::Buy].record(0.75);
+    assert_eq!(engine.remove("direct_level", |_| true), 3);
+    // Set to what a removed one begins with, which is something nevertheless.
+    counted.levels.of("QQQ").set(0.0);
+    counted.levels.of("IWM").increment(4.0);
+    let text = engine.render(Format::Classic);
+    assert!(text.contains("\ndirect_things_total 3\n"));
+    assert!(text.contains("\ndirect_duration_seconds_sum{side=\"buy\"} 0.75\n"));
+    assert!(!text.contains("direct_duration_seconds_sum{side=\"sell\"}"));
+    assert!(text.contains("\ndirect_level{symbol=\"QQQ\"} 0\n"));
+    assert!(text.contains("\ndirect_level{symbol=\"other\"} 4\n"));
+    assert!(!text.contains("direct_level{symbol=\"SPY\"}"));
 }
 
 /// Files are mapped on Linux alone.
@@ -208,17 +271,25 @@ fn in_a_file() {
     install(engine.clone()).unwrap();
     let counted = count();
     assert!(cells::is_direct(&counted.things));
+    assert!(cells::is_direct(&counted.durations[Side::Buy]));
     check_engine(&engine, "");
     let reading = Reader::open(&path).unwrap().read().unwrap();
     assert!(reading.is_complete);
-    let mut families = reading.families.iter();
-    let things = families.find(|family| family.name == "direct_things_total");
-    let number = THREADS * (3 * ROUNDS + 2);
-    let value = Value::Counter {
-        number,
+    let first_of = |name: &str| {
+        let family = reading.families.iter().find(|family| family.name == name);
+        family.unwrap().series[0].value.clone()
+    };
+    let things = Value::Counter {
+        number: THREADS * (3 * ROUNDS + 2),
         decimals: 0,
     };
-    assert_eq!(things.unwrap().series[0].value, value);
+    assert_eq!(first_of("direct_things_total"), things);
+    let eighths = THREADS * ROUNDS / 8;
+    let buys = Value::Histogram {
+        buckets: [1, 0, 1, 0].map(|held| held * eighths).to_vec(),
+        sum: eighths as f64,
+    };
+    assert_eq!(first_of("direct_duration_seconds"), buys);
 }
 
 fn switched_off() {
@@ -303,6 +374,8 @@ fn doubling() {
         |name, labels| scrape.value(&format!("direct_{name}"), labels),
         2.0,
     );
+    let name = |part: &str| format!("direct_duration_seconds_{part}");
+    check_durations(|part, labels| scrape.value(&name(part), labels));
 }
 
 fn local() {
@@ -313,6 +386,8 @@ fn local() {
     ));
     let scrape = obs_exposition::parse(&local.render(Format::Classic)).unwrap();
     assert_eq!(scrape.value("direct_usd_total", &[]), Some(1_500.0));
+    let name = |part: &str| format!("direct_duration_seconds_{part}");
+    check_durations(|part, labels| scrape.value(&name(part), labels));
     assert!(!global.render(Format::Classic).contains("direct_things"));
 }
 
@@ -324,16 +399,24 @@ fn test_recorder() {
     assert!(!cells::is_direct(&counted.things));
     check(
         |name, labels| {
-            let total = recorder.counter(&format!("direct_{name}"), labels);
-            total.map(|total| total as f64)
+            let name = format!("direct_{name}");
+            let total = recorder.counter(&name, labels);
+            let total = total.map(|total| total as f64);
+            total.or_else(|| recorder.gauge(&name, labels))
         },
         1.0,
     );
+    let sells = recorder.samples("direct_duration_seconds", &[("side", "sell")]);
+    let sells = sells.unwrap();
+    let expected = THREADS * ROUNDS / 8 * 6;
+    assert_eq!(sells.len() as u64, expected);
+    assert_eq!(Some(sells.iter().sum::<f64>()), Some(expected as f64));
     assert!(!global.render(Format::Classic).contains("direct_things"));
 }
 
 fn stock() {
-    let stock = PrometheusBuilder::new().build_recorder();
+    let stock = PrometheusBuilder::new().set_buckets(&BOUNDS).unwrap();
+    let stock = stock.build_recorder();
     let handle = stock.handle();
     install(stock).unwrap();
     assert!(!cells::is_direct(&count().things));
@@ -342,4 +425,6 @@ fn stock() {
         |name, labels| scrape.value(&format!("direct_{name}"), labels),
         1.0,
     );
+    let name = |part: &str| format!("direct_duration_seconds_{part}");
+    check_durations(|part, labels| scrape.value(&name(part), labels));
 }
