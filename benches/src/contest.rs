@@ -86,6 +86,13 @@ impl Figure {
         }
     }
 
+    /// The same but for what another took, which was part of it.
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        self.min -= other.min;
+        self.median -= other.median;
+        self
+    }
+
     fn scaled(mut self, by: f64) -> Self {
         self.min *= by;
         self.median *= by;

@@ -16,6 +16,7 @@ use opentelemetry_sdk::metrics::{ManualReader, SdkMeterProvider};
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::contest::{Contender, FLOOR, OURS};
+use crate::newer;
 
 /// Eleven bounds, as the Prometheus clients have by default.
 pub(crate) const BOUNDS: [f64; 11] = [
@@ -66,14 +67,18 @@ obs_core::families! {
     struct Kept {
         /// A counter.
         count: obs_core::Counter = "bench_kept_total",
+        /// A gauge.
+        level: obs_core::Gauge = "bench_kept",
+        /// A histogram.
+        time: obs_core::Histogram = "bench_kept_seconds" { buckets: &BOUNDS },
     }
 }
 
-/// A counter as a program has it: of an engine that is installed, as one is in a process.
-fn kept() -> obs_core::Counter {
+/// Handles as a program has them: of an engine that is installed, as one is in a process.
+fn kept() -> Kept {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| obs_core::install(engine()).expect("the first of this process"));
-    Kept::new().count
+    Kept::new()
 }
 
 /// Labels as a program meets them: text that is known at run time only.
@@ -119,11 +124,18 @@ impl Labels {
 #[inline]
 pub(crate) fn sample(n: u64) -> f64 {
     const SAMPLES: [f64; 8] = [0.003, 0.02, 0.04, 0.3, 0.7, 1.5, 4.0, 20.0];
+    black_box(SAMPLES[slot_of(n)])
+}
+
+/// Which of eight samples is the next.
+#[inline]
+pub(crate) fn slot_of(n: u64) -> usize {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the mask keeps the low bits"
     )]
-    black_box(SAMPLES[n as usize & 7])
+    let slot = n as usize & 7;
+    slot
 }
 
 fn key(name: &'static str, labels: [(&'static str, String); 3]) -> Key {
@@ -140,7 +152,7 @@ pub(crate) trait Filled: Sync {
     fn scrape(&self, out: &mut String);
 }
 
-fn repeat(n: u64, work: impl FnMut(u64)) {
+pub(crate) fn repeat(n: u64, work: impl FnMut(u64)) {
     (0..n).for_each(work);
 }
 
@@ -169,14 +181,14 @@ fn with_upkeep(recorder: &PrometheusRecorder, n: u64, mut work: impl FnMut(u64))
 
 pub(crate) fn counters<'a>() -> Vec<Contender<'a>> {
     let floor = AtomicU64::new(0);
-    let ours = kept();
+    let ours = kept().count;
     let stock = stock().register_counter(&Key::from_name("bench_total"), &METADATA);
     let prometheus = prometheus::IntCounter::new("bench_total", "x").expect("a name");
     let client = prometheus_client::metrics::counter::Counter::<u64>::default();
     let measured = measured::Counter::new();
     let (provider, meter) = otel();
     let otel = meter.u64_counter("bench_total").build().bind(&[]);
-    vec![
+    let mut contenders = vec![
         Contender::new(FLOOR, move |n| {
             repeat(n, |_| _ = floor.fetch_add(black_box(1), Relaxed));
         }),
@@ -197,12 +209,14 @@ pub(crate) fn counters<'a>() -> Vec<Contender<'a>> {
             let _kept = &provider;
             repeat(n, |_| otel.add(black_box(1)));
         }),
-    ]
+    ];
+    contenders.extend(newer::counters());
+    contenders
 }
 
 /// Counters that one thread adds to, beside a load, an addition and a store of it.
 pub(crate) fn local_counters<'a>() -> Vec<Contender<'a>> {
-    let (floor, ours) = (AtomicU64::new(0), kept());
+    let (floor, ours) = (AtomicU64::new(0), kept().count);
     let prometheus = prometheus::IntCounter::new("bench_total", "x").expect("a name");
     vec![
         Contender::new(FLOOR, move |n| {
@@ -225,12 +239,12 @@ pub(crate) fn local_counters<'a>() -> Vec<Contender<'a>> {
 
 pub(crate) fn gauges<'a>() -> Vec<Contender<'a>> {
     let floor = AtomicU64::new(0);
-    let ours = engine().register_gauge(&Key::from_name("bench"), &METADATA);
+    let ours = kept().level;
     let stock = stock().register_gauge(&Key::from_name("bench"), &METADATA);
     let prometheus = prometheus::Gauge::new("bench", "x").expect("a name");
     let client = prometheus_client::metrics::gauge::Gauge::<f64, AtomicU64>::default();
     let measured = measured::FloatGauge::new();
-    vec![
+    let mut contenders = vec![
         Contender::new(FLOOR, move |n| {
             repeat(n, |n| floor.store(sample(n).to_bits(), Relaxed));
         }),
@@ -247,7 +261,9 @@ pub(crate) fn gauges<'a>() -> Vec<Contender<'a>> {
         Contender::new("measured", move |n| {
             repeat(n, |n| measured.get_metric().set(sample(n)));
         }),
-    ]
+    ];
+    contenders.extend(newer::gauges());
+    contenders
 }
 
 pub(crate) fn histograms<'a>() -> Vec<Contender<'a>> {
@@ -255,7 +271,7 @@ pub(crate) fn histograms<'a>() -> Vec<Contender<'a>> {
         (0..12).map(|_| AtomicU64::new(0)).collect(),
         AtomicU64::new(0),
     );
-    let ours = engine().register_histogram(&key("bench_time_seconds", Labels::of(0)), &METADATA);
+    let ours = kept().time;
     let recorder = stock();
     let stock = recorder.register_histogram(&Key::from_name("bench_seconds"), &METADATA);
     let options = prometheus::HistogramOpts::new("bench_seconds", "x").buckets(BOUNDS.to_vec());
@@ -280,7 +296,7 @@ pub(crate) fn histograms<'a>() -> Vec<Contender<'a>> {
             Some((f64::from_bits(sum) + value).to_bits())
         });
     };
-    vec![
+    let mut contenders = vec![
         Contender::new(FLOOR, move |n| repeat(n, |n| by_hand(sample(n)))),
         Contender::new(OURS, move |n| repeat(n, |n| ours.record(sample(n)))),
         Contender::new("stock recorder", move |n| {
@@ -299,7 +315,9 @@ pub(crate) fn histograms<'a>() -> Vec<Contender<'a>> {
             let _kept = &provider;
             repeat(n, |n| otel.record(sample(n)));
         }),
-    ]
+    ];
+    contenders.extend(newer::histograms());
+    contenders
 }
 
 fn otel() -> (SdkMeterProvider, opentelemetry::metrics::Meter) {

@@ -10,6 +10,7 @@ mod database;
 mod grpc;
 mod http;
 mod library;
+mod newer;
 mod parts;
 mod report;
 
@@ -289,7 +290,6 @@ fn packed(effort: Effort) -> Vec<Row> {
         // Totals as counters have them: no two alike.
         library::counter_of(&engine, number).increment(number as u64 * 7_919 % 10_000_019);
     }
-    let plain = milliseconds(&[scrape_of(&ours)], effort)[0].min;
     let mut rows = Vec::new();
     for percent in [0, 1, 10, 100] {
         // Multiples of a prime that does not divide their number are in no order.
@@ -298,24 +298,101 @@ fn packed(effort: Effort) -> Vec<Row> {
             .take(series * percent / 100)
             .map(|number| library::counter_of(&engine, number))
             .collect();
+        let change = || changed.iter().for_each(|counter| counter.increment(1));
         let scrape = Contender::new(OURS, |n| {
             let mut packed = Vec::new();
             for _ in 0..n {
-                for counter in &changed {
-                    counter.increment(1);
-                }
+                change();
                 packed.clear();
                 engine.render_gzip_into(&mut packed, Format::Classic, Names::default());
                 std::hint::black_box(&packed);
             }
         });
-        let row = Row::new("", "ms", 0.0, milliseconds(&[scrape], effort));
+        let plain = Contender::new("plain", |n| {
+            let mut text = String::new();
+            for _ in 0..n {
+                change();
+                text.clear();
+                ours.scrape(&mut text);
+                std::hint::black_box(&text);
+            }
+        });
+        let alone = Contender::new("changes", |n| (0..n).for_each(|_| change()));
+        // What changes the counters is no part of a scrape, and takes as long as one.
+        let taken = milliseconds(&[scrape, plain, alone], effort);
+        let [scrape, plain, alone] = taken.as_slice() else {
+            continue;
+        };
+        let (scrape, plain) = (scrape.clone().without(alone), plain.clone().without(alone));
         let line =
             format!("gzip scrape of {series} counters, {percent} % changed, against the plain one");
-        rows.push(row.against(line, plain, 3.0));
+        rows.push(Row::new("", "ms", 0.0, vec![scrape]).against(line, plain.min, 3.0));
     }
     rows.push(packed_bytes(&engine));
+    rows.extend(beside_zstd(&engine, effort));
     rows
+}
+
+/// What a scrape of which every counter has changed costs, and how long it is, beside the same text rendered and packed by zstd: for
+/// who asks for that.
+fn beside_zstd(engine: &Engine, effort: Effort) -> Vec<Row> {
+    let series = 100_000 / effort.divisor;
+    let counters: Vec<_> = (0..series)
+        .map(|number| library::counter_of(engine, number))
+        .collect();
+    let change = || counters.iter().for_each(|counter| counter.increment(1));
+    let ours = Contender::new(OURS, |n| {
+        let mut packed = Vec::new();
+        for _ in 0..n {
+            change();
+            packed.clear();
+            engine.render_gzip_into(&mut packed, Format::Classic, Names::default());
+            std::hint::black_box(&packed);
+        }
+    });
+    let zstd = |name, level| {
+        let change = &change;
+        Contender::new(name, move |n| {
+            let mut text = String::new();
+            for _ in 0..n {
+                change();
+                text.clear();
+                engine.render_into(&mut text, Format::Classic);
+                let _ = std::hint::black_box(zstd::bulk::compress(text.as_bytes(), level));
+            }
+        })
+    };
+    let alone = Contender::new("changes", |n| (0..n).for_each(|_| change()));
+    let (first, third) = (zstd("zstd, level 1", 1), zstd("zstd, level 3", 3));
+    let mut times = milliseconds(&[ours, first, third, alone], effort);
+    if let Some(alone) = times.pop() {
+        times = times
+            .into_iter()
+            .map(|taken| taken.without(&alone))
+            .collect();
+    }
+    let text = engine.render(Format::Classic);
+    let length = |name, level| {
+        let packed = zstd::bulk::compress(text.as_bytes(), level);
+        Figure::exact(name, packed.map_or(f64::NAN, |packed| packed.len() as f64))
+    };
+    let mut ours = Vec::new();
+    engine.render_gzip_into(&mut ours, Format::Classic, Names::default());
+    let lengths = vec![
+        Figure::exact(OURS, ours.len() as f64),
+        length("zstd, level 1", 1),
+        length("zstd, level 3", 3),
+    ];
+    let line = format!("gzip scrape of {series} counters, all changed, beside zstd");
+    vec![
+        Row::new(&line, "ms", 1.0, times),
+        Row::new(
+            "gzip scrape, its length, beside zstd",
+            "bytes",
+            1.5,
+            lengths,
+        ),
+    ]
 }
 
 /// How long a packed scrape is, beside what level 1 makes of it.

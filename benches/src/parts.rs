@@ -75,7 +75,7 @@ fn additions() -> Vec<Contender<'static>> {
     ];
     contenders.extend(library::counters().into_iter().filter_map(|contender| {
         (contender.name == OURS).then_some(Contender {
-            name: "the same to ours, which finds the thread's word",
+            name: "ours without a call, which finds the thread's word",
             ..contender
         })
     }));
