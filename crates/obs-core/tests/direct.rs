@@ -18,6 +18,11 @@ use obs_core::{LocalCounter, MoneyCounter, TimeCounter};
 /// Which case this process is.
 const CASE: &str = "DIRECT_CASE";
 
+obs_core::label! {
+    /// What is traded.
+    open Symbol as "symbol" up to 2
+}
+
 obs_core::families! {
     /// What is counted.
     struct Counted {
@@ -29,6 +34,8 @@ obs_core::families! {
         money: MoneyCounter = "direct_usd_total",
         /// Durations.
         durations: obs_core::Histogram = "direct_duration_seconds" { buckets: &BOUNDS },
+        /// Levels by symbol.
+        levels: obs_core::Each<Symbol, obs_core::Gauge> = "direct_level",
     }
 }
 
@@ -162,7 +169,11 @@ impl Recorder for Wrapped {
     }
 }
 
-const CASES: [(&str, fn()); 6] = [
+const CASES: [(&str, fn()); 7] = [
+    (
+        "what is resolved too early does not keep later series from counting what they refuse",
+        too_early,
+    ),
     (
         "the first value of a histogram is a call, all others are none",
         histogram,
@@ -241,6 +252,17 @@ fn direct() {
     })
     .unwrap();
     assert_eq!((offering.added(), offering.called()), (3_328, 5_000));
+}
+
+fn too_early() {
+    let counted = Counted::new();
+    counted.levels.of("A").set(f64::INFINITY);
+    let offering = Offering::new();
+    obs_core::install(offering.clone()).unwrap();
+    counted.levels.of("A").set(f64::INFINITY);
+    assert_eq!(offering.called(), 0);
+    counted.levels.of("B").set(f64::INFINITY);
+    assert_eq!(offering.called(), 1);
 }
 
 fn histogram() {
