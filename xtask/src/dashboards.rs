@@ -216,6 +216,14 @@ fn breakages() -> Vec<Breakage> {
             json!("short"),
             "yields `percentunit`",
         ),
+        // A share of nothing that is written out.
+        (
+            "risk",
+            "Tightest limit",
+            expr,
+            asks("3 * min(risk_limit_headroom_ratio{@})"),
+            "yields `short`, and is shown as `percentunit`",
+        ),
         (
             "risk",
             "Value",

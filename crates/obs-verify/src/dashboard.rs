@@ -13,6 +13,7 @@ pub mod perses;
 mod structure;
 
 pub use guide::guide;
+pub(crate) use json::is_unit_of;
 pub use json::{grafana_unit, json};
 pub use structure::faults;
 pub(crate) use structure::is_statistic;
@@ -140,6 +141,8 @@ pub struct Panel {
     pub order: Option<(String, bool)>,
     /// Columns of a table that are asked for their rows only.
     pub hidden: Vec<String>,
+    /// Whether it shows shares of a whole, where a number among what is asked hides that.
+    pub is_share: bool,
 }
 
 /// How the positions of a switch are called.
@@ -261,6 +264,7 @@ impl Panel {
             words: Words::default(),
             order: None,
             hidden: Vec::new(),
+            is_share: false,
         }
     }
 
@@ -314,6 +318,13 @@ impl Panel {
     #[must_use]
     pub fn hide(mut self, column: &str) -> Self {
         self.hidden.push(column.to_owned());
+        self
+    }
+
+    /// It shows shares of a whole, such as a count over the number that limits it, whose unit follows from no metric.
+    #[must_use]
+    pub fn share(mut self) -> Self {
+        self.is_share = true;
         self
     }
 

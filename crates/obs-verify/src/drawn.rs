@@ -99,15 +99,23 @@ fn folded_if(is_far_down: bool, mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// Panels in rows of so many, and of fewer where titles are long or where so many would not divide the width.
+/// Whether a time is one that is still to come, which its name alone says: of its age nothing is to be seen.
+fn is_ahead(name: &str) -> bool {
+    const AHEAD: [&str; 7] = [
+        "deadline", "end", "expires", "expiry", "next", "reset", "until",
+    ];
+    let mut words = name.split('_');
+    words.any(|word| AHEAD.contains(&word)) && !name.split('_').any(|word| word == "last")
+}
+
+/// Panels in rows of so many, and of fewer where titles are long or where so many would not divide the width; none of the rows is
+/// much shorter than the others.
 pub(crate) fn abreast(title: &str, mut panels: Vec<Panel>, across: usize) -> Vec<Row> {
     let longest = panels.iter().map(|panel| panel.title.chars().count()).max();
     let across = across.min(LETTERS / longest.unwrap_or(1).max(1)).max(1);
     let mut rows = Vec::new();
     while !panels.is_empty() {
-        let most = across.min(panels.len());
-        let fitting = (1..=most).rev().find(|count| 24 % count == 0);
-        let rest = panels.split_off(fitting.unwrap_or(1));
+        let rest = panels.split_off(beside(panels.len(), across));
         let title = if rows.is_empty() {
             title.to_owned()
         } else {
@@ -116,6 +124,15 @@ pub(crate) fn abreast(title: &str, mut panels: Vec<Panel>, across: usize) -> Vec
         rows.push(row(&title, std::mem::replace(&mut panels, rest)));
     }
     rows
+}
+
+/// How many of so many panels are in the first row, if at most this number are beside each other.
+fn beside(panels: usize, across: usize) -> usize {
+    let fits = |count: &usize| 24 % count == 0;
+    let most = (1..=across.min(panels)).rev().find(fits).unwrap_or(1);
+    // As many rows as there have to be, each of about as many.
+    let even = panels.div_ceil(panels.div_ceil(most));
+    (even..=most).find(fits).unwrap_or(most)
 }
 
 struct Pen<'a> {
@@ -184,6 +201,10 @@ impl Pen<'_> {
                 let text = format!("max{clause} ({all})");
                 let panel = table(name, &family.help).ask(&text, "is there");
                 return vec![panel.hide("is there").least(first_label(family))];
+            }
+            (Kind::Gauge, Some(Unit::Timestamp)) if is_ahead(name) => {
+                let left = format!("clamp_min(min{clause} ({all}) - time(), 0)");
+                (lines, format!("{name}, left"), top(family, &left))
             }
             (Kind::Gauge, Some(Unit::Timestamp)) => {
                 let age = format!("clamp_min(time() - max{clause} ({all}), 0)");
@@ -267,6 +288,7 @@ impl Pen<'_> {
             ),
         )
         .ask(&format!("1 - {} / {budget}", failed(&days)), "")
+        .share()
         .below(0.25, 0.0);
         let burn = lines(
             &format!("{name}, burn rate"),
@@ -302,7 +324,7 @@ impl Pen<'_> {
             let series = self.selector("obs_series", &format!("metric=\"{name}\""));
             panel.ask(&format!("max({series}) / {budget}"), name)
         };
-        let panel = bounded.into_iter().fold(panel, ask).above(0.8, 1.0);
+        let panel = bounded.into_iter().fold(panel.share(), ask).above(0.8, 1.0);
         let alert = self.act(|rule| families_in(&rule.text, self.catalog).contains("obs_series"));
         Some(panel.act(&if alert == BELOW {
             "raise the budget, or label with fewer values.".to_owned()
@@ -518,5 +540,45 @@ fn top(family: &Family, text: &str) -> String {
         format!("topk({MOST}, {text})")
     } else {
         text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_come_are_known_by_their_names() {
+        let ahead = [
+            "obs_certificate_expiry_timestamp_seconds",
+            "market_next_open_timestamp_seconds",
+        ];
+        assert!(ahead.into_iter().all(is_ahead));
+        let past = [
+            "process_start_time_seconds",
+            "ledger_last_reset_timestamp_seconds",
+            "vendor_timestamp_seconds",
+        ];
+        assert!(!past.into_iter().any(is_ahead));
+    }
+
+    #[test]
+    fn rows_are_about_as_long_as_each_other() {
+        let rows = |mut panels: usize, across| {
+            let mut rows = Vec::new();
+            while panels > 0 {
+                rows.push(beside(panels, across));
+                panels -= rows[rows.len() - 1];
+            }
+            rows
+        };
+        assert_eq!(rows(5, 6), [3, 2]);
+        assert_eq!(rows(6, 6), [6]);
+        assert_eq!(rows(7, 6), [4, 3]);
+        assert_eq!(rows(7, 3), [3, 2, 2]);
+        assert_eq!(rows(9, 3), [3, 3, 3]);
+        assert_eq!(rows(1, 3), [1]);
+        assert_eq!(rows(5, 5), [3, 2]);
+        assert_eq!(rows(0, 3), [0; 0]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::dashboard::grafana_unit;
+use crate::dashboard::{grafana_unit, is_unit_of};
 use crate::promql::{Problem, Vocabulary, Yield, check as check_query};
 use crate::queries::{Query, Role, families_in};
 use crate::{Catalog, Family, Fault, Finding};
@@ -34,7 +34,7 @@ pub fn vocabulary(catalog: &Catalog, queries: &[Query]) -> Vocabulary {
 pub fn of_query(query: &Query, vocabulary: &Vocabulary) -> Vec<Finding> {
     let (yields, mut problems) = check_query(&query.text, vocabulary);
     if let Some(yields) = yields {
-        problems.extend(of_role(&query.role, &yields));
+        problems.extend(of_role(&query.role, &query.text, &yields));
     }
     problems
         .into_iter()
@@ -59,7 +59,7 @@ fn finding(query: &Query, problem: &Problem) -> Finding {
 }
 
 /// Whether a query yields what it is asked for.
-fn of_role(role: &Role, yields: &Yield) -> Vec<Problem> {
+fn of_role(role: &Role, text: &str, yields: &Yield) -> Vec<Problem> {
     let problem = |what: String, repair: &str| Problem {
         line: 1,
         column: 1,
@@ -85,7 +85,7 @@ fn of_role(role: &Role, yields: &Yield) -> Vec<Problem> {
                 "yields {}, and its axis has the unit `{unit}` instead of `{right}`",
                 series.quantity.name()
             );
-            (unit != right)
+            (!is_unit_of(unit, series.quantity, text))
                 .then(|| {
                     problem(
                         what,

@@ -221,9 +221,7 @@ pub(super) fn quantity(text: &str, vocabulary: &Vocabulary) -> Quantity {
 }
 
 fn unit_of(panel: &Panel, vocabulary: &Vocabulary) -> &'static str {
-    panel.queries.first().map_or("short", |query| {
-        grafana_unit(quantity(&query.text, vocabulary))
-    })
+    grafana_unit(first_quantity(panel, vocabulary))
 }
 
 /// The unit of an axis, by Grafana's name.
@@ -240,6 +238,15 @@ pub fn grafana_unit(quantity: Quantity) -> &'static str {
         Quantity::PerSecond(Unit::Count) => "cps",
         _ => "short",
     }
+}
+
+/// Whether an axis has the unit of what a query yields. A count over a number that is written out may be a share of a whole, as the
+/// panel says.
+pub(crate) fn is_unit_of(unit: &str, yields: Quantity, query: &str) -> bool {
+    let mut divisors = query.split(" / ").skip(1);
+    let is_over_number = divisors.any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let is_share = unit == grafana_unit(Quantity::Of(Unit::Ratio));
+    unit == grafana_unit(yields) || is_share && is_over_number && yields == Quantity::Unknown
 }
 
 /// How many decimals of a value mean something: cents, and whole things where they are counted.
@@ -269,11 +276,13 @@ fn undefined(text: &str) -> Value {
     })
 }
 
+/// What the first query of a panel yields, which is the axis of all.
 pub(super) fn first_quantity(panel: &Panel, vocabulary: &Vocabulary) -> Quantity {
-    panel
-        .queries
-        .first()
-        .map_or(Quantity::Unknown, |query| quantity(&query.text, vocabulary))
+    let first = panel.queries.first();
+    match first.map_or(Quantity::Unknown, |query| quantity(&query.text, vocabulary)) {
+        Quantity::Unknown if panel.is_share => Quantity::Of(Unit::Ratio),
+        quantity => quantity,
+    }
 }
 
 fn defaults(panel: &Panel, vocabulary: &Vocabulary) -> Value {

@@ -9,7 +9,7 @@ use obs_core::Unit;
 use promql_parser::parser::{AggregateExpr, Expr, token};
 use serde_json::Value;
 
-use super::json::{GREY, grafana_unit, is_recorded, quantity};
+use super::json::{GREY, grafana_unit, is_recorded, is_unit_of, quantity};
 use super::{INSTANCE, PROCESS};
 use crate::Family;
 use crate::lint::{selector, unwrapped, walk};
@@ -308,7 +308,7 @@ impl Board<'_> {
     }
 
     fn unit(&self, panel: &Value, target: &Value, query: &str) -> Option<String> {
-        let right = grafana_unit(quantity(query, self.vocabulary));
+        let yields = quantity(query, self.vocabulary);
         let of_column = list(&panel["fieldConfig"]["overrides"])
             .iter()
             .find(|o| o["matcher"]["options"] == target["legendFormat"]);
@@ -322,8 +322,11 @@ impl Board<'_> {
         };
         // The axis has the unit of the first; others may be a plain number of the same size.
         let is_first = list(&panel["targets"]).first() == Some(target) || of_column.is_some();
-        (unit != right && (is_first || panel["type"] == "table"))
-            .then(|| format!("yields `{right}`, and is shown as `{unit}`"))
+        let is_right = is_unit_of(unit, yields, query);
+        (!is_right && (is_first || panel["type"] == "table")).then(|| {
+            let right = grafana_unit(yields);
+            format!("yields `{right}`, and is shown as `{unit}`")
+        })
     }
 }
 
