@@ -2,16 +2,21 @@
 //! scrape of them says, and Grafana's own components draw every panel of it.
 //! The page that draws them is `main.jsx`, built with packages of npm that `cargo xtask test --peers` fetches.
 
+mod computed;
 #[cfg(feature = "peers")]
 mod drawn;
+mod rates;
+mod recorded;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use obs_exposition::{Exposition, Sample};
-use obs_tests::{Desk, Manner, Stack, Target, ask, scrape, tools};
+use obs_tests::{Desk, Manner, Process, Stack, Target, ask, scrape, tools};
 use serde_json::Value;
 
 /// Where each desk runs, in what mode, and with how much money, by which they can be told apart.
@@ -66,7 +71,11 @@ impl Scene {
 }
 
 fn boards() -> Vec<(String, Value)> {
-    let folder = tools::workspace().join("deploy/grafana/dashboards");
+    boards_in(&tools::workspace().join("deploy/grafana/dashboards"))
+}
+
+/// The dashboards of a folder, by name.
+fn boards_in(folder: &Path) -> Vec<(String, Value)> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path())
@@ -203,17 +212,21 @@ type Labelled = (BTreeMap<String, String>, f64);
 /// The value of each row, by its labels.
 type Rows = BTreeMap<BTreeMap<String, String>, f64>;
 
-/// What a desk says of a family, with the labels that the scraper adds.
-fn samples(desk: usize, scene: &Scene, exposition: &Exposition, name: &str) -> Vec<Labelled> {
+/// The labels that the scraper adds to what a desk says.
+fn target(desk: usize, address: &str) -> [(String, String); 4] {
     let (environment, mode, _) = DESKS[desk];
-    let address = scene.desks[desk].address();
     let target = [
         ("service", "trading-desk"),
         ("environment", environment),
         ("mode", mode),
         ("instance", address),
     ];
-    let target = target.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    target.map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
+/// What a desk says of a family, with the labels that the scraper adds.
+fn samples(desk: usize, scene: &Scene, exposition: &Exposition, name: &str) -> Vec<Labelled> {
+    let target = target(desk, scene.desks[desk].address());
     let labelled = |sample: &Sample| {
         let mut labels: BTreeMap<_, _> = sample.labels.iter().cloned().collect();
         labels.extend(target.clone());
@@ -224,17 +237,46 @@ fn samples(desk: usize, scene: &Scene, exposition: &Exposition, name: &str) -> V
 
 /// The same as Prometheus answers.
 fn answered(stack: &Stack, query: &str) -> Rows {
+    rows_of(&ask(stack.prometheus(), query).unwrap())
+}
+
+/// An answer, without the names of its series.
+fn rows_of(answer: &[Value]) -> Rows {
     let row = |series: &Value| {
-        let labels = series["metric"].as_object().unwrap().iter();
+        let Some(labels) = series["metric"].as_object() else {
+            // A number that belongs to no series: its time, and what it is.
+            return (
+                BTreeMap::new(),
+                series[1].as_str().unwrap().parse().unwrap(),
+            );
+        };
+        let labels = labels.iter().filter(|(key, _)| *key != "__name__");
         let labels = labels.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()));
-        let value = series["value"][1].as_str().unwrap().parse().unwrap();
-        (labels.collect(), value)
+        let value = series["value"][1].as_str().unwrap();
+        (
+            labels.collect(),
+            value.replace("Inf", "inf").parse().unwrap(),
+        )
     };
-    ask(stack.prometheus(), query)
-        .unwrap()
-        .iter()
-        .map(row)
-        .collect()
+    answer.iter().map(row).collect()
+}
+
+/// A Prometheus with a storage of its own in this folder, and this configuration.
+fn prometheus(folder: &Path, configuration: &str, program: &Path) -> (Process, String) {
+    let config = folder.join("prometheus.yml");
+    fs::write(&config, configuration).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = free.local_addr().unwrap();
+    drop(free);
+    let mut command = Command::new(program);
+    command.args([
+        format!("--config.file={}", config.display()),
+        format!("--storage.tsdb.path={}", folder.join("data").display()),
+        format!("--web.listen-address={listen}"),
+        "--log.level=error".to_owned(),
+    ]);
+    let process = Process::start(&mut command).unwrap();
+    (process, format!("http://{listen}"))
 }
 
 /// Every row of every table, and every line, bar and number that is an aggregate of levels, is what follows from the scrapes of the desks
@@ -323,6 +365,7 @@ fn figures_are_those_of_single_desks() {
         }
     }
     rows_are_those_of_scrapes(&scene);
+    recorded::series_are_what_their_rules_say(&scene.stack);
     // They do differ, so that a wrong one would be noticed.
     assert!(
         compared > 100 && seen_apart > 10,

@@ -34,7 +34,7 @@ mod total;
 mod typescript;
 
 pub use crate::agent::{Agent, Scraper};
-pub use crate::ask::ask;
+pub use crate::ask::{ask, ask_at};
 pub use crate::built::built;
 pub use crate::collector::Collector;
 pub use crate::desk::Desk;
