@@ -17,7 +17,7 @@ use browser::Browser;
 use obs_tests::{Desk, tools};
 use serde::Deserialize;
 
-use super::{DESKS, PATIENCE, Scene, boards, panels};
+use super::{DESKS, PATIENCE, Scene, boards_in, panels};
 
 /// How long a desk takes for a day.
 const PACE: &str = "60ms";
@@ -87,10 +87,12 @@ fn trading(minutes: Option<u32>) -> Scene {
 /// What the page says of a panel it has drawn.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Drawn {
-    title: String,
+pub(super) struct Drawn {
+    pub(super) title: String,
     error: Option<String>,
     series: Vec<Series>,
+    /// How many cells of native buckets a heat map has.
+    pub(super) native_cells: usize,
     is_title_clipped: bool,
     clipped: Vec<String>,
     is_beyond_panel: bool,
@@ -111,40 +113,62 @@ struct Series {
 async fn every_panel_is_drawn_by_grafana() {
     let minutes = std::env::var(MINUTES).ok();
     let minutes: Option<u32> = minutes.map(|minutes| minutes.parse().unwrap());
-    let pictures = std::env::var_os(PICTURES).map(|folder| tools::workspace().join(folder));
-    let page = tools::boards_page(&tools::workspace().join("tests/boards")).unwrap();
-    let served = serve(page).await;
-    let scene = tokio::task::spawn_blocking(move || trading(minutes))
-        .await
-        .unwrap();
-    let browser = Browser::start().await;
-    let mut faults = Vec::new();
-    for (board, json) in boards() {
-        for theme in ["dark", "light"] {
-            let prometheus = scene.stack.prometheus();
-            let minutes = minutes.unwrap_or(FEW);
-            browser.size(WIDTH, 3600, 1).await;
-            browser
-                .open(&format!(
-                    "{served}/?d={board}&theme={theme}&min={minutes}&w={WIDTH}&prom={prometheus}"
-                ))
-                .await;
-            let drawn: Vec<Drawn> = browser.until("window.report").await;
-            assert_eq!(drawn.len(), panels(&json).len(), "{board}");
-            faults.extend(
-                drawn
-                    .iter()
-                    .flat_map(of_drawn)
-                    .map(|fault| format!("{board}, {theme}, {fault}")),
-            );
-            if let Some(folder) = &pictures {
-                fs::create_dir_all(folder).unwrap();
-                let suffix = if theme == "light" { "-light" } else { "" };
-                take(&browser, &folder.join(format!("{board}{suffix}.png"))).await;
+    let scene = tokio::task::spawn_blocking(move || trading(minutes));
+    let scene = scene.await.unwrap();
+    let drawing = Drawing {
+        boards: &tools::workspace().join("deploy/grafana/dashboards"),
+        prometheus: scene.stack.prometheus(),
+        minutes: minutes.unwrap_or(FEW),
+        pictures: "",
+    };
+    let faults = |drawn: &Drawn| of_drawn(drawn, RIGHTLY_EMPTY);
+    assert_eq!(drawing.faults(faults).await, "");
+}
+
+/// What is drawn, and of what.
+pub(super) struct Drawing<'a> {
+    /// The folder of the dashboards.
+    pub(super) boards: &'a std::path::Path,
+    /// What is asked.
+    pub(super) prometheus: &'a str,
+    /// How long a time is drawn.
+    pub(super) minutes: u32,
+    /// The folder for the pictures, within that for all.
+    pub(super) pictures: &'a str,
+}
+
+impl Drawing<'_> {
+    /// Draws every panel of every dashboard in both schemes, and keeps pictures where a folder is given for them; what is wrong, a line
+    /// for each fault.
+    pub(super) async fn faults(&self, of: impl Fn(&Drawn) -> Vec<String>) -> String {
+        let page = tools::boards_page(&tools::workspace().join("tests/boards")).unwrap();
+        let served = serve(page, self.boards.to_owned()).await;
+        let browser = Browser::start().await;
+        let pictures = std::env::var_os(PICTURES)
+            .map(|folder| tools::workspace().join(folder).join(self.pictures));
+        let mut faults = Vec::new();
+        for (board, json) in boards_in(self.boards) {
+            for theme in ["dark", "light"] {
+                let (prometheus, minutes) = (self.prometheus, self.minutes);
+                browser.size(WIDTH, 3600, 1).await;
+                browser
+                    .open(&format!(
+                        "{served}/?d={board}&theme={theme}&min={minutes}&w={WIDTH}&prom={prometheus}"
+                    ))
+                    .await;
+                let drawn: Vec<Drawn> = browser.until("window.report").await;
+                assert_eq!(drawn.len(), panels(&json).len(), "{board}");
+                let found = drawn.iter().flat_map(&of);
+                faults.extend(found.map(|fault| format!("{board}, {theme}, {fault}")));
+                if let Some(folder) = &pictures {
+                    fs::create_dir_all(folder).unwrap();
+                    let suffix = if theme == "light" { "-light" } else { "" };
+                    take(&browser, &folder.join(format!("{board}{suffix}.png"))).await;
+                }
             }
         }
+        faults.join("\n")
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 /// Keeps a picture of the whole dashboard.
@@ -155,14 +179,14 @@ async fn take(browser: &Browser, file: &std::path::Path) {
     fs::write(file, picture).unwrap();
 }
 
-/// What is wrong with a panel as it is drawn.
-fn of_drawn(drawn: &Drawn) -> Vec<String> {
+/// What is wrong with a panel as it is drawn, unless it is one of those that may be empty.
+pub(super) fn of_drawn(drawn: &Drawn, rightly_empty: &[(&str, &str)]) -> Vec<String> {
     let title = &drawn.title;
     let mut faults = Vec::new();
     if let Some(error) = &drawn.error {
         faults.push(format!("{title}: {error}"));
     }
-    let may_be_empty = is_listed(RIGHTLY_EMPTY, title);
+    let may_be_empty = is_listed(rightly_empty, title);
     if drawn.series.is_empty() && !may_be_empty {
         faults.push(format!("{title} is empty"));
     }
@@ -193,7 +217,7 @@ fn of_drawn(drawn: &Drawn) -> Vec<String> {
 }
 
 /// Whether a title is one of a list, which has how titles begin or end.
-fn is_listed(list: &[(&str, &str)], title: &str) -> bool {
+pub(super) fn is_listed(list: &[(&str, &str)], title: &str) -> bool {
     list.iter()
         .any(|(part, _)| title.starts_with(part) || title.ends_with(part))
 }
@@ -240,14 +264,12 @@ fn numbers_beyond_their_unit_are_found() {
     assert!(!found("Value", "locale", -5e9, 5e9));
 }
 
-/// Serves the page and the dashboards on a free port of this machine.
-async fn serve(page: PathBuf) -> String {
+/// Serves the page and the dashboards of a folder on a free port of this machine.
+async fn serve(page: PathBuf, boards: PathBuf) -> String {
     let answer = move |Path(path): Path<String>| {
-        let boards = tools::workspace().join("deploy/grafana");
-        let file = if path.starts_with("dashboards/") {
-            boards.join(&path)
-        } else {
-            page.join(&path)
+        let file = match path.strip_prefix("dashboards/") {
+            Some(board) => boards.join(board),
+            None => page.join(&path),
         };
         async move { file_of(&file) }
     };

@@ -73,7 +73,9 @@ async function ask(target) {
 async function load(panel) {
   const results = await Promise.all(panel.targets.map(ask));
   return results.flatMap((result, i) =>
-    result.map((series) => ({ target: panel.targets[i], labels: series.metric, values: series.values || [series.value] })),
+    result.map((series) => ({
+      target: panel.targets[i], labels: series.metric, values: series.values || [series.value].filter(Boolean), histograms: series.histograms,
+    })),
   );
 }
 function legend(format, labels) {
@@ -86,7 +88,7 @@ function stepped(rows) {
     const at = new Map(values.map(([time, value]) => [Math.round(time), number(value)]));
     const times = [];
     if (target.instant) times.push(...at.keys());
-    else for (let time = start; time <= end + 1e-6; time += step) times.push(Math.round(time));
+    else times.push(...steps());
     return {
       target, labels, name: legend(target.legendFormat, labels),
       times: times.map((time) => time * 1000), values: times.map((time) => at.get(time) ?? null),
@@ -234,29 +236,53 @@ function Switches({ panel, rows, w, h }) {
     </svg>
   );
 }
-function Heat({ panel, rows, w, h }) {
+/** The times of all steps, in seconds. */
+function steps() {
+  const times = [];
+  for (let time = start; time <= end + 1e-6; time += step) times.push(Math.round(time));
+  return times;
+}
+/** The cells of a heat map, each from one bound to another, and its columns. */
+function cellsOf(rows) {
+  const times = steps();
+  const natives = rows.flatMap((row) => row.histograms ?? []);
+  if (natives.length) {
+    // Prometheus leaves empty buckets out, and may widen those of one time and not of another: a cell has bounds of its own.
+    const cells = natives.flatMap(([time, histogram]) =>
+      (histogram.buckets ?? []).map(([, low, high, count]) => (
+        { column: times.indexOf(Math.round(time)), low: number(low), high: number(high), count: number(count) }
+      )));
+    return { isNative: true, columns: times.length, cells: cells.filter((cell) => cell.column >= 0 && cell.count > 0) };
+  }
   const series = stepped(rows).map((one) => ({ ...one, le: number(one.labels.le) })).sort((a, b) => a.le - b.le);
-  const cells = series.map((one, i) => one.values.map((value, j) => (value === null ? null : Math.max(0, value - (i ? series[i - 1].values[j] ?? 0 : 0)))));
-  const most = Math.max(1e-9, ...cells.flat().filter((value) => value !== null));
+  const cells = series.flatMap((one, i) =>
+    one.values.map((value, column) => {
+      const below = i ? series[i - 1] : { le: -Infinity, values: [] };
+      return { column, low: below.le, high: one.le, count: Math.max(0, (value ?? 0) - (below.values[column] ?? 0)) };
+    }));
+  return { isNative: false, columns: times.length, cells: cells.filter((cell) => cell.count > 0), bounds: series.map((one) => one.le) };
+}
+function Heat({ panel, rows, w, h }) {
+  const { isNative, columns, cells, bounds: declared = [] } = cellsOf(rows);
+  const bounds = [...new Set([...declared, ...cells.flatMap((cell) => [cell.low, cell.high])])].sort((a, b) => a - b);
+  const most = Math.max(1e-9, ...cells.map((cell) => cell.count));
   const [left, foot] = [90, 18];
-  const each = (h - foot) / series.length;
-  const count = series[0].values.length;
+  const each = (h - foot) / Math.max(1, bounds.length - 1);
+  const across = (w - left) / columns;
+  const place = (bound) => h - foot - bounds.indexOf(bound) * each;
   const format = getDisplayProcessor({ field: { type: FieldType.number, config: { unit: panel.options.yAxis.unit } }, theme });
-  const label = (bound) => { const { prefix = '', text, suffix = '' } = format(bound); return prefix + text + suffix; };
-  const every = Math.ceil(series.length / 10);
+  // Prometheus' bucket of zero ends a hair beside it.
+  const label = (bound) => { if (Math.abs(bound) < 1e-30) return '0'; const { prefix = '', text, suffix = '' } = format(bound); return prefix + text + suffix; };
+  const every = Math.ceil(bounds.length / 10);
   return (
     <svg width={w} height={h}>
-      {series.map((one, i) => (
-        <g key={i}>
-          {i % every === 0 && Number.isFinite(one.le) && (
-            <text x={left - 6} y={h - foot - i * each} fill={theme.colors.text.primary} fontSize={11} textAnchor="end">{label(one.le)}</text>
-          )}
-          {cells[i].map((value, j) => Boolean(value) && (
-            <rect key={j} x={left + (j * (w - left)) / count} width={(w - left) / count - 1} y={h - foot - (i + 1) * each} height={Math.max(1, each - 1)} fill={`hsl(${240 - 240 * Math.sqrt(value / most)},80%,50%)`} />
-          ))}
-        </g>
+      {bounds.map((bound, i) => i % every === 0 && Number.isFinite(bound) && (
+        <text key={`b${i}`} x={left - 6} y={Math.max(10, place(bound) + 4)} fill={theme.colors.text.primary} fontSize={11} textAnchor="end">{label(bound)}</text>
       ))}
-      <text x={w} y={h - 4} fill={theme.colors.text.secondary} fontSize={10} textAnchor="end">heat map by our own renderer</text>
+      {cells.map(({ column, low, high, count }, i) => (
+        <rect key={i} data-native={isNative || undefined} x={left + column * across} width={Math.max(1, across - 1)} y={place(high)} height={Math.max(1, place(low) - place(high) - 1)} fill={`hsl(${240 - 240 * Math.sqrt(count / most)},80%,50%)`} />
+      ))}
+      <text x={w} y={h - 4} fill={theme.colors.text.secondary} fontSize={10} textAnchor="end">heat map{isNative ? ' of native buckets' : ''} by our own renderer</text>
     </svg>
   );
 }
@@ -308,6 +334,7 @@ function tell(panel, rows, error, element) {
   report.push({
     title: panel.title, error,
     series: (rows ?? []).map((row) => reach(panel, row)),
+    nativeCells: element.querySelectorAll('rect[data-native]').length,
     isTitleClipped: !title || isClipped(title),
     clipped: [...new Set(cells.filter(isClipped).map((e) => e.textContent))],
     isBeyondPanel: [...element.querySelectorAll('canvas')].some(isBeyond),

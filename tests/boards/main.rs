@@ -7,6 +7,8 @@ mod computed;
 mod drawn;
 mod rates;
 mod recorded;
+#[cfg(feature = "peers")]
+mod stranger;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -21,6 +21,15 @@ impl Quoter {
     /// Builds it as its team would, starts it on a free port, and waits until it serves. With the argument `wrong` it makes mistakes
     /// that should be reported.
     pub fn start(arguments: &[&str]) -> Result<Self, Error> {
+        Self::started(arguments, &[])
+    }
+
+    /// The same with native histograms for who asks for them.
+    pub fn with_native_histograms() -> Result<Self, Error> {
+        Self::started(&[], &[("OBS_NATIVE_HISTOGRAMS", "on")])
+    }
+
+    fn started(arguments: &[&str], settings: &[(&str, &str)]) -> Result<Self, Error> {
         build()?;
         let folder = tempfile::tempdir().map_err(Error::system("make a folder"))?;
         let said =
@@ -30,6 +39,7 @@ impl Quoter {
             .args(arguments)
             .env("OBS_LISTEN", "127.0.0.1:0")
             .env("OBS_ENVIRONMENT", "test")
+            .envs(settings.iter().copied())
             .stderr(said);
         let mut process = Process::start(&mut service)?;
         let url = process.wait_for("where its metrics are", |line| {

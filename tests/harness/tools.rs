@@ -189,6 +189,14 @@ pub fn prometheus() -> Result<PathBuf, Error> {
     program("prometheus", "prometheus")
 }
 
+/// The current Prometheus, whichever generation is asked.
+pub fn current_prometheus() -> Result<PathBuf, Error> {
+    let program = "prometheus";
+    let server = go::Server::of_package(program);
+    let built = server.and_then(|server| server.program(program));
+    built.ok_or(Error::Missing { program })
+}
+
 /// The Alertmanager.
 pub fn alertmanager() -> Result<PathBuf, Error> {
     match Generation::chosen() {
