@@ -227,9 +227,7 @@ async fn a_page_that_is_opened_late_or_loaded_anew_has_what_was_before() {
         "{points} points after {samples} samples"
     );
     // Without anybody choosing, a figure shows what was before, and a card no more time than there is something of.
-    browser
-        .run::<Value>("document.querySelector('.card').scrollIntoView({ behavior: 'instant' })")
-        .await;
+    show(&browser, "document.querySelector('.card')").await;
     let [figure, card]: [f64; 2] = browser
         .until(
             "((plots) => plots.every((plot) => plot?.drawing?.track) && plots.map(({ drawing }) => \
@@ -246,9 +244,11 @@ async fn a_page_that_is_opened_late_or_loaded_anew_has_what_was_before() {
     assert!(after >= before, "{after} after {before}");
     // Of everything, not of the figures alone.
     let card = "document.querySelector('[data-family=trading_signals_total] .facet')";
-    browser
-        .run::<Value>("document.querySelector('[data-family=trading_signals_total]').scrollIntoView({ behavior: 'instant' })")
-        .await;
+    show(
+        &browser,
+        "document.querySelector('[data-family=trading_signals_total]')",
+    )
+    .await;
     let points: u64 = browser
         .until(&format!("Number({card}?.dataset.points)"))
         .await;
@@ -454,15 +454,22 @@ async fn pinned(browser: &Browser, name: &str, page: &str) {
     assert_eq!(shown, [name]);
 }
 
+/// Scrolls to an element, once there is one.
+async fn show(browser: &Browser, element: &str) {
+    browser
+        .until::<bool>(&format!(
+            "{element} !== null && ({element}.scrollIntoView({{ behavior: 'instant' }}), true)"
+        ))
+        .await;
+}
+
 /// A counter that the page shows lies between two scrapes around it; what does not move is the same.
 async fn values_are_those_of_a_scrape(browser: &Browser, desk: &Desk) {
     let name = "trading_signals_total";
     let look = || obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
     let before = look();
     let card = format!("document.querySelector('[data-family={name}]')");
-    browser
-        .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
-        .await;
+    show(browser, &card).await;
     // Two more samples: the second was asked for after the scrape above.
     let seen: u64 = browser
         .run("return Number(document.documentElement.dataset.samples)")
@@ -487,9 +494,7 @@ async fn values_are_those_of_a_scrape(browser: &Browser, desk: &Desk) {
 
     for name in ["process_start_time_seconds", "db_pool_connections_max"] {
         let card = format!("document.querySelector('[data-family={name}]')");
-        browser
-            .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
-            .await;
+        show(browser, &card).await;
         let shown: String = browser
             .until(&format!("{card}.querySelector('.facet')?.dataset.values"))
             .await;
@@ -500,9 +505,7 @@ async fn values_are_those_of_a_scrape(browser: &Browser, desk: &Desk) {
 
 async fn what_is_shown_of_histograms(browser: &Browser) {
     let card = "document.querySelector('[data-family=http_request_duration_seconds]')";
-    browser
-        .run::<Value>(&format!("{card}.scrollIntoView({{ behavior: 'instant' }})"))
-        .await;
+    show(browser, card).await;
     let values: String = browser
         .until(&format!("{card}.querySelector('.facet')?.dataset.values"))
         .await;
@@ -803,7 +806,9 @@ async fn what_a_trader_looks_at_is_what_a_scrape_says() {
         .await;
     assert_eq!(values.0, format!("[{}]", of("book_equity")));
     assert_eq!(values.1, format!("[{}]", of("book_drawdown_ratio")));
-    let title: String = browser.run("return document.title").await;
+    let title: String = browser
+        .until("document.title !== 'book' && document.title")
+        .await;
     assert_eq!(title, "+12.50 · book");
     let row =
         |name: &str, text: &str, width: &str| (name.to_owned(), text.to_owned(), width.to_owned());
@@ -1323,7 +1328,7 @@ async fn what_is_searched_is_found_and_can_be_linked_to() {
     let found = "document.getElementById('found').textContent";
     let shown: Vec<String> = browser
         .until(&format!(
-            "{found} && [...document.querySelectorAll('.card')].map((card) => card.dataset.family)"
+            "{found} && document.querySelector('.card') && [...document.querySelectorAll('.card')].map((card) => card.dataset.family)"
         ))
         .await;
     assert!(

@@ -42,6 +42,11 @@ impl Browser {
 
     /// The same with preferences of its user.
     pub(crate) async fn start_with(preferences: Value) -> Self {
+        Self::start_as(json!({ "prefs": preferences })).await
+    }
+
+    /// The same with options of its driver, such as `perfLoggingPrefs`, by which it logs as `performance` what it does.
+    pub(crate) async fn start_as(mut options: Value) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let mut process = start_driver().unwrap();
         let port = process
@@ -53,10 +58,15 @@ impl Browser {
         let driver = format!("http://127.0.0.1:{port}");
         let mut arguments: Vec<_> = ARGUMENTS.map(str::to_owned).into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
+        options["args"] = json!(arguments);
+        let mut logs = json!({ "browser": "ALL" });
+        if options.get("perfLoggingPrefs").is_some() {
+            logs["performance"] = json!("ALL");
+        }
         let capabilities = json!({
             "browserName": "chrome",
-            "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": arguments, "prefs": preferences },
+            "goog:loggingPrefs": logs,
+            "goog:chromeOptions": options,
             "timeouts": { "script": PATIENCE.as_millis() },
         });
         let Value::Object(capabilities) = capabilities else {
@@ -143,9 +153,14 @@ impl Browser {
 
     /// What it wrote into its console since it was last asked: errors of scripts, of loading and of the page's policy.
     pub(crate) async fn log(&self) -> Vec<Value> {
+        self.log_of("browser").await
+    }
+
+    /// What was written into one of its logs since it was last asked.
+    pub(crate) async fn log_of(&self, kind: &str) -> Vec<Value> {
         let log = Chromium {
             path: "se/log",
-            body: json!({ "type": "browser" }),
+            body: json!({ "type": kind }),
         };
         let log = self.client.issue_cmd(log).await.unwrap();
         log.as_array().unwrap().clone()

@@ -113,7 +113,7 @@ macro_rules! file {
     };
 }
 
-static FILES: [File; 26] = [
+static FILES: [File; 28] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("axis.js", SCRIPT, "assets/axis.js"),
@@ -131,9 +131,11 @@ static FILES: [File; 26] = [
     file!("memory.js", SCRIPT, "assets/memory.js"),
     file!("money.js", SCRIPT, "assets/money.js"),
     file!("overview.js", SCRIPT, "assets/overview.js"),
+    file!("parts.js", SCRIPT, "assets/parts.js"),
     file!("pinned.js", SCRIPT, "assets/pinned.js"),
     file!("promql.js", SCRIPT, "assets/promql.js"),
     file!("sheet.js", SCRIPT, "assets/sheet.js"),
+    file!("slices.js", SCRIPT, "assets/slices.js"),
     file!("statistics.js", SCRIPT, "assets/statistics.js"),
     file!("store.js", SCRIPT, "assets/store.js"),
     file!("warnings.js", SCRIPT, "assets/warnings.js"),

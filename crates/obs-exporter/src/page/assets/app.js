@@ -7,9 +7,11 @@ import { readMemory } from './memory.js';
 import { clock, format, span } from './format.js';
 import { el, setText } from './dom.js';
 import { LEAST_SPAN, figuresView, forgetPalette, view } from './chart.js';
+import { Joined } from './parts.js';
 import { Pinned } from './pinned.js';
 import { Pins, openStore } from './store.js';
 import { Sheet } from './sheet.js';
+import { later } from './slices.js';
 import { Warnings } from './warnings.js';
 
 /** How often to ask while the page is looked at, and while it is hidden: then only so that history has no holes. */
@@ -63,10 +65,12 @@ async function start() {
   await readPins();
   worker = startWorker();
   worker.postMessage({ keeps: isRemembering });
-  worker.onmessage = ({ data }) => {
-    if (data.past) recall(data.past);
-    else if (data.sample) receive(data.sample);
-    else fail(data.failure);
+  const arrived = new Joined();
+  worker.onmessage = ({ data: { part, past, sample, failure } }) => {
+    if (part) arrived.add(part);
+    else if (past) recall({ ...past, families: arrived.take() });
+    else if (sample) receive({ families: arrived.take(), ...sample });
+    else fail(failure);
   };
   setInterval(age, 1000);
 }
@@ -196,26 +200,29 @@ function findGlobals() {
   context.globals = new Set(series?.labels.map(([name]) => name));
 }
 
-/** Draws once, however many samples came while the page could not. */
+/** Draws once, however many samples came while the page could not: what is looked at first in one frame, the rest in the next. */
 function draw() {
   if (isDrawing) return;
   isDrawing = true;
   requestAnimationFrame(() => {
-    isDrawing = false;
-    if (history.snapshots.length === 0) return;
+    isDrawing = history.snapshots.length > 0;
+    if (!isDrawing) return;
     setView();
     overview.update();
-    pinned.update();
-    groups.update();
     sheet.update();
     tellState();
-    followHash();
+    if (overview.isComing) later(tellState);
+    requestAnimationFrame(() => {
+      isDrawing = false;
+      pinned.update();
+      groups.update();
+      if (!hasArrived) later(followAddress);
+    });
   });
 }
 
-/** A link to a group leads there once there is one. */
-function followHash() {
-  if (hasArrived) return;
+/** A link to a metric or a group leads there once there is one. */
+function followAddress() {
   hasArrived = true;
   sheet.restore(new URLSearchParams(location.search));
   const id = location.hash.slice(1);

@@ -75,7 +75,7 @@ export class Card {
     if (!this.#isActive) return;
     const { history } = this.context;
     this.#age += 1;
-    if (this.#age > PATIENCE || history.latest.layout !== this.#selected.layout) this.#select();
+    if (this.#age > PATIENCE || history.latest.layout !== this.#selected?.layout) this.#select();
     for (const facet of this.#facets) facet.track.extend(history);
     const tracks = this.#facets.map((facet) => facet.track);
     const fromZero = this.kind !== 'gauge' && this.kind !== 'untyped';
@@ -93,15 +93,13 @@ export class Card {
   }
 
   /**
-   * Shows only series for which this holds.
+   * Shows only series for which this holds, from the next sample on.
    * @param {((series: import('./exposition.js').Series) => boolean)|null} filter
    */
   filter(filter) {
+    if (filter === this.#filter) return;
     this.#filter = filter;
-    if (this.#isActive) {
-      this.#select();
-      this.update();
-    }
+    this.#selected = null;
   }
 
   #build(context, family) {
@@ -214,10 +212,13 @@ export class Card {
     const isLong = ({ element, track }) => track.lines.length > 1 || element.dataset.series.length > LONG;
     const isWide = this.#facets.some(isLong);
     this.facets.className = `facets ${form}${isWide ? ' wide' : ''}`;
-    for (const facet of this.#facets) {
-      if (facet.isLarge !== isLarge) this.#draw(facet, isLarge);
-    }
-    this.facets.replaceChildren(...this.#facets.map((facet) => facet.element));
+    const isOther = this.#facets.filter((facet) => facet.isLarge !== isLarge);
+    for (const facet of isOther) this.#prepare(facet, isLarge);
+    const elements = this.#facets.map((facet) => facet.element);
+    const { children } = this.facets;
+    if (children.length !== elements.length || elements.some((element, index) => children[index] !== element)) this.facets.replaceChildren(...elements);
+    // Their sizes are known only once they stand in the document.
+    for (const facet of isOther) if (facet.plot) this.#draw(facet);
   }
 
   #facet(id, { keys, title, labels }) {
@@ -231,8 +232,8 @@ export class Card {
     return facet;
   }
 
-  /** (Re)makes the charts of a facet, in the size that is wanted now. */
-  #draw(facet, isLarge) {
+  /** (Re)makes the places for the charts of a facet, in the size that is wanted now. */
+  #prepare(facet, isLarge) {
     facet.chart?.destroy();
     facet.heat?.destroy();
     facet.plot?.remove();
@@ -250,17 +251,15 @@ export class Card {
       facet.cells = this.#cells(facet.keys);
       facet.heat = new HeatStrip(facet.strip, { unit: this.unit, lowest: this.lowest });
     }
-    // Its size is known only once it stands in the document.
-    queueMicrotask(() => {
-      if (!facet.plot?.isConnected) return;
-      facet.chart = new Chart(facet.plot, {
-        lines: this.#lines(facet),
-        unit: this.shownUnit,
-        small: !isLarge,
-        stepped: this.unit === '0 or 1',
-        more: { currency: labelOf(facet.labels, 'currency') },
-      });
-      this.#show(facet);
+  }
+
+  #draw(facet) {
+    facet.chart = new Chart(facet.plot, {
+      lines: this.#lines(facet),
+      unit: this.shownUnit,
+      small: !facet.isLarge,
+      stepped: this.unit === '0 or 1',
+      more: { currency: labelOf(facet.labels, 'currency') },
     });
   }
 

@@ -411,6 +411,8 @@ export class HeatStrip {
       onmousemove: ({ offsetX, offsetY, clientX, clientY }) => this.#tell(offsetX, offsetY, clientX, clientY),
     });
     host.append(this.canvas);
+    // Asking for it each time would have the browser lay out what has changed since.
+    this.size = { width: 0, height: 0 };
     host.drawing = this;
     sizes.observe(host);
   }
@@ -422,7 +424,7 @@ export class HeatStrip {
   draw(track, bounds) {
     this.track = track;
     this.bounds = bounds;
-    const { clientWidth: width, clientHeight: height } = this.host;
+    const { width, height } = this.size;
     if (width <= LEFT + RIGHT || height === 0) return;
     const ratio = devicePixelRatio;
     const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
@@ -435,12 +437,13 @@ export class HeatStrip {
     this.#cells(context, width - LEFT - RIGHT, height);
   }
 
-  resize() {
-    if (this.track) this.draw(this.track, this.bounds);
+  resize(width, height) {
+    this.size = { width, height };
+    this.restyle();
   }
 
   restyle() {
-    this.resize();
+    if (this.track) this.draw(this.track, this.bounds);
   }
 
   destroy() {

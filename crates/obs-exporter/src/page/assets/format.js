@@ -200,12 +200,18 @@ function fixed(value, places) {
   return grouped(Object.is(Math.round(value * 10 ** places), -0) ? 0 : value, places);
 }
 
+/** Making one takes longer than using it a hundred times. */
 const formats = new Map();
-function grouped(value, places) {
-  let known = formats.get(places);
+const MOST_FORMATS = 200;
+
+function grouped(value, places, currency = '') {
+  const id = `${places}${currency}`;
+  let known = formats.get(id);
   if (!known) {
-    known = new Intl.NumberFormat('en-US', { minimumFractionDigits: places, maximumFractionDigits: places });
-    formats.set(places, known);
+    const style = currency ? { style: 'currency', currency } : {};
+    known = new Intl.NumberFormat('en-US', { ...style, minimumFractionDigits: places, maximumFractionDigits: places });
+    if (formats.size >= MOST_FORMATS) formats.clear();
+    formats.set(id, known);
   }
   return known.format(value).replace('-', '−');
 }
@@ -253,10 +259,8 @@ function money(value, currency) {
 
 /** An amount of money in thousands or millions, where `sign` says so. */
 function amount(value, sign, places, currency) {
-  const style = { minimumFractionDigits: places, maximumFractionDigits: places };
-  if (/^[A-Z]{3}$/.test(currency ?? '')) Object.assign(style, { style: 'currency', currency });
-  const text = new Intl.NumberFormat('en-US', style).format(Object.is(value, -0) ? 0 : value);
-  return text.replace('-', '−') + (value === 0 ? '' : sign);
+  const known = /^[A-Z]{3}$/.test(currency ?? '') ? currency : '';
+  return grouped(Object.is(value, -0) ? 0 : value, places, known) + (value === 0 ? '' : sign);
 }
 
 /**

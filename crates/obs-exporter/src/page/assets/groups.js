@@ -3,6 +3,7 @@
 import { Card } from './card.js';
 import { el, setText } from './dom.js';
 import { unitOfName } from './format.js';
+import { later } from './slices.js';
 
 /** How many cards a group begins with, and how many more each time. */
 const STEP = 36;
@@ -10,9 +11,6 @@ const STEP = 36;
 /** With more series than this, groups begin closed; and on a phone, where the way down would be long. */
 const MANY = 5000;
 const PHONE = '(max-width: 720px)';
-
-/** For how many milliseconds charts are made in one go, so that a page that is scrolled does not stand still. */
-const SLICE_MS = 12;
 
 /** After how many samples families that said nothing are asked again. */
 const PATIENCE = 5;
@@ -38,7 +36,21 @@ export class Groups {
   #isPrinting = false;
   /** Cards that came into sight and have no charts yet. */
   #coming = new Set();
-  #isActivating = false;
+  #activateNext = () => {
+    const [card] = this.#coming;
+    if (!card) return false;
+    this.#coming.delete(card);
+    this.active.add(card);
+    card.activate();
+    return this.#coming.size > 0;
+  };
+  /** Groups that are there and do not show their cards yet. */
+  #unshown = new Set();
+  #showNext = () => {
+    const [group] = this.#unshown;
+    if (group) this.#show(group);
+    return this.#unshown.size > 0;
+  };
 
   /**
    * @param {{host: HTMLElement, nav: HTMLElement, found: HTMLElement}} elements
@@ -73,7 +85,9 @@ export class Groups {
   /** Shows only what has these words in its name, help or labels. */
   search(text) {
     this.#words = text.toLowerCase().split(/\s+/).filter(Boolean);
-    if (this.#layout) this.#arrange();
+    if (!this.#layout) return;
+    this.#arrange();
+    for (const card of this.active) card.update();
   }
 
   /** Makes the charts of all cards that are open, to be printed. */
@@ -178,7 +192,7 @@ export class Groups {
     const series = members.reduce((sum, { family }) => sum + family.series.length, 0);
     const metrics = `${members.length} ${members.length === 1 ? 'metric' : 'metrics'}`;
     setText(group.count, `${metrics}, ${series.toLocaleString('en-US')} series`);
-    this.#show(group);
+    if (!this.#unshown.has(group)) this.#show(group);
   }
 
   #make(id, title, note) {
@@ -187,7 +201,7 @@ export class Groups {
     group.count = el('span', { class: 'count' });
     group.button = el(
       'button',
-      { type: 'button', class: 'heading', 'aria-expanded': 'true', 'aria-controls': `cards-${id}`, onclick: () => this.#toggle(group) },
+      { type: 'button', class: 'heading', 'aria-expanded': String(isOpen), 'aria-controls': `cards-${id}`, onclick: () => this.#toggle(group) },
       el('span', { class: 'mark', 'aria-hidden': 'true' }),
       title,
       group.count,
@@ -206,6 +220,9 @@ export class Groups {
     );
     group.link = el('a', { href: `#group-${id}`, onclick: () => this.open(id) }, title);
     this.#groups.set(id, group);
+    // All of its cards at once would take long.
+    this.#unshown.add(group);
+    later(this.#showNext);
     // In the order of the catalogue, also where a group comes up late.
     const order = [...this.context.groups, OTHERS].map((one) => one.id);
     const after = order.slice(order.indexOf(id) + 1).find((other) => this.#groups.has(other));
@@ -230,6 +247,7 @@ export class Groups {
   }
 
   #show(group) {
+    this.#unshown.delete(group);
     const isOpen = group.isOpen || this.#words.length > 0;
     group.button.setAttribute('aria-expanded', String(isOpen));
     group.cards.hidden = !isOpen;
@@ -284,20 +302,7 @@ export class Groups {
         if (!this.#isPrinting) card.deactivate();
       }
     }
-    if (this.#coming.size && !this.#isActivating) this.#activateSome();
-  }
-
-  /** Makes the charts of what came into sight, and of what is left over after the next frame. */
-  #activateSome() {
-    const until = performance.now() + SLICE_MS;
-    for (const card of this.#coming) {
-      this.#coming.delete(card);
-      this.active.add(card);
-      card.activate();
-      if (performance.now() >= until) break;
-    }
-    this.#isActivating = this.#coming.size > 0;
-    if (this.#isActivating) requestAnimationFrame(() => this.#activateSome());
+    if (this.#coming.size) later(this.#activateNext);
   }
 }
 

@@ -4,6 +4,7 @@ import { Chart, figuresView, rangeOf } from './chart.js';
 import { DAY, idOf } from './memory.js';
 import { Events, Log, ROWS, designsOf, increasesBy } from './figures.js';
 import { el, setText } from './dom.js';
+import { later } from './slices.js';
 import { clock } from './format.js';
 import { Track } from './statistics.js';
 
@@ -309,9 +310,15 @@ function stretchOf(from, to) {
 /** The tiles for which there are metrics. */
 export class Overview {
   #tiles = [];
+  /** Those of them that have no charts yet. */
+  #coming = [];
   #layout = null;
   #groups = null;
   #ids = '';
+  #drawNext = () => {
+    this.#coming.shift()?.draw();
+    return this.#coming.length > 0;
+  };
 
   /**
    * @param {HTMLElement} host
@@ -325,11 +332,16 @@ export class Overview {
   update() {
     const { layout } = this.context.history.latest;
     if (layout !== this.#layout || this.context.groups !== this.#groups) this.#arrange(layout);
-    for (const tile of this.#tiles) tile.update();
+    for (const tile of this.#tiles) if (!this.#coming.includes(tile)) tile.update();
   }
 
   restyle() {
     for (const tile of this.#tiles) tile.restyle();
+  }
+
+  /** Whether there are tiles that show nothing yet, but will soon. */
+  get isComing() {
+    return this.#coming.length > 0;
   }
 
   /** What is to be seen of it while another window is looked at: a figure, or none. */
@@ -357,6 +369,7 @@ export class Overview {
     this.#tiles = designs.map((design) => new Tile(design, this.context));
     this.host.replaceChildren(...this.#tiles.map(({ element }) => element));
     this.host.parentElement.hidden = designs.length === 0;
-    for (const tile of this.#tiles) tile.draw();
+    this.#coming = [...this.#tiles];
+    later(this.#drawNext);
   }
 }

@@ -1,11 +1,13 @@
 // Asks for the exposition once a second and reads it, apart from the thread that draws.
 //
-// To the page go { sample: { at, families, values, bytes } }, where `families` is null as long as they stay the same, and
-// { failure: text } when there was no answer or one that cannot be read, and before the first of them { past: sample } for each that this
-// browser kept from before the page was loaded anew. From it come { keeps: boolean }, once, and { every: milliseconds }.
+// To the page go { sample: { at, values, bytes } }, behind { part: families } for each part of the families where those are not the ones
+// of the sample before; { failure: text } when there was no answer or one that cannot be read; and before the first of them, with parts of
+// its own, { past: sample } for each that this browser kept from before the page was loaded anew. From the page come { keeps: boolean },
+// once, and { every: milliseconds }.
 
 import { Reader } from './exposition.js';
 import { SPAN } from './history.js';
+import { partsOf } from './parts.js';
 import { Samples, openStore } from './store.js';
 
 const LIVE = new URL('../live', import.meta.url);
@@ -72,15 +74,20 @@ async function pass(text, at) {
   if (lastAt === null) await recall(at);
   lastAt = at;
   samples?.add({ at, families, values });
-  const sample = { at, families, values, bytes: text.length };
-  self.postMessage({ sample }, [values.buffer]);
+  give(families, { sample: { at, values, bytes: text.length } }, values);
+}
+
+/** Gives the page a sample, behind its families where they are others than before. */
+function give(families, message, values) {
+  for (const part of partsOf(families ?? [])) self.postMessage({ part });
+  self.postMessage(message, [values.buffer]);
 }
 
 /** Gives the page what it had before it was loaded anew. */
 async function recall(at) {
   try {
     if (!samples) return;
-    for await (const past of samples.read(at)) self.postMessage({ past }, [past.values.buffer]);
+    for await (const { families, ...past } of samples.read(at)) give(families, { past }, past.values);
   } catch {
     // What cannot be read is not kept either.
     samples = null;
