@@ -55,7 +55,9 @@ fn prometheus(folder: &std::path::Path, target: &str) -> (Process, String) {
     let rules = write(
         folder,
         "rules.yml",
-        "groups: [{ name: all, rules: [{ alert: QuoterAnswers, expr: up == 1, labels: { severity: warning } }] }]\n",
+        "groups: [{ name: all, rules: [{ alert: QuoterAnswers, expr: up == 1, labels: { severity: warning } },\n\
+         { record: 'quoter:quotes:rate1m', expr: 'rate(quoter_quotes_total[1m])' },\n\
+         { alert: QuotesMissing, expr: 'quoter:quotes:rate1m < 0.001', for: 5m, labels: { severity: page } }] }]\n",
     );
     let config = format!(
         "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: ['{rules}']\n\
@@ -106,6 +108,22 @@ fn a_row_has_the_state_of_a_service_its_figures_and_what_fires() {
         "{dead}"
     );
     assert_eq!(dead["alerts"], serde_json::json!([]));
+
+    // What it reads, also by way of what is recorded; nothing of a service that said nothing of itself.
+    let rules = |index: usize| -> Value {
+        let text = obs_tests::scrape(&format!("http://{page}/rules/{index}.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    let wanted = serde_json::json!([{
+        "name": "QuotesMissing", "query": "quoter:quotes:rate1m < 0.001", "for": "5 min", "severity": "page",
+        "state": "inactive", "reads": ["quoter_quotes_total"],
+    }]);
+    let mut found = rules(0);
+    // Whether it waits already depends on how long the Prometheus has looked.
+    found[0]["state"] = "inactive".into();
+    assert_eq!(found, wanted);
+    assert_eq!(rules(1), serde_json::json!([]));
+    assert!(obs_tests::scrape(&format!("http://{page}/rules/2.json")).is_err());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! This program asks the services, with whatever credentials that takes, and serves what it learns on loopback. Credentials never leave
 //! it: the browser speaks to nobody but this program, and only a link leads from a row to the service's own page.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,7 +16,7 @@ use super::format;
 use super::history::History;
 use super::overview::{self, Tone};
 use super::target::{Scraped, Target};
-use crate::prometheus::{Firing, Prometheus};
+use crate::prometheus::{Alerting, Firing, Prometheus, Rules};
 use crate::serve::{Answer, serve};
 use crate::{Access, Error, Place};
 
@@ -51,6 +52,7 @@ struct Known {
     rows: Vec<Row>,
     /// What fires; none where no Prometheus is named.
     firing: Option<Vec<Firing>>,
+    rules: Rules,
     /// Why it is not known what fires.
     prometheus: Option<String>,
 }
@@ -65,6 +67,7 @@ struct Row {
     failure: Option<String>,
     uptime: Option<f64>,
     figures: Vec<Figure>,
+    catalog: Arc<Catalog>,
 }
 
 #[derive(Clone, Serialize)]
@@ -92,6 +95,20 @@ struct Shown<'a> {
     facts: &'a str,
     figures: &'a [Figure],
     alerts: Option<Vec<&'a Firing>>,
+}
+
+/// A rule that reads metrics of a service, in `/rules/0.json` for the first of the services.
+#[derive(Serialize)]
+struct ShownRule<'a> {
+    name: &'a str,
+    query: &'a str,
+    /// For how long that has to hold before it fires; empty where it fires at once.
+    r#for: String,
+    severity: Option<&'a str>,
+    /// `inactive`, `pending` or `firing`, for whichever service.
+    state: &'a str,
+    /// The metrics that it reads, also through what is recorded.
+    reads: BTreeSet<String>,
 }
 
 type Shared = Arc<Mutex<Known>>;
@@ -148,8 +165,7 @@ impl Page {
 
 /// Asks a service for ever.
 fn watch(index: usize, mut target: Target, known: &Shared) {
-    let (began, mut history, mut catalog) =
-        (Instant::now(), History::default(), Catalog::default());
+    let (began, mut history, mut catalog) = (Instant::now(), History::default(), Arc::default());
     loop {
         match target.look() {
             Ok(Some(scraped)) => {
@@ -166,9 +182,9 @@ fn watch(index: usize, mut target: Target, known: &Shared) {
     }
 }
 
-fn take(history: &mut History, catalog: &mut Catalog, scraped: Scraped, began: Instant) {
+fn take(history: &mut History, catalog: &mut Arc<Catalog>, scraped: Scraped, began: Instant) {
     if let Some(said) = scraped.catalog {
-        *catalog = said;
+        *catalog = Arc::new(said);
     }
     let at = scraped.at.saturating_duration_since(began);
     history.add(at.as_secs_f64(), Arc::new(scraped.layout), scraped.values);
@@ -178,7 +194,10 @@ fn take(history: &mut History, catalog: &mut Catalog, scraped: Scraped, began: I
 fn watch_rules(prometheus: &Prometheus, known: &Shared) {
     loop {
         let answer = prometheus.firing();
+        // What speaks like a Prometheus may have alerts and no list of rules.
+        let rules = prometheus.rules().unwrap_or_default();
         let mut known_now = lock(known);
+        known_now.rules = rules;
         match answer {
             Ok(firing) => {
                 known_now.firing = Some(firing);
@@ -192,8 +211,9 @@ fn watch_rules(prometheus: &Prometheus, known: &Shared) {
 }
 
 impl Row {
-    fn show(&mut self, history: &History, catalog: &Catalog) {
+    fn show(&mut self, history: &History, catalog: &Arc<Catalog>) {
         self.failure = None;
+        self.catalog = Arc::clone(catalog);
         self.service.clone_from(&catalog.service);
         let version = catalog.app.as_ref().map(|app| app.version.clone());
         let facts = [catalog.mode.clone(), catalog.environment.clone(), version];
@@ -249,7 +269,43 @@ fn content(path: &str, known: &Shared) -> Answer {
         "/page.css" => Answer::ok("text/css", include_str!("page/page.css")),
         "/page.js" => Answer::ok("text/javascript", include_str!("page/page.js")),
         "/services.json" => Answer::ok("application/json", overview_of(&lock(known))),
-        _ => Answer::not_found("there is no such page\n"),
+        _ => rules_at(path, &lock(known)).map_or_else(
+            || Answer::not_found("there is no such page\n"),
+            |rules| Answer::ok("application/json", rules),
+        ),
+    }
+}
+
+/// The rules that read metrics of one service, those that fire first. They are asked for when somebody wants to see them.
+fn rules_at(path: &str, known: &Known) -> Option<String> {
+    let index = path.strip_prefix("/rules/")?.strip_suffix(".json")?;
+    let row = known.rows.get(index.parse::<usize>().ok()?)?;
+    let shown = |rule| ShownRule::new(rule, &known.rules, &row.catalog);
+    let mut rules: Vec<_> = known.rules.alerting.iter().map(shown).collect();
+    rules.retain(|rule| !rule.reads.is_empty());
+    let place = |state| {
+        ["firing", "pending"]
+            .iter()
+            .position(|known| *known == state)
+    };
+    rules.sort_by_key(|rule| (place(rule.state).unwrap_or(usize::MAX), rule.name));
+    serde_json::to_string(&rules).ok()
+}
+
+impl<'a> ShownRule<'a> {
+    fn new(rule: &'a Alerting, rules: &Rules, catalog: &Catalog) -> Self {
+        Self {
+            name: &rule.name,
+            query: &rule.query,
+            r#for: if rule.duration > 0.0 {
+                format::span(rule.duration)
+            } else {
+                String::new()
+            },
+            severity: rule.labels.get("severity").map(String::as_str),
+            state: &rule.state,
+            reads: rules.read_by(&rule.query, catalog),
+        }
     }
 }
 

@@ -22,11 +22,13 @@ function nameOf({ service, url }) {
   return link;
 }
 
-function rowOf(row) {
+function rowOf(row, index) {
   const { isUp, state, facts, figures, alerts } = row;
   const list = el('dl', '', ...figures.map(({ title, text, isBad }) => el('div', '', el('dt', '', title), el('dd', isBad ? 'bad' : '', text))));
   const fires = (alerts ?? []).map(({ name, severity }) => el('div', 'firing', severity ? `${name} (${severity})` : name));
-  const rules = alerts === null ? [el('small', '', 'no Prometheus is asked')] : fires.length ? fires : ['none fires'];
+  const all = Object.assign(el('button', 'link', 'All rules'), { type: 'button', onclick: () => open(index) });
+  all.setAttribute('aria-label', `All rules that read ${row.service ?? row.url}`);
+  const rules = alerts === null ? [el('small', '', 'no Prometheus is asked')] : [...(fires.length ? fires : ['none fires']), el('small', '', all)];
   return el(
     'tr',
     '',
@@ -36,6 +38,59 @@ function rowOf(row) {
     el('td', '', ...rules),
   );
 }
+
+const section = document.getElementById('rules');
+const wanted = document.getElementById('wanted');
+/** The service whose rules are shown, its name, and what was read of them. */
+let shown = null;
+let rules = [];
+
+/** Shows the rules that read metrics of a service. They are asked for here and not before. */
+async function open(index) {
+  shown = index;
+  await readRules();
+  section.hidden = false;
+  document.getElementById('rules-title').focus();
+}
+
+async function readRules() {
+  if (shown === null) return;
+  const response = await fetch(`rules/${shown}.json`, { cache: 'no-store' });
+  rules = response.ok ? await response.json() : [];
+  showRules();
+}
+
+function showRules() {
+  const words = wanted.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = rules.filter(({ name, reads }) => words.every((word) => `${name} ${reads.join(' ')}`.toLowerCase().includes(word)));
+  const text = JSON.stringify(found);
+  document.getElementById('rules-title').textContent = `Rules that read metrics of ${names[shown]}`;
+  document.getElementById('none').textContent = `${found.length} of ${rules.length} rules`;
+  if (text === said) return;
+  said = text;
+  document.getElementById('rule-rows').replaceChildren(...found.map(ruleOf));
+}
+
+let said = '';
+let names = [];
+
+function ruleOf({ name, query, for: time, severity, state, reads }) {
+  const title = el('th', '', name, ...(severity ? [el('small', '', severity)] : []));
+  return el(
+    'tr',
+    '',
+    Object.assign(title, { scope: 'row' }),
+    el('td', state, state || 'unknown'),
+    el('td', '', ...reads.map((metric) => el('div', '', metric))),
+    el('td', '', el('code', '', query), ...(time ? [el('small', '', `for ${time}`)] : [])),
+  );
+}
+
+wanted.addEventListener('input', showRules);
+document.getElementById('close').addEventListener('click', () => {
+  shown = null;
+  section.hidden = true;
+});
 
 let last = '';
 async function look() {
@@ -48,8 +103,10 @@ async function look() {
     if (state.textContent !== said) state.textContent = said;
     document.title = down ? `${down} down · Services` : 'Services';
     // What stays keeps its focus.
+    names = services.map(({ service, url }) => service ?? url);
     if (text !== last) rows.replaceChildren(...services.map(rowOf));
     last = text;
+    await readRules();
   } catch {
     state.textContent = 'obstool does not answer any more.';
   }
