@@ -426,6 +426,7 @@ async fn paused_and_zoomed(browser: &Browser) {
         (after / before - 0.5).abs() < 0.05,
         "{before} became {after}"
     );
+    moved_in_time(browser).await;
     browser.press("p").await;
     browser
         .until::<bool>(&format!(
@@ -433,6 +434,39 @@ async fn paused_and_zoomed(browser: &Browser) {
             json!(still)
         ))
         .await;
+}
+
+/// Half and twice the time with `+` and `-`, a quarter back and forth with the arrows: in the address, and on every chart.
+async fn moved_in_time(browser: &Browser) {
+    let stretch = "((at) => [Number(at.get('from')), Number(at.get('to'))])(new URLSearchParams(location.search))";
+    let mut seen: [f64; 2] = browser.run(&format!("return {stretch}")).await;
+    for (key, from, to) in [
+        ("-", -1.0, 1.0),
+        ("+", 0.5, 1.0),
+        // Arrow left and right.
+        ("\u{e012}", -0.25, 0.75),
+        ("\u{e014}", 0.25, 1.25),
+    ] {
+        let span = seen[1] - seen[0];
+        let wanted = [seen[0] + from * span, seen[0] + to * span];
+        browser.press(key).await;
+        // The address has tenths of seconds.
+        let drawn: [f64; 2] = browser
+            .until(&format!(
+                "((drawn) => drawn && Math.abs(drawn.min - {}) < 0.2 && Math.abs(drawn.max - {}) < 0.2 && {stretch})( \
+                 document.querySelector('.tile .plot').drawing?.plot.scales.x)",
+                wanted[0], wanted[1]
+            ))
+            .await;
+        assert!(
+            drawn
+                .iter()
+                .zip(wanted)
+                .all(|(drawn, wanted)| (drawn - wanted).abs() < 0.2),
+            "{key}: {drawn:?} instead of {wanted:?}"
+        );
+        seen = drawn;
+    }
 }
 
 async fn pinned(browser: &Browser, name: &str, page: &str) {
@@ -645,16 +679,22 @@ async fn by_keyboard(browser: &Browser) {
             "document.activeElement.matches('.heading') && {focused}"
         ))
         .await;
-    assert!(first.starts_with("API"), "{first}");
-    // Arrow down, arrow up.
-    browser.press("\u{e015}").await;
-    browser
-        .until::<bool>(&format!("{focused}.startsWith('Trading')"))
-        .await;
-    browser.press("\u{e013}").await;
-    browser
-        .until::<bool>(&format!("{focused}.startsWith('API')"))
-        .await;
+    // The desk's own group comes before those of libraries.
+    assert!(first.starts_with("Replay"), "{first}");
+    // Arrow down, arrow up; k and j do the same.
+    for (key, title) in [
+        ("\u{e015}", "API"),
+        ("\u{e015}", "Trading"),
+        ("\u{e013}", "API"),
+        ("j", "Trading"),
+        ("k", "API"),
+        ("k", "Replay"),
+    ] {
+        browser.press(key).await;
+        browser
+            .until::<bool>(&format!("{focused}.startsWith('{title}')"))
+            .await;
+    }
     // Enter closes it and opens it again.
     for is_open in ["false", "true"] {
         browser.press("\u{e007}").await;
@@ -859,6 +899,80 @@ async fn what_a_trader_looks_at_is_what_a_scrape_says() {
     );
     let limits = rows(&browser, "Limits").await;
     assert_eq!(limits[1], row("max position", "50 of 50", "100%"));
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
+obs_core::families! {
+    /// What is observed within traces.
+    struct Traced {
+        /// Time to fill.
+        fill: Histogram = "traced_fill_duration_seconds" { buckets: buckets::LATENCY, exemplars: true },
+    }
+}
+
+/// The sheet of a histogram has the traces of its latest observations, and its query can be taken elsewhere.
+#[tokio::test]
+async fn a_sheet_leads_to_traces_and_to_prometheus() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static TRACE: AtomicU64 = AtomicU64::new(0xfeed_0001);
+    obs_exporter::set_trace_id_source(|| {
+        Some(u128::from(TRACE.load(Ordering::Relaxed)).to_be_bytes())
+    });
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.catalogue(Catalogue::of(&[Traced::FAMILIES]));
+    let (recorder, exporter) = builder.build().unwrap();
+    let observed = metrics::with_local_recorder(&recorder, Traced::new);
+    observed.fill.record(0.002);
+    TRACE.store(0xfeed_0002, Ordering::Relaxed);
+    observed.fill.record(0.5);
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    let allowed = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+    browser.tell("Browser.grantPermissions", allowed).await;
+    browser
+        .tell(
+            "Emulation.setFocusEmulationEnabled",
+            json!({ "enabled": true }),
+        )
+        .await;
+    let page = format!("http://{}/", server.local_addr());
+    browser
+        .open(&format!("{page}?metric=traced_fill_duration_seconds"))
+        .await;
+    let traces: Vec<String> = browser
+        .until(
+            "document.querySelectorAll('.traces code').length === 2 && \
+             [...document.querySelectorAll('.traces li')].slice(1).map((line) => line.textContent)",
+        )
+        .await;
+    let of = |trace: &str| traces.iter().find(|line| line.starts_with(trace)).unwrap();
+    assert!(of(&format!("{:032x} 2.00", 0xfeed_0001_u64)).contains("ms at "));
+    assert!(of(&format!("{:032x} 500", 0xfeed_0002_u64)).contains("ms at "));
+
+    // What was copied is what the browser pastes.
+    browser
+        .until::<bool>(
+            "((copy) => (window.asked ??= (copy.click(), true)) && copy.textContent === 'Copied')(document.querySelector('.sheet-query .chip'))",
+        )
+        .await;
+    let copied = browser
+        .client
+        .execute_async(
+            "const done = arguments[arguments.length - 1]; const look = () => navigator.clipboard.readText() \
+             .then((text) => (text ? done(text) : requestAnimationFrame(look))); look();",
+            Vec::new(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        copied,
+        "histogram_quantile(0.95, sum by (le) (rate(traced_fill_duration_seconds_bucket[5m])))"
+    );
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
 }
@@ -1422,6 +1536,88 @@ async fn the_pointer_is_told_what_it_points_at() {
     desk.stop().unwrap();
 }
 
+/// The page of several services has each one's rules, as a Prometheus answers them. They are read when somebody opens them.
+#[tokio::test]
+async fn the_rules_that_read_a_metric_are_listed() {
+    const RULES: &str = r#"{"status":"success","data":{"groups":[{"rules":[
+        {"type":"alerting","name":"QuotesMissing","query":"rate(quoter_quotes_total[1m]) == 0","duration":300,"state":"pending","labels":{"severity":"page"}},
+        {"type":"alerting","name":"<b>Halted</b>","query":"quoter_halts_total > 0","duration":0,"state":"firing","labels":{}},
+        {"type":"alerting","name":"OfOthers","query":"other_total > 0","duration":0,"state":"firing","labels":{}}]}]}}"#;
+    const ALERTS: &str = r#"{"status":"success","data":{"alerts":[]}}"#;
+    let router = axum::Router::new()
+        .route("/api/v1/rules", axum::routing::get(|| async { RULES }))
+        .route("/api/v1/alerts", axum::routing::get(|| async { ALERTS }));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let prometheus = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        service: Some("quoter".into()),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
+    let (recorder, exporter) = builder.build().unwrap();
+    let _quoter = metrics::with_local_recorder(&recorder, Quoter::new);
+    let server = exporter.serve().await.unwrap();
+    let service = server.local_addr().to_string();
+    let arguments = ["page", &service, "--prometheus", &prometheus];
+    let mut command = Command::new(obs_tests::built("obstool").unwrap());
+    command.args(arguments).args(["--listen", "127.0.0.1:0"]);
+    let (_page, address) = tokio::task::spawn_blocking(move || {
+        let mut page = obs_tests::Process::start(&mut command).unwrap();
+        let is_address = |line: &str| line.starts_with("http://").then(|| line.to_owned());
+        let address = page.wait_for("where its page is", is_address).unwrap();
+        (page, address)
+    })
+    .await
+    .unwrap();
+
+    let browser = Browser::start().await;
+    browser.open(&address).await;
+    browser
+        .until::<bool>("document.querySelector('td.up') !== null && document.querySelector('button.link') !== null")
+        .await;
+    let asked =
+        "performance.getEntriesByType('resource').some(({ name }) => name.includes('/rules/'))";
+    assert!(!browser.run::<bool>(&format!("return {asked}")).await);
+    let rows = "[...document.querySelectorAll('#rule-rows tr')].map((row) => [...row.children].map((cell) => cell.textContent))";
+    let rules: Vec<[String; 4]> = browser
+        .until(&format!(
+            "document.querySelector('button.link') && (window.asked ??= (document.querySelector('button.link').click(), true)) && \
+             {rows}.length === 2 && {rows}"
+        ))
+        .await;
+    assert_eq!(
+        rules,
+        [
+            [
+                "<b>Halted</b>",
+                "firing",
+                "quoter_halts_total",
+                "quoter_halts_total > 0"
+            ],
+            [
+                "QuotesMissingpage",
+                "pending",
+                "quoter_quotes_total",
+                "rate(quoter_quotes_total[1m]) == 0for 5 min"
+            ]
+        ]
+    );
+    browser
+        .run::<Value>("const wanted = document.getElementById('wanted'); wanted.value = 'quotes_total'; wanted.dispatchEvent(new Event('input'))")
+        .await;
+    let names: Vec<String> = browser
+        .until(&format!(
+            "{rows}.length === 1 && {rows}.map(([name]) => name)"
+        ))
+        .await;
+    assert_eq!(names, ["QuotesMissingpage"]);
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
 /// On paper, at twice the size, and by colour.
 #[tokio::test]
 async fn it_is_read_on_paper_enlarged_and_in_either_light() {
@@ -1599,6 +1795,86 @@ async fn a_page_that_is_open_all_day_takes_no_more_memory() {
     desk.stop().unwrap();
 }
 
+/// What is in the page's database: how many samples, their bytes, and from when to when.
+const STORED: &str = "
+    const stored = async () => {
+      const { openStore } = await import('/page/store.js');
+      const asked = (await openStore()).transaction('samples').objectStore('samples').getAll();
+      await new Promise((done) => (asked.onsuccess = done));
+      const bytes = ({ values, families }) => values.byteLength + (families?.byteLength ?? 0);
+      const found = asked.result;
+      return [found.length, found.reduce((sum, sample) => sum + bytes(sample), 0), found[0].at, found.at(-1).at];
+    };";
+
+/// 200 samples of 400 kB each, as many series would make them, of the last quarter of an hour.
+const FILL: &str = "
+    const fill = async () => {
+      const { Samples, openStore } = await import('/page/store.js');
+      const { Reader } = await import('/page/exposition.js');
+      const { families, values } = new Reader().read(await (await fetch('/live')).text());
+      const samples = new Samples(await openStore(), 900);
+      const begin = Date.now() / 1000 - 890;
+      for (let number = 0; number < 200; number += 1) {
+        const many = new Float64Array(50_000);
+        many.set(values);
+        await samples.add({ at: begin + 4 * number, families: number ? null : families, values: many });
+      }
+      return begin;
+    };";
+
+/// Beyond its bound the browser's store forgets the oldest samples, and the page goes on.
+#[tokio::test]
+async fn what_a_tab_keeps_has_a_bound() {
+    const MOST: f64 = 64e6;
+    let (_recorder, exporter) = exporter("127.0.0.1:0");
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    browser
+        .until::<bool>("Number(document.documentElement.dataset.samples) > 1")
+        .await;
+    let ask = |script: &str| format!("const done = arguments[arguments.length - 1]; {script}");
+    let script = ask(&format!(
+        "{STORED} {FILL} fill().then(async (begin) => done([begin, ...(await stored())]))"
+    ));
+    let found = browser.client.execute_async(&script, Vec::new()).await;
+    let [begin, count, bytes, first, last]: [f64; 5] =
+        serde_json::from_value(found.unwrap()).unwrap();
+    assert!(
+        (MOST * 0.9..=MOST).contains(&bytes),
+        "{bytes} bytes of {count} samples"
+    );
+    // 40 of the 200 had to go, and the last one stays.
+    assert!(first > begin + 4.0 * 35.0, "{first} after {begin}");
+    assert!(last >= begin + 4.0 * 199.0, "{last} after {begin}");
+
+    // A page that is loaded with all of that has it, goes on, and keeps to the bound.
+    browser.client.refresh().await.unwrap();
+    let (kept, samples): (u64, u64) = browser
+        .until(
+            "(({ kept, samples }) => Number(samples) > 0 && [Number(kept), Number(samples)])(document.documentElement.dataset)",
+        )
+        .await;
+    assert!(kept > 50 && samples >= kept, "{kept} of {samples}");
+    browser
+        .until::<bool>(&format!(
+            "Number(document.documentElement.dataset.samples) > {samples} + 3 && \
+             document.getElementById('state-text').textContent.startsWith('Up ')"
+        ))
+        .await;
+    let script = ask(&format!("{STORED} stored().then(done)"));
+    let found = browser.client.execute_async(&script, Vec::new()).await;
+    let [_, bytes, _, newest]: [f64; 4] = serde_json::from_value(found.unwrap()).unwrap();
+    assert!(
+        bytes <= MOST && newest > last,
+        "{bytes} bytes up to {newest}"
+    );
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
 /// The memory that the page's scripts hold on to, in megabytes.
 async fn heap(browser: &Browser) -> f64 {
     browser.tell("HeapProfiler.collectGarbage", json!({})).await;
@@ -1623,7 +1899,14 @@ async fn nobody_is_kept_from_using_it() {
     let colours = [
         &[("prefers-color-scheme", "light")][..],
         &[("prefers-color-scheme", "dark")],
-        &[("forced-colors", "active")],
+        &[
+            ("forced-colors", "active"),
+            ("prefers-color-scheme", "light"),
+        ],
+        &[
+            ("forced-colors", "active"),
+            ("prefers-color-scheme", "dark"),
+        ],
     ];
     for is_sheet in [false, true] {
         if is_sheet {

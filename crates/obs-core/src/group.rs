@@ -69,7 +69,8 @@ impl Group {
     }
 
     /// Puts it in another place: a number at or a little above [`OWN`](Self::OWN), [`LIBRARY`](Self::LIBRARY),
-    /// [`SYSTEM`](Self::SYSTEM) or [`PIPELINE`](Self::PIPELINE).
+    /// [`SYSTEM`](Self::SYSTEM) or [`PIPELINE`](Self::PIPELINE). The live page shows groups that only the program's own package
+    /// declares before all others, whatever their rank.
     #[must_use]
     pub const fn rank(mut self, rank: u16) -> Self {
         self.rank = rank;

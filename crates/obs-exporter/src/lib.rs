@@ -136,7 +136,8 @@
 //! - `service`, `environment` (or null), `mode` (or null) and `app` say what runs.
 //! - `warnings` lists what makes numbers wrong ([`Exporter::warnings`]): `{kind, text}`.
 //! - `groups` lists, in the order they are shown, `{id, title, rank, figures}`. Lower ranks come first; a program's own are 0,
-//!   those of libraries begin at 100, of the system at 200, of the metrics about the metrics at 300.
+//!   those of libraries begin at 100, of the system at 200, of the metrics about the metrics at 300. Groups that only the program's
+//!   own package declares come before all others.
 //! - `families` lists each declared family by `name`, `crate`, `group` (the `id` of one), `kind` (`counter`, `gauge`, `histogram`,
 //!   `summary`), `unit` (a word of [`obs_core::Unit::as_str`]), `help`, `labels`, `buckets` (upper bounds without `+Inf`),
 //!   `quantiles`, `range` (`[lowest, highest]`, either null without a bound; null for counters and gauges), `budget` (the most

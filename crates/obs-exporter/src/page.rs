@@ -178,7 +178,7 @@ impl Route {
         let response = match self {
             Self::Index => {
                 let service = page.service(exporter.config());
-                let text = html::index(service, &exporter.catalogue());
+                let text = html::index(service, page.app.name, &exporter.catalogue());
                 files::packed("text/html; charset=utf-8", text.into(), headers)
             }
             Self::Catalogue => catalogue(exporter, headers),

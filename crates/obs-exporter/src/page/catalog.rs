@@ -136,7 +136,7 @@ impl<'a> Catalog<'a> {
                 git_commit: git_commit.unwrap_or("unknown"),
             },
             warnings: warnings.iter().map(Warning::new).collect(),
-            groups: groups::of(catalogue.families())
+            groups: groups::of(catalogue.families(), page.app.name)
                 .into_iter()
                 .map(GroupEntry::new)
                 .collect(),

@@ -11,10 +11,19 @@ pub(super) struct Shown {
     pub(super) figures: Vec<&'static Figure>,
     /// Whether a declaration gave it its title; else the package's name is.
     is_named: bool,
+    /// The package that declares all of its families; none where there are several.
+    package: Option<&'static str>,
 }
 
-/// The groups that have families, by rank; those of one rank in the order of declaration.
-pub(super) fn of(families: impl Iterator<Item = &'static Family>) -> Vec<Shown> {
+/// The groups that have families: those that the package of the program itself declares, then those of libraries. Both are in order of
+/// rank, and those of one rank in the order of declaration.
+pub(super) fn of(families: impl Iterator<Item = &'static Family>, program: &str) -> Vec<Shown> {
+    let mut found = by_rank(families);
+    found.sort_by_key(|group| group.package != Some(program));
+    found
+}
+
+fn by_rank(families: impl Iterator<Item = &'static Family>) -> Vec<Shown> {
     let mut found: Vec<Shown> = Vec::new();
     for family in families {
         let group = Shown::around(family);
@@ -29,7 +38,7 @@ pub(super) fn of(families: impl Iterator<Item = &'static Family>) -> Vec<Shown> 
 
 /// The figures of all groups, by rank.
 pub(super) fn figures(families: impl Iterator<Item = &'static Family>) -> Vec<&'static Figure> {
-    let groups = of(families).into_iter();
+    let groups = by_rank(families).into_iter();
     let ranked = groups.flat_map(|group| {
         let figures = group.figures.into_iter();
         figures.map(move |figure| (figure.rank.unwrap_or(group.rank), figure))
@@ -53,6 +62,7 @@ impl Shown {
             rank: group.map_or(Group::OWN, |group| group.rank),
             figures: group.map_or_else(Vec::new, |group| group.figures.iter().collect()),
             is_named: group.is_some(),
+            package: Some(family.package()),
         }
     }
 
@@ -63,6 +73,9 @@ impl Shown {
             self.is_named = true;
         }
         self.rank = self.rank.min(other.rank);
+        self.package = self
+            .package
+            .filter(|package| other.package == Some(package));
         for figure in other.figures {
             if self.figures.iter().all(|known| known.title != figure.title) {
                 self.figures.push(figure);
@@ -132,7 +145,7 @@ mod tests {
 
     #[test]
     fn declarations_of_one_title_are_one_group_of_the_lowest_rank() {
-        let groups = of(Hedges::FAMILIES.iter().chain(Quotes::FAMILIES));
+        let groups = of(Hedges::FAMILIES.iter().chain(Quotes::FAMILIES), "");
         assert_eq!(titles(&groups), ["Quoting"]);
         assert_eq!(groups[0].rank, Group::OWN);
         let figures: Vec<_> = groups[0]
@@ -146,10 +159,12 @@ mod tests {
     #[test]
     fn the_programs_own_groups_come_before_those_about_itself() {
         let own = crate::catalogue().unwrap();
-        let groups = of(own
-            .families()
-            .chain([family_of("my-desk")])
-            .chain(Quotes::FAMILIES));
+        let groups = of(
+            own.families()
+                .chain([family_of("my-desk")])
+                .chain(Quotes::FAMILIES),
+            "my-desk",
+        );
         assert_eq!(
             titles(&groups),
             ["my-desk", "Quoting", "System", "Errors", "Metrics"]
@@ -157,8 +172,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_program_declares_comes_before_libraries_whatever_its_rank() {
+        const REPLAY: Group = Group::new("Replay").rank(Group::LIBRARY + 90);
+        const TRADING: Group = Group::new("Trading").rank(Group::LIBRARY);
+        let of_group = |package, group| {
+            let family = *family_of(package);
+            &*Box::leak(Box::new(family.grouped(Some(group))))
+        };
+        // A group that the program shares with a library is the library's.
+        let families = [
+            of_group("obs-trading", || &TRADING),
+            of_group("my-desk", || &TRADING),
+            of_group("my-desk", || &REPLAY),
+        ];
+        let groups = |program| of(families.into_iter(), program);
+        assert_eq!(titles(&groups("my-desk")), ["Replay", "Trading"]);
+        assert_eq!(titles(&groups("another")), ["Trading", "Replay"]);
+    }
+
+    #[test]
     fn a_package_that_is_called_like_a_group_belongs_to_it() {
-        let groups = of([family_of("quoting")].into_iter().chain(Quotes::FAMILIES));
+        let groups = of(
+            [family_of("quoting")].into_iter().chain(Quotes::FAMILIES),
+            "",
+        );
         assert_eq!(titles(&groups), ["Quoting"]);
         assert_eq!(id("Data providers"), "data-providers");
         assert_eq!(id_of(family_of("my_desk")), "my-desk");

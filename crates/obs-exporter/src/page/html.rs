@@ -8,18 +8,18 @@ use super::groups;
 
 const TEMPLATE: &str = include_str!("assets/index.html");
 
-/// The page of this service.
-pub(super) fn index(service: &str, catalogue: &Catalogue) -> String {
+/// The page of this service, which this program is.
+pub(super) fn index(service: &str, program: &str, catalogue: &Catalogue) -> String {
     let service = escaped(service);
     TEMPLATE
-        .replace("{{families}}", &table(catalogue))
+        .replace("{{families}}", &table(program, catalogue))
         .replace("{{service}}", &service)
 }
 
 /// Rows of name, kind and help, a body of them for each group.
-fn table(catalogue: &Catalogue) -> String {
+fn table(program: &str, catalogue: &Catalogue) -> String {
     let mut rows = String::new();
-    for group in groups::of(catalogue.families()) {
+    for group in groups::of(catalogue.families(), program) {
         let title = escaped(group.title);
         rows.push_str("<tbody>\n");
         // Writing to a string cannot fail.
@@ -66,6 +66,7 @@ mod tests {
     fn a_service_is_shown_as_it_is_called() {
         let page = index(
             "<script>alert('{{families}}')</script>",
+            "",
             &Catalogue::default(),
         );
         assert!(!page.contains("<script>alert"), "{page}");

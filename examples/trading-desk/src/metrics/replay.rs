@@ -7,7 +7,7 @@ use obs_core::{By, Closed, Counter, Figure, Gauge, Group, Reading, Unit};
 use crate::store::Results;
 use crate::strategy::StrategyId;
 
-/// What is simulated is said first; its metrics come behind those of what comes of it.
+/// What is simulated is said first.
 const REPLAY: Group = Group::new("Replay").rank(Group::LIBRARY + 90).figures(&[
     Figure::value("Replay", Reading::sum(ReplayMetrics::day))
         .facts(&[

@@ -18,6 +18,8 @@ const TOGETHER = new Set(['counter', 'histogram']);
 
 const TONES = ['accent', 'strong', 'warn', 'good', 'soft', 'muted'];
 
+const COPY = 'Copy as PromQL';
+
 const COMPARISONS = { above: 'above', at_least: 'at or above', below: 'below', at_most: 'at or below' };
 
 export class Sheet {
@@ -122,6 +124,7 @@ export class Sheet {
     this.strip = kind === 'histogram' ? el('div', { class: 'sheet-strip' }) : null;
     this.legend = el('ul', { class: 'sheet-legend' });
     this.query = el('input', { readonly: '', 'aria-label': 'As a query for Prometheus', class: 'query' });
+    this.copy = el('button', { type: 'button', class: 'chip', onclick: () => this.#copy() }, COPY);
     this.table = el('table', { class: 'sheet-table' });
     this.rest = el('p', { class: 'quiet' });
     this.traces = el('ul', { class: 'traces' });
@@ -140,7 +143,7 @@ export class Sheet {
       this.plot,
       ...(this.strip ? [this.strip] : []),
       this.legend,
-      el('p', { class: 'sheet-query' }, this.query, el('button', { type: 'button', class: 'chip', onclick: () => this.#copy() }, 'Copy as PromQL')),
+      el('p', { class: 'sheet-query' }, this.query, this.copy),
       el('div', { class: 'sheet-scroll', tabindex: '0', role: 'region', 'aria-label': 'Series' }, this.table),
       this.rest,
       this.#meaning(),
@@ -211,8 +214,15 @@ export class Sheet {
 
   async #copy() {
     this.query.select();
-    // Where the browser does not let a page write there, the text is selected and can be copied by keyboard.
-    await navigator.clipboard?.writeText(this.query.value).catch(() => {});
+    const { copy } = this;
+    try {
+      await navigator.clipboard.writeText(this.query.value);
+      setText(copy, 'Copied');
+    } catch {
+      // Browsers let pages write there over HTTPS and from this machine only.
+      setText(copy, 'Selected: copy it by keyboard');
+    }
+    setTimeout(() => setText(copy, COPY), 2000);
   }
 
   /** Makes what depends on which series there are. */
