@@ -19,7 +19,7 @@ use super::{DESKS, PATIENCE, Rows, boards, chosen, panels, prometheus, rows_of, 
 
 /// How often each desk is scraped.
 const SCRAPES: u32 = 20;
-/// How many seconds are between two scrapes, as Prometheus is told.
+/// How many seconds are between two scrapes, by the times that Prometheus gets.
 const INTERVAL: u32 = 15;
 /// How many seconds after the last scrape queries are asked: no range begins or ends at a sample.
 const AFTER: u32 = 7;

@@ -129,7 +129,7 @@ fn variable(choice: &Choice<'_>) -> Value {
             "name": choice.label,
             "display": { "name": choice.title },
             "defaultValue": [chosen],
-            // Every value, and none: a service need not be told its environment.
+            // Every value, and none: a service may have no environment.
             "allowAllValue": true, "customAllValue": ".*", "allowMultiple": true,
             "sort": "alphabetical-asc",
             "plugin": {
