@@ -7,14 +7,14 @@ mod browser;
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use browser::Browser;
-use obs_tests::{Desk, tools};
+use obs_tests::{Desk, ask, tools};
 use serde::Deserialize;
 
 use super::{DESKS, PATIENCE, Scene, boards_in, panels};
@@ -150,10 +150,11 @@ impl Drawing<'_> {
         for (board, json) in boards_in(self.boards) {
             for theme in ["dark", "light"] {
                 let (prometheus, minutes) = (self.prometheus, self.minutes);
+                let end = tokio::task::block_in_place(|| steady(prometheus));
                 browser.size(WIDTH, 3600, 1).await;
                 browser
                     .open(&format!(
-                        "{served}/?d={board}&theme={theme}&min={minutes}&w={WIDTH}&prom={prometheus}"
+                        "{served}/?d={board}&theme={theme}&min={minutes}&w={WIDTH}&prom={prometheus}&end={end}"
                     ))
                     .await;
                 let drawn: Vec<Drawn> = browser.until("window.report").await;
@@ -168,6 +169,21 @@ impl Drawing<'_> {
             }
         }
         faults.join("\n")
+    }
+}
+
+/// A time at which all that was ever scraped had answered for seconds: on a busy machine a scrape may come too late, and what a desk
+/// says is then missing for a second.
+fn steady(prometheus: &str) -> f64 {
+    let steady = "min(min_over_time(up[3s]) and max_over_time(up[5m]) == 1) == 1";
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(series) = ask(prometheus, steady).unwrap().first() {
+            return series["value"][0].as_f64().unwrap();
+        }
+        assert!(Instant::now() < end, "scrapes fail again and again");
+        // There is no event to wait for in another program.
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
