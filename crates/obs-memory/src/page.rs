@@ -105,6 +105,25 @@ pub(crate) fn at_fork(child: extern "C" fn()) -> std::io::Result<()> {
     }
 }
 
+/// Nanoseconds of the clock that all processes of a machine share; never 0. It is that of `Instant`, which keeps the number to itself.
+///
+/// The safe function of rustix finds the system's own by tables that valgrind replaces, and ends a program that runs under it.
+#[cfg(all(feature = "map", target_os = "linux"))]
+#[inline]
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: it writes to what the pointer is to, which is a whole `timespec` of ours, and keeps nothing. That clock is on every Linux, so
+    // that it does not fail; if it did, the time would be 0.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    // Neither is negative, and how wide they are differs by processor.
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
+    (seconds * 1_000_000_000 + nanoseconds).max(1)
+}
+
 /// A part of a file that is mapped for good, and gives out its pages one by one.
 #[cfg(all(feature = "map", target_os = "linux"))]
 #[derive(Debug)]

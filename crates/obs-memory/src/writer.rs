@@ -11,12 +11,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FallocateFlags, FlockOperation, OFlags, fallocate, fcntl_lock, fstatfs};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::fork::{is_forked, left};
 use crate::heartbeat::{BEAT, LoopWords, TIMEOUT, declare};
 use crate::layout::{ABANDONED, INCOMPLETE, LOOP_NAME_BYTES, LOOP_WORDS, LOOPS_AT, MOST_LOOPS};
 use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
+pub(crate) use crate::page::monotonic_nanoseconds;
 use crate::page::{Chunk, Page, at_fork};
 use crate::record::{FRAME, Record};
 use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
@@ -562,12 +562,4 @@ pub(crate) fn holder(file: &File) -> Option<u32> {
     let lock = fcntl_getlk(file, &Flock::from(FlockType::WriteLock)).ok()??;
     let pid = lock.pid.map_or(0, rustix::process::Pid::as_raw_pid);
     Some(u32::try_from(pid).unwrap_or(0))
-}
-
-/// Nanoseconds of the clock that all processes of a machine share; never 0.
-#[inline]
-pub(crate) fn monotonic_nanoseconds() -> u64 {
-    let time = clock_gettime(ClockId::Monotonic);
-    let nanoseconds = time.tv_sec * 1_000_000_000 + time.tv_nsec;
-    nanoseconds.cast_unsigned().max(1)
 }
