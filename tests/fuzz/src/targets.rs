@@ -13,7 +13,6 @@ use jiff::tz::TimeZone;
 use metrics::Recorder;
 use obs_core::{OTHER, OTHER_TOTAL};
 use obs_exporter::{Config, Exporter, Secret, Server};
-use obs_exposition::Family;
 use obs_recorder::{Engine, Format};
 use obs_tests::{PythonFamily, PythonParser, PythonSample};
 use obs_trading::{
@@ -24,12 +23,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use crate::exposition::exposition;
+use crate::memory::memory;
+
 /// A promise about any bytes; it panics where it is broken.
 pub(crate) type Target = fn(&[u8]);
 
 /// The targets by the names of their corpora.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("exposition", exposition),
+    ("memory", memory),
     ("render", render),
     ("openmetrics", openmetrics),
     ("configuration", configuration),
@@ -37,25 +40,6 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("state", state),
     ("http", http),
 ];
-
-/// Every text is read or refused with the places of its mistakes.
-pub fn exposition(data: &[u8]) {
-    let text = String::from_utf8_lossy(data);
-    let (read, mistakes) = obs_exposition::parse_all(&text);
-    let lines: Vec<&str> = text.split('\n').collect();
-    for mistake in &mistakes {
-        let line = lines[mistake.line - 1];
-        let columns = 1..=line.chars().count() + 1;
-        assert!(columns.contains(&mistake.column), "{mistake} in {line:?}");
-    }
-    for histogram in read.families.iter().flat_map(Family::histograms) {
-        let _ = histogram.quantile(0.9);
-    }
-    match obs_exposition::parse(&text) {
-        Ok(_) => assert!(mistakes.is_empty(), "{mistakes:?}"),
-        Err(first) => assert_eq!(Some(&first), mistakes.first()),
-    }
-}
 
 /// Whatever was recorded under whatever names comes out valid, and whole.
 pub fn render(data: &[u8]) {

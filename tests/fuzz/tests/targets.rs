@@ -8,6 +8,11 @@ fn exposition() {
 }
 
 #[test]
+fn memory() {
+    run("memory", obs_fuzz::memory);
+}
+
+#[test]
 fn render() {
     run("render", obs_fuzz::render);
 }
