@@ -38,7 +38,7 @@
 ///   `group "Quoting";` by title, `group "Quoting" { … }` with figures to show first, or `group QUOTING;` where several structs
 ///   share a [`Group`](crate::Group). Without it the package's name is the title.
 /// - **Options** in braces are the methods of [`Family`](crate::Family): `buckets`, `quantiles`, `unit`, `range`, `budget`,
-///   `idle`, `exemplars`, `objective`.
+///   `idle`, `exemplars`, `across`, `objective`.
 ///
 /// The struct gets `new`, which resolves every handle from the installed recorder and hands it the declaration; a constant for
 /// each field, called like the field, which is its [`Family`](crate::Family); and [`Families`](crate::Families), by which a

@@ -88,6 +88,22 @@ impl Unit {
     }
 }
 
+/// What the gauges of several processes of one service make together, where a reader of their mapped files shows them as one. Counters,
+/// histograms and summaries add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Across {
+    /// The one of the process that began last: what each says of the same thing, such as a price or a version.
+    #[default]
+    Last,
+    /// Their sum: what each has a part of, such as open connections.
+    Sum,
+    /// The greatest: the worst of ages and delays.
+    Max,
+    /// The least: switches that are 0 where anything is wrong, and what is left of an allowance.
+    Min,
+}
+
 /// The most series a family may have when its declaration names no budget of its own.
 pub(crate) const DEFAULT_BUDGET: usize = 10_000;
 
@@ -108,6 +124,7 @@ pub struct Family {
     pub(crate) decimals: u8,
     pub(crate) idle: Option<Duration>,
     pub(crate) exemplars: bool,
+    pub(crate) across: Across,
     pub(crate) objective: Option<Objective>,
     pub(crate) group: Option<fn() -> &'static Group>,
     pub(crate) source: Source,
@@ -170,6 +187,7 @@ impl Family {
             decimals,
             idle: None,
             exemplars: false,
+            across: Across::Last,
             objective: None,
             group: None,
             source: Source {
@@ -238,7 +256,7 @@ impl Family {
     }
 
     /// Option `range`: the values a histogram or summary takes. Others are dropped and counted in
-    /// `obs_samples_rejected_total`. By default seconds lie in `0..=`[`MAX_SECONDS`] and bytes are not
+    /// `obs_samples_rejected_total`. By default, seconds lie in `0..=`[`MAX_SECONDS`] and bytes are not
     /// negative.
     #[must_use]
     pub const fn range(mut self, range: RangeInclusive<f64>) -> Self {
@@ -275,6 +293,14 @@ impl Family {
     #[must_use]
     pub const fn exemplars(mut self, kept: bool) -> Self {
         self.exemplars = kept;
+        self
+    }
+
+    /// Option `across`: what gauges of several processes of one service make together, where a reader of their mapped files shows them as
+    /// one; the one of the process that began last by default. Other kinds add up, and have none.
+    #[must_use]
+    pub const fn across(mut self, across: Across) -> Self {
+        self.across = across;
         self
     }
 
@@ -412,6 +438,12 @@ impl Family {
     #[must_use]
     pub const fn objective_of(&self) -> Option<Objective> {
         self.objective
+    }
+
+    /// What its gauges make together with those of other processes.
+    #[must_use]
+    pub const fn across_processes(&self) -> Across {
+        self.across
     }
 
     /// Whether its buckets keep exemplars.

@@ -22,7 +22,7 @@ crate::families! {
         /// Calls that ended, by how they ended.
         pub calls: By<Outcome, Counter> = "function_calls_total",
         /// Calls under way.
-        pub in_flight: Gauge = "function_calls_in_flight",
+        pub in_flight: Gauge = "function_calls_in_flight" { across: crate::Across::Sum },
     }
 }
 

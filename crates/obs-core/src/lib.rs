@@ -114,7 +114,7 @@ pub use crate::catalogue::{Catalogue, CatalogueError};
 pub use crate::chain::fmt_error;
 pub use crate::channel::{Resolving, resolving};
 pub use crate::errors::{Component, CountError, ErrorKind, ErrorMetrics, ErrorType, Severity};
-pub use crate::family::{Families, Family, Kind, Unit};
+pub use crate::family::{Across, Families, Family, Kind, Unit};
 pub use crate::figure::{Alarm, Beyond, Figure, How, Reading, Shows, Worse};
 pub use crate::function::{FunctionCalls, FunctionDuration, FunctionName};
 pub use crate::group::Group;

@@ -3,7 +3,7 @@
 pub(crate) mod figures;
 
 use crate::message::Message;
-use crate::{Family, Good, Kind, LabelDecl, LabelNode, Objective, Unit, Values};
+use crate::{Across, Family, Good, Kind, LabelDecl, LabelNode, Objective, Unit, Values};
 
 /// Suffixes that name a unit, longest first where one ends in another.
 const UNIT_SUFFIXES: &[(&str, Unit)] = &[
@@ -259,6 +259,11 @@ const MAX_BOUNDS: usize = 510;
 
 const fn shape_fault(family: &Family) -> Message {
     let name = family.name;
+    if !matches!(family.across, Across::Last) && !matches!(family.kind, Kind::Gauge) {
+        return about(name)
+            .and("only a Gauge says what it makes across processes; others add up, and this is a ")
+            .and(family.kind.as_str());
+    }
     match (family.kind, family.buckets) {
         (Kind::Histogram, None) => {
             return about(name)
@@ -471,4 +476,24 @@ const fn equal_bytes(text: &[u8], from: usize, part: &[u8]) -> bool {
         i += 1;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_gauges_say_what_they_make_across_processes() {
+        let fault = |name, kind| {
+            let family = Family::new(name, "Orders.", kind, 0, None, 0);
+            family_fault(&family.across(Across::Sum))
+        };
+        assert!(fault("desk_orders_open", Kind::Gauge).is_empty());
+        let counter = fault("desk_orders_total", Kind::Counter);
+        assert!(
+            counter
+                .as_str()
+                .ends_with("others add up, and this is a counter")
+        );
+    }
 }

@@ -112,7 +112,7 @@ obs_core::families! {
     /// The file that outlives the process.
     struct MemoryMetrics {
         /// Whether all that is recorded is in the file of `OBS_MEMORY`: 0 where there was no memory for it. Only with that variable.
-        mapped: Gauge = "obs_memory_mapped",
+        mapped: Gauge = "obs_memory_mapped" { across: obs_core::Across::Min },
     }
 }
 

@@ -31,7 +31,7 @@ obs_core::families! {
         /// When the process started.
         start_time: Gauge = "process_start_time_seconds" { unit: Unit::Timestamp },
         /// Memory of the process that is in RAM.
-        resident_memory: Gauge = "process_resident_memory_bytes",
+        resident_memory: Gauge = "process_resident_memory_bytes" { across: obs_core::Across::Sum },
         /// Address space of the process.
         virtual_memory: Gauge = "process_virtual_memory_bytes",
         /// CPU time of the process, its own and the system's on its behalf.
@@ -41,7 +41,7 @@ obs_core::families! {
         /// The most file descriptors the process may open.
         max_fds: Gauge = "process_max_fds",
         /// Threads of the process.
-        threads: Gauge = "process_threads",
+        threads: Gauge = "process_threads" { across: obs_core::Across::Sum },
     }
 }
 

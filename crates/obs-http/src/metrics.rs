@@ -64,7 +64,7 @@ obs_core::families! {
     /// Requests to the whole server.
     pub(crate) struct ServerMetrics {
         /// Requests whose response body has not ended yet.
-        pub(crate) in_flight: By<Method, Gauge> = "http_requests_in_flight",
+        pub(crate) in_flight: By<Method, Gauge> = "http_requests_in_flight" { across: obs_core::Across::Sum },
     }
 }
 

@@ -43,7 +43,7 @@ obs_core::families! {
     /// Streams of one endpoint.
     pub(crate) struct StreamMetrics(endpoint: Endpoint, protocol: StreamProtocol) {
         /// Streams that are open.
-        pub(crate) open: Gauge = "http_streams_open",
+        pub(crate) open: Gauge = "http_streams_open" { across: obs_core::Across::Sum },
         /// How long streams were open.
         pub(crate) duration: Histogram = "http_stream_duration_seconds" { buckets: LASTING },
         /// Streams that have ended, by how they ended.

@@ -55,7 +55,7 @@ pub use {
     options::Options,
     platform::Memory,
     reader::{FamilyReading, NativeBuckets, Reader, Reading, SeriesReading, Value},
-    record::{Cell, Kind, Labels, Record, Side},
+    record::{Across, Cell, Kind, Labels, Record, Side},
 };
 
 /// The examples of the README are tests too.

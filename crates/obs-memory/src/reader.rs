@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::iter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::MemoryError;
 use crate::layout::ABANDONED;
 use crate::layout::{HEADER_BYTES, Header, INCOMPLETE_AT, PAGE_BYTES, u32_at};
 use crate::page::WORDS;
 use crate::platform::{holder, own};
-use crate::record::{Cell, FRAME, Kind, Labels, MOST_BYTES, Record, Side};
+use crate::record::{Across, Cell, FRAME, Kind, Labels, MOST_BYTES, Record, Side};
 
 /// The most pages of a block: a lane for each thread that can have one, and that of all others.
 const MOST_LANES: usize = 1025;
@@ -33,6 +34,7 @@ pub struct Reader {
     next: u64,
     globals: BTreeMap<String, String>,
     help: BTreeMap<String, String>,
+    notes: Arc<BTreeMap<String, String>>,
     families: Vec<Family>,
     names: HashSet<String>,
     series: Vec<Series>,
@@ -66,6 +68,7 @@ struct Family {
     decimals: u8,
     bounds: Vec<f64>,
     native: Option<Native>,
+    across: Across,
     has_series: bool,
 }
 
@@ -116,6 +119,8 @@ pub struct Reading {
     pub pid: u32,
     /// The labels of every series that has none of the same name.
     pub globals: BTreeMap<String, String>,
+    /// What the process says of itself, by what it is about.
+    pub notes: Arc<BTreeMap<String, String>>,
     /// The families that have a series to show, by name.
     pub families: Vec<FamilyReading>,
 }
@@ -132,6 +137,8 @@ pub struct FamilyReading {
     pub help: String,
     /// The upper bounds of a histogram, ascending and without the infinite one.
     pub bounds: Vec<f64>,
+    /// What its gauges make together with those of other processes.
+    pub across: Across,
     /// Its series, in the order in which they came.
     pub series: Vec<SeriesReading>,
 }
@@ -212,6 +219,7 @@ impl Reader {
             next: HEADER_BYTES,
             globals: BTreeMap::new(),
             help: BTreeMap::new(),
+            notes: Arc::default(),
             families: Vec::new(),
             names: HashSet::new(),
             series: Vec::new(),
@@ -277,6 +285,7 @@ impl Reader {
             began: self.header.began,
             pid: self.header.pid,
             globals: self.globals.clone(),
+            notes: Arc::clone(&self.notes),
             families: families.into_values().collect(),
         })
     }
@@ -324,6 +333,13 @@ impl Reader {
             Record::Help { name, text } => {
                 self.help.insert(name, text);
             }
+            Record::Note { key, text } => {
+                Arc::make_mut(&mut self.notes).insert(key, text);
+            }
+            Record::Across { family, across } => {
+                let family = self.families.get_mut(family as usize);
+                family.ok_or("a rule has no family")?.across = across;
+            }
             Record::Family {
                 name,
                 kind,
@@ -346,6 +362,7 @@ impl Reader {
                     decimals,
                     bounds,
                     native: None,
+                    across: Across::Last,
                     has_series: false,
                 });
             }
@@ -638,6 +655,7 @@ impl Family {
             kind: self.kind,
             help: help.cloned().unwrap_or_default(),
             bounds: self.bounds.clone(),
+            across: self.across,
             series: Vec::new(),
         }
     }

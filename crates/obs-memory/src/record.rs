@@ -55,6 +55,24 @@ impl Kind {
     const ALL: [Self; 4] = [Self::Counter, Self::Gauge, Self::Histogram, Self::Summary];
 }
 
+/// What the gauges of several processes make together, where they are shown as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Across {
+    /// The one of the process that began last.
+    #[default]
+    Last,
+    /// Their sum.
+    Sum,
+    /// The greatest.
+    Max,
+    /// The least.
+    Min,
+}
+
+impl Across {
+    const ALL: [Self; 4] = [Self::Last, Self::Sum, Self::Max, Self::Min];
+}
+
 /// On which side of 0 the values of native buckets lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -136,6 +154,20 @@ pub enum Record {
         first: u16,
         /// What its words held, all lanes together.
         words: Vec<u64>,
+    },
+    /// What the gauges of a family make together, where it is not [`Across::Last`].
+    Across {
+        /// The number of the family.
+        family: u32,
+        /// What they make.
+        across: Across,
+    },
+    /// What a process says of itself, for readers that know the key. The later text of a key counts.
+    Note {
+        /// What it is about.
+        key: String,
+        /// The text.
+        text: String,
     },
     /// The help text of a name.
     Help {
@@ -249,6 +281,15 @@ impl Record {
             Self::Gone { series } => {
                 out.push(8);
                 out.extend(series.to_le_bytes());
+            }
+            Self::Across { family, across } => {
+                out.extend([12, *across as u8]);
+                out.extend(family.to_le_bytes());
+            }
+            Self::Note { key, text: said } => {
+                out.push(13);
+                text(&mut out, key);
+                text(&mut out, said);
             }
             native => native.encode_native(&mut out),
         }
@@ -366,6 +407,14 @@ impl Record {
                 block: rest.number()?,
                 first: rest.short()?,
                 words: rest.words()?,
+            },
+            12 => Self::Across {
+                across: *Across::ALL.get(usize::from(rest.byte()?))?,
+                family: rest.number()?,
+            },
+            13 => Self::Note {
+                key: rest.text()?,
+                text: rest.text()?,
             },
             _ => return None,
         };

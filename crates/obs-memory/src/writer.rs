@@ -25,6 +25,8 @@ use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
 const MOST_FILES: usize = 64;
 /// How many files of earlier processes are kept beside the one of a path; older ones are removed.
 const MOST_ASIDE: usize = 8;
+/// How many files of ended processes of one service are kept, whose names differ behind an `@`; older ones are removed.
+const MOST_BESIDE: usize = 32;
 
 static OPEN: [OnceLock<Open>; MOST_FILES] = [const { OnceLock::new() }; MOST_FILES];
 /// Held while a file is opened.
@@ -107,7 +109,8 @@ impl Memory {
     /// Makes the file of a path and maps it, for this process alone.
     ///
     /// A file that an ended process has left there is set aside under a name that begins with the path and ends in `.ended`; 8 of
-    /// these are kept. What is no file of this crate, or of another edition, is set aside too, and stops nothing. The file can be read and
+    /// these are kept. Of processes whose files differ behind an `@` in their names, as `desk@17.obs` and `desk@18.obs`, the files of the
+    /// last 32 that ended are kept. What is no file of this crate, or of another edition, is set aside too, and stops nothing. The file can be read and
     /// written by its owner alone.
     ///
     /// No other code of the process may open the file and close it again: that would let go of the lock, as POSIX has it.
@@ -135,6 +138,8 @@ impl Memory {
         follow_forks().map_err(failure("be told of forks for", path))?;
         let open = Open::create(path, options)?;
         let _ = slot.set(open);
+        // By now it is known as one of our own.
+        tidy(path);
         #[expect(clippy::cast_possible_truncation, reason = "one of 64")]
         let number = at as u16;
         Ok(Self(NonZeroU16::MIN.saturating_add(number)))
@@ -158,7 +163,8 @@ impl Memory {
         }
     }
 
-    /// Appends a record to the directory, and returns its number among those of its kind; nothing where there is no room.
+    /// Appends a record to the directory, and returns its number among those of its kind; nothing where there is no room. Without one, the
+    /// file is incomplete, but for a [`Record::Note`]: that is said of the process, and nothing that was recorded.
     ///
     /// A [`Record::Gone`] has to be appended before the words of its series are used again. There is room kept for these; when
     /// that is used up too, the whole file is marked as one that says nothing.
@@ -175,8 +181,11 @@ impl Memory {
         match open.append(&mut space, record) {
             Ok(number) => Some(number),
             Err(error) => {
-                let is_gone = matches!(record, Record::Gone { .. });
-                let mark = if is_gone { ABANDONED } else { INCOMPLETE };
+                let mark = match record {
+                    Record::Note { .. } => return None,
+                    Record::Gone { .. } => ABANDONED,
+                    _ => INCOMPLETE,
+                };
                 open.lose(&mut space, mark, error.to_string());
                 None
             }
@@ -530,6 +539,31 @@ fn set_aside(path: &Path) -> io::Result<()> {
     found.sort_unstable();
     let too_many = found.len().saturating_sub(MOST_ASIDE);
     found[..too_many].iter().try_for_each(std::fs::remove_file)
+}
+
+/// Removes the oldest files of ended processes of the same service. That one cannot be removed is no reason not to start.
+fn tidy(path: &Path) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let (Some((service, _)), Some(folder)) = (name.split_once('@'), path.parent()) else {
+        return;
+    };
+    let prefix = format!("{service}@");
+    let is_ended = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_one = name.starts_with(&prefix) && name.contains(".obs");
+        // Opening one of our own and closing it again would let go of its lock.
+        is_one && own(path).is_none() && File::open(path).is_ok_and(|file| holder(&file).is_none())
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let ended = entries.map(|entry| entry.path()).filter(is_ended);
+    let mut ended: Vec<_> = ended
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .collect();
+    ended.sort_unstable();
+    let too_many = ended.len().saturating_sub(MOST_BESIDE);
+    for (_, path) in &ended[..too_many] {
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn failure<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> MemoryError + 'a {

@@ -337,6 +337,34 @@ fn what_is_there_is_set_aside_and_never_stops_a_start() {
     assert_eq!(std::fs::read(&aside[0]).unwrap(), later_layout);
 }
 
+#[test]
+fn files_of_ended_processes_of_one_service_are_bounded() {
+    let folder = TempDir::new().unwrap();
+    let whole = [&b"obs-mem\n"[..], &[0; 500]].concat();
+    let name = |number: u32| folder.path().join(format!("desk@{number}.obs"));
+    for number in 0..40 {
+        std::fs::write(name(number), &whole).unwrap();
+        let file = std::fs::File::options().write(true).open(name(number));
+        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number.into());
+        file.unwrap().set_modified(at).unwrap();
+    }
+    let other = folder.path().join("desks@1.obs");
+    std::fs::write(&other, &whole).unwrap();
+    let living = folder.path().join("desk@999.obs");
+    Memory::create(&living, options()).unwrap();
+    let kept: Vec<_> = (0..40).filter(|number| name(*number).exists()).collect();
+    assert_eq!(kept, (8..40).collect::<Vec<_>>());
+    assert!(living.exists() && other.exists());
+    // Looking at the others has not let go of the lock.
+    let again = Memory::create(&living, options()).unwrap_err();
+    assert!(matches!(again, MemoryError::InUse { .. }), "{again}");
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let pid = format!(" {} ", std::process::id());
+    let inode = std::os::unix::fs::MetadataExt::ino(&living.metadata().unwrap());
+    let is_held = |line: &str| line.contains(&pid) && line.contains(&format!(":{inode} "));
+    assert!(locks.lines().any(is_held), "{locks}");
+}
+
 /// A process that records until it is killed.
 struct Writer(Child);
 

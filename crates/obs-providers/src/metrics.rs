@@ -44,7 +44,7 @@ obs_core::families! {
     /// One provider.
     pub struct ProviderMetrics(provider: ProviderName) {
         /// Whether the provider is taken to be available; undefined where that was last known before its session ended.
-        pub up: Gauge = "provider_up" { unit: Unit::Switch },
+        pub up: Gauge = "provider_up" { across: obs_core::Across::Min, unit: Unit::Switch },
         /// Time for which the provider was not available; where its sessions are known, session time.
         pub unavailable: TimeCounter = "provider_unavailable_seconds_total",
         /// When a call, a probe or a feed last said whether the provider is available; undefined until one did.
@@ -60,7 +60,7 @@ obs_core::families! {
         /// Calls that did not succeed, by what went wrong. Each counts once.
         pub errors: By<ErrorType, Counter> = "provider_errors_total",
         /// Calls that have begun and not ended.
-        pub in_flight: Gauge = "provider_requests_in_flight",
+        pub in_flight: Gauge = "provider_requests_in_flight" { across: obs_core::Across::Sum },
         /// Responses by which the provider refused because too much was asked of it.
         pub rate_limit_hits: Counter = "provider_rate_limit_hits_total",
         /// Calls the provider still allows in its present window, as it last said; undefined until it says so, and once that window

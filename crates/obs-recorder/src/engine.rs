@@ -801,6 +801,15 @@ impl Engine {
         self.0.lost.clone().or_else(lost)
     }
 
+    /// Says something of this process in the file of its [memory](Builder::memory), which a reader finds under the key. The later text of a
+    /// key counts. A text beyond 64 KiB is left out, as is any where there is no file or no room in it.
+    pub fn note(&self, key: &str, text: &str) {
+        if let Some(memory) = self.memory() {
+            let (key, text) = (key.to_owned(), text.to_owned());
+            memory.append(&Record::Note { key, text });
+        }
+    }
+
     fn memory(&self) -> Option<Memory> {
         self.0.settings.store.memory()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use obs_memory::{Cell, Memory, Record, Side};
+use obs_memory::{Across, Cell, Memory, Record, Side};
 
 use crate::cell::{InFile, Store};
 use crate::key::{is_label, labels_of, metric_name};
@@ -23,6 +23,8 @@ pub(crate) struct Description<'a> {
     pub(crate) decimals: u8,
     /// The bounds of a histogram's buckets.
     pub(crate) bounds: &'a [f64],
+    /// What its gauges make together with those of other processes.
+    pub(crate) across: Across,
     /// The schema of its native buckets and the reach of their zero bucket, if it has such.
     pub(crate) native: Option<(i32, f64)>,
 }
@@ -55,6 +57,13 @@ pub(crate) fn series<M: Metric>(
             decimals: described.decimals,
             bounds: described.bounds.to_vec(),
         })?;
+        if described.across != Across::Last {
+            let across = described.across;
+            memory.append(&Record::Across {
+                family: number,
+                across,
+            });
+        }
         if let Some((schema, zero_threshold)) = described.native {
             memory.append(&Record::Native {
                 family: number,
@@ -113,6 +122,15 @@ impl Number {
     pub(crate) fn gone(self) {
         let series = self.series;
         self.memory.append(&Record::Gone { series });
+    }
+}
+
+pub(crate) fn across_of(across: obs_core::Across) -> Across {
+    match across {
+        obs_core::Across::Sum => Across::Sum,
+        obs_core::Across::Max => Across::Max,
+        obs_core::Across::Min => Across::Min,
+        _ => Across::Last,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 use obs_core::cells::{self, GaugeCell, Offered};
 use obs_core::{Family, Kind, buckets};
+use obs_memory::Across;
 
 use crate::cell::{
     InFile, Place, Store, WORDS, Words, add_float_owned, add_float_shared, add_owned, add_shared,
@@ -14,7 +15,7 @@ use crate::cell::{
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
-use crate::filed::{Description, Number};
+use crate::filed::{Description, Number, across_of};
 use crate::registry::Series;
 use crate::snapshot::SeriesValue;
 use crate::text::{At, Lines, Part};
@@ -279,11 +280,15 @@ impl<B: Bits> Metric for Gauge<B> {
     const KIND: Kind = Kind::Gauge;
     const PARTS: &'static [Part] = &[Part::Value];
     const IS_READ: bool = true;
-    type Shape = ();
+    /// What gauges of several processes make together.
+    type Shape = Across;
 
-    fn shape(_: &str, _: Option<&'static Family>, _: &Settings) {}
+    fn shape(_: &str, declared: Option<&'static Family>, _: &Settings) -> Across {
+        let across = declared.map(Family::across_processes);
+        across_of(across.unwrap_or_default())
+    }
 
-    fn new((): &(), store: &Store) -> Self {
+    fn new(_: &Across, store: &Store) -> Self {
         Self {
             bits: B::new(store),
             touched: AtomicBool::new(false),
@@ -293,6 +298,13 @@ impl<B: Bits> Metric for Gauge<B> {
 
     fn filed(&self) -> Option<InFile> {
         self.bits.filed()
+    }
+
+    fn described(across: &Across) -> Description<'_> {
+        Description {
+            across: *across,
+            ..Description::default()
+        }
     }
 
     fn hide_in_file(&self, number: Number, _: u64) {
@@ -323,12 +335,12 @@ impl<B: Bits> Metric for Gauge<B> {
     }
 
     #[inline]
-    fn write(&self, (): &(), at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+    fn write(&self, _: &Across, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         lines.open(at, part);
         lines.float(f64::from_bits(self.bits.word().load(Relaxed)));
     }
 
-    fn value(&self, (): &(), _: At<'_>, _: Moment) -> SeriesValue {
+    fn value(&self, _: &Across, _: At<'_>, _: Moment) -> SeriesValue {
         SeriesValue::Gauge(f64::from_bits(self.bits.word().load(Relaxed)))
     }
 }

@@ -11,9 +11,9 @@ obs_core::families! {
     /// One pool of connections to a database.
     pub(crate) struct PoolMetrics(pool: PoolName) {
         /// Connections of the pool, as they were at the scrape.
-        pub(crate) connections: By<ConnectionState, Gauge> = "db_pool_connections",
+        pub(crate) connections: By<ConnectionState, Gauge> = "db_pool_connections" { across: obs_core::Across::Sum },
         /// The most connections the pool may have.
-        pub(crate) connections_max: Gauge = "db_pool_connections_max",
+        pub(crate) connections_max: Gauge = "db_pool_connections_max" { across: obs_core::Across::Sum },
         /// Requests for a connection that ended, by how they ended.
         pub(crate) acquisitions: By<Outcome, Counter> = "db_pool_acquisitions_total",
         /// Time a request for a connection waited, until it got one, gave up, or began to open a new one.
@@ -21,7 +21,7 @@ obs_core::families! {
         /// Requests for a connection that failed, by what they were doing and why.
         pub(crate) acquire_errors: By<AcquireStage, By<AcquireError, Counter>> = "db_pool_acquire_errors_total",
         /// Requests for a connection that have not ended: they wait for one, or open one.
-        pub(crate) waiting: Gauge = "db_pool_waiting",
+        pub(crate) waiting: Gauge = "db_pool_waiting" { across: obs_core::Across::Sum },
         /// Time for which a connection was held, from getting it to giving it back.
         pub(crate) held: Histogram = "db_pool_held_duration_seconds" { buckets: buckets::LATENCY },
         /// Requests for a connection that ended by the pool's timeout, while waiting or while connecting.

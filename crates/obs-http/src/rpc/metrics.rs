@@ -38,7 +38,7 @@ obs_core::families! {
     /// One service of a server.
     pub(crate) struct ServerService(rpc_service: RpcService) {
         /// Calls that have not ended. One of a method that is not known yet counts under `other`.
-        pub(crate) in_flight: Gauge = "rpc_server_requests_in_flight",
+        pub(crate) in_flight: Gauge = "rpc_server_requests_in_flight" { across: obs_core::Across::Sum },
     }
 }
 
@@ -65,7 +65,7 @@ obs_core::families! {
     /// One service that a client calls.
     pub(crate) struct ClientService(rpc_service: RpcService) {
         /// Calls that have not ended.
-        pub(crate) in_flight: Gauge = "rpc_client_requests_in_flight",
+        pub(crate) in_flight: Gauge = "rpc_client_requests_in_flight" { across: obs_core::Across::Sum },
     }
 }
 

@@ -135,7 +135,7 @@ obs_core::families! {
     pub struct FeedMetrics(provider: ProviderName, feed: FeedName) {
         /// Whether the feed is connected and speaks; outside its sessions a mute one counts as speaking, and one that is not
         /// connected is undefined.
-        pub up: Gauge = "feed_up" { unit: Unit::Switch, budget: 300 },
+        pub up: Gauge = "feed_up" { across: obs_core::Across::Min, unit: Unit::Switch, budget: 300 },
         /// Attempts to connect, by how they ended.
         pub connects: By<Outcome, Counter> = "feed_connects_total" { budget: 1_200 },
         /// Connections that ended, by why.
