@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -9,11 +10,13 @@ use obs_core::{Admission, Catalogue, cells};
 use obs_recorder::{Engine, Format, Heartbeat, HeartbeatOptions, MemoryOptions, Names};
 
 use crate::config::RecorderKind;
+#[cfg(feature = "page")]
+use crate::page::Filed;
 #[cfg(feature = "stock")]
 use crate::stock::Stock;
 use crate::upkeep::Upkeep;
 use crate::warnings::Warnings;
-use crate::{Config, ExporterError};
+use crate::{AppInfo, Config, ExporterError};
 
 /// What a scrape reads.
 #[derive(Clone, Debug)]
@@ -49,6 +52,11 @@ impl Inner {
 impl Backend {
     /// Makes the recorder that the configuration asks for, what reads it, and its upkeep.
     pub(crate) fn build(
+        #[cfg_attr(
+            not(feature = "page"),
+            expect(unused_variables, reason = "it is said with the catalogue")
+        )]
+        app: &AppInfo,
         config: &Config,
         catalogue: &Catalogue,
         global_labels: &[(&str, &str)],
@@ -77,7 +85,7 @@ impl Backend {
                     builder = builder.slots(slots);
                 }
                 if let Some(path) = &config.memory {
-                    builder = builder.memory(path, MemoryOptions::default());
+                    builder = builder.memory(own_path(path), MemoryOptions::default());
                 }
                 let engine = builder.build()?;
                 (Inner::Obs(engine.clone()), Self::Obs(engine))
@@ -94,11 +102,24 @@ impl Backend {
             }
         };
         let (kept, warnings) = (backend.clone(), Arc::clone(warnings));
+        #[cfg(feature = "page")]
+        let mut filed = Filed::new(app, config, catalogue);
+        #[cfg(feature = "page")]
+        let mut say = move |backend: &Self| {
+            if let (Some(filed), Self::Obs(engine)) = (&mut filed, backend) {
+                filed.say(engine);
+            }
+        };
+        // A reader of the file has it from the start.
+        #[cfg(feature = "page")]
+        say(&backend);
         let upkeep = Arc::new(Upkeep::start(
             "obs-upkeep",
             config.upkeep_interval,
             move || {
                 kept.upkeep();
+                #[cfg(feature = "page")]
+                say(&kept);
                 if let Some(why) = kept.memory_lost() {
                     warnings.memory_is_lost(&why);
                 }
@@ -167,6 +188,17 @@ impl Backend {
             #[cfg(feature = "stock")]
             Self::Stock(stock) => stock.upkeep(),
         }
+    }
+}
+
+/// The path of this process' file.
+fn own_path(path: &Path) -> PathBuf {
+    const PID: &str = "{pid}";
+    match path.to_str() {
+        Some(text) if text.contains(PID) => {
+            text.replace(PID, &std::process::id().to_string()).into()
+        }
+        _ => path.to_path_buf(),
     }
 }
 

@@ -125,8 +125,8 @@ pub struct Config {
     /// declared buckets. Not with the stock recorder.
     pub native_histograms: bool,
     /// A file on tmpfs, such as `/dev/shm/desk.obs`, in which everything that is recorded is kept, so that another process can read it while
-    /// this one hangs or is dead; see [`obs_recorder::Builder::memory`] for what is not in it. The exporter is not built while another
-    /// process records to the file. Where it has no memory left, everything goes on without, and `obs_memory_mapped` is 0. The stock recorder has none.
+    /// this one hangs or is dead; see [`obs_recorder::Builder::memory`] for what is not in it. `{pid}` in it is the number of the process, for
+    /// several of one service, as in `/dev/shm/desk@{pid}.obs`. The exporter is not built while another process records to the file. Where it has no memory left, everything goes on without, and `obs_memory_mapped` is 0. The stock recorder has none.
     pub memory: Option<PathBuf>,
     /// The commit that `app_info` shows when the program was built without knowing it.
     pub git_commit: Option<String>,

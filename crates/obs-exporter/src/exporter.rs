@@ -162,6 +162,7 @@ impl Builder {
         let global_labels = global_labels(&self.app, &self.config);
         let warnings = Arc::new(Warnings::default());
         let (recorder, backend, upkeep) = Backend::build(
+            &self.app,
             &self.config,
             &catalogue,
             &global_labels,

@@ -11,6 +11,7 @@
 
 mod catalog;
 mod figures;
+mod filed;
 mod files;
 mod groups;
 mod html;
@@ -28,6 +29,7 @@ use hyper::header::{
 use hyper::{HeaderMap, StatusCode};
 use obs_recorder::{Engine, SeriesValue};
 
+pub(crate) use self::filed::Filed;
 use self::files::File;
 use self::lines::Source;
 use self::live::Live;
@@ -91,10 +93,11 @@ impl Page {
     pub(crate) fn take(&self, exporter: &Exporter, second: u64) {
         take(exporter, &self.memory, second, second);
     }
+}
 
-    fn service<'a>(&'a self, config: &'a Config) -> &'a str {
-        config.service.as_deref().unwrap_or(self.app.name)
-    }
+/// What the service is called.
+fn service<'a>(app: &'a AppInfo, config: &'a Config) -> &'a str {
+    config.service.as_deref().unwrap_or(app.name)
 }
 
 /// How long nobody has to have scraped before gauges that are read when somebody does are read for the history.
@@ -177,7 +180,7 @@ impl Route {
         let page = exporter.page();
         let response = match self {
             Self::Index => {
-                let service = page.service(exporter.config());
+                let service = service(&page.app, exporter.config());
                 let text = html::index(service, page.app.name, &exporter.catalogue());
                 files::packed("text/html; charset=utf-8", text.into(), headers)
             }
@@ -195,7 +198,12 @@ impl Route {
 
 fn catalogue(exporter: &Exporter, headers: &HeaderMap) -> Response {
     let (families, warnings) = (exporter.catalogue(), exporter.warnings());
-    let catalogue = catalog::Catalog::new(exporter.page(), exporter.config(), &families, &warnings);
+    let catalogue = catalog::Catalog::new(
+        &exporter.page().app,
+        exporter.config(),
+        &families,
+        &warnings,
+    );
     match serde_json::to_vec(&catalogue) {
         Ok(json) => files::packed("application/json", json.into(), headers),
         Err(_) => server::unavailable("the catalogue cannot be written\n"),

@@ -69,6 +69,17 @@ fn a_path_on_no_tmpfs_is_refused_with_what_to_do() {
     );
 }
 
+#[test]
+fn processes_of_one_setting_have_files_of_their_own() {
+    let pid = std::process::id();
+    let file = File::new(&format!("workers@{pid}"));
+    let _exporter = build(Config {
+        memory: Some(format!("/dev/shm/obs-test-{pid}-workers@{{pid}}.obs").into()),
+        ..Config::default()
+    });
+    assert!(file.0.exists());
+}
+
 #[cfg(feature = "stock")]
 #[test]
 fn the_stock_recorder_has_no_file() {

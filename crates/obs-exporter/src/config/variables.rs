@@ -140,7 +140,7 @@ pub(super) static VARIABLES: [Variable; 45] = [
     },
     Variable {
         name: "OBS_MEMORY",
-        accepts: "the path of a file on tmpfs, such as /dev/shm/desk.obs",
+        accepts: "the path of a file on tmpfs, such as /dev/shm/desk.obs, or /dev/shm/desk@{pid}.obs for several processes",
         set: |config, text| path(text).map(|path| config.memory = Some(path)),
     },
     Variable {

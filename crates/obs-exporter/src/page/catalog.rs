@@ -3,7 +3,6 @@
 use obs_core::{Catalogue, Family, Good, Kind, LabelDecl, Objective, Values};
 use serde::Serialize;
 
-use super::Page;
 use super::figures::FigureEntry;
 use super::groups::{self, Shown};
 use crate::{AppInfo, Config, Mode};
@@ -50,8 +49,8 @@ pub(super) struct Catalog<'a> {
     mode: Option<&'static str>,
     app: App<'a>,
     warnings: Vec<Warning>,
-    groups: Vec<GroupEntry>,
-    families: Vec<FamilyEntry>,
+    pub(super) groups: Vec<GroupEntry>,
+    pub(super) families: Vec<FamilyEntry>,
 }
 
 #[derive(Serialize)]
@@ -70,16 +69,16 @@ struct Warning {
 }
 
 #[derive(Serialize)]
-struct GroupEntry {
-    id: String,
+pub(super) struct GroupEntry {
+    pub(super) id: String,
     title: &'static str,
     rank: u16,
     figures: Vec<FigureEntry>,
 }
 
 #[derive(Serialize)]
-struct FamilyEntry {
-    name: &'static str,
+pub(super) struct FamilyEntry {
+    pub(super) name: &'static str,
     #[serde(rename = "crate")]
     package: &'static str,
     group: String,
@@ -118,25 +117,25 @@ struct LabelEntry {
 impl<'a> Catalog<'a> {
     /// What is known of this service, with what makes its numbers wrong.
     pub(super) fn new(
-        page: &'a Page,
+        app: &'a AppInfo,
         config: &'a Config,
         catalogue: &Catalogue,
         warnings: &[obs_core::Warning],
     ) -> Self {
-        let git_commit = page.app.git_commit.or(config.git_commit.as_deref());
+        let git_commit = app.git_commit.or(config.git_commit.as_deref());
         Self {
             schema: SCHEMA,
-            service: page.service(config),
+            service: super::service(app, config),
             environment: config.environment.as_deref(),
             mode: config.mode.map(Mode::as_str),
             app: App {
-                name: page.app.name,
-                version: page.app.version,
+                name: app.name,
+                version: app.version,
                 rust_version: AppInfo::RUST_VERSION,
                 git_commit: git_commit.unwrap_or("unknown"),
             },
             warnings: warnings.iter().map(Warning::new).collect(),
-            groups: groups::of(catalogue.families(), page.app.name)
+            groups: groups::of(catalogue.families(), app.name)
                 .into_iter()
                 .map(GroupEntry::new)
                 .collect(),
