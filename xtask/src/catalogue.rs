@@ -18,6 +18,7 @@ pub(crate) fn everything() -> Result<Catalog, Error> {
         obs_db::catalogue(),
         obs_providers::catalogue(),
         obs_sentiment::catalogue(),
+        obstool::agent_catalogue(),
     ])?;
     Ok(Catalog::from(&joined))
 }

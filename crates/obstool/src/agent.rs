@@ -1,6 +1,8 @@
 //! `obstool agent`: serves what processes have recorded in mapped files, whether they live, are stopped or are dead.
 
 mod act;
+mod catalog;
+pub(crate) mod families;
 mod hang;
 mod switch;
 mod text;
@@ -10,13 +12,16 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::Error;
 use crate::serve::{Answer, serve};
 use act::{Action, OnHang};
 use switch::{Shown, Switch};
 use watch::Watched;
+
+/// The classic text format.
+const EXPOSITION: &str = "text/plain; version=0.0.4";
 
 /// How often files are read while nobody asks, so that none is set aside and removed unseen.
 const LOOK: Duration = Duration::from_secs(1);
@@ -86,14 +91,27 @@ fn content(path: &str, watched: &Mutex<Watched>, shown: &Shown) -> Answer {
     match path {
         "/metrics" => {
             let look = lock(watched).look();
-            Answer::ok(
-                "text/plain; version=0.0.4",
-                text::write(&look, &shown.get()),
-            )
+            Answer::ok(EXPOSITION, text::write(&look, &shown.get()))
+        }
+        // What viewers share.
+        "/live" => live(watched, shown),
+        "/catalog.json" => {
+            let look = lock(watched).look();
+            Answer::ok("application/json", catalog::write(&look))
         }
         "/healthz" => Answer::ok("text/plain", "ok\n"),
-        _ => Answer::not_found("ask for /metrics\n"),
+        _ => Answer::not_found("ask for /metrics, /live or /catalog.json\n"),
     }
+}
+
+/// The exposition, and when it was rendered, as viewers of a service ask for it.
+fn live(watched: &Mutex<Watched>, shown: &Shown) -> Answer {
+    let look = lock(watched).look();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs_f64();
+    Answer::ok(EXPOSITION, text::write(&look, &shown.get()))
+        .with("obs-rendered-at", format!("{now:.3}"))
+        .with("obs-age", "0".to_owned())
 }
 
 /// Whether a host, with whatever port, is an address, `localhost` or one of these names: an address is no name that somebody else gives.

@@ -22,6 +22,10 @@ use clap::{Parser, Subcommand};
 use obs_core::Catalogue;
 use obs_verify::Catalog;
 
+#[cfg(unix)]
+pub use crate::agent::families::{
+    AgentMetrics, ProcessMetrics, ProcessName, catalogue as agent_catalogue,
+};
 pub use crate::client::{Access, Failure};
 pub use crate::diff::Diff;
 pub use crate::error::Error;

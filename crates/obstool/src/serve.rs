@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: &'static str,
     pub(crate) media_type: &'static str,
     pub(crate) body: String,
+    /// Headers that tell more of it.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
@@ -29,7 +31,14 @@ impl Answer {
             status: "200 OK",
             media_type,
             body: body.into(),
+            headers: Vec::new(),
         }
+    }
+
+    /// The same with a header.
+    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     pub(crate) fn not_found(body: &str) -> Self {
@@ -37,6 +46,7 @@ impl Answer {
             status: "404 Not Found",
             media_type: "text/plain",
             body: body.to_owned(),
+            headers: Vec::new(),
         }
     }
 }
@@ -80,17 +90,24 @@ fn answer(
             status: "403 Forbidden",
             media_type: "text/plain",
             body: "ask by the address of this machine\n".to_owned(),
+            headers: Vec::new(),
         }
     };
     let Answer {
         status,
         media_type,
         body,
+        headers,
     } = answer;
+    let mut more = String::new();
+    for (name, value) in headers {
+        // Writing to a string cannot fail.
+        let _ = std::fmt::Write::write_fmt(&mut more, format_args!("{name}: {value}\r\n"));
+    }
     write!(
         stream,
         "HTTP/1.1 {status}\r\ncontent-type: {media_type}; charset=utf-8\r\ncontent-length: {}\r\ncontent-security-policy: {POLICY}\r\n\
-         x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
+         x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncache-control: no-store\r\n{more}connection: close\r\n\r\n",
         body.len()
     )?;
     stream.write_all(body.as_bytes())

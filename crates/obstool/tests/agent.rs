@@ -40,13 +40,14 @@ struct Desk(Child);
 
 impl Desk {
     fn start(path: &Path) -> Self {
+        Self::start_as("dead_processes_stay_in_the_totals", DESK, path)
+    }
+
+    /// Starts this program again, where a test records if the variable is set.
+    fn start_as(test: &str, variable: &str, path: &Path) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "dead_processes_stay_in_the_totals",
-                "--nocapture",
-            ])
-            .env(DESK, path)
+            .args(["--exact", test, "--nocapture"])
+            .env(variable, path)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,6 +68,21 @@ impl Drop for Desk {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// An agent, and where it serves metrics.
+fn agent(place: &Path, keep: &str) -> (Process, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_obstool"));
+    command
+        .args(["agent", "--listen", "127.0.0.1:0", "--keep", keep])
+        .arg(place);
+    let mut agent = Process::start(&mut command).unwrap();
+    let url = agent
+        .wait_for("where it serves", |line| {
+            line.starts_with("http://").then(|| line.trim().to_owned())
+        })
+        .unwrap();
+    (agent, url)
 }
 
 /// What the agent serves, read strictly.
@@ -95,16 +111,7 @@ fn dead_processes_stay_in_the_totals() {
     let path = folder.path().join("desk.obs");
     std::fs::write(folder.path().join("stranger.obs"), "nothing of ours").unwrap();
     let desk = Desk::start(&path);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_obstool"));
-    command
-        .args(["agent", "--listen", "127.0.0.1:0", "--keep", "2"])
-        .arg(folder.path());
-    let mut agent = Process::start(&mut command).unwrap();
-    let url = agent
-        .wait_for("where it serves", |line| {
-            line.starts_with("http://").then(|| line.trim().to_owned())
-        })
-        .unwrap();
+    let (_agent, url) = agent(folder.path(), "2");
 
     let alive = scrape(&url);
     assert_eq!(seen(&alive), (Some(5.0), Some(-7.5), Some(1.0)));
@@ -114,6 +121,7 @@ fn dead_processes_stay_in_the_totals() {
     assert_eq!(alive.value("summary_count", &all), Some(1.0));
     let text = obs_tests::scrape(&url).unwrap();
     assert!(text.contains("stranger.obs holds no metrics"), "{text}");
+    assert_eq!(alive.value("obs_agent_refused_files", &[]), Some(1.0));
 
     desk.stop();
     assert_eq!(seen(&scrape(&url)), (Some(5.0), Some(-7.5), Some(1.0)));
@@ -130,4 +138,221 @@ fn dead_processes_stay_in_the_totals() {
     assert_eq!(seen(&scrape(&url)), (Some(10.0), Some(-7.5), Some(1.0)));
     drop(again);
     assert_eq!(seen(&scrape(&url)), (Some(10.0), Some(-7.5), Some(0.0)));
+}
+
+/// The variable that makes this program a desk with an exporter, or one of several workers.
+const EXPORTER: &str = "AGENT_TEST_EXPORTER";
+const WORKER: &str = "AGENT_TEST_WORKER";
+
+obs_core::families! {
+    group "Quoting" { obs_core::Figure::rate("Quotes", QuoterMetrics::quotes) }
+
+    /// What the quoter does.
+    struct QuoterMetrics {
+        /// Quotes sent.
+        quotes: obs_core::Counter = "quoter_quotes_total",
+        /// Time to a quote.
+        time: obs_core::Histogram = "quoter_quote_seconds" { buckets: &[0.1, 1.0] },
+        /// Quotes that are open.
+        open: obs_core::Gauge = "quoter_quotes_open" { across: obs_core::Across::Sum },
+    }
+}
+
+/// Installs an exporter, records a little and waits to be killed.
+fn export(path: &Path) -> ! {
+    let path = path.to_str().unwrap();
+    let variables = [
+        ("OBS_MEMORY", path),
+        ("OBS_NATIVE_HISTOGRAMS", "on"),
+        ("OBS_MODE", "paper"),
+    ];
+    let config = obs_exporter::Config::from_vars(variables).unwrap();
+    let builder = obs_exporter::Exporter::builder(obs_exporter::app_info!()).config(config);
+    let exporter = builder.families::<QuoterMetrics>().install().unwrap();
+    let quoter = QuoterMetrics::new();
+    quoter.quotes.increment(1);
+    quoter.time.record(0.05);
+    assert!(exporter.render().contains("quoter_quotes_total"));
+    println!("\nrecorded");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// A folder on tmpfs.
+fn tmpfs() -> tempfile::TempDir {
+    tempfile::TempDir::new_in("/dev/shm").unwrap()
+}
+
+/// The program's output, with its exit code.
+fn obstool(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_obstool"));
+    let output = command.args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn an_agent_has_the_catalogue_of_its_processes() {
+    if let Some(path) = std::env::var_os(EXPORTER) {
+        export(Path::new(&path));
+    }
+    let folder = tmpfs();
+    let desk = |name: &str| {
+        let test = "an_agent_has_the_catalogue_of_its_processes";
+        Desk::start_as(test, EXPORTER, &folder.path().join(name))
+    };
+    let (living, killed) = (desk("quoter.obs"), desk("other.obs"));
+    drop(killed);
+    let (_agent, url) = agent(folder.path(), "300");
+    let base = url.strip_suffix("/metrics").unwrap();
+    let json = obs_tests::scrape(&format!("{base}/catalog.json")).unwrap();
+    let catalog = obs_verify::Catalog::read("catalog.json", &json).unwrap();
+    let declared = obs_verify::Catalog::from(&obs_core::Catalogue::of(&[QuoterMetrics::FAMILIES]));
+    for family in &declared.families {
+        let served = catalog.family(&family.name).unwrap();
+        assert_eq!(
+            (
+                served.kind,
+                served.unit,
+                &served.help,
+                &served.buckets,
+                &served.group
+            ),
+            (
+                family.kind,
+                family.unit,
+                &family.help,
+                &family.buckets,
+                &family.group
+            )
+        );
+        assert_eq!(served.labels[0].key, "process");
+        // Each of the two processes may have as many.
+        assert_eq!(served.budget, family.budget.map(|budget| 2 * budget));
+    }
+    let quoting = catalog.groups.iter().find(|group| group.title == "Quoting");
+    assert_eq!(quoting.unwrap().figures.len(), 1);
+    let app = catalog.app.as_ref().unwrap();
+    assert_eq!(
+        (app.name.as_str(), catalog.mode.as_deref()),
+        ("obstool", Some("paper"))
+    );
+    assert_eq!(catalog.warnings, Vec::<serde_json::Value>::new());
+
+    let (code, text) = obstool(&["verify", base]);
+    assert_eq!(code, Some(0), "{text}");
+    let boards = folder.path().join("boards");
+    let (code, text) = obstool(&["gen", "dashboards", "--out", boards.to_str().unwrap(), base]);
+    assert_eq!(code, Some(0), "{text}");
+    let drawn = std::fs::read_dir(&boards).unwrap();
+    let drawn = drawn.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    assert!(
+        drawn
+            .into_iter()
+            .any(|board| board.contains("quoter_quotes_total"))
+    );
+    let (code, text) = obstool(&["top", "--once", base]);
+    assert!(code == Some(0) && text.contains("\nQuoting\n"), "{text}");
+    let scraped = scrape(&url);
+    let of = |process| {
+        [
+            ("process", process),
+            ("service", "obstool"),
+            ("mode", "paper"),
+        ]
+    };
+    for process in ["quoter", "other"] {
+        assert_eq!(
+            scraped.value("quoter_quotes_total", &of(process)),
+            Some(1.0)
+        );
+        assert_eq!(
+            scraped.value("quoter_quote_seconds_count", &of(process)),
+            Some(1.0)
+        );
+    }
+    drop(living);
+}
+
+/// Quotes over and over, until it is killed: each is counted, timed and counted as open.
+fn quote(path: &Path) -> ! {
+    let options = MemoryOptions::default().any_file_system(true);
+    let builder = Engine::builder().memory(path, options);
+    let engine = builder.native_histograms(true).build().unwrap();
+    let quoter = metrics::with_local_recorder(&engine, QuoterMetrics::new);
+    quoter.open.set(1);
+    for number in 0_u64.. {
+        quoter.quotes.increment(1);
+        quoter.time.record(0.001 * (number % 4096) as f64);
+        if number == 0 {
+            println!("\nrecorded");
+            std::io::stdout().flush().unwrap();
+        }
+    }
+    std::process::exit(0)
+}
+
+/// What a dead worker counted: quotes and times.
+fn counted(path: &Path) -> [u64; 2] {
+    let reading = obs_memory::Reader::open(path).unwrap().read().unwrap();
+    assert!(!reading.is_alive && reading.is_complete);
+    let value = |name: &str| {
+        let family = reading.families.iter().find(|family| family.name == name);
+        match &family.unwrap().series[0].value {
+            obs_memory::Value::Counter { number, .. } => *number,
+            obs_memory::Value::Histogram { buckets, .. } => buckets.iter().sum(),
+            other => panic!("{other:?}"),
+        }
+    };
+    [value("quoter_quotes_total"), value("quoter_quote_seconds")]
+}
+
+#[test]
+fn short_lived_workers_make_one_series_exact_over_kills() {
+    const WORKERS: u64 = 8;
+    if let Some(path) = std::env::var_os(WORKER) {
+        quote(Path::new(&path));
+    }
+    let rounds = std::env::var("OBS_KILL_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
+    let folder = tmpfs();
+    // They are added to the totals at once.
+    let (_agent, url) = agent(folder.path(), "0");
+    let all = [("process", "quoter")];
+    let mut sums = [0, 0];
+    for round in 0..rounds {
+        let path = |worker: u64| folder.path().join(format!("quoter@{round}-{worker}.obs"));
+        let start = |worker| {
+            let test = "short_lived_workers_make_one_series_exact_over_kills";
+            Desk::start_as(test, WORKER, &path(worker))
+        };
+        let workers: Vec<_> = (0..WORKERS).map(start).collect();
+        let living = scrape(&url);
+        assert_eq!(living.value("obs_process_up", &all), Some(WORKERS as f64));
+        assert_eq!(
+            living.value("quoter_quotes_open", &all),
+            Some(WORKERS as f64)
+        );
+        let before = living.value("quoter_quotes_total", &all).unwrap();
+        for (number, worker) in (0..).zip(workers) {
+            drop(worker);
+            let [quotes, times] = counted(&path(number));
+            assert!(times <= quotes && quotes <= times + 1, "{quotes} {times}");
+            sums = [sums[0] + quotes, sums[1] + times];
+        }
+        let dead = scrape(&url);
+        assert_eq!(dead.value("obs_process_up", &all), Some(0.0));
+        assert_eq!(
+            dead.value("quoter_quotes_total", &all),
+            Some(sums[0] as f64),
+            "round {round}"
+        );
+        assert_eq!(
+            dead.value("quoter_quote_seconds_count", &all),
+            Some(sums[1] as f64)
+        );
+        assert_eq!(dead.value("quoter_quotes_open", &all), None);
+        assert!(sums[0] as f64 >= before);
+    }
 }

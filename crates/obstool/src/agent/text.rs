@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use obs_memory::Value;
+use obs_memory::{Labels, Value};
 
+use super::families::{AgentMetrics, LoopMetrics, ProcessMetrics};
 use super::switch::Hung;
-use super::watch::{Family, Look};
+use super::watch::{Counts, Family, Look};
 
 /// Everything, by name.
 pub(super) fn write(look: &Look, hung: &Hung) -> String {
@@ -13,42 +14,74 @@ pub(super) fn write(look: &Look, hung: &Hung) -> String {
     for refused in &look.refused {
         let _ = writeln!(out, "# {}", refused.replace('\n', " "));
     }
-    out.push_str(
-        "# HELP obs_process_up Processes of that name that live; 0 where the last one is dead.\n# TYPE obs_process_up gauge\n",
-    );
-    for (name, counts) in &look.processes {
-        let labels = [("process".to_owned(), name.clone())];
-        line(&mut out, "obs_process_up", &labels, None, counts.alive);
-    }
-    if !hung.is_empty() {
-        out.push_str(
-            "# HELP obs_process_hung_seconds Seconds without a beat of a watched loop that hangs; 0 while it beats in time, NaN while it is not armed.\n# TYPE obs_process_hung_seconds gauge\n",
+    let own = own(look, hung);
+    let others = look.families.iter().filter(|(name, family)| {
+        let is_own = own.iter().any(|(own, _)| own.name() == **name);
+        !is_own && !family.series.is_empty()
+    });
+    for (family, values) in own.iter().filter(|(_, values)| !values.is_empty()) {
+        let (name, kind) = (family.name(), family.kind().as_str());
+        let _ = writeln!(
+            out,
+            "# HELP {name} {}\n# TYPE {name} {kind}",
+            escaped(&family.help())
         );
-    }
-    for ((process, name), seconds) in hung {
-        let labels = [("loop", name), ("process", process)];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
-        line(
-            &mut out,
-            "obs_process_hung_seconds",
-            &labels,
-            None,
-            float(*seconds),
-        );
-    }
-    for (name, family) in &look.families {
-        let is_ours = ["obs_process_up", "obs_process_hung_seconds"].contains(&&**name);
-        if !is_ours && !family.series.is_empty() {
-            write_family(&mut out, name, family);
+        for (labels, value) in values {
+            line(&mut out, name, labels, None, float(*value));
         }
+    }
+    for (name, family) in others {
+        write_family(&mut out, name, family);
     }
     out
 }
 
+/// Values by labels.
+type Values = Vec<(Labels, f64)>;
+
+/// What the agent says itself.
+fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 5] {
+    let of_each = |count: &dyn Fn(&str, &Counts) -> usize| {
+        let processes = look.processes.iter();
+        let value = |(name, counts): (&String, &Counts)| {
+            let labels = vec![("process".to_owned(), name.clone())];
+            (labels, whole(count(name, counts)))
+        };
+        processes.map(value).collect()
+    };
+    let incomplete = |name: &str, _: &Counts| {
+        let of_name = |incomplete: &&String| **incomplete == name;
+        look.incomplete.iter().filter(of_name).count()
+    };
+    let hung = hung.iter().map(|((process, name), seconds)| {
+        let labels = [("loop", name), ("process", process)];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
+        (labels.into(), *seconds)
+    });
+    [
+        (ProcessMetrics::up, of_each(&|_, counts| counts.alive)),
+        (ProcessMetrics::dead, of_each(&|_, counts| counts.dead)),
+        (ProcessMetrics::incomplete, of_each(&incomplete)),
+        (
+            AgentMetrics::refused,
+            vec![(Labels::new(), whole(look.refused.len()))],
+        ),
+        (LoopMetrics::hung, hung.collect()),
+    ]
+}
+
+/// A number of files or processes.
+fn whole(number: usize) -> f64 {
+    u32::try_from(number).unwrap_or(u32::MAX).into()
+}
+
+fn escaped(help: &str) -> String {
+    help.replace('\\', "\\\\").replace('\n', "\\n")
+}
+
 fn write_family(out: &mut String, name: &str, family: &Family) {
     if !family.help.is_empty() {
-        let help = family.help.replace('\\', "\\\\").replace('\n', "\\n");
-        let _ = writeln!(out, "# HELP {name} {help}");
+        let _ = writeln!(out, "# HELP {name} {}", escaped(&family.help));
     }
     let _ = writeln!(out, "# TYPE {name} {}", family.kind.as_str());
     for (labels, value) in &family.series {

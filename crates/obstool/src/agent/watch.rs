@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use obs_memory::{FamilyReading, Kind, Labels, MemoryError, Reader, Reading, Value};
+use obs_memory::{Across, FamilyReading, Kind, Labels, MemoryError, Reader, Reading, Value};
 
 /// The device and the number of a file: it keeps them when it is set aside under another name.
 pub(super) type Identity = (u64, u64);
@@ -23,7 +24,12 @@ pub(super) struct Watched {
     folded: HashSet<Identity>,
     totals: Families,
     processes: BTreeMap<String, Counts>,
+    /// What the latest process of each name says of itself.
+    notes: BTreeMap<String, Notes>,
 }
+
+/// What a process says of itself, by what it is about.
+pub(super) type Notes = Arc<BTreeMap<String, String>>;
 
 /// One file.
 #[derive(Debug)]
@@ -38,8 +44,8 @@ struct Process {
 /// How many processes of a name there are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
-    pub(super) alive: u32,
-    pub(super) dead: u32,
+    pub(super) alive: usize,
+    pub(super) dead: usize,
 }
 
 /// What is shown.
@@ -47,8 +53,12 @@ pub(super) struct Counts {
 pub(super) struct Look {
     pub(super) families: Families,
     pub(super) processes: BTreeMap<String, Counts>,
+    /// What the latest process of each name says of itself.
+    pub(super) notes: BTreeMap<String, Notes>,
     /// Files that were refused, with the reason.
     pub(super) refused: Vec<String>,
+    /// Processes that live and have recorded something that is not in their files.
+    pub(super) incomplete: Vec<String>,
 }
 
 /// Families by name.
@@ -60,6 +70,7 @@ pub(super) struct Family {
     pub(super) kind: Kind,
     pub(super) help: String,
     pub(super) bounds: Vec<f64>,
+    across: Across,
     pub(super) series: BTreeMap<Labels, Value>,
 }
 
@@ -72,6 +83,7 @@ impl Watched {
             folded: HashSet::new(),
             totals: Families::new(),
             processes: BTreeMap::new(),
+            notes: BTreeMap::new(),
         }
     }
 
@@ -94,23 +106,40 @@ impl Watched {
             }
         }
         self.fold(now);
-        // Gauges of younger processes overrule those of older ones, and those of the living those of the dead.
+        // Gauges of younger processes overrule those of older ones.
         let mut processes: Vec<_> = self.open.values().collect();
         processes.sort_by_key(|process| process.rank());
-        let mut families = self.totals.clone();
-        for process in processes {
+        for process in &processes {
             let counts = self.processes.entry(process.name.clone()).or_default();
-            if process.dead_since.is_none() {
-                counts.alive += 1;
+            let of = if process.dead_since.is_none() {
+                &mut counts.alive
             } else {
-                counts.dead += 1;
+                &mut counts.dead
+            };
+            *of += 1;
+            if let Some(reading) = process.last.as_ref().filter(|last| !last.notes.is_empty()) {
+                let notes = Arc::clone(&reading.notes);
+                self.notes.insert(process.name.clone(), notes);
             }
-            process.add_to(&mut families, true);
+        }
+        let mut families = self.totals.clone();
+        let mut incomplete = Vec::new();
+        for process in processes {
+            // What a dead one believed is of interest until another one knows better.
+            let is_alive = process.dead_since.is_none();
+            let gauges = is_alive || self.processes[&process.name].alive == 0;
+            process.add_to(&mut families, gauges);
+            let is_complete = |last: &Reading| last.is_complete;
+            if is_alive && !process.last.as_ref().is_none_or(is_complete) {
+                incomplete.push(process.name.clone());
+            }
         }
         Look {
             families,
             processes: self.processes.clone(),
+            notes: self.notes.clone(),
             refused,
+            incomplete,
         }
     }
 
@@ -203,7 +232,7 @@ impl Process {
             for series in &family.series {
                 let labels = self.labels(reading, &series.labels);
                 match to.series.get_mut(&labels) {
-                    Some(value) => add(value, &series.value),
+                    Some(value) => add(value, &series.value, to.across),
                     None => {
                         to.series.insert(labels, series.value.clone());
                     }
@@ -227,18 +256,23 @@ impl Family {
             kind: family.kind,
             help: family.help.clone(),
             bounds: family.bounds.clone(),
+            across: family.across,
             series: BTreeMap::new(),
         }
     }
 }
 
-/// Adds one process' value to that of others; of gauges the later one counts.
-fn add(to: &mut Value, value: &Value) {
+/// Adds one process' value to that of others; of gauges the family says what they make.
+fn add(to: &mut Value, value: &Value, across: Across) {
     match (to, value) {
-        (Value::Counter { number, .. }, Value::Counter { number: more, .. }) => {
-            *number = number.wrapping_add(*more);
-        }
-        (Value::Gauge(to), Value::Gauge(value)) => *to = *value,
+        (
+            Value::Counter { number, decimals },
+            Value::Counter {
+                number: more,
+                decimals: alike,
+            },
+        ) if decimals == alike => *number = number.wrapping_add(*more),
+        (Value::Gauge(to), Value::Gauge(value)) => *to = together(*to, *value, across),
         (
             Value::Histogram { buckets, sum },
             Value::Histogram {
@@ -262,6 +296,18 @@ fn add(to: &mut Value, value: &Value) {
             *sum += by;
         }
         _ => {}
+    }
+}
+
+/// What two gauges make together, of which one may be undefined.
+fn together(older: f64, younger: f64, across: Across) -> f64 {
+    match across {
+        Across::Last => younger,
+        _ if older.is_nan() => younger,
+        _ if younger.is_nan() => older,
+        Across::Sum => older + younger,
+        Across::Max => older.max(younger),
+        Across::Min => older.min(younger),
     }
 }
 
@@ -289,9 +335,52 @@ pub(super) fn files(place: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(is_one).collect()
 }
 
-/// What a process is called: its file, without what ends the name.
+/// What a process is called: its file, without what ends the name. What follows an `@` tells apart the processes of one service that run
+/// at once, which are shown as one.
 pub(super) fn name_of(path: &Path) -> String {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let name = file.split_once(".obs").map_or(&*file, |(name, _)| name);
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
     name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gauges_make_together_what_their_family_says() {
+        for (across, of) in [
+            (Across::Last, 2.0),
+            (Across::Sum, 5.0),
+            (Across::Max, 3.0),
+            (Across::Min, 2.0),
+        ] {
+            assert!(
+                together(3.0, 2.0, across).total_cmp(&of).is_eq(),
+                "{across:?}"
+            );
+        }
+        // What is undefined in one process is what the others say, unless the last one counts.
+        for across in [Across::Sum, Across::Max, Across::Min] {
+            for (older, younger) in [(f64::NAN, 2.0), (2.0, f64::NAN)] {
+                assert!(together(older, younger, across).total_cmp(&2.0).is_eq());
+            }
+            assert!(together(f64::NAN, f64::NAN, across).is_nan());
+        }
+        assert!(together(2.0, f64::NAN, Across::Last).is_nan());
+    }
+
+    #[test]
+    fn a_process_is_called_by_its_file() {
+        for (path, name) in [
+            ("/dev/shm/desk.obs", "desk"),
+            ("/dev/shm/desk.obs.0001796000000000.ended", "desk"),
+            ("/dev/shm/desk@17.obs", "desk"),
+            ("/dev/shm/desk@17.obs.0001796000000000.ended", "desk"),
+            ("file", "file"),
+        ] {
+            assert_eq!(name_of(Path::new(path)), name, "{path}");
+        }
+    }
 }
