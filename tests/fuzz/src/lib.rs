@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `tests/fuzz/coverage` has LLVM's fuzzer, which follows coverage, on the parser of expositions, the reader of mapped files and the checker of
-//! PromQL, from the same corpora. It is laid out for `cargo fuzz`, and stable Rust builds it as well:
+//! `PromQL`, from the same corpora. It is laid out for `cargo fuzz`, and stable Rust builds it as well:
 //!
 //! ```sh
 //! export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
