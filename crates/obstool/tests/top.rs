@@ -69,8 +69,10 @@ fn a_desk_that_goes_and_comes_back_is_seen_to() {
     );
     assert!(terminal.screen().alternate_screen() && terminal.screen().hide_cursor());
 
-    // By label, and by words.
-    terminal.type_keys("j\r").unwrap();
+    // A group is folded; what is below it is seen by label, and by words.
+    terminal.type_keys("\r").unwrap();
+    wait(&terminal, &["▸ Replay", "6 metrics"]);
+    terminal.type_keys("jj\r").unwrap();
     wait(&terminal, &["      endpoint=/bars", "/"]);
     terminal.type_keys("/drawdown_ratio").unwrap();
     wait(&terminal, &["portfolio_drawdown_ratio", "%"]);
@@ -198,7 +200,7 @@ fn a_pipe_gets_a_table() {
         .collect();
     assert_eq!(
         groups[..5],
-        ["API", "Trading", "Performance", "Positions", "Risk"]
+        ["Replay", "API", "Trading", "Performance", "Positions"]
     );
     let orders = table
         .lines()
