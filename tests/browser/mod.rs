@@ -34,6 +34,25 @@ pub(crate) struct Browser {
     _profile: TempDir,
 }
 
+/// A driver, and where it listens.
+///
+/// Its port 0 is one that is free for IPv6, and it ends where another program has the same for IPv4. Then it is started again.
+fn driver() -> (Process, String) {
+    let port = |line: &str| {
+        let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+        Some(port.trim_end_matches('.').to_owned())
+    };
+    for _ in 0..10 {
+        let mut process = start_driver().unwrap();
+        match process.wait_for("which port it is at", port) {
+            Ok(port) => return (process, format!("http://127.0.0.1:{port}")),
+            Err(error) if error.to_string().contains("port not available") => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("ten ports in a row were taken");
+}
+
 impl Browser {
     /// A browser of the size of a laptop's window, in light colours.
     pub(crate) async fn start() -> Self {
@@ -48,14 +67,7 @@ impl Browser {
     /// The same with options of its driver, such as `perfLoggingPrefs`, by which it logs as `performance` what it does.
     pub(crate) async fn start_as(mut options: Value) -> Self {
         let profile = tempfile::tempdir().unwrap();
-        let mut process = start_driver().unwrap();
-        let port = process
-            .wait_for("which port it is at", |line| {
-                let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
-                Some(port.trim_end_matches('.').to_owned())
-            })
-            .unwrap();
-        let driver = format!("http://127.0.0.1:{port}");
+        let (process, driver) = driver();
         let mut arguments: Vec<_> = ARGUMENTS.map(str::to_owned).into();
         arguments.push(format!("--user-data-dir={}", profile.path().display()));
         options["args"] = json!(arguments);
