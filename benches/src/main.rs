@@ -333,8 +333,8 @@ fn packed(effort: Effort) -> Vec<Row> {
     rows
 }
 
-/// What a scrape of which every counter has changed costs, and how long it is, beside the same text rendered and packed by zstd: for
-/// who asks for that.
+/// What a scrape of which every counter has changed costs, and how long it is, beside the same text rendered and packed by
+/// zstd, which some clients ask for.
 fn beside_zstd(engine: &Engine, effort: Effort) -> Vec<Row> {
     let series = 100_000 / effort.divisor;
     let counters: Vec<_> = (0..series)

@@ -201,6 +201,13 @@ fn a_loop_that_hangs_is_acted_on_once() {
         format!("desk quotes {pid} 0"),
     ];
     wait_for("the command", || (acted(&log) == lines).then_some(()));
+    // Nor where its file cannot be read any more.
+    let shown = hung(&url, "quotes").unwrap();
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(0).unwrap();
+    wait_for("what it shows", || {
+        hung(&url, "quotes").filter(|seconds| *seconds > shown + TIMEOUT.as_secs_f64())
+    });
     // Until the next one takes over.
     let _again = Desk::start(&path);
     wait_for("beats", || beats(hung(&url, "quotes")).then_some(()));

@@ -1,4 +1,4 @@
-//! The catalogue in a mapped file, for who shows what this process recorded when it hangs or is dead.
+//! The catalogue in a mapped file, for a reader that shows what this process recorded when it hangs or is dead.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -182,12 +182,14 @@ impl Watched {
         } else {
             self.dead_since.get_or_insert_with(Instant::now);
         }
-        self.signs = self.beats.read().unwrap_or_default();
+        if let Ok(signs) = self.beats.read() {
+            self.signs = signs;
+        }
     }
 
     /// The loops that are watched: those of a dead process, too, until another takes over from it or it is dead for long.
     fn watched(&mut self, successors: &Successors, keep: Duration) -> Vec<LoopReading> {
-        let mut signs = std::mem::take(&mut self.signs);
+        let mut signs = self.signs.clone();
         if let Some(since) = self.dead_since {
             signs.retain(|sign| {
                 let key = (self.process.clone(), sign.name.clone());
