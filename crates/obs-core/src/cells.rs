@@ -96,15 +96,38 @@ impl HistogramCell {
     }
 }
 
+/// The bits of a gauge that nothing was said of: a negative zero. Whatever is added to it is the sum, and what reads it adds zero, so
+/// that it shows 0.
+pub const UNSAID: u64 = (-0.0_f64).to_bits();
+
+/// What a handle sets through a facade for [`Gauge::begin_undefined`]: a `NaN` that no calculation makes. A recorder that does not
+/// know it has a `NaN` like any other.
+pub const BEGIN_UNDEFINED: u64 = 0x7ff8_6f62_735f_6265;
+
+/// Makes a gauge undefined, unless something was said of it; whether it did.
+pub fn begin_undefined(bits: &AtomicU64) -> bool {
+    bits.compare_exchange(UNSAID, f64::NAN.to_bits(), Relaxed, Relaxed)
+        .is_ok()
+}
+
 /// Where a gauge is kept: one word that everybody writes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct GaugeCell {
     bits: AtomicU64,
     touched: AtomicBool,
 }
 
+impl Default for GaugeCell {
+    fn default() -> Self {
+        Self {
+            bits: AtomicU64::new(UNSAID),
+            touched: AtomicBool::new(false),
+        }
+    }
+}
+
 impl GaugeCell {
-    /// The bits of its value, a float; 0 at first.
+    /// The bits of its value, a float; [`UNSAID`] at first.
     #[must_use]
     #[inline]
     pub fn bits(&self) -> &AtomicU64 {
@@ -121,6 +144,12 @@ impl GaugeCell {
     pub(crate) fn set(&self, value: f64) {
         self.bits.store(value.to_bits(), Relaxed);
         self.touched.store(true, Relaxed);
+    }
+
+    pub(crate) fn begin_undefined(&self) {
+        if begin_undefined(&self.bits) {
+            self.touched.store(true, Relaxed);
+        }
     }
 
     #[inline]

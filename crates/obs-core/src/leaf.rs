@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metrics::IntoF64;
 
-use crate::cells::{CounterCell, GaugeCell, HistogramCell, add_owned, slot};
+use crate::cells::{BEGIN_UNDEFINED, CounterCell, GaugeCell, HistogramCell, add_owned, slot};
 use crate::{Kind, LabelNode, MAX_SECONDS, Series, Site};
 
 /// A [`TimeCounter`] counts nanoseconds.
@@ -294,6 +294,18 @@ impl Gauge {
     #[inline]
     pub fn set_undefined(&self) {
         self.put(f64::NAN);
+    }
+
+    /// Says that the value is undefined until something is said of it, for the handle of a moment that is still to come.
+    ///
+    /// What another handle of the same series has said stays: a second client of a provider, or the one that replaces it after its
+    /// connection broke, does not make a silence unseen. A recorder that knows nothing of it shows `NaN`, as with
+    /// [`set_undefined`](Self::set_undefined).
+    pub fn begin_undefined(&self) {
+        match &self.cell {
+            Some(cell) => cell.begin_undefined(),
+            None => self.value.set(f64::from_bits(BEGIN_UNDEFINED)),
+        }
     }
 
     /// Sets a switch to 1 or 0.

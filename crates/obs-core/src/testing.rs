@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{
-    Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
+
+use crate::cells;
 
 /// A recorder for tests of your own code: it keeps every value, and reading takes nothing away.
 ///
@@ -39,8 +42,41 @@ type Series = (String, Vec<(String, String)>);
 #[derive(Clone)]
 enum Cell {
     Counter(Arc<AtomicU64>),
-    Gauge(Arc<AtomicU64>),
+    Gauge(Arc<GaugeBits>),
     Histogram(Arc<Recordings>),
+}
+
+/// As the engine keeps it, which is why it is no plain number.
+struct GaugeBits(AtomicU64);
+
+impl Default for GaugeBits {
+    fn default() -> Self {
+        Self(AtomicU64::new(cells::UNSAID))
+    }
+}
+
+impl GaugeBits {
+    fn value(&self) -> f64 {
+        f64::from_bits(self.0.load(Ordering::Acquire)) + 0.0
+    }
+}
+
+impl GaugeFn for GaugeBits {
+    fn increment(&self, by: f64) {
+        GaugeFn::increment(&self.0, by);
+    }
+
+    fn decrement(&self, by: f64) {
+        GaugeFn::decrement(&self.0, by);
+    }
+
+    fn set(&self, value: f64) {
+        if value.to_bits() == cells::BEGIN_UNDEFINED {
+            cells::begin_undefined(&self.0);
+        } else {
+            GaugeFn::set(&self.0, value);
+        }
+    }
 }
 
 #[derive(Default)]
@@ -218,7 +254,7 @@ impl Cell {
     fn read(&self) -> TestValue {
         match self {
             Self::Counter(count) => TestValue::Counter(count.load(Ordering::Acquire)),
-            Self::Gauge(bits) => TestValue::Gauge(f64::from_bits(bits.load(Ordering::Acquire))),
+            Self::Gauge(bits) => TestValue::Gauge(bits.value()),
             Self::Histogram(recordings) => TestValue::Samples(lock(&recordings.0).clone()),
         }
     }
@@ -246,7 +282,7 @@ impl Recorder for TestRecorder {
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
         match self.cell(key, || Cell::Gauge(Arc::default())) {
-            Cell::Gauge(bits) => Gauge::from_arc::<AtomicU64>(bits),
+            Cell::Gauge(bits) => Gauge::from_arc(bits),
             _ => Gauge::noop(),
         }
     }

@@ -687,7 +687,8 @@ impl Series {
                 decimals: family.decimals,
             },
             // What it was before it was hidden is no part of it.
-            Kind::Gauge => Value::Gauge(f64::from_bits(held[0])),
+            // A negative zero is what nothing was said of.
+            Kind::Gauge => Value::Gauge(f64::from_bits(held[0]) + 0.0),
             Kind::Histogram => Value::Histogram {
                 buckets: (1..held.len()).map(whole).collect(),
                 sum: float(0),

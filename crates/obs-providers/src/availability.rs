@@ -68,7 +68,7 @@ impl Availability {
         metrics: &ProviderMetrics,
     ) -> Self {
         metrics.up.switch(true);
-        metrics.last_heard.set_undefined();
+        metrics.last_heard.begin_undefined();
         Self {
             down_after,
             up_after,

@@ -47,7 +47,7 @@ impl Dataset {
     #[track_caller]
     pub(crate) fn new(owner: &Arc<Owner>, name: Value<DatasetName>, is_folded: bool) -> Self {
         let metrics = DatasetMetrics::new(owner.name(), name.clone());
-        metrics.updated.set_undefined();
+        metrics.updated.begin_undefined();
         Self(Arc::new(Inner {
             provider: owner.name().to_owned(),
             name,

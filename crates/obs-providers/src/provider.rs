@@ -283,7 +283,8 @@ impl Inner {
         self.calls.get(|| {
             let metrics = CallMetrics::new(self.name.as_str());
             metrics.rate_limit_remaining.set_undefined();
-            metrics.rate_limit_reset.set_undefined();
+            // A time that was said stays true.
+            metrics.rate_limit_reset.begin_undefined();
             metrics
         })
     }

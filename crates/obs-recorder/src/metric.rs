@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
-use obs_core::cells::{self, GaugeCell, Offered};
+use obs_core::cells::{self, BEGIN_UNDEFINED, GaugeCell, Offered, UNSAID};
 use obs_core::{Family, Kind, buckets};
 use obs_memory::Across;
 
@@ -250,7 +250,9 @@ impl Bits for Arc<GaugeCell> {
 /// In a mapped file.
 impl Bits for Words {
     fn new(store: &Store) -> Self {
-        store.take_gauge()
+        let words = store.take_gauge();
+        words.shared().word(0).store(UNSAID, Relaxed);
+        words
     }
 
     #[inline]
@@ -309,7 +311,7 @@ impl<B: Bits> Metric for Gauge<B> {
 
     fn hide_in_file(&self, number: Number, _: u64) {
         // As `forget` leaves it.
-        number.hidden(vec![0]);
+        number.hidden(vec![UNSAID]);
     }
 
     fn dismantle(self, store: &Store) {
@@ -330,18 +332,26 @@ impl<B: Bits> Metric for Gauge<B> {
 
     fn forget(&self, highest: usize) -> u64 {
         // A handle that adds from here on begins at 0.
-        self.bits.word().store(0, Relaxed);
+        self.bits.word().store(UNSAID, Relaxed);
         self.pulse(highest)
     }
 
     #[inline]
     fn write(&self, _: &Across, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
         lines.open(at, part);
-        lines.float(f64::from_bits(self.bits.word().load(Relaxed)));
+        lines.float(self.shown());
     }
 
     fn value(&self, _: &Across, _: At<'_>, _: Moment) -> SeriesValue {
-        SeriesValue::Gauge(f64::from_bits(self.bits.word().load(Relaxed)))
+        SeriesValue::Gauge(self.shown())
+    }
+}
+
+impl<B: Bits> Gauge<B> {
+    /// Its value; 0 where nothing was said of it.
+    #[inline]
+    fn shown(&self) -> f64 {
+        f64::from_bits(self.bits.word().load(Relaxed)) + 0.0
     }
 }
 
@@ -357,7 +367,15 @@ impl<B: Bits> GaugeFn for Series<Gauge<B>> {
 
     #[inline]
     fn set(&self, value: f64) {
-        self.metric.bits.word().store(value.to_bits(), Relaxed);
+        let bits = value.to_bits();
+        let word = self.metric.bits.word();
+        if bits == BEGIN_UNDEFINED {
+            if !cells::begin_undefined(word) {
+                return;
+            }
+        } else {
+            word.store(bits, Relaxed);
+        }
         self.metric.touched.store(true, Relaxed);
     }
 }

@@ -193,6 +193,37 @@ fn native_buckets_are_in_the_file() {
 }
 
 #[test]
+fn a_gauge_of_a_file_begins_undefined_unless_something_was_said_of_it() {
+    obs_core::families! {
+        /// Orders.
+        struct Orders() {
+            /// When the last one was sent.
+            sent: obs_core::Gauge = "order_sent_timestamp_seconds",
+            /// Orders that are open.
+            open: obs_core::Gauge = "orders_open",
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let (engine, path) = mapped(&folder, Engine::builder());
+    let shared: std::sync::Arc<dyn metrics::Recorder + Send + Sync> =
+        std::sync::Arc::new(engine.clone());
+    let orders = || obs_core::with_recorder(&shared, Orders::new);
+    let value = |name: &str| match shown(&engine)[&(name.to_owned(), Labels::new())].0 {
+        Value::Gauge(value) => value,
+        ref other => panic!("{other:?}"),
+    };
+    let first = orders();
+    assert_eq!(value("orders_open").to_bits(), 0_f64.to_bits());
+    assert_eq!(filed(&read(&path)), shown(&engine));
+    first.sent.begin_undefined();
+    assert!(value("order_sent_timestamp_seconds").is_nan());
+    first.sent.set(7);
+    orders().sent.begin_undefined();
+    assert_eq!(value("order_sent_timestamp_seconds"), 7.0);
+    assert_eq!(filed(&read(&path)), shown(&engine));
+}
+
+#[test]
 fn a_second_engine_of_the_same_file_is_refused_by_name() {
     let folder = TempDir::new().unwrap();
     let (_engine, path) = mapped(&folder, Engine::builder());

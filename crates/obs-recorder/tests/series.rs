@@ -192,6 +192,38 @@ fn a_gauge_comes_back_when_it_is_set_to_what_it_was() {
 }
 
 #[test]
+fn a_gauge_begins_undefined_unless_another_handle_has_said_something() {
+    let engine = engine();
+    let shown = || scrape(&engine).value("sample_balance", &[VENUE]).unwrap();
+    let first = sample(&engine, "alpaca");
+    // A facade's handle goes another way than one that records by itself.
+    let by_facade = metrics::with_local_recorder(
+        &engine,
+        || metrics::gauge!("sample_balance", "venue" => "alpaca"),
+    );
+    let begin_by_facade = || by_facade.set(f64::from_bits(obs_core::cells::BEGIN_UNDEFINED));
+    assert_eq!(shown().to_bits(), 0_f64.to_bits());
+    first.balance.begin_undefined();
+    assert!(shown().is_nan());
+    for said in [7.0_f64, 0.0, -3.0] {
+        first.balance.set(said);
+        sample(&engine, "alpaca").balance.begin_undefined();
+        begin_by_facade();
+        assert_eq!(shown().to_bits(), said.to_bits());
+    }
+    // Added up from nothing, it is said.
+    let second = sample(&engine, "other");
+    second.balance.increment(0.0);
+    second.balance.begin_undefined();
+    let of_second = scrape(&engine).value("sample_balance", &[("venue", "other")]);
+    assert_eq!(of_second, Some(0.0));
+    // What was removed begins anew.
+    engine.remove("sample_balance", |_| true);
+    begin_by_facade();
+    assert!(shown().is_nan());
+}
+
+#[test]
 fn what_is_registered_again_is_shown_again_at_0() {
     let engine = engine();
     let first = sample(&engine, "alpaca");

@@ -276,8 +276,8 @@ impl Feed {
         };
         metrics.expected.set(seconds(settings.expected));
         metrics.lag_allowed.set(seconds(settings.lag_allowed));
-        metrics.last_message.set_undefined();
-        metrics.last_heartbeat.set_undefined();
+        metrics.last_message.begin_undefined();
+        metrics.last_heartbeat.begin_undefined();
         metrics.up.set(if is_folded { f64::NAN } else { 0.0 });
         Self(Arc::new(Shared {
             provider: Arc::downgrade(owner),

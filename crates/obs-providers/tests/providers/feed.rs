@@ -456,6 +456,40 @@ fn all_handles_of_a_name_are_one_feed_and_beyond_the_budget_nothing_is_said() {
     assert!(fed.test.gauge("feed_up", &other).is_some_and(f64::is_nan));
 }
 
+/// As it is where a service builds all anew after its connection broke: a silence begins with the last message, not with that.
+#[test]
+fn what_was_last_heard_stays_when_its_provider_is_made_anew() {
+    const OF: [(&str, &str); 1] = [("provider", "alpaca")];
+    let test = TestRecorder::new();
+    let shown = |name: &str| {
+        let of_feed = test.gauge(name, &LABELS);
+        of_feed.or_else(|| test.gauge(name, &OF)).unwrap()
+    };
+    let make = || {
+        let provider = test.run(|| Provider::new("alpaca", ProviderKind::MarketData));
+        let feed = provider.feed("sip").expects_within(EXPECTED).open();
+        (provider, feed)
+    };
+    let heard = [
+        "feed_last_message_timestamp_seconds",
+        "provider_last_heard_timestamp_seconds",
+    ];
+    let (provider, feed) = make();
+    assert!(heard.iter().all(|name| shown(name).is_nan()));
+    feed.connected();
+    let mut trades = feed.channel(ChannelKind::Trades, Sequencing::none());
+    trades.message((), None, Moment::now());
+    provider.dataset("bars").updated();
+    provider.observe();
+    let before = heard.map(shown);
+    assert!(before.iter().all(|value| value.is_finite()), "{before:?}");
+    drop((trades, feed, provider));
+
+    let (provider, _feed) = make();
+    provider.observe();
+    assert_eq!(heard.map(shown), before);
+}
+
 /// The same script that `tests/websocket.rs` sends over sockets.
 #[test]
 fn a_script_of_faults_counts_alike_on_an_injected_clock() {

@@ -782,7 +782,7 @@ impl ReconciliationGauges {
             counts: ReconciliationMetrics::new(account),
             money: ReconciliationMoneyMetrics::new(account, base.as_str()),
         };
-        gauges.counts.reconciled.set_undefined();
+        gauges.counts.reconciled.begin_undefined();
         for (_, gauge) in gauges.money.difference.iter() {
             gauge.set_undefined();
         }
