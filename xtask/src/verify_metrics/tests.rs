@@ -1,6 +1,6 @@
 //! The rules, dashboards and documents of this workspace, as they are and with every mistake somebody might make in them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use obs_tests::{Desk, Manner, Stack, ask};
 use obs_verify::promql::{self, Vocabulary};
@@ -405,18 +405,17 @@ fn every_panel_shows_something_of_a_running_desk() {
         let series = ask(stack.prometheus(), query)?;
         Ok::<_, obs_tests::Error>(Answer::Series(series.len()))
     };
-    let found = asked::check(stack.prometheus(), known, &queries, ask).unwrap();
-    let empty: Vec<_> = found
-        .iter()
-        .filter(|finding| finding.fault == Fault::Empty)
-        .map(|finding| {
-            format!(
-                "{:?}: {}; {}",
-                finding.file, finding.problem, finding.repair
-            )
-        })
-        .collect();
-    assert!(empty.is_empty(), "{}", empty.join("\n"));
+    let until = Instant::now() + patience;
+    // A replay that begins anew holds no position, and has to be refused by quota before that is seen.
+    let found = loop {
+        let found = asked::check(stack.prometheus(), known, &queries, ask).unwrap();
+        let is_empty = |finding: &&Finding| finding.fault == Fault::Empty;
+        let empty: Vec<_> = found.iter().filter(is_empty).collect();
+        if empty.is_empty() {
+            break found;
+        }
+        assert!(Instant::now() < until, "{empty:#?}");
+    };
     // The excuse is not one for everything.
     assert!(
         found.len() < queries.len() / 2,
