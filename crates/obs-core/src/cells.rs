@@ -13,9 +13,12 @@ pub use crate::channel::{offer, pass_on};
 use crate::{Counter, Gauge, Histogram};
 
 mod buckets;
+mod chunks;
+pub mod grid;
 pub mod slot;
 
 pub use buckets::Buckets;
+pub use chunks::{Chunk, Chunks, NativeCell};
 
 /// A thread's words of a block, once it has recorded there.
 pub type Lane = OnceLock<Page>;
@@ -42,7 +45,7 @@ impl CounterCell {
     /// Where this thread alone may write, if it has recorded in this block before. The recorder makes the memory, on the heap or elsewhere.
     #[inline]
     pub(crate) fn own(&self) -> Option<&AtomicU64> {
-        let page = self.lanes.get(slot::current())?.get()?;
+        let page = own(&self.lanes)?;
         // The word lies within the page; the mask tells the compiler so.
         Some(&page[usize::from(self.word) % WORDS])
     }
@@ -85,14 +88,11 @@ impl HistogramCell {
 
     #[inline]
     fn add(&self, bucket: usize, value: f64) -> bool {
-        let lane = self.lanes.get(slot::current());
-        let Some(page) = lane.and_then(OnceLock::get) else {
-            return false;
-        };
-        let sum = usize::from(self.sum);
-        add_owned(&page[(sum + 1 + bucket) % WORDS], 1);
-        add_float_owned(&page[sum % WORDS], value);
-        true
+        let page = own(&self.lanes);
+        if let Some(page) = page {
+            add_to_sum_and(page, self.sum, bucket, value, 1);
+        }
+        page.is_some()
     }
 }
 
@@ -108,6 +108,21 @@ pub const BEGIN_UNDEFINED: u64 = 0x7ff8_6f62_735f_6265;
 pub fn begin_undefined(bits: &AtomicU64) -> bool {
     bits.compare_exchange(UNSAID, f64::NAN.to_bits(), Relaxed, Relaxed)
         .is_ok()
+}
+
+/// This thread's page of a block, if it has recorded there before.
+#[inline]
+fn own(lanes: &[Lane]) -> Option<&Page> {
+    lanes.get(slot::current())?.get()
+}
+
+/// Adds a value so many times to the word of a sum, and to one of those behind it.
+#[inline]
+fn add_to_sum_and(page: &Page, sum: u16, behind: usize, value: f64, count: u64) {
+    let sum = usize::from(sum);
+    // They lie within the page; the mask tells the compiler so.
+    add_owned(&page[(sum + 1 + behind) % WORDS], count);
+    add_float_owned(&page[sum % WORDS], value * count as f64);
 }
 
 /// Where a gauge is kept: one word that everybody writes.
@@ -169,6 +184,8 @@ pub enum Offered {
     Gauge(Arc<GaugeCell>),
     /// To that of a histogram.
     Histogram(HistogramCell),
+    /// To that of a histogram with native buckets.
+    Native(NativeCell),
 }
 
 /// Whether a handle records by itself, on a thread that has recorded with it before.

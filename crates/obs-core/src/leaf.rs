@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use metrics::IntoF64;
 
-use crate::cells::{BEGIN_UNDEFINED, CounterCell, GaugeCell, HistogramCell, add_owned, slot};
+use crate::cells::{
+    BEGIN_UNDEFINED, CounterCell, GaugeCell, HistogramCell, NativeCell, Offered, add_owned, slot,
+};
 use crate::{Kind, LabelNode, MAX_SECONDS, Series, Site};
 
 /// A [`TimeCounter`] counts nanoseconds.
@@ -371,6 +373,8 @@ pub struct Summary(Samples);
 #[derive(Clone, Debug)]
 struct Samples {
     cell: Option<HistogramCell>,
+    /// The same of one with native buckets.
+    native: Option<NativeCell>,
     handle: metrics::Histogram,
     rejected: metrics::Counter,
     low: f64,
@@ -381,9 +385,15 @@ impl Samples {
     fn resolve(site: Site) -> Self {
         let (low, high) = site.family().bounds();
         let rejected = site.rejected();
-        let (handle, cell) = site.histogram();
+        let (handle, offered) = site.histogram();
+        let (cell, native) = match offered {
+            Some(Offered::Histogram(cell)) => (Some(cell), None),
+            Some(Offered::Native(cell)) => (None, Some(cell)),
+            _ => (None, None),
+        };
         Self {
             cell,
+            native,
             handle,
             rejected,
             low,
@@ -395,9 +405,10 @@ impl Samples {
     fn record(&self, value: f64) {
         // One comparison chain refuses what lies outside, what is infinite and what is not a number.
         if self.low <= value && value <= self.high {
-            match &self.cell {
-                Some(cell) => self.add(cell, value),
-                None => self.handle.record(value),
+            match (&self.cell, &self.native) {
+                (Some(cell), _) => self.add(cell, value),
+                (None, Some(native)) => self.add_native(native, value),
+                (None, None) => self.handle.record(value),
             }
         } else {
             self.rejected.increment(1);
@@ -411,11 +422,19 @@ impl Samples {
             self.handle.record(value);
         }
     }
+
+    /// Apart, too.
+    #[inline(never)]
+    fn add_native(&self, cell: &NativeCell, value: f64) {
+        if !cell.record(value) {
+            self.handle.record(value);
+        }
+    }
 }
 
 impl Histogram {
     pub(crate) fn is_direct(&self) -> bool {
-        self.0.cell.is_some()
+        self.0.cell.is_some() || self.0.native.is_some()
     }
 }
 

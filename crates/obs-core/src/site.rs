@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use metrics::{Key, Recorder, SharedString};
 
 use crate::admission::folded_gauge;
-use crate::cells::{CounterCell, GaugeCell, HistogramCell, Offered};
+use crate::cells::{CounterCell, GaugeCell, Offered};
 use crate::channel::{self, METADATA};
 use crate::label::{Fold, ScopeLabel, other};
 use crate::recorder::{Target, offered_by};
@@ -109,15 +109,11 @@ impl Site {
         })
     }
 
-    /// A histogram or summary, and its cell where its recorder offers one.
-    pub(crate) fn histogram(self) -> (metrics::Histogram, Option<HistogramCell>) {
+    /// A histogram or summary, and what its recorder offers.
+    pub(crate) fn histogram(self) -> (metrics::Histogram, Option<Offered>) {
         self.register(|recorder, key| {
             let histogram = recorder.register_histogram(key, &METADATA);
-            let cell = match offered_by(recorder) {
-                Some(Offered::Histogram(cell)) => Some(cell),
-                _ => None,
-            };
-            (histogram, cell)
+            (histogram, offered_by(recorder))
         })
     }
 

@@ -7,22 +7,16 @@
 //! Each word of a lane only grows while its series lives, so a sum that is read later is never less.
 
 use std::collections::HashMap;
-use std::sync::atomic::{
-    AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
-use obs_core::cells::{Buckets, CounterCell, HistogramCell, Lane};
+use obs_core::cells::grid::{ChunkKey, Grid};
+use obs_core::cells::{Buckets, Chunk, Chunks, CounterCell, HistogramCell, Lane};
 use obs_memory::{Memory, Page, Words as PageWords};
 
 use crate::lock;
 use crate::slot::{self, SHARED_LANE};
-
-/// [`WORDS`], to count with [`Spot`]s.
-const IN_BLOCK: Spot = 512;
-const _: () = assert!(IN_BLOCK as usize == WORDS);
 
 /// What a word has to offer; `loom`'s own atomics have it too.
 pub(crate) trait Word {
@@ -105,7 +99,7 @@ pub(crate) struct Words {
     block: u32,
 }
 
-/// Words that are found by their [`Spot`], and belong to somebody else.
+/// Words that belong to somebody else.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'a> {
     lanes: &'a [Lane],
@@ -114,10 +108,7 @@ pub(crate) struct Found<'a> {
     block: u32,
 }
 
-/// Where words are in a [`Store`]: the number of their block, and the first of them in it.
-pub(crate) type Spot = u32;
-
-/// The same in two, as a mapped file has it.
+/// Where words are in a mapped file: the number of their block, and the first of them in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InFile {
     pub(crate) block: u32,
@@ -125,10 +116,10 @@ pub(crate) struct InFile {
 }
 
 impl InFile {
-    pub(crate) fn of(spot: Spot) -> Self {
+    pub(crate) fn of(chunk: &Chunk) -> Self {
         Self {
-            block: spot / IN_BLOCK,
-            first: (spot % IN_BLOCK) as u16,
+            block: chunk.block(),
+            first: chunk.sum(),
         }
     }
 }
@@ -220,11 +211,6 @@ impl Words {
             block: self.block,
             first: self.first,
         }
-    }
-
-    /// Where a store finds them.
-    fn spot(&self) -> Spot {
-        self.block * IN_BLOCK + u32::from(self.first)
     }
 
     /// Where this thread alone may write, if it has recorded in this block before.
@@ -407,7 +393,6 @@ pub(crate) struct Store {
     gauges: Mutex<Space>,
     /// How many blocks there are.
     count: AtomicU32,
-    blocks: Numbered,
     memory: Option<Memory>,
 }
 
@@ -422,35 +407,6 @@ struct Space {
     is_of_child: bool,
 }
 
-/// All blocks by their numbers, to be found without a lock. It grows by parts, each twice the one before.
-#[derive(Debug, Default)]
-struct Numbered([OnceLock<Box<[Block]>>; 23]);
-
-type Block = OnceLock<Arc<[Lane]>>;
-
-impl Numbered {
-    #[inline]
-    fn part_of(number: u32) -> (usize, usize) {
-        let part = (number + 1).ilog2();
-        (part as usize, (number + 1 - (1 << part)) as usize)
-    }
-
-    #[inline]
-    fn get(&self, number: u32) -> Option<&Arc<[Lane]>> {
-        let (part, at) = Self::part_of(number);
-        self.0.get(part)?.get()?.get(at)?.get()
-    }
-
-    fn set(&self, number: u32, block: Arc<[Lane]>) {
-        let (part, at) = Self::part_of(number);
-        let empty = || (0..1_usize << part).map(|_| Block::new()).collect();
-        if let Some(part) = self.0.get(part) {
-            // Each number is given once.
-            let _ = part.get_or_init(empty)[at].set(block);
-        }
-    }
-}
-
 impl Store {
     /// A store whose threads have up to `slots` lanes of their own.
     pub(crate) fn new(slots: usize) -> Self {
@@ -459,7 +415,6 @@ impl Store {
             space: Mutex::default(),
             gauges: Mutex::default(),
             count: AtomicU32::new(0),
-            blocks: Numbered::default(),
             memory: None,
         }
     }
@@ -514,7 +469,6 @@ impl Store {
         let (number, block) = block.unwrap_or_else(|| {
             let block: Arc<[Lane]> = (0..lanes).map(|_| Lane::new()).collect();
             let number = self.count.fetch_add(1, Relaxed);
-            self.blocks.set(number, Arc::clone(&block));
             (number, block)
         });
         space.block = Some((number, Arc::clone(&block)));
@@ -536,34 +490,37 @@ impl Store {
         words
     }
 
-    /// The words of a spot that was taken and not given back.
-    #[inline]
-    pub(crate) fn find(&self, spot: Spot) -> Option<Found<'_>> {
-        let block = spot / IN_BLOCK;
-        let lanes = self.blocks.get(block)?;
-        Some(Found {
-            lanes,
-            first: (spot % IN_BLOCK) as usize,
+    /// The words of a chunk that was taken and not given back.
+    pub(crate) fn find<'a>(&self, chunk: &'a Chunk) -> Found<'a> {
+        Found {
+            lanes: chunk.lanes(),
+            first: usize::from(chunk.sum()),
             memory: self.memory,
-            block,
-        })
+            block: chunk.block(),
+        }
     }
 
-    /// Takes words for an entry of a series' directory, if it has none for it by now. `announce` is called before anybody finds them.
+    /// Takes so many words for a chunk of a series, if it has none by now. `announce` is called before anybody finds them.
     pub(crate) fn take_for(
         &self,
-        directory: &Directory,
-        key: u16,
+        chunks: &Chunks,
+        grid: &Grid,
+        key: ChunkKey,
         count: usize,
-        announce: impl FnOnce(Spot),
-    ) -> Spot {
+        announce: impl FnOnce(InFile),
+    ) {
         let mut space = self.lock(&self.space);
-        directory.find(key).unwrap_or_else(|| {
-            let spot = self.take_from(&mut space, count, self.lanes).spot();
-            announce(spot);
-            directory.enter(key, spot);
-            spot
-        })
+        if chunks.find(key).is_none() {
+            let words = self.take_from(&mut space, count, self.lanes);
+            announce(words.in_file());
+            let Words {
+                lanes,
+                block,
+                first,
+                ..
+            } = words;
+            chunks.enter(Chunk::new(grid, key, lanes, block, first));
+        }
     }
 
     /// Takes words back, of which nobody holds a handle any more: so nobody writes them while they are cleared.
@@ -576,18 +533,15 @@ impl Store {
         self.give_back_to(&self.gauges, word, 1);
     }
 
-    /// The same of words that were taken for a directory.
-    pub(crate) fn give_back_at(&self, spot: Spot, count: usize) {
-        let number = spot / IN_BLOCK;
-        if let Some(lanes) = self.blocks.get(number) {
-            let words = Words {
-                lanes: Arc::clone(lanes),
-                first: (spot % IN_BLOCK) as u16,
-                memory: self.memory,
-                block: number,
-            };
-            self.give_back(words, count);
-        }
+    /// The same of words that were taken for a chunk.
+    pub(crate) fn give_back_chunk(&self, chunk: &Chunk, count: usize) {
+        let words = Words {
+            lanes: Arc::clone(chunk.lanes()),
+            first: chunk.sum(),
+            memory: self.memory,
+            block: chunk.block(),
+        };
+        self.give_back(words, count);
     }
 
     fn give_back_to(&self, space: &Mutex<Space>, words: Words, count: usize) {
@@ -602,100 +556,10 @@ impl Store {
     }
 }
 
-/// Words that a series takes only when they are needed, each by a key of up to [`KEY_BITS`](Directory::KEY_BITS). They are found without
-/// a lock; entering takes the lock of the [`Store`].
-#[derive(Debug, Default)]
-pub(crate) struct Directory {
-    /// By the last bits of their keys, so that neighbours do not displace one another. What has no place left is in `more`.
-    entries: [AtomicU64; Self::ENTRIES],
-    more: OnceLock<Box<Self>>,
-}
-
-/// An entry of a directory, as `loom` has it, too.
-pub(crate) trait Entry {
-    /// What was entered; 0 before.
-    fn read(&self) -> u64;
-    /// Enters it. What was written to its words before is seen by everybody who reads the entry.
-    fn publish(&self, entry: u64);
-}
-
-impl Entry for AtomicU64 {
-    #[inline]
-    fn read(&self) -> u64 {
-        self.load(Acquire)
-    }
-
-    fn publish(&self, entry: u64) {
-        self.store(entry, Release);
-    }
-}
-
-impl Directory {
-    const ENTRIES: usize = 8;
-    const KEY_BITS: u32 = 15;
-
-    #[inline]
-    fn place_of(key: u16) -> usize {
-        // The sign of a native histogram's chunk is far up.
-        usize::from(key ^ (key >> 9)) % Self::ENTRIES
-    }
-
-    /// Not 0 for any key.
-    #[inline]
-    fn tag_of(key: u16) -> u16 {
-        key | 1 << Self::KEY_BITS
-    }
-
-    /// Where the words of a key are, if it has any.
-    #[inline]
-    pub(crate) fn find(&self, key: u16) -> Option<Spot> {
-        let (place, tag) = (Self::place_of(key), Self::tag_of(key));
-        let mut directory = self;
-        loop {
-            let entry = directory.entries[place].read();
-            let (spot, of) = parts(entry);
-            if of == tag {
-                return Some(spot);
-            }
-            directory = directory.more.get()?;
-        }
-    }
-
-    /// Enters words under a key that has none. Only the holder of the store's lock does.
-    fn enter(&self, key: u16, spot: Spot) {
-        let entry = u64::from(spot) << 32 | u64::from(Self::tag_of(key));
-        let mut directory = self;
-        while directory.entries[Self::place_of(key)].read() != 0 {
-            directory = directory.more.get_or_init(Box::default);
-        }
-        directory.entries[Self::place_of(key)].publish(entry);
-    }
-
-    /// Every key that has words, and where.
-    pub(crate) fn each(&self, mut show: impl FnMut(u16, Spot)) {
-        let mut next = Some(self);
-        while let Some(directory) = next {
-            for entry in &directory.entries {
-                let entry = entry.read();
-                if entry != 0 {
-                    let (spot, tag) = parts(entry);
-                    show(tag & !(1 << Self::KEY_BITS), spot);
-                }
-            }
-            next = directory.more.get().map(|more| &**more);
-        }
-    }
-}
-
-/// Where the words of an entry are, and the tag of its key.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "32 bits, and the last 16")]
-fn parts(entry: u64) -> (Spot, u16) {
-    ((entry >> 32) as Spot, entry as u16)
-}
-
 #[cfg(test)]
 mod tests {
+    use obs_core::buckets;
+
     use super::*;
 
     fn add(words: &Words, n: u64) {
@@ -741,52 +605,39 @@ mod tests {
     }
 
     #[test]
-    fn words_of_a_directory_are_found_and_come_again_clean() {
-        let (store, directory) = (Store::new(2), Directory::default());
-        // More than there are places, some of which are the same.
-        let keys = || (0..40).chain(2048..2088).chain([(1 << 15) - 1]);
-        assert!(keys().all(|key| directory.find(key).is_none()));
-        for key in keys() {
-            let spot = store.take_for(&directory, key, 9, |_| ());
-            assert_eq!(store.take_for(&directory, key, 9, |_| ()), spot, "{key}");
-            let found = store.find(spot).unwrap();
-            let word = found
-                .own_or_shared()
-                .unwrap_or_else(|shared| shared)
-                .word(8);
-            assert_eq!(word.load(Relaxed), 0);
-            add_owned(word, u64::from(key) + 1);
+    fn words_of_chunks_come_again_clean() {
+        let (store, grid) = (Store::new(2), Grid::new(buckets::SIGNED_BPS));
+        // More octaves than there are places at first, on both sides of 0 and within.
+        let powers = || (-20..20).map(|exponent| 1.5 * 2_f64.powi(exponent));
+        let values = || powers().chain(powers().map(|value| -value)).chain([0.0]);
+        let chunks = Chunks::default();
+        for (number, value) in (1..).zip(values()) {
+            let (key, cell) = grid.locate(value);
+            let words = 1 + grid.cells(key);
+            assert!(!chunks.record(&grid, value, 1), "{value} has no chunk yet");
+            let mut times = 0;
+            for _ in 0..2 {
+                store.take_for(&chunks, &grid, key, words, |_| times += 1);
+            }
+            assert_eq!(times, 1, "{value}");
+            let found = store.find(chunks.find(key).unwrap());
+            let _made = found.own_or_shared();
+            assert!(chunks.record(&grid, value, number));
+            let mut lanes = found.lanes(slot::highest());
+            assert!(lanes.any(|lane| lane.word(1 + cell).load(Relaxed) == number));
         }
-        let mut found = Vec::new();
-        directory.each(|key, spot| {
-            let lanes = store.find(spot).unwrap().lanes(slot::highest());
-            let sum: u64 = lanes.map(|lane| lane.word(8).load(Relaxed)).sum();
-            assert_eq!(sum, u64::from(key) + 1);
-            found.push(key);
-            store.give_back_at(spot, 9);
-        });
-        found.sort_unstable();
-        assert_eq!(found, keys().collect::<Vec<_>>());
-        let again = Directory::default();
-        for key in keys() {
-            let spot = store.take_for(&again, key, 9, |_| ());
-            let mut lanes = store.find(spot).unwrap().lanes(slot::highest());
-            assert!(lanes.all(|lane| lane.word(8).load(Relaxed) == 0));
+        assert_eq!(chunks.iter().count(), 81);
+        for chunk in chunks.iter() {
+            store.give_back_chunk(chunk, 1 + grid.cells(chunk.key()));
         }
-    }
-
-    #[test]
-    fn blocks_are_found_by_their_numbers() {
-        let store = Store::new(0);
-        let words: Vec<_> = (0..70).map(|_| store.take(WORDS)).collect();
-        for (number, words) in (1..).zip(&words) {
-            add_shared(words.shared().word(3), number);
+        let again = Chunks::default();
+        for (key, _) in values().map(|value| grid.locate(value)) {
+            let words = 1 + grid.cells(key);
+            store.take_for(&again, &grid, key, words, |_| ());
+            let mut lanes = store.find(again.find(key).unwrap()).lanes(slot::highest());
+            let is_clean = |lane: Place<'_>| (0..words).all(|at| lane.word(at).load(Relaxed) == 0);
+            assert!(lanes.all(is_clean));
         }
-        for (number, words) in (1..).zip(&words) {
-            let mut lanes = store.find(words.spot()).unwrap().lanes(0);
-            assert_eq!(lanes.next().unwrap().word(3).load(Relaxed), number);
-        }
-        assert!(store.find(70 * IN_BLOCK).is_none());
     }
 
     #[test]
@@ -837,14 +688,13 @@ mod models {
         }
     }
 
-    impl Entry for AtomicU64 {
-        fn read(&self) -> u64 {
-            self.load(loom::sync::atomic::Ordering::Acquire)
-        }
+    /// An entry of a series' chunks: 0 before it is entered. What was written to its words before is seen by everybody who reads it.
+    fn entered(entry: &AtomicU64) -> bool {
+        entry.load(loom::sync::atomic::Ordering::Acquire) != 0
+    }
 
-        fn publish(&self, entry: u64) {
-            self.store(entry, loom::sync::atomic::Ordering::Release);
-        }
+    fn enter(entry: &AtomicU64) {
+        entry.store(1, loom::sync::atomic::Ordering::Release);
     }
 
     fn words<const N: usize>() -> Arc<[AtomicU64; N]> {
@@ -944,11 +794,11 @@ mod models {
                 let (entry, lanes) = (Arc::clone(&entry), Arc::clone(&lanes));
                 let growing = Arc::clone(&growing);
                 move || {
-                    if entry.read() == 0 {
+                    if !entered(&entry) {
                         let _one = growing.lock().unwrap();
-                        if entry.read() == 0 {
+                        if !entered(&entry) {
                             lanes.iter().for_each(|word| Word::store(word, 0));
-                            entry.publish(1);
+                            enter(&entry);
                         }
                     }
                     add_owned(&lanes[lane], 1);
@@ -956,7 +806,7 @@ mod models {
             };
             let (one, other) = (thread::spawn(record(1)), thread::spawn(record(2)));
             // A scrape sees what there is, and nothing of the series before.
-            if entry.read() != 0 {
+            if entered(&entry) {
                 assert!(sum(&*lanes) <= 2);
             }
             one.join().unwrap();

@@ -5,17 +5,16 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use metrics::HistogramFn;
+use obs_core::cells::grid::{ChunkKey, Grid, ZERO_THRESHOLD};
+use obs_core::cells::{Chunks, NativeCell, Offered};
 use obs_core::{Family, Kind};
 use obs_memory::{Cell, Side};
 
-use crate::cell::{
-    Directory, Found, InFile, Place, Store, add_float_owned, add_float_shared, add_owned,
-    add_shared,
-};
+use crate::cell::{Found, InFile, Store, add_float_owned, add_float_shared, add_owned, add_shared};
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
 use crate::filed::{Description, Number};
-use crate::grid::{CellOf, ChunkKey, Grid, SCHEMA, ZERO_THRESHOLD};
+use crate::grid::{CellOf, SCHEMA, bucket_of, each_held, order};
 use crate::lock;
 use crate::metric::{Metric, Moment, write_histogram};
 use crate::registry::Series;
@@ -26,7 +25,7 @@ use crate::text::{At, Lines, Part};
 /// the sum of its values and one for each cell. The count is what the cells hold.
 #[derive(Debug)]
 pub(crate) struct NativeHistogram {
-    chunks: Directory,
+    chunks: Arc<Chunks>,
     shape: Arc<Shape>,
     /// What the chunks held when the series began anew.
     baseline: Mutex<Option<Box<Reading>>>,
@@ -36,7 +35,7 @@ pub(crate) struct NativeHistogram {
 /// What the histograms of a family share.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    grid: Grid,
+    grid: Arc<Grid>,
     store: Arc<Store>,
     exemplars: bool,
 }
@@ -109,7 +108,7 @@ impl Reading {
     fn each(&self, grid: &Grid, mut show: impl FnMut(ChunkKey, CellOf)) {
         for Chunk { key, cells, .. } in &self.chunks {
             let cells = &self.cells[cells.clone()];
-            grid.each_held(*key, cells, |of| show(*key, of));
+            each_held(grid, *key, cells, |of| show(*key, of));
         }
     }
 
@@ -168,19 +167,15 @@ impl NativeHistogram {
     /// Everything that was ever added.
     fn read(&self, highest: usize) -> Reading {
         let Shape { grid, store, .. } = &*self.shape;
-        let mut chunks = Vec::new();
-        self.chunks.each(|bits, spot| {
-            chunks.push((ChunkKey::of_bits(bits), spot));
-        });
-        chunks.sort_unstable_by_key(|(key, _)| key.order());
+        let mut chunks: Vec<_> = self.chunks.iter().collect();
+        chunks.sort_unstable_by_key(|chunk| order(chunk.key()));
         let mut reading = Reading {
             chunks: Vec::with_capacity(chunks.len()),
             cells: Vec::with_capacity(chunks.len() * 10),
         };
-        for (key, spot) in chunks {
-            if let Some(found) = store.find(spot) {
-                reading.push(key, grid.cells(key), found, highest);
-            }
+        for chunk in chunks {
+            let key = chunk.key();
+            reading.push(key, grid.cells(key), store.find(chunk), highest);
         }
         reading
     }
@@ -196,26 +191,20 @@ impl NativeHistogram {
         }
         reading
     }
-
-    /// Where this thread alone may write of a chunk, if the series has it and this thread has recorded there before.
-    #[inline]
-    fn own(&self, key: ChunkKey) -> Option<Place<'_>> {
-        let spot = self.chunks.find(key.bits())?;
-        self.shape.store.find(spot)?.own()
-    }
 }
 
 impl Series<NativeHistogram> {
     /// Adds a finite number so many times.
     #[inline]
     fn add(&self, value: f64, count: u64) {
-        let (key, cell) = self.metric.shape.grid.locate(value);
-        match self.metric.own(key) {
-            Some(own) if self.metric.exemplars.is_none() => {
-                add_owned(own.word(SUM + 1 + cell), count);
-                add_float_owned(own.word(SUM), value * count as f64);
-            }
-            _ => self.add_slowly(value, count),
+        let NativeHistogram {
+            chunks,
+            shape,
+            exemplars,
+            ..
+        } = &self.metric;
+        if exemplars.is_some() || !chunks.record(&shape.grid, value, count) {
+            self.add_slowly(value, count);
         }
     }
 
@@ -226,18 +215,17 @@ impl Series<NativeHistogram> {
         let NativeHistogram { chunks, shape, .. } = &self.metric;
         let Shape { grid, store, .. } = &**shape;
         let (key, cell) = grid.locate(value);
-        let spot = chunks.find(key.bits());
-        let announce = |spot| {
+        let announce = |at| {
             if let Some(filed) = self.filed() {
-                filed.chunk(InFile::of(spot), side_of(key), cells_of(grid, key));
+                filed.chunk(at, side_of(key), cells_of(grid, key));
             }
         };
-        let new = || store.take_for(chunks, key.bits(), words_of(grid, key), announce);
         let by = value * count as f64;
-        match store
-            .find(spot.unwrap_or_else(new))
-            .map(Found::own_or_shared)
-        {
+        let found = chunks.find(key).or_else(|| {
+            store.take_for(chunks, grid, key, words_of(grid, key), announce);
+            chunks.find(key)
+        });
+        match found.map(|chunk| store.find(chunk).own_or_shared()) {
             Some(Ok(own)) => {
                 add_owned(own.word(SUM + 1 + cell), count);
                 add_float_owned(own.word(SUM), by);
@@ -249,7 +237,7 @@ impl Series<NativeHistogram> {
             None => {}
         }
         if let Some(exemplars) = &self.metric.exemplars {
-            exemplars.note(grid.bucket_of(value), value);
+            exemplars.note(bucket_of(grid, value), value);
         }
     }
 }
@@ -268,7 +256,7 @@ fn side_of(key: ChunkKey) -> Side {
 /// What the cells of a chunk count for, as a mapped file has it.
 fn cells_of(grid: &Grid, key: ChunkKey) -> Vec<Cell> {
     let mut cells = Vec::new();
-    grid.each_held(key, &vec![1; grid.cells(key)], |of| {
+    each_held(grid, key, &vec![1; grid.cells(key)], |of| {
         cells.push(Cell {
             index: of.index.unwrap_or_default(),
             // There are no more bounds than words of a page.
@@ -294,7 +282,7 @@ impl Metric for NativeHistogram {
             .map(Family::bucket_bounds)
             .or_else(|| settings.buckets_of(name));
         Arc::new(Shape {
-            grid: Grid::new(bounds.unwrap_or_default()),
+            grid: Arc::new(Grid::new(bounds.unwrap_or_default())),
             store: Arc::clone(&settings.store),
             exemplars: declared.is_some_and(Family::has_exemplars),
         })
@@ -303,7 +291,7 @@ impl Metric for NativeHistogram {
     fn new(shape: &Arc<Shape>, _: &Store) -> Self {
         let exemplars = || Box::new(Exemplars::new(shape.bounds().len() + 1));
         Self {
-            chunks: Directory::default(),
+            chunks: Arc::default(),
             shape: Arc::clone(shape),
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(exemplars),
@@ -326,39 +314,38 @@ impl Metric for NativeHistogram {
     fn hide_in_file(&self, number: Number, _: u64) {
         if let Some(reading) = &*lock(&self.baseline) {
             for Chunk { key, sum, cells } in &reading.chunks {
-                let Some(spot) = self.chunks.find(key.bits()) else {
+                let Some(chunk) = self.chunks.find(*key) else {
                     continue;
                 };
                 let mut words = vec![sum.to_bits()];
                 words.extend(&reading.cells[cells.clone()]);
-                number.held(InFile::of(spot), words);
+                number.held(InFile::of(chunk), words);
             }
         }
         number.hidden(Vec::new());
     }
 
     fn dismantle(self, store: &Store) {
-        self.chunks.each(|bits, spot| {
-            let words = words_of(&self.shape.grid, ChunkKey::of_bits(bits));
-            store.give_back_at(spot, words);
-        });
+        for chunk in self.chunks.iter() {
+            store.give_back_chunk(chunk, words_of(&self.shape.grid, chunk.key()));
+        }
+    }
+
+    fn cell(&self) -> Option<Offered> {
+        let (chunks, grid) = (&self.chunks, &self.shape.grid);
+        let cell = || Offered::Native(NativeCell::new(Arc::clone(chunks), Arc::clone(grid)));
+        self.exemplars.is_none().then(cell)
     }
 
     fn pulse(&self, highest: usize) -> u64 {
         let mut count = 0_u64;
-        self.chunks.each(|bits, spot| {
-            let cells = self.shape.grid.cells(ChunkKey::of_bits(bits));
-            for lane in self
-                .shape
-                .store
-                .find(spot)
-                .into_iter()
-                .flat_map(|found| found.lanes(highest))
-            {
+        for chunk in self.chunks.iter() {
+            let cells = self.shape.grid.cells(chunk.key());
+            for lane in self.shape.store.find(chunk).lanes(highest) {
                 let cells = (0..cells).map(|cell| lane.word(SUM + 1 + cell).load(Relaxed));
                 count = cells.fold(count, u64::wrapping_add);
             }
-        });
+        }
         count
     }
 

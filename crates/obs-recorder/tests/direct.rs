@@ -3,6 +3,7 @@
 //! A process installs one recorder, so each case is a process of its own: this program again, with the case in a variable.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use metrics_util::layers::{FanoutBuilder, FilterLayer, Layer, PrefixLayer};
 use obs_core::{By, Each, LocalCounter, MoneyCounter, TestRecorder, TimeCounter, cells, install};
 use obs_exposition::Exposition;
 use obs_memory::{Reader, Value};
-use obs_recorder::{Engine, Format, MemoryOptions};
+use obs_recorder::{Engine, Format, MemoryOptions, NativeBuckets, SeriesValue};
 
 /// Which case this process is.
 const CASE: &str = "DIRECT_CASE";
@@ -46,6 +47,10 @@ obs_core::families! {
         money: MoneyCounter = "direct_usd_total",
         /// Durations by side.
         durations: By<Side, obs_core::Histogram> = "direct_duration_seconds" { buckets: &BOUNDS },
+        /// Durations without declared buckets.
+        spans: obs_core::Histogram = "direct_span_seconds" { buckets: obs_core::buckets::NATIVE },
+        /// Durations of which the latest are kept.
+        kept: obs_core::Histogram = "direct_kept_seconds" { buckets: &BOUNDS, exemplars: true },
         /// A level by symbol.
         levels: Each<Symbol, obs_core::Gauge> = "direct_level",
     }
@@ -53,9 +58,15 @@ obs_core::families! {
 
 const BOUNDS: [f64; 3] = [0.0, 0.5, 1.5];
 
-const CASES: [(&str, fn()); 10] = [
+const CASES: [(&str, fn()); 13] = [
     ("installed", installed),
     ("installed, with its cells in a file", in_a_file),
+    ("installed, with native buckets", with_native_buckets),
+    (
+        "installed, with native buckets in a file",
+        with_native_buckets_in_a_file,
+    ),
+    ("Fanout, with native buckets", fanout_with_native_buckets),
     ("installed, with handles switched off", switched_off),
     ("Fanout", fanout),
     ("Prefix", prefix),
@@ -133,6 +144,7 @@ fn count() -> &'static Counted {
             // Quarters, whose sum is exact in any order, and what is refused.
             counted.durations[side].record((round % 8) as f64 / 4.0);
             counted.durations[side].record(-1.0);
+            counted.spans.record((round % 16) as f64 / 4.0);
             counted.levels.of("SPY").increment(0.5);
             counted.levels.of("SPY").decrement(0.25);
             counted.levels.of("SPY").increment(f64::NAN);
@@ -193,9 +205,19 @@ fn check_engine(engine: &Engine, prefix: &str) {
     assert_eq!(value("seconds_total", &[]), Some(rounds / 1_000.0));
     assert_eq!(value("usd_total", &[]), Some(rounds / 4.0));
     check_durations(|part, labels| value(&format!("duration_seconds_{part}"), labels));
+    let spans = |part: &str| value(&format!("span_seconds_{part}"), &[]);
+    assert_eq!(spans("count"), Some(rounds));
+    assert_eq!(spans("sum"), Some(SPANS));
     let refused = value_of_refused(&scrape, prefix);
     assert_eq!(refused, Some(rounds));
 }
+
+/// The sum of the spans that [`count`] records: sixteen to a turn, of which the last is not whole.
+const SPANS: f64 = {
+    let (turns, rest) = (ROUNDS / 16, ROUNDS % 16);
+    let quarters = turns * 120 + rest * (rest - 1) / 2;
+    (THREADS * quarters) as f64 / 4.0
+};
 
 /// How many durations were refused.
 fn value_of_refused(scrape: &Exposition, prefix: &str) -> Option<f64> {
@@ -292,22 +314,109 @@ fn in_a_file() {
     assert_eq!(first_of("direct_duration_seconds"), buys);
 }
 
-fn switched_off() {
-    let engine = engine();
+fn native_engine() -> Engine {
+    Engine::builder().native_histograms(true).build().unwrap()
+}
+
+/// The native buckets of the only series of a family.
+fn native_buckets(engine: &Engine, family: &str) -> NativeBuckets {
+    let families = engine.snapshot().unwrap();
+    let family = families.iter().find(|found| found.name == family);
+    match &family.unwrap().series[0].value {
+        SeriesValue::Histogram { native, .. } => native.clone().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn with_native_buckets() {
+    let engine = native_engine();
     install(engine.clone()).unwrap();
-    assert!(!cells::is_direct(&count().things));
+    let counted = count();
+    assert!(cells::is_direct(&counted.durations[Side::Sell]));
+    assert!(cells::is_direct(&counted.spans));
+    assert!(!cells::is_direct(&counted.kept), "it keeps exemplars");
+    check_engine(&engine, "");
+    // Quarters up to 3.75, 0 among them: by the bucket that ends at or above each.
+    let spans = native_buckets(&engine, "direct_span_seconds");
+    let turns = |quarter: u64| ROUNDS / 16 + u64::from(quarter < ROUNDS % 16);
+    let mut expected = BTreeMap::new();
+    for quarter in 1..16 {
+        #[expect(clippy::cast_possible_truncation, reason = "a logarithm from -2 to 2")]
+        let index = ((quarter as f64 / 4.0).log2() * 8.0).ceil() as i32;
+        *expected.entry(index).or_default() += THREADS * turns(quarter);
+    }
+    assert_eq!(spans.zero_count, THREADS * turns(0));
+    assert_eq!(
+        spans.positive.into_iter().collect::<BTreeMap<_, _>>(),
+        expected
+    );
+    // What is removed comes back with what is added since, also in octaves that it had.
+    assert_eq!(engine.remove("direct_span_seconds", |_| true), 1);
+    counted.spans.record(0.75);
+    counted.spans.record(1e6);
+    counted.spans.record(0.0);
+    let spans = native_buckets(&engine, "direct_span_seconds");
+    assert_eq!(spans.zero_count, 1);
+    assert_eq!(spans.positive, [(-3, 1), (160, 1)]);
+}
+
+/// Files are mapped on Linux alone.
+fn with_native_buckets_in_a_file() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("native.obs");
+    let builder = Engine::builder().native_histograms(true);
+    // The folder may be on a disk.
+    let options = MemoryOptions::default().any_file_system(true);
+    let engine = builder.memory(&path, options).build().unwrap();
+    install(engine.clone()).unwrap();
+    let counted = count();
+    assert!(cells::is_direct(&counted.spans));
+    check_engine(&engine, "");
+    let reading = Reader::open(&path).unwrap().read().unwrap();
+    assert!(reading.is_complete);
+    let mut families = reading.families.iter();
+    let spans = families.find(|family| family.name == "direct_span_seconds");
+    let spans = spans.unwrap().series[0].native.as_ref().unwrap();
+    let shown = native_buckets(&engine, "direct_span_seconds");
+    assert_eq!(spans.zero_count, shown.zero_count);
+    let positive: Vec<_> = spans
+        .positive
+        .iter()
+        .map(|(at, held)| (*at, *held))
+        .collect();
+    assert_eq!(positive, shown.positive);
+}
+
+fn switched_off() {
+    let engine = native_engine();
+    install(engine.clone()).unwrap();
+    let counted = count();
+    assert!(!cells::is_direct(&counted.things));
+    assert!(!cells::is_direct(&counted.spans));
     check_engine(&engine, "");
 }
 
 fn fanout() {
-    let (one, other) = (engine(), engine());
+    fanout_of(&engine(), &engine());
+}
+
+fn fanout_with_native_buckets() {
+    fanout_of(&native_engine(), &engine());
+}
+
+fn fanout_of(one: &Engine, other: &Engine) {
     let both = FanoutBuilder::default();
     let both = both.add_recorder(one.clone()).add_recorder(other.clone());
     // `Fanout` is not `Send`, and so nothing that `install` takes.
     metrics::set_global_recorder(both.build()).unwrap();
-    assert!(!cells::is_direct(&count().things));
-    check_engine(&one, "");
-    check_engine(&other, "");
+    let counted = count();
+    assert!(!cells::is_direct(&counted.things));
+    assert!(!cells::is_direct(&counted.spans));
+    check_engine(one, "");
+    check_engine(other, "");
 }
 
 fn prefix() {
