@@ -21,15 +21,15 @@ use crate::gzip::{Gzip, Stream};
 use crate::key::{
     canonical_in_any_order, canonical_utf8, is_label, is_too_long, metric_name, utf8_name,
 };
-use crate::metric::{Bits, Counter, Gauge, Histogram, MAX_BOUNDS, Metric, Moment, buckets_of};
+use crate::metric::{Bits, Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
 use crate::names::Names;
 use crate::native::NativeHistogram;
-use crate::protobuf::{Common, Encoder};
+use crate::point::{Heading, Moment};
 use crate::registry::{Context, Family, Registered, Registry, Series};
 use crate::slot::{self, MAX_SLOTS};
 use crate::snapshot::{FamilySnapshot, SeriesSnapshot, SeriesValue};
 use crate::summary::Summary;
-use crate::text::{Format, Heading, Lines, globals};
+use crate::text::{Format, Lines, globals};
 use crate::{EngineError, lock};
 
 /// A [`Recorder`] that is also what a scrape reads. Clones are the same engine: install one, keep one.
@@ -529,16 +529,15 @@ impl Engine {
         names: Names,
         mut stream: Option<&mut Stream>,
     ) {
-        let highest = slot::highest();
-        let families = self.shown(highest);
+        let moment = Moment::now(false);
+        let families = self.shown(moment.highest);
         let called = called(&families, names);
         let kinds = called.iter().map(|(name, family)| (&**name, family.kind()));
         let kinds: HashMap<&str, Kind> = kinds.collect();
         let help = lock(&self.0.help).clone();
         let globals = names.labels(&self.0.globals);
-        let mut lines = Lines::new(out, format, &globals, highest, Instant::now())
-            .with_created(self.0.settings.created)
-            .with_label_names(self.label_names(names));
+        let label_names = self.label_names(names);
+        let mut lines = Lines::new(out, format, &globals, self.0.settings.created);
         let mut before = "";
         for (name, family) in &called {
             if std::mem::replace(&mut before, name) == name {
@@ -555,10 +554,20 @@ impl Engine {
                     || is_part(base, &kinds, format)
                     || is_taken(&format!("{base}_created"))
             });
-            let help = help.get(family.name()).map_or("", String::as_str);
-            let unit = self.unit(family.name());
+            let heading = Heading {
+                help: help.get(family.name()).map_or("", String::as_str),
+                unit: self.unit(family.name()),
+                ..family.heading(name)
+            };
             let stream = stream.as_deref_mut();
-            family.render(name, help, unit, base_is_taken, &mut lines, stream);
+            family.render(
+                &heading,
+                base_is_taken,
+                label_names,
+                moment,
+                &mut lines,
+                stream,
+            );
         }
         lines.end();
     }
@@ -590,10 +599,7 @@ impl Engine {
             return Err(EngineError::Forked);
         }
         let _alone = lock(&self.0.scraping);
-        let moment = Moment {
-            highest: slot::highest(),
-            now: Instant::now(),
-        };
+        let moment = Moment::now(true);
         let families = self.shown(moment.highest);
         let called = called(&families, names);
         let kinds = called.iter().map(|(name, family)| (&**name, family.kind()));
@@ -601,21 +607,17 @@ impl Engine {
         let help = lock(&self.0.help).clone();
         let globals = names.labels(&self.0.globals);
         let label_names = self.label_names(names);
-        let (mut encoder, mut before) = (Encoder::new(out), "");
+        let mut before = "";
         for (name, family) in &called {
             let is_again = std::mem::replace(&mut before, name) == name;
             if is_again || is_part(name, &kinds, Format::Classic) {
                 continue;
             }
-            let of = Common {
-                name,
+            let heading = Heading {
                 help: help.get(family.name()).map_or("", String::as_str),
-                kind: family.kind(),
-                bounds: family.bounds(),
-                levels: family.levels(),
-                globals: &globals,
+                ..family.heading(name)
             };
-            family.encode(of, label_names, moment, &mut encoder);
+            family.protobuf(&heading, &globals, label_names, moment, out);
         }
         Ok(())
     }
@@ -652,10 +654,7 @@ impl Engine {
             return Err(EngineError::Forked);
         }
         let _alone = lock(&self.0.scraping);
-        let moment = Moment {
-            highest: slot::highest(),
-            now: Instant::now(),
-        };
+        let moment = Moment::now(true);
         let families = self.shown(moment.highest);
         let kinds = families.iter().map(|family| (family.name(), family.kind()));
         let kinds: HashMap<&str, Kind> = kinds.collect();
@@ -664,13 +663,22 @@ impl Engine {
         let shown = families
             .iter()
             .filter(|family| !is_part(family.name(), &kinds, Format::Classic));
-        let snapshots = shown.map(|family| FamilySnapshot {
-            name: family.name().to_owned(),
-            kind: family.kind(),
-            help: help.get(family.name()).cloned().unwrap_or_default(),
-            bounds: family.bounds(),
-            levels: family.levels(),
-            series: family.snapshots(&globals, moment),
+        let snapshots = shown.map(|family| {
+            let Heading {
+                name,
+                kind,
+                bounds,
+                levels,
+                ..
+            } = family.heading(family.name());
+            FamilySnapshot {
+                name: name.to_owned(),
+                kind,
+                help: help.get(name).cloned().unwrap_or_default(),
+                bounds,
+                levels,
+                series: family.snapshots(&globals, moment),
+            }
         });
         Ok(snapshots.collect())
     }
@@ -706,10 +714,7 @@ impl Engine {
         }
         let _alone = lock(&self.0.scraping);
         let (inner, name) = (&*self.0, &*self.0.settings.name(family));
-        let moment = Moment {
-            highest: slot::highest(),
-            now: Instant::now(),
-        };
+        let moment = Moment::now(true);
         each(&inner.counters, name, moment, &mut show);
         each(&inner.gauges, name, moment, &mut show);
         each(&inner.mapped_gauges, name, moment, &mut show);
@@ -838,10 +843,7 @@ impl Engine {
 
     /// The families that have anything to show, by name and then by kind. The caller holds the scrape's lock.
     fn shown(&self, highest: usize) -> Vec<Box<dyn Shown>> {
-        fn add<M: Metric>(to: &mut Vec<Box<dyn Shown>>, of: &Registry<M>, highest: usize)
-        where
-            Family<M>: Limits,
-        {
+        fn add<M: Metric>(to: &mut Vec<Box<dyn Shown>>, of: &Registry<M>, highest: usize) {
             let shown = of
                 .families()
                 .into_iter()
@@ -1249,57 +1251,29 @@ fn is_part(name: &str, kinds: &HashMap<&str, Kind>, format: Format) -> bool {
 trait Shown {
     fn name(&self) -> &str;
     fn kind(&self) -> Kind;
+    /// What is known of it under this name, without help and unit.
+    fn heading<'a>(&self, name: &'a str) -> Heading<'a>;
     fn render(
         &self,
-        name: &str,
-        help: &str,
-        unit: Option<&'static str>,
+        heading: &Heading<'_>,
         base_is_taken: bool,
+        names: Names,
+        moment: Moment,
         lines: &mut Lines<'_>,
         stream: Option<&mut Stream>,
     );
-    fn encode(&self, of: Common<'_>, names: Names, moment: Moment, encoder: &mut Encoder<'_>);
+    fn protobuf(
+        &self,
+        heading: &Heading<'_>,
+        globals: &str,
+        names: Names,
+        moment: Moment,
+        out: &mut Vec<u8>,
+    );
     fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot>;
-    fn bounds(&self) -> &'static [f64];
-    fn levels(&self) -> &'static [f64];
 }
 
-/// The bounds or quantiles of a family.
-trait Limits {
-    fn bounds(&self) -> &'static [f64] {
-        &[]
-    }
-
-    fn levels(&self) -> &'static [f64] {
-        &[]
-    }
-}
-
-impl Limits for Family<Counter> {}
-impl<B: Bits> Limits for Family<Gauge<B>> {}
-
-impl Limits for Family<Histogram> {
-    fn bounds(&self) -> &'static [f64] {
-        self.shape.bounds()
-    }
-}
-
-impl Limits for Family<NativeHistogram> {
-    fn bounds(&self) -> &'static [f64] {
-        self.shape.bounds()
-    }
-}
-
-impl Limits for Family<Summary> {
-    fn levels(&self) -> &'static [f64] {
-        self.shape.levels()
-    }
-}
-
-impl<M: Metric> Shown for Arc<Family<M>>
-where
-    Family<M>: Limits,
-{
+impl<M: Metric> Shown for Arc<Family<M>> {
     fn name(&self) -> &str {
         Family::name(self)
     }
@@ -1308,41 +1282,42 @@ where
         M::KIND
     }
 
+    fn heading<'a>(&self, name: &'a str) -> Heading<'a> {
+        Heading {
+            name,
+            kind: M::KIND,
+            help: "",
+            unit: None,
+            bounds: M::bounds(&self.shape),
+            levels: M::levels(&self.shape),
+        }
+    }
+
     fn render(
         &self,
-        name: &str,
-        help: &str,
-        unit: Option<&'static str>,
+        heading: &Heading<'_>,
         base_is_taken: bool,
+        names: Names,
+        moment: Moment,
         lines: &mut Lines<'_>,
         stream: Option<&mut Stream>,
     ) {
-        let heading = Heading {
-            name,
-            kind: M::KIND,
-            help,
-            unit,
-            parts: M::PARTS,
-            bounds: Limits::bounds(&**self),
-            levels: Limits::levels(&**self),
-        };
-        Family::render(self, &heading, base_is_taken, lines, stream);
+        Family::render(self, heading, base_is_taken, names, moment, lines, stream);
     }
 
-    fn encode(&self, of: Common<'_>, names: Names, moment: Moment, encoder: &mut Encoder<'_>) {
-        Family::encode(self, of, names, moment, encoder);
+    fn protobuf(
+        &self,
+        heading: &Heading<'_>,
+        globals: &str,
+        names: Names,
+        moment: Moment,
+        out: &mut Vec<u8>,
+    ) {
+        Family::protobuf(self, heading, globals, names, moment, out);
     }
 
     fn snapshots(&self, globals: &[(String, String)], moment: Moment) -> Vec<SeriesSnapshot> {
         Family::snapshots(self, globals, moment)
-    }
-
-    fn bounds(&self) -> &'static [f64] {
-        Limits::bounds(&**self)
-    }
-
-    fn levels(&self) -> &'static [f64] {
-        Limits::levels(&**self)
     }
 }
 

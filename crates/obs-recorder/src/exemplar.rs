@@ -4,7 +4,6 @@ use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lock;
-use crate::snapshot::ExemplarSnapshot;
 
 /// The 16 bytes of a trace identifier, as W3C and OpenTelemetry have it.
 pub type TraceId = [u8; 16];
@@ -63,9 +62,8 @@ impl Exemplars {
     }
 
     /// Those that there are.
-    pub(crate) fn all(&self) -> impl Iterator<Item = ExemplarSnapshot> {
-        let latest = (0..self.0.len()).filter_map(|bucket| self.latest(bucket));
-        latest.map(|Exemplar { trace, value, at }| ExemplarSnapshot { trace, value, at })
+    pub(crate) fn all(&self) -> impl Iterator<Item = Exemplar> {
+        (0..self.0.len()).filter_map(|bucket| self.latest(bucket))
     }
 
     pub(crate) fn clear(&self) {

@@ -55,6 +55,7 @@ mod metric;
 mod names;
 mod native;
 mod order;
+mod point;
 mod protobuf;
 mod registry;
 mod snapshot;

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
 use obs_core::cells::{self, BEGIN_UNDEFINED, GaugeCell, Offered, UNSAID};
@@ -10,22 +9,19 @@ use obs_core::{Family, Kind, buckets};
 use obs_memory::Across;
 
 use crate::cell::{
-    InFile, Place, Store, WORDS, Words, add_float_owned, add_float_shared, add_owned, add_shared,
-    raise_shared,
+    Cells, InFile, Place, Store, WORDS, Words, add_float_owned, add_float_shared, add_owned,
+    add_shared, raise_shared,
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
 use crate::filed::{Description, Number, across_of};
+use crate::point::{Moment, Point, Scratch};
 use crate::registry::Series;
-use crate::snapshot::SeriesValue;
-use crate::text::{At, Lines, Part};
 use crate::{lock, slot};
 
 /// One kind of metric, as the registry and the scrape need it.
 pub(crate) trait Metric: Send + Sync + Sized + 'static {
     const KIND: Kind;
-    /// What its lines are called after the family's name, in the order in which they come.
-    const PARTS: &'static [Part];
     /// Whether a scrape reads the metric itself, and not its words alone.
     const IS_READ: bool;
     /// What all series of a family share.
@@ -81,19 +77,25 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
         self.pulse(highest)
     }
 
-    /// Writes the lines of a part of its [`PARTS`](Self::PARTS).
-    fn write(&self, shape: &Self::Shape, at: At<'_>, part: usize, lines: &mut Lines<'_>);
+    /// The upper bounds of a family of histograms, without the infinite one.
+    fn bounds(_shape: &Self::Shape) -> &'static [f64] {
+        &[]
+    }
 
-    /// What all of its lines show together.
-    fn value(&self, shape: &Self::Shape, at: At<'_>, moment: Moment) -> SeriesValue;
-}
+    /// The levels of the quantiles of a family of summaries.
+    fn levels(_shape: &Self::Shape) -> &'static [f64] {
+        &[]
+    }
 
-/// At which moment everything is read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
-    /// The highest lane that is read.
-    pub(crate) highest: usize,
-    pub(crate) now: Instant,
+    /// What it shows. `cells` are its [words](Self::words) if it has such, and `mark` is the pulse at which it began anew.
+    fn point<'a>(
+        &'a self,
+        shape: &'a Self::Shape,
+        cells: Cells<'_>,
+        mark: u64,
+        moment: Moment,
+        scratch: &'a mut Scratch,
+    ) -> Point<'a>;
 }
 
 /// A counter: one word, whose sum over all lanes is the total.
@@ -116,7 +118,6 @@ impl Counter {
 
 impl Metric for Counter {
     const KIND: Kind = Kind::Counter;
-    const PARTS: &'static [Part] = &[Part::Value, Part::Created];
     const IS_READ: bool = false;
     /// How many of its digits are decimal places.
     type Shape = u8;
@@ -167,21 +168,16 @@ impl Metric for Counter {
     }
 
     #[inline]
-    fn write(&self, decimals: &u8, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
-        if part == 1 {
-            return lines.created(at);
-        }
-        let total = at.cells.sum(0).wrapping_sub(at.mark);
-        lines.open(at, part);
-        match *decimals {
-            0 => lines.whole(total),
-            decimals => lines.decimal(total, decimals),
-        }
-    }
-
-    fn value(&self, decimals: &u8, at: At<'_>, _: Moment) -> SeriesValue {
-        SeriesValue::Counter {
-            number: at.cells.sum(0).wrapping_sub(at.mark),
+    fn point<'a>(
+        &'a self,
+        decimals: &'a u8,
+        cells: Cells<'_>,
+        mark: u64,
+        _: Moment,
+        _: &'a mut Scratch,
+    ) -> Point<'a> {
+        Point::Counter {
+            number: cells.sum(0).wrapping_sub(mark),
             decimals: *decimals,
         }
     }
@@ -280,7 +276,6 @@ pub(crate) struct Gauge<B = Arc<GaugeCell>> {
 
 impl<B: Bits> Metric for Gauge<B> {
     const KIND: Kind = Kind::Gauge;
-    const PARTS: &'static [Part] = &[Part::Value];
     const IS_READ: bool = true;
     /// What gauges of several processes make together.
     type Shape = Across;
@@ -337,13 +332,15 @@ impl<B: Bits> Metric for Gauge<B> {
     }
 
     #[inline]
-    fn write(&self, _: &Across, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
-        lines.open(at, part);
-        lines.float(self.shown());
-    }
-
-    fn value(&self, _: &Across, _: At<'_>, _: Moment) -> SeriesValue {
-        SeriesValue::Gauge(self.shown())
+    fn point<'a>(
+        &'a self,
+        _: &'a Across,
+        _: Cells<'_>,
+        _: u64,
+        _: Moment,
+        _: &'a mut Scratch,
+    ) -> Point<'a> {
+        Point::Gauge(self.shown())
     }
 }
 
@@ -430,10 +427,16 @@ impl Histogram {
     }
 
     /// Reads the buckets as they are since the series began anew, and returns the sum.
-    fn read_since(&self, shape: &Buckets, at: At<'_>, buckets: &mut Vec<u64>) -> f64 {
-        let sum = read(at.cells.lanes(), shape.bounds.len() + 1, buckets);
+    fn read_since(
+        &self,
+        shape: &Buckets,
+        cells: Cells<'_>,
+        mark: u64,
+        buckets: &mut Vec<u64>,
+    ) -> f64 {
+        let sum = read(cells.lanes(), shape.bounds.len() + 1, buckets);
         // Most series never began anew, and their lock is not worth taking.
-        if at.mark != 0
+        if mark != 0
             && let Some(baseline) = &*lock(&self.baseline)
         {
             for (bucket, before) in buckets.iter_mut().zip(baseline) {
@@ -479,13 +482,6 @@ impl Histogram {
     }
 }
 
-impl Buckets {
-    /// The upper bounds, without the infinite one.
-    pub(crate) fn bounds(&self) -> &'static [f64] {
-        self.bounds
-    }
-}
-
 /// Reads so many buckets in all lanes, and returns the sum.
 fn read<'a>(lanes: impl Iterator<Item = Place<'a>>, count: usize, buckets: &mut Vec<u64>) -> f64 {
     buckets.clear();
@@ -502,7 +498,6 @@ fn read<'a>(lanes: impl Iterator<Item = Place<'a>>, count: usize, buckets: &mut 
 
 impl Metric for Histogram {
     const KIND: Kind = Kind::Histogram;
-    const PARTS: &'static [Part] = &[Part::Bucket, Part::Sum, Part::Count, Part::Created];
     const IS_READ: bool = false;
     type Shape = Buckets;
 
@@ -535,6 +530,10 @@ impl Metric for Histogram {
 
     fn filed(&self) -> Option<InFile> {
         Some(self.words.in_file())
+    }
+
+    fn bounds(shape: &Buckets) -> &'static [f64] {
+        shape.bounds
     }
 
     fn described(shape: &Buckets) -> Description<'_> {
@@ -585,53 +584,23 @@ impl Metric for Histogram {
         count
     }
 
-    fn write(&self, shape: &Buckets, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
+    #[inline]
+    fn point<'a>(
+        &'a self,
+        shape: &'a Buckets,
+        cells: Cells<'_>,
+        mark: u64,
+        _: Moment,
+        scratch: &'a mut Scratch,
+    ) -> Point<'a> {
+        let sum = self.read_since(shape, cells, mark, &mut scratch.buckets);
         // The series itself is not in the cache; the shape is.
         let exemplars = shape.exemplars.then_some(&self.exemplars);
-        let exemplars = exemplars.and_then(Option::as_deref);
-        write_histogram(at, part, lines, exemplars, |buckets| {
-            self.read_since(shape, at, buckets)
-        });
-    }
-
-    fn value(&self, shape: &Buckets, at: At<'_>, _: Moment) -> SeriesValue {
-        let mut buckets = Vec::new();
-        let sum = self.read_since(shape, at, &mut buckets);
-        let exemplars = self.exemplars.iter().flat_map(|exemplars| exemplars.all());
-        SeriesValue::Histogram {
-            buckets,
+        Point::Histogram {
+            buckets: &scratch.buckets,
             sum,
-            exemplars: exemplars.collect(),
+            exemplars: exemplars.and_then(Option::as_deref),
             native: None,
-        }
-    }
-}
-
-/// Writes the lines of a part of a histogram. `read` fills in the buckets, not cumulated, and returns the sum.
-#[inline]
-pub(crate) fn write_histogram(
-    at: At<'_>,
-    part: usize,
-    lines: &mut Lines<'_>,
-    exemplars: Option<&Exemplars>,
-    read: impl FnOnce(&mut Vec<u64>) -> f64,
-) {
-    if part == 3 {
-        return lines.created(at);
-    }
-    if part == 0 || lines.is_split() {
-        let sum = read(lines.buckets());
-        lines.set_sum(sum);
-    }
-    match part {
-        0 => lines.bucket_lines(at, part, exemplars),
-        1 => {
-            lines.open(at, part);
-            lines.sum();
-        }
-        _ => {
-            lines.open(at, part);
-            lines.count();
         }
     }
 }

@@ -10,16 +10,18 @@ use obs_core::cells::{Chunks, NativeCell, Offered};
 use obs_core::{Family, Kind};
 use obs_memory::{Cell, Side};
 
-use crate::cell::{Found, InFile, Store, add_float_owned, add_float_shared, add_owned, add_shared};
+use crate::cell::{
+    Cells, Found, InFile, Store, add_float_owned, add_float_shared, add_owned, add_shared,
+};
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
 use crate::filed::{Description, Number};
 use crate::grid::{CellOf, SCHEMA, bucket_of, each_held, order};
 use crate::lock;
-use crate::metric::{Metric, Moment, write_histogram};
+use crate::metric::Metric;
+use crate::point::{Moment, Point, Scratch};
 use crate::registry::Series;
-use crate::snapshot::{NativeBuckets, SeriesValue};
-use crate::text::{At, Lines, Part};
+use crate::snapshot::NativeBuckets;
 
 /// A histogram with native buckets. Its cells come in chunks of an octave, each with the first value there; a chunk has a word for
 /// the sum of its values and one for each cell. The count is what the cells hold.
@@ -112,11 +114,10 @@ impl Reading {
         }
     }
 
-    /// Reads the declared buckets into `buckets`, and returns the sum.
-    fn classic(&self, grid: &Grid, buckets: &mut Vec<u64>) -> f64 {
+    /// Reads the declared buckets into `buckets`.
+    fn classic(&self, grid: &Grid, buckets: &mut Vec<u64>) {
         clear(grid, buckets);
         self.each(grid, |_, of| add_to(buckets, &of));
-        self.sum()
     }
 
     /// The buckets of both sorts.
@@ -273,7 +274,6 @@ fn words_of(grid: &Grid, key: ChunkKey) -> usize {
 
 impl Metric for NativeHistogram {
     const KIND: Kind = Kind::Histogram;
-    const PARTS: &'static [Part] = &[Part::Bucket, Part::Sum, Part::Count, Part::Created];
     const IS_READ: bool = true;
     type Shape = Arc<Shape>;
 
@@ -301,6 +301,10 @@ impl Metric for NativeHistogram {
     fn filed(&self) -> Option<InFile> {
         // Its words come with its values, and are announced then.
         Some(InFile::default())
+    }
+
+    fn bounds(shape: &Arc<Shape>) -> &'static [f64] {
+        shape.bounds()
     }
 
     fn described(shape: &Arc<Shape>) -> Description<'_> {
@@ -359,23 +363,26 @@ impl Metric for NativeHistogram {
         count
     }
 
-    fn write(&self, shape: &Arc<Shape>, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
-        let highest = lines.highest();
-        write_histogram(at, part, lines, self.exemplars.as_deref(), |buckets| {
-            self.read_since(at.mark, highest)
-                .classic(&shape.grid, buckets)
-        });
-    }
-
-    fn value(&self, shape: &Arc<Shape>, at: At<'_>, moment: Moment) -> SeriesValue {
-        let reading = self.read_since(at.mark, moment.highest);
-        let (buckets, native) = reading.both(&shape.grid);
-        let exemplars = self.exemplars.iter().flat_map(|exemplars| exemplars.all());
-        SeriesValue::Histogram {
-            buckets,
+    fn point<'a>(
+        &'a self,
+        shape: &'a Arc<Shape>,
+        _: Cells<'_>,
+        mark: u64,
+        moment: Moment,
+        scratch: &'a mut Scratch,
+    ) -> Point<'a> {
+        let reading = self.read_since(mark, moment.highest);
+        if moment.native {
+            let (buckets, native) = reading.both(&shape.grid);
+            (scratch.buckets, scratch.native) = (buckets, Some(native));
+        } else {
+            reading.classic(&shape.grid, &mut scratch.buckets);
+        }
+        Point::Histogram {
+            buckets: &scratch.buckets,
             sum: reading.sum(),
-            exemplars: exemplars.collect(),
-            native: Some(native),
+            exemplars: self.exemplars.as_deref(),
+            native: scratch.native.as_ref().filter(|_| moment.native),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::cell::{Blocks, Cells, Known, Pages, Tally, WORDS};
 use crate::deflate::{Bits, Head, Kept, Line};
 use crate::gzip::{Packed, Stream, joined};
 use crate::metric::Metric;
+use crate::point::{At, Encoder, Moment};
 use crate::registry::Series;
 use crate::text::{Edition, Lines};
 
@@ -79,9 +80,63 @@ struct Entry {
 /// What a scrape needs of one series.
 pub(crate) struct Row<'a, M: Metric> {
     pub(crate) series: &'a Series<M>,
-    pub(crate) labels: &'a str,
-    pub(crate) is_whole: bool,
+    pub(crate) at: At<'a>,
     pub(crate) cells: Cells<'a>,
+}
+
+/// Puts the label texts of a sheet together again, one after another.
+struct Texts<'a> {
+    /// What is left of the sheet.
+    rest: &'a str,
+    /// The latest one, behind what is to stand in front of all.
+    text: String,
+    front: usize,
+}
+
+impl<'a> Texts<'a> {
+    /// All of a sheet, behind this text.
+    fn behind(front: String, sheet: &'a str) -> Self {
+        Self {
+            rest: sheet,
+            front: front.len(),
+            text: front,
+        }
+    }
+
+    /// Goes on with these, the first of which shares what it does not have with `before`.
+    fn go_on(&mut self, rest: &'a str, before: &str) {
+        self.text.truncate(self.front);
+        self.text.push_str(before);
+        self.rest = rest;
+    }
+
+    /// The next, which is the one of this entry.
+    #[inline]
+    fn next(&mut self, entry: &Entry) -> &str {
+        let (own, rest) = self.rest.split_at(entry.own as usize);
+        self.text.truncate(self.front + usize::from(entry.shared));
+        self.text.push_str(own);
+        self.rest = rest;
+        &self.text
+    }
+}
+
+impl<'a, M: Metric> Row<'a, M> {
+    #[inline]
+    fn new(
+        series: &'a Series<M>,
+        entry: &Entry,
+        (text, front): (&'a str, usize),
+        cells: Cells<'a>,
+    ) -> Self {
+        let at = At {
+            text,
+            front,
+            is_whole: entry.is_whole,
+            created: series.created(),
+        };
+        Self { series, at, cells }
+    }
 }
 
 impl<M: Metric> Default for Order<M> {
@@ -126,28 +181,28 @@ impl<M: Metric> Order<M> {
         gone
     }
 
-    /// Shows all series in order. `fetches` says that they themselves are looked at, and not their rows alone.
-    pub(crate) fn read(&mut self, highest: usize, fetches: bool, mut show: impl FnMut(Row<'_, M>)) {
+    /// Shows all series in order, their labels behind `front`. `fetches` says that they themselves are looked at, and not their rows
+    /// alone.
+    pub(crate) fn read(
+        &mut self,
+        highest: usize,
+        fetches: bool,
+        front: String,
+        mut show: impl FnMut(Row<'_, M>),
+    ) {
         /// How many series are fetched from memory at once.
         const AHEAD: usize = 32;
         let sheet = self.sheet.get_or_insert_with(|| Sheet::of(&self.series));
         let pages = sheet.blocks.pages(highest);
-        let (mut labels, mut texts) = (String::new(), &*sheet.texts);
+        let mut texts = Texts::behind(front, &sheet.texts);
         for (some, entries) in self.series.chunks(AHEAD).zip(sheet.entries.chunks(AHEAD)) {
             if fetches || M::IS_READ {
                 std::hint::black_box(some.iter().map(|series| series.touch()).max());
             }
             for (series, entry) in some.iter().zip(entries) {
-                let (own, rest) = texts.split_at(entry.own as usize);
-                labels.truncate(usize::from(entry.shared));
-                labels.push_str(own);
-                texts = rest;
-                show(Row {
-                    series,
-                    labels: &labels,
-                    is_whole: entry.is_whole,
-                    cells: pages.at(entry.place),
-                });
+                let front = texts.front;
+                let text = (texts.next(entry), front);
+                show(Row::new(series, entry, text, pages.at(entry.place)));
             }
         }
     }
@@ -157,17 +212,18 @@ impl<M: Metric> Order<M> {
     /// Packs the lines of all series, most of which may be packed already. Each has so many words.
     pub(crate) fn pack(
         &mut self,
-        edition: Edition,
         words: usize,
+        moment: Moment,
         lines: &mut Lines<'_>,
         stream: &mut Stream,
         mut show: impl FnMut(Row<'_, M>, &mut Lines<'_>),
     ) {
         let series = &self.series;
         let sheet = self.sheet.get_or_insert_with(|| Sheet::of(series));
-        let mut lasting = sheet.take_packed(edition, stream.version());
-        let cells = sheet.blocks.pages(lines.highest());
+        let mut lasting = sheet.take_packed(lines.edition(), stream.version());
+        let cells = sheet.blocks.pages(moment.highest);
         let mut tally = Tally::new();
+        let mut texts = Texts::behind(lines.front(), &sheet.texts);
         let rows = PAGE.min(WORDS / words.max(1)).max(1);
         lasting.sums.resize(series.len() * words, 0);
         let has_one_line = lasting.edition.has_one_line();
@@ -200,7 +256,8 @@ impl<M: Metric> Order<M> {
                 let bits = anew.get_or_insert_default();
                 bits.append(&lasting.bits, taken, at);
                 starts.clear();
-                sheet.show_page(series, page, words, &tally, |row| {
+                texts.go_on(&sheet.texts[page.text..], series[page.first].labels());
+                sheet.show_page(series, page, &mut texts, words, &tally, |row| {
                     let start = lines.text().len();
                     show(row, lines);
                     if has_one_line {
@@ -258,12 +315,12 @@ fn read_sums(entries: &[Entry], cells: &Pages<'_>, sums: &mut [u64]) -> bool {
 
 impl Sheet {
     /// What is packed of an edition, or place for it. It is to be put back.
-    fn take_packed(&mut self, edition: Edition, version: u64) -> Lasting {
+    fn take_packed(&mut self, edition: &Edition, version: u64) -> Lasting {
         self.packed.retain(|packed| packed.version == version);
         let found = self
             .packed
             .iter()
-            .position(|packed| packed.edition == edition);
+            .position(|packed| packed.edition == *edition);
         if let Some(found) = found {
             return self.packed.remove(found);
         }
@@ -271,7 +328,7 @@ impl Sheet {
             self.packed.remove(0);
         }
         Lasting {
-            edition,
+            edition: edition.clone(),
             version,
             sums: Vec::new(),
             heads: Vec::new(),
@@ -287,25 +344,17 @@ impl Sheet {
         &self,
         series: &[Arc<Series<M>>],
         page: PageAt,
+        texts: &mut Texts<'_>,
         words: usize,
         tally: &Tally,
         mut show: impl FnMut(Row<'_, M>),
     ) {
         let cells = tally.page();
-        let mut texts = &self.texts[page.text..];
-        // What the first has of the one before is not on the page.
-        let mut labels = series[page.first].labels().to_owned();
         for (row, entry) in self.entries[page.first..page.end].iter().enumerate() {
-            let (own, rest) = texts.split_at(entry.own as usize);
-            labels.truncate(usize::from(entry.shared));
-            labels.push_str(own);
-            texts = rest;
-            show(Row {
-                series: &series[page.first + row],
-                labels: &labels,
-                is_whole: entry.is_whole,
-                cells: Cells::of(&cells, row * words),
-            });
+            let front = texts.front;
+            let text = (texts.next(entry), front);
+            let cells = Cells::of(&cells, row * words);
+            show(Row::new(&series[page.first + row], entry, text, cells));
         }
     }
 

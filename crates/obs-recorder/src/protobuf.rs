@@ -7,75 +7,70 @@ use std::fmt::Write as _;
 
 use obs_core::Kind;
 
+use crate::exemplar::{Exemplar, Exemplars};
 use crate::key::labels_of;
-use crate::snapshot::{ExemplarSnapshot, NativeBuckets, SeriesValue};
+use crate::point::{At, Encoder, Heading, Point};
+use crate::snapshot::NativeBuckets;
 
 /// The media type of a scrape in protobuf, for the `Content-Type` of a response.
 pub const PROTOBUF_MEDIA_TYPE: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 
-/// Appends fields to a message.
-pub(crate) struct Encoder<'a>(&'a mut Vec<u8>);
-
-/// What the series of a family have in common.
-#[derive(Clone, Copy)]
-pub(crate) struct Common<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) help: &'a str,
-    pub(crate) kind: Kind,
-    pub(crate) bounds: &'static [f64],
-    pub(crate) levels: &'static [f64],
+/// The series of one family, appended to its message.
+pub(crate) struct Protobuf<'a> {
+    family: Message<'a>,
+    of: &'a Heading<'a>,
     /// The global labels as text.
-    pub(crate) globals: &'a str,
+    globals: &'a str,
 }
 
-/// One series of a family.
-pub(crate) struct Row<'a> {
-    /// Its labels as text.
-    pub(crate) labels: &'a str,
-    /// Whether global labels stand in them.
-    pub(crate) is_whole: bool,
-    /// When it began, in milliseconds since 1970.
-    pub(crate) began: u64,
-    pub(crate) value: SeriesValue,
+/// Appends a family behind its length. `series` encodes what it has.
+pub(crate) fn family(
+    out: &mut Vec<u8>,
+    of: &Heading<'_>,
+    globals: &str,
+    series: impl FnOnce(&mut Protobuf<'_>),
+) {
+    Message(out).with_length(|family| {
+        family.text(1, of.name);
+        if !of.help.is_empty() {
+            family.text(2, of.help);
+        }
+        family.uint(3, kind_number(of.kind));
+        let family = Message(family.0);
+        series(&mut Protobuf {
+            family,
+            of,
+            globals,
+        });
+    });
 }
 
-impl<'a> Encoder<'a> {
-    pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
-        Self(out)
-    }
-
-    /// Appends a family behind its length.
-    pub(crate) fn family(&mut self, of: Common<'_>, series: impl FnOnce(&mut Self)) {
-        self.with_length(|family| {
-            family.text(1, of.name);
-            if !of.help.is_empty() {
-                family.text(2, of.help);
+impl Encoder for Protobuf<'_> {
+    fn series(&mut self, at: At<'_>, point: Point<'_>) {
+        let (of, globals) = (self.of, self.globals);
+        self.family.message(4, |metric| {
+            if !at.is_whole {
+                metric.labels(globals);
             }
-            family.uint(3, kind_number(of.kind));
-            series(family);
+            metric.labels(at.labels());
+            metric.point(of, at.began(), point);
         });
     }
+}
 
-    /// Appends a series to its family.
-    pub(crate) fn series(&mut self, of: Common<'_>, row: Row<'_>) {
-        self.message(4, |metric| {
-            if !row.is_whole {
-                metric.labels(of.globals);
-            }
-            metric.labels(row.labels);
-            metric.value(of, row.began, row.value);
-        });
-    }
+/// Appends fields to a message.
+struct Message<'a>(&'a mut Vec<u8>);
 
-    fn value(&mut self, of: Common<'_>, began: u64, value: SeriesValue) {
-        match value {
-            SeriesValue::Gauge(value) => self.message(2, |gauge| gauge.double(1, value)),
-            SeriesValue::Counter { number, decimals } => self.message(3, |counter| {
+impl Message<'_> {
+    fn point(&mut self, of: &Heading<'_>, began: u64, point: Point<'_>) {
+        match point {
+            Point::Gauge(value) => self.message(2, |gauge| gauge.double(1, value)),
+            Point::Counter { number, decimals } => self.message(3, |counter| {
                 counter.double(1, number as f64 / 10_f64.powi(i32::from(decimals)));
                 counter.time(3, began);
             }),
-            SeriesValue::Summary {
+            Point::Summary {
                 quantiles,
                 count,
                 sum,
@@ -85,12 +80,12 @@ impl<'a> Encoder<'a> {
                 for (level, value) in of.levels.iter().zip(quantiles) {
                     summary.message(3, |quantile| {
                         quantile.double(1, *level);
-                        quantile.double(2, value);
+                        quantile.double(2, *value);
                     });
                 }
                 summary.time(4, began);
             }),
-            SeriesValue::Histogram {
+            Point::Histogram {
                 buckets,
                 sum,
                 exemplars,
@@ -100,13 +95,13 @@ impl<'a> Encoder<'a> {
                 histogram.double(2, sum);
                 if of.bounds.is_empty() && native.is_some() {
                     // No bucket was declared that an exemplar could be shown in.
-                    for exemplar in &exemplars {
-                        histogram.message(16, |message| message.exemplar(exemplar));
+                    for exemplar in exemplars.iter().flat_map(|exemplars| exemplars.all()) {
+                        histogram.message(16, |message| message.exemplar(&exemplar));
                     }
                 } else {
-                    histogram.buckets(of.bounds, &buckets, &exemplars);
+                    histogram.buckets(of.bounds, buckets, exemplars);
                 }
-                if let Some(native) = &native {
+                if let Some(native) = native {
                     histogram.native(native);
                 }
                 histogram.time(15, began);
@@ -115,18 +110,15 @@ impl<'a> Encoder<'a> {
     }
 
     /// Appends the declared buckets, which hold what is in all before them, too.
-    fn buckets(&mut self, bounds: &[f64], buckets: &[u64], exemplars: &[ExemplarSnapshot]) {
+    fn buckets(&mut self, bounds: &[f64], buckets: &[u64], exemplars: Option<&Exemplars>) {
         let mut count = 0_u64;
         for (index, held) in buckets.iter().enumerate() {
             count = count.wrapping_add(*held);
-            let latest = exemplars
-                .iter()
-                .find(|exemplar| index == bounds.partition_point(|bound| exemplar.value > *bound));
             self.message(3, |bucket| {
                 bucket.uint(1, count);
                 bucket.double(2, bounds.get(index).copied().unwrap_or(f64::INFINITY));
-                if let Some(exemplar) = latest {
-                    bucket.message(3, |message| message.exemplar(exemplar));
+                if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.latest(index)) {
+                    bucket.message(3, |message| message.exemplar(&exemplar));
                 }
             });
         }
@@ -171,7 +163,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    fn exemplar(&mut self, exemplar: &ExemplarSnapshot) {
+    fn exemplar(&mut self, exemplar: &Exemplar) {
         let mut trace = String::with_capacity(32);
         for byte in exemplar.trace {
             let _ = write!(trace, "{byte:02x}");
@@ -311,7 +303,7 @@ mod tests {
     fn a_long_message_has_its_whole_length_in_front() {
         for length in [0, 1, 127, 128, 16_383, 16_384, 70_000] {
             let (mut out, text) = (vec![7], "x".repeat(length));
-            Encoder::new(&mut out).with_length(|message| message.0.extend(text.bytes()));
+            Message(&mut out).with_length(|message| message.0.extend(text.bytes()));
             let (bytes, count) = varint(length as u64);
             assert_eq!(out[1..=count], bytes[..count]);
             assert_eq!((out[0], &out[1 + count..]), (7, text.as_bytes()));

@@ -4,8 +4,7 @@
 //! read lock. Who brings a new one takes its family's lock and then the shard's, and puts it on the family's list of fresh ones. A scrape takes that list away as a whole and sorts it into its
 //! own order outside of every lock, so that nobody who registers waits for it.
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
@@ -20,12 +19,13 @@ use crate::exemplar;
 use crate::filed;
 use crate::gzip::{Gzip, Stream};
 use crate::key::Text;
-use crate::metric::{Metric, Moment};
+use crate::metric::Metric;
 use crate::names::Names;
-use crate::order::{Order, Row};
-use crate::protobuf::{self, Common, Encoder};
+use crate::order::Order;
+use crate::point::{At, Each, Encoder, Escaped, Heading, Moment, Point, Scratch};
+use crate::protobuf;
 use crate::snapshot::{SeriesSnapshot, SeriesValue};
-use crate::text::{At, Heading, Lines};
+use crate::text::Lines;
 use crate::{lock, read, slot, write};
 
 /// One series. Its handles and the registry share it.
@@ -530,163 +530,69 @@ impl<M: Metric> Family<M> {
         &self,
         heading: &Heading<'_>,
         base_is_taken: bool,
+        names: Names,
+        moment: Moment,
         lines: &mut Lines<'_>,
         mut stream: Option<&mut Stream>,
     ) {
-        let (start, is_signed) = (lines.len(), self.is_signed.load(Relaxed));
-        let packed = |stream: &mut Stream| self.pack(heading, base_is_taken, lines, stream);
-        if stream.as_deref_mut().is_some_and(packed) {
+        if let Some(stream) = stream.as_deref_mut()
+            && names == Names::Utf8
+            && self.is_worth_packing()
+        {
+            lines.begin(heading, base_is_taken, false);
+            self.pack(moment, lines, stream);
             return;
         }
-        self.write(
-            heading,
-            base_is_taken,
-            is_signed,
-            lines,
-            stream.as_deref_mut(),
-        );
+        let (start, is_signed) = (lines.len(), self.is_signed.load(Relaxed));
+        let mut write = |is_signed, lines: &mut Lines<'_>| {
+            for pass in lines.begin(heading, base_is_taken, is_signed) {
+                lines.begin_pass(heading, *pass);
+                match stream.as_deref_mut() {
+                    Some(stream) => self.encode(names, moment, &mut Packing { lines, stream }),
+                    None => self.encode(names, moment, lines),
+                }
+            }
+        };
+        write(is_signed, lines);
         // Nothing told that it takes values below 0 until the first of them was written.
         if lines.take_back_odd(start) {
             self.is_signed.store(true, Relaxed);
-            self.write(heading, base_is_taken, true, lines, stream);
+            write(true, lines);
         }
     }
 
-    /// Packs a family whose lines are worth keeping; returns whether it is one.
-    fn pack(
-        &self,
-        heading: &Heading<'_>,
-        base_is_taken: bool,
-        lines: &mut Lines<'_>,
-        stream: &mut Stream,
-    ) -> bool {
+    /// Whether its lines are worth keeping packed.
+    fn is_worth_packing(&self) -> bool {
         /// The fewest series for which pages are kept.
         const MANY: usize = 64;
-        let words = M::tallied(&self.shape);
-        let is_plain = lines.label_names() == Names::Utf8 && !self.has_hidden.load(Relaxed);
-        if words == 0 || !is_plain || self.is_signed.load(Relaxed) {
-            return false;
-        }
-        let mut ordered = self.ordered();
-        if ordered.len() < MANY {
-            return false;
-        }
-        let start = lines.len();
-        let lists = lines.begin(heading, base_is_taken, false);
-        let [parts] = lists.as_slice() else {
-            lines.text().truncate(start);
-            return false;
-        };
-        // The family's lines are packed by themselves, and what is written before them at once.
+        M::tallied(&self.shape) > 0
+            && !self.has_hidden.load(Relaxed)
+            && self.ordered().len() >= MANY
+    }
+
+    /// Packs the lines of all series, and before them what is written already.
+    fn pack(&self, moment: Moment, lines: &mut Lines<'_>, stream: &mut Stream) {
         stream.pack(lines.text());
-        let show = |row: Row<'_, M>, lines: &mut Lines<'_>| {
-            let at = At {
-                labels: row.labels,
-                is_whole: row.is_whole,
-                cells: row.cells,
-                mark: 0,
-                created: row.series.created(),
-            };
-            for part in parts {
-                row.series.metric.write(&self.shape, at, *part, lines);
-            }
-        };
-        ordered.pack(lines.edition(parts), words, lines, stream, show);
-        true
-    }
-
-    fn write(
-        &self,
-        heading: &Heading<'_>,
-        base_is_taken: bool,
-        is_signed: bool,
-        lines: &mut Lines<'_>,
-        mut stream: Option<&mut Stream>,
-    ) {
-        let mut ordered = self.ordered();
-        let lists = lines.begin(heading, base_is_taken, is_signed);
-        let names = lines.label_names();
-        for parts in lists {
-            if let [part] = *parts {
-                lines.begin_part(heading, part);
-            }
-            // Each case by itself: what most scrapes ask for is a loop without the rest.
-            let highest = lines.highest();
-            if names != Names::Utf8 {
-                self.write_escaped(&mut ordered, &parts, names, lines, stream.as_deref_mut());
-            } else if let Some(stream) = &mut stream {
-                self.each(&mut ordered, highest, |metric, at| {
-                    pack_what_is_long(lines, stream);
-                    for part in &parts {
-                        metric.write(&self.shape, at, *part, lines);
-                    }
-                });
-            } else {
-                self.each(&mut ordered, highest, |metric, at| {
-                    for part in &parts {
-                        metric.write(&self.shape, at, *part, lines);
-                    }
-                });
-            }
-        }
-    }
-
-    /// The series under names of labels that are escaped. Of two series that become one, the first is shown.
-    fn write_escaped(
-        &self,
-        ordered: &mut Order<M>,
-        parts: &[usize],
-        names: Names,
-        lines: &mut Lines<'_>,
-        mut stream: Option<&mut Stream>,
-    ) {
-        let mut written = HashSet::new();
-        self.each(ordered, lines.highest(), |metric, at| {
-            if let Some(stream) = &mut stream {
-                pack_what_is_long(lines, stream);
-            }
-            let labels = names.labels(at.labels);
-            if let Cow::Owned(escaped) = &labels
-                && !written.insert(escaped.clone())
-            {
-                return;
-            }
-            let at = At {
-                labels: &labels,
-                ..at
-            };
-            for part in parts {
-                metric.write(&self.shape, at, *part, lines);
-            }
-        });
+        let (words, mut scratch) = (M::tallied(&self.shape), Scratch::default());
+        self.ordered()
+            .pack(words, moment, lines, stream, |row, lines| {
+                let metric = &row.series.metric;
+                let point = metric.point(&self.shape, row.cells, 0, moment, &mut scratch);
+                lines.series(row.at, point);
+            });
     }
 
     /// Writes the family with all its series in protobuf. The caller holds the scrape's lock.
-    pub(crate) fn encode(
+    pub(crate) fn protobuf(
         &self,
-        of: Common<'_>,
+        heading: &Heading<'_>,
+        globals: &str,
         names: Names,
         moment: Moment,
-        encoder: &mut Encoder<'_>,
+        out: &mut Vec<u8>,
     ) {
-        encoder.family(of, |encoder| {
-            let mut written = HashSet::new();
-            self.each(&mut self.ordered(), moment.highest, |metric, at| {
-                let labels = names.labels(at.labels);
-                // Of two series that become one, the first is shown.
-                if let Cow::Owned(escaped) = &labels
-                    && !written.insert(escaped.clone())
-                {
-                    return;
-                }
-                let row = protobuf::Row {
-                    labels: &labels,
-                    is_whole: at.is_whole,
-                    began: at.created.load(Relaxed),
-                    value: metric.value(&self.shape, at, moment),
-                };
-                encoder.series(of, row);
-            });
+        protobuf::family(out, heading, globals, |family| {
+            self.encode(names, moment, family);
         });
     }
 
@@ -697,48 +603,63 @@ impl<M: Metric> Family<M> {
         moment: Moment,
     ) -> Vec<SeriesSnapshot> {
         let mut found = Vec::new();
-        self.each(&mut self.ordered(), moment.highest, |metric, at| {
-            let value = metric.value(&self.shape, at, moment);
-            let began = at.created.load(Relaxed);
-            found.push(SeriesSnapshot::new(
-                globals,
-                at.labels,
-                at.is_whole,
-                began,
-                value,
-            ));
-        });
+        let mut push =
+            |at: At<'_>, point: Point<'_>| found.push(SeriesSnapshot::new(globals, at, point));
+        self.each(moment, &mut Each(&mut push));
         found
     }
 
     /// The labels and the value of each series that is shown. The caller holds the scrape's lock.
     pub(crate) fn each_value(&self, moment: Moment, show: &mut dyn FnMut(&str, &SeriesValue)) {
-        self.each(&mut self.ordered(), moment.highest, |metric, at| {
-            show(at.labels, &metric.value(&self.shape, at, moment));
-        });
+        let mut show = |at: At<'_>, point: Point<'_>| show(at.labels(), &point.into());
+        self.each(moment, &mut Each(&mut show));
     }
 
-    /// Shows each series that is not gone.
-    fn each(&self, ordered: &mut Order<M>, highest: usize, mut show: impl FnMut(&M, At<'_>)) {
-        let has_hidden = self.has_hidden.load(Relaxed);
-        ordered.read(highest, has_hidden, |row| {
-            let series = row.series;
-            if has_hidden && series.is_gone(highest) {
-                return;
+    /// Encodes each series that is not gone, with its labels called as these readers need them.
+    fn encode(&self, names: Names, moment: Moment, encoder: &mut impl Encoder) {
+        // Each case by itself: what most scrapes ask for is a loop without the rest.
+        if names == Names::Utf8 {
+            self.each(moment, encoder);
+        } else {
+            self.each(moment, &mut Escaped::new(names, encoder));
+        }
+    }
+
+    /// Encodes each series that is not gone.
+    fn each(&self, moment: Moment, encoder: &mut impl Encoder) {
+        let (has_hidden, highest) = (self.has_hidden.load(Relaxed), moment.highest);
+        let (front, mut scratch) = (encoder.front(), Scratch::default());
+        self.ordered().read(highest, has_hidden, front, |row| {
+            let (series, mut mark) = (row.series, 0);
+            if has_hidden {
+                if series.is_gone(highest) {
+                    return;
+                }
+                mark = series.mark.load(Relaxed);
             }
-            let at = At {
-                labels: row.labels,
-                is_whole: row.is_whole,
-                cells: row.cells,
-                mark: if has_hidden {
-                    series.mark.load(Relaxed)
-                } else {
-                    0
-                },
-                created: &series.created,
-            };
-            show(&series.metric, at);
+            let metric = &series.metric;
+            let point = metric.point(&self.shape, row.cells, mark, moment, &mut scratch);
+            encoder.series(row.at, point);
         });
+    }
+}
+
+/// Packs lines when they are many, if none of them may have to be taken back.
+struct Packing<'a, 'b> {
+    lines: &'a mut Lines<'b>,
+    stream: &'a mut Stream,
+}
+
+impl Encoder for Packing<'_, '_> {
+    fn front(&self) -> String {
+        self.lines.front()
+    }
+
+    fn series(&mut self, at: At<'_>, point: Point<'_>) {
+        if self.lines.len() >= Gzip::FULL && !self.lines.may_be_odd() {
+            self.stream.pack(self.lines.text());
+        }
+        self.lines.series(at, point);
     }
 }
 
@@ -765,11 +686,4 @@ fn spread(hash: u64) -> u64 {
 fn shard_of(hash: u64) -> usize {
     // Not the bits that the table goes by.
     (spread(hash) >> 32) as usize % SHARDS
-}
-
-/// Packs the lines that wait, if they are many and none of them may have to be taken back.
-fn pack_what_is_long(lines: &mut Lines<'_>, stream: &mut Stream) {
-    if lines.len() >= Gzip::FULL && !lines.may_be_odd() {
-        stream.pack(lines.text());
-    }
 }

@@ -3,7 +3,9 @@
 use obs_core::Kind;
 
 use crate::TraceId;
+use crate::exemplar::Exemplar;
 use crate::key::labels_of;
+use crate::point::{At, Point};
 
 /// One family with all its series, as [`Engine::snapshot`](crate::Engine::snapshot) found them.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,24 +104,51 @@ pub struct ExemplarSnapshot {
 }
 
 impl SeriesSnapshot {
-    /// A series with these labels as text. The global ones come first, unless they are in the text.
-    pub(crate) fn new(
-        globals: &[(String, String)],
-        text: &str,
-        is_whole: bool,
-        began: u64,
-        value: SeriesValue,
-    ) -> Self {
-        let mut labels = if is_whole {
+    /// A series with all of its labels; the global ones come first, unless they stand in its text.
+    pub(crate) fn new(globals: &[(String, String)], at: At<'_>, point: Point<'_>) -> Self {
+        let mut labels = if at.is_whole {
             Vec::new()
         } else {
             globals.to_vec()
         };
-        labels.extend(labels_of(text));
+        labels.extend(labels_of(at.labels()));
         Self {
             labels,
-            began,
-            value,
+            began: at.began(),
+            value: point.into(),
+        }
+    }
+}
+
+impl From<Point<'_>> for SeriesValue {
+    fn from(point: Point<'_>) -> Self {
+        match point {
+            Point::Counter { number, decimals } => Self::Counter { number, decimals },
+            Point::Gauge(value) => Self::Gauge(value),
+            Point::Histogram {
+                buckets,
+                sum,
+                exemplars,
+                native,
+            } => Self::Histogram {
+                buckets: buckets.to_vec(),
+                sum,
+                exemplars: exemplars
+                    .iter()
+                    .flat_map(|exemplars| exemplars.all())
+                    .map(|Exemplar { trace, value, at }| ExemplarSnapshot { trace, value, at })
+                    .collect(),
+                native: native.cloned(),
+            },
+            Point::Summary {
+                quantiles,
+                count,
+                sum,
+            } => Self::Summary {
+                quantiles: quantiles.to_vec(),
+                count,
+                sum,
+            },
         }
     }
 }

@@ -12,14 +12,15 @@ use std::time::{Duration, Instant};
 use metrics::HistogramFn;
 use obs_core::{Family, Kind, nearest_rank};
 
-use crate::cell::{InFile, Store, Words, add_float_owned, add_float_shared, add_owned, add_shared};
+use crate::cell::{
+    Cells, InFile, Store, Words, add_float_owned, add_float_shared, add_owned, add_shared,
+};
 use crate::engine::Settings;
 use crate::filed::Number;
 use crate::lock;
-use crate::metric::{Metric, Moment};
+use crate::metric::Metric;
+use crate::point::{Moment, Point, Scratch};
 use crate::registry::Series;
-use crate::snapshot::SeriesValue;
-use crate::text::{At, Lines, Part};
 
 /// The quantiles of a summary that no catalogue knows.
 const DEFAULT_QUANTILES: &[f64] = &[0.5, 0.9, 0.99];
@@ -38,12 +39,6 @@ pub(crate) struct Summary {
 pub(crate) struct Quantiles {
     levels: &'static [f64],
     window: Duration,
-}
-
-impl Quantiles {
-    pub(crate) fn levels(&self) -> &'static [f64] {
-        self.levels
-    }
 }
 
 impl Summary {
@@ -82,7 +77,6 @@ impl Summary {
 
 impl Metric for Summary {
     const KIND: Kind = Kind::Summary;
-    const PARTS: &'static [Part] = &[Part::Quantile, Part::Sum, Part::Count, Part::Created];
     const IS_READ: bool = true;
     type Shape = Quantiles;
 
@@ -99,6 +93,10 @@ impl Metric for Summary {
             bins: Bins::default(),
             window: Mutex::new(Window::new(shape.window)),
         }
+    }
+
+    fn levels(shape: &Quantiles) -> &'static [f64] {
+        shape.levels
     }
 
     fn filed(&self) -> Option<InFile> {
@@ -129,39 +127,20 @@ impl Metric for Summary {
         self.pulse(highest)
     }
 
-    fn write(&self, shape: &Quantiles, at: At<'_>, part: usize, lines: &mut Lines<'_>) {
-        match part {
-            0 => {
-                let mut window = lock(&self.window);
-                window.take_in(&self.bins, lines.now());
-                lines.set_sum(self.sum(lines.highest()) - window.forgotten);
-                let values = window.quantiles(shape.levels);
-                drop(window);
-                lines.quantile_lines(at, part, &values);
-            }
-            1 => {
-                if lines.is_split() {
-                    let window = lock(&self.window);
-                    lines.set_sum(self.sum(lines.highest()) - window.forgotten);
-                }
-                lines.open(at, part);
-                lines.sum();
-            }
-            2 => {
-                lines.open(at, part);
-                let count = self.words.sum(0, lines.highest());
-                lines.whole(count.wrapping_sub(at.mark));
-            }
-            _ => lines.created(at),
-        }
-    }
-
-    fn value(&self, shape: &Quantiles, at: At<'_>, moment: Moment) -> SeriesValue {
+    fn point<'a>(
+        &'a self,
+        shape: &'a Quantiles,
+        _: Cells<'_>,
+        mark: u64,
+        moment: Moment,
+        scratch: &'a mut Scratch,
+    ) -> Point<'a> {
         let mut window = lock(&self.window);
         window.take_in(&self.bins, moment.now);
-        SeriesValue::Summary {
-            quantiles: window.quantiles(shape.levels),
-            count: self.words.sum(0, moment.highest).wrapping_sub(at.mark),
+        scratch.quantiles = window.quantiles(shape.levels);
+        Point::Summary {
+            quantiles: &scratch.quantiles,
+            count: self.words.sum(0, moment.highest).wrapping_sub(mark),
             sum: self.sum(moment.highest) - window.forgotten,
         }
     }

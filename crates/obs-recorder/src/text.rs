@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
 
 use obs_core::Kind;
 
-use crate::cell::Cells;
 use crate::exemplar::{Exemplar, Exemplars};
 use crate::key::{is_plain_name, push_escaped, push_label, push_name};
-use crate::names::Names;
+use crate::point::{At, Encoder, Heading, Point};
 
 /// Which text a scrape is written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,97 +31,56 @@ impl Format {
     }
 }
 
-/// One sort of a family's lines.
+/// Which lines of a family's series are written in one go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Value,
-    Quantile,
-    Bucket,
+pub(crate) enum Pass {
+    All,
+    /// One for each bucket or quantile.
+    Levels,
     Sum,
     Count,
-    /// When the series began; in `OpenMetrics` only, and only if the settings say so.
-    Created,
 }
 
-impl Part {
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Value | Self::Quantile => "",
-            Self::Bucket => "_bucket",
-            Self::Sum => "_sum",
-            Self::Count => "_count",
-            Self::Created => "_created",
-        }
-    }
-}
-
-/// What stands at the top of a family.
-pub(crate) struct Heading<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) kind: Kind,
-    pub(crate) help: &'a str,
-    /// What its values are measured in, if the format has a word for it.
-    pub(crate) unit: Option<&'static str>,
-    /// What its series are made of.
-    pub(crate) parts: &'static [Part],
-    pub(crate) bounds: &'static [f64],
-    pub(crate) levels: &'static [f64],
-}
-
-/// The lines of one scrape.
+/// The lines of one scrape, in either of the text formats.
 pub(crate) struct Lines<'a> {
     out: &'a mut String,
     format: Format,
     globals: &'a str,
-    highest: usize,
-    now: Instant,
     /// Whether it says when series began.
     created: bool,
-    /// What names of labels are called.
-    label_names: Names,
-    /// Of the family: for each part what its lines begin with.
-    starts: Vec<Start>,
-    /// Of the family: its bounds or quantiles as labels, with what follows them: `,le="1"} `.
-    extras: Vec<String>,
+    /// Of the family that is written.
+    edition: Edition,
+    pass: Pass,
     split: bool,
-    /// Of the family: whether a value was written that no sum and no quantile of `OpenMetrics` may have.
+    /// Whether a value was written that no sum and no quantile of `OpenMetrics` may have.
     is_odd: bool,
-    // Of the histogram: set by itself.
-    buckets: Vec<u64>,
-    sum: f64,
+    /// What lines of several levels begin with, where that has to be put together for each series.
+    begun: String,
 }
 
 /// All that makes lines of a family what they are, but for its series and their numbers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Edition {
     format: Format,
-    parts: Vec<usize>,
-    starts: Vec<Start>,
-    extras: Vec<String>,
+    /// Of the lines that have the value, or those of buckets or quantiles.
+    values: Start,
+    /// Of those with the sum and the count, where there are such.
+    totals: Option<[Start; 2]>,
+    /// Of those that say when a series began, where there are such.
+    created: Option<Start>,
+    /// Its bounds or quantiles as labels, with what follows them: `,le="1"} `.
+    levels: Vec<String>,
 }
 
 impl Edition {
     /// Whether each series has one line, which ends in its value.
     pub(crate) fn has_one_line(&self) -> bool {
-        self.parts.len() == 1 && self.extras.is_empty()
+        self.totals.is_none() && self.created.is_none()
     }
 }
 
-/// Which series is written.
-#[derive(Clone, Copy)]
-pub(crate) struct At<'a> {
-    pub(crate) labels: &'a str,
-    /// Whether global labels stand in them.
-    pub(crate) is_whole: bool,
-    pub(crate) cells: Cells<'a>,
-    /// The pulse at which it began anew.
-    pub(crate) mark: u64,
-    /// When that was, in milliseconds since 1970. Most scrapes do not ask, and it is not in the cache.
-    pub(crate) created: &'a AtomicU64,
-}
-
 /// What a line begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Start {
     /// `name{service="desk",`, or `name{` without global labels: more follow.
     more: String,
@@ -135,45 +91,24 @@ struct Start {
 }
 
 impl<'a> Lines<'a> {
+    /// `created` says whether to write when series began, where the format has a word for it.
     pub(crate) fn new(
         out: &'a mut String,
         format: Format,
         globals: &'a str,
-        highest: usize,
-        now: Instant,
+        created: bool,
     ) -> Self {
         Self {
             out,
             format,
             globals,
-            highest,
-            now,
-            created: false,
-            label_names: Names::default(),
-            starts: Vec::new(),
-            extras: Vec::new(),
+            created: created && format == Format::OpenMetrics,
+            edition: Edition::default(),
+            pass: Pass::All,
             split: false,
             is_odd: false,
-            buckets: Vec::new(),
-            sum: 0.0,
+            begun: String::new(),
         }
-    }
-
-    /// The same, and whether it says when series began, where the format has a word for it.
-    pub(crate) fn with_created(mut self, created: bool) -> Self {
-        self.created = created;
-        self
-    }
-
-    /// The same, and what names of labels are called.
-    pub(crate) fn with_label_names(mut self, names: Names) -> Self {
-        self.label_names = names;
-        self
-    }
-
-    /// What names of labels are called.
-    pub(crate) fn label_names(&self) -> Names {
-        self.label_names
     }
 
     /// How much is written.
@@ -186,14 +121,9 @@ impl<'a> Lines<'a> {
         self.out
     }
 
-    /// What makes the lines of these parts of the family what they are.
-    pub(crate) fn edition(&self, parts: &[usize]) -> Edition {
-        Edition {
-            format: self.format,
-            parts: parts.to_vec(),
-            starts: self.starts.clone(),
-            extras: self.extras.clone(),
-        }
+    /// What makes the lines of the family what they are.
+    pub(crate) fn edition(&self) -> &Edition {
+        &self.edition
     }
 
     /// Whether what is written may have to be taken back.
@@ -203,88 +133,68 @@ impl<'a> Lines<'a> {
 
     /// Takes back what was written since the text had this length, if `OpenMetrics` does not allow it.
     pub(crate) fn take_back_odd(&mut self, to: usize) -> bool {
-        let is_refused = self.format == Format::OpenMetrics && self.is_odd && !self.split;
+        let is_refused = self.may_be_odd() && self.is_odd;
         if is_refused {
             self.out.truncate(to);
         }
         is_refused
     }
 
-    /// The highest lane that is read.
-    pub(crate) fn highest(&self) -> usize {
-        self.highest
-    }
-
-    /// When the scrape began.
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    /// Begins a family, and returns which parts of its series are written together, one list after another. In one that
-    /// `is_signed` the sums and quantiles may be negative.
+    /// Begins a family, and returns in which passes over its series it is written. In one that `is_signed` the sums and quantiles may
+    /// be negative.
     pub(crate) fn begin(
         &mut self,
         heading: &Heading<'_>,
         base_is_taken: bool,
         is_signed: bool,
-    ) -> Vec<Vec<usize>> {
-        let Heading {
-            name, kind, parts, ..
-        } = heading;
+    ) -> &'static [Pass] {
+        let Heading { name, kind, .. } = *heading;
         let open = self.format == Format::OpenMetrics;
         let base = name.strip_suffix("_total").filter(|base| !base.is_empty());
         // A counter whose name does not end in `_total` cannot be told as one. It keeps its name: what a series is called must
         // not depend on the client.
-        let unknown = open && *kind == Kind::Counter && (base.is_none() || base_is_taken);
-        let family = if open && *kind == Kind::Counter && !unknown {
+        let unknown = open && kind == Kind::Counter && (base.is_none() || base_is_taken);
+        let family = if open && kind == Kind::Counter && !unknown {
             base.unwrap_or(name)
         } else {
             name
         };
         self.split = open && is_signed;
         self.is_odd = false;
-        self.starts.clear();
-        for part in *parts {
-            let of = if *part == Part::Created { family } else { name };
-            self.starts
-                .push(Start::new(of, part.suffix(), self.globals));
-        }
-        let (label, values) = match kind {
-            Kind::Histogram => ("le", heading.bounds),
-            _ => ("quantile", heading.levels),
+        self.pass = Pass::All;
+        let has_totals = matches!(kind, Kind::Histogram | Kind::Summary);
+        let has_created = self.created && !unknown && !self.split && kind != Kind::Gauge;
+        let start = |name, suffix| Start::new(name, suffix, self.globals);
+        self.edition = Edition {
+            format: self.format,
+            values: start(name, values_suffix(kind)),
+            totals: has_totals.then(|| [start(name, "_sum"), start(name, "_count")]),
+            created: has_created.then(|| start(family, "_created")),
+            levels: levels(heading, self.format),
         };
-        self.extras.clear();
-        for value in values {
-            let value = level(*value, self.format);
-            self.extras.push(format!(",{label}=\"{value}\"}} "));
-        }
-        if *kind == Kind::Histogram {
-            self.extras.push(",le=\"+Inf\"} ".to_owned());
-        }
         if self.split {
             // What takes both signs may not have a sum there, which is no count any more: its lines go as they are.
-            return (0..3).map(|part| vec![part]).collect();
+            return &[Pass::Levels, Pass::Sum, Pass::Count];
         }
-        self.head(
-            family,
-            if unknown { "unknown" } else { kind.as_str() },
-            heading,
-        );
-        let has_created = self.created && open && !unknown;
-        let written = |part: &usize| parts[*part] != Part::Created || has_created;
-        vec![(0..parts.len()).filter(written).collect()]
+        let kind = if unknown { "unknown" } else { kind.as_str() };
+        self.head(family, kind, heading);
+        &[Pass::All]
     }
 
-    /// Begins the lines of one part, where each has a family of its own.
-    pub(crate) fn begin_part(&mut self, heading: &Heading<'_>, part: usize) {
-        if self.split {
-            let name = format!("{}{}", heading.name, heading.parts[part].suffix());
-            let alone = Heading {
-                unit: None,
-                ..*heading
-            };
-            self.head(&name, "unknown", &alone);
-        }
+    /// Begins a pass. Where there are several, the lines of each are a family of their own.
+    pub(crate) fn begin_pass(&mut self, heading: &Heading<'_>, pass: Pass) {
+        self.pass = pass;
+        let suffix = match pass {
+            Pass::All => return,
+            Pass::Levels => values_suffix(heading.kind),
+            Pass::Sum => "_sum",
+            Pass::Count => "_count",
+        };
+        let alone = Heading {
+            unit: None,
+            ..*heading
+        };
+        self.head(&format!("{}{suffix}", heading.name), "unknown", &alone);
     }
 
     fn head(&mut self, family: &str, kind: &str, heading: &Heading<'_>) {
@@ -337,58 +247,20 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Whether each part is written for itself, so that none can rely on what another has read.
-    pub(crate) fn is_split(&self) -> bool {
-        self.split
-    }
-
-    /// Begins a line of a part, up to the value.
+    /// Begins the line of a series that has the value, up to that.
     #[inline]
-    pub(crate) fn open(&mut self, at: At<'_>, part: usize) {
-        let (start, labels) = (&self.starts[part], at.labels);
-        if labels.is_empty() {
-            self.out.push_str(&start.none);
-        } else {
-            let start = if at.is_whole { &start.all } else { &start.more };
-            push(self.out, &[start, labels, "} "]);
+    fn open_value(&mut self, at: &At<'_>) {
+        match at.begun() {
+            Some(begun) => push(self.out, &[begun, "} "]),
+            None => self.edition.values.open(self.out, at),
         }
-    }
-
-    /// The same with the bound or quantile of that index.
-    #[inline]
-    fn open_extra(&mut self, at: At<'_>, part: usize, extra: usize) {
-        let (start, extra, labels) = (&self.starts[part], &self.extras[extra], at.labels);
-        if labels.is_empty() {
-            push(self.out, &[&start.more, &extra[1..]]);
-        } else {
-            let start = if at.is_whole { &start.all } else { &start.more };
-            push(self.out, &[start, labels, extra]);
-        }
-    }
-
-    #[inline]
-    fn push_whole(&mut self, value: u64) {
-        self.out.push_str(itoa::Buffer::new().format(value));
-    }
-
-    /// Ends a line with a whole number.
-    #[inline]
-    pub(crate) fn whole(&mut self, value: u64) {
-        self.push_whole(value);
-        self.out.push('\n');
-    }
-
-    /// Ends a line with a float.
-    pub(crate) fn float(&mut self, value: f64) {
-        push_float(self.out, value);
-        self.out.push('\n');
     }
 
     /// Ends a line with a whole number whose last digits are decimal places, such as nanoseconds as seconds, to the last digit:
     /// a float would round what a counter adds up.
-    pub(crate) fn decimal(&mut self, number: u64, decimals: u8) {
+    fn decimal(&mut self, number: u64, decimals: u8) {
         let one = 10_u64.pow(u32::from(decimals));
-        self.push_whole(number / one);
+        self.out.push_str(itoa::Buffer::new().format(number / one));
         if !number.is_multiple_of(one) {
             let fraction = format!("{:0width$}", number % one, width = usize::from(decimals));
             push(self.out, &[".", fraction.trim_end_matches('0')]);
@@ -396,61 +268,160 @@ impl<'a> Lines<'a> {
         self.out.push('\n');
     }
 
-    /// Writes when the series began, as the last of its lines.
-    pub(crate) fn created(&mut self, at: At<'_>) {
-        self.open(at, self.starts.len() - 1);
-        push_milliseconds(self.out, at.created.load(Relaxed));
-        self.out.push('\n');
-    }
-
-    /// The buckets of the histogram that is written, not cumulated.
-    pub(crate) fn buckets(&mut self) -> &mut Vec<u64> {
-        &mut self.buckets
-    }
-
-    /// Keeps the sum of the histogram or summary that is written.
-    pub(crate) fn set_sum(&mut self, sum: f64) {
-        self.sum = sum;
-    }
-
-    /// Ends a line with the sum.
-    pub(crate) fn sum(&mut self) {
-        self.is_odd |= self.sum < 0.0 || self.sum.is_nan();
-        self.float(self.sum);
-    }
-
-    /// Ends a line with the count, which is what all buckets hold together.
-    pub(crate) fn count(&mut self) {
-        let count = self.buckets.iter().copied().fold(0, u64::wrapping_add);
-        self.whole(count);
-    }
-
-    /// Writes a line for each bucket.
-    pub(crate) fn bucket_lines(&mut self, at: At<'_>, part: usize, exemplars: Option<&Exemplars>) {
-        let exemplars = exemplars.filter(|_| self.format == Format::OpenMetrics);
-        let mut count = 0_u64;
-        for bucket in 0..self.buckets.len() {
-            count = count.wrapping_add(self.buckets[bucket]);
-            self.open_extra(at, part, bucket);
-            self.push_whole(count);
-            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.latest(bucket)) {
-                push_exemplar(self.out, &exemplar);
+    /// Writes any point. Apart, so that the lines that a service has most of are written without a call.
+    fn other(&mut self, at: &At<'_>, point: Point<'_>) {
+        match point {
+            Point::Counter { number, decimals } => {
+                self.open_value(at);
+                self.decimal(number, decimals);
             }
+            Point::Gauge(value) => {
+                self.open_value(at);
+                push_float(self.out, value);
+                self.out.push('\n');
+            }
+            Point::Histogram {
+                buckets,
+                sum,
+                exemplars,
+                ..
+            } => {
+                if self.shows(Pass::Levels) {
+                    self.buckets(at, buckets, exemplars);
+                }
+                let count = || buckets.iter().copied().fold(0, u64::wrapping_add);
+                self.totals(at, sum, count);
+            }
+            Point::Summary {
+                quantiles,
+                count,
+                sum,
+            } => {
+                if self.shows(Pass::Levels) {
+                    self.quantiles(at, quantiles);
+                }
+                self.totals(at, sum, || count);
+            }
+        }
+    }
+
+    /// Writes when a series began.
+    fn created(&mut self, at: &At<'_>) {
+        if let Some(created) = &self.edition.created {
+            created.open(self.out, at);
+            push_milliseconds(self.out, at.began());
             self.out.push('\n');
         }
     }
 
+    fn shows(&self, pass: Pass) -> bool {
+        self.pass == Pass::All || self.pass == pass
+    }
+
+    /// What the lines of all levels of a series begin with, and from where on the levels follow that.
+    #[inline]
+    fn begin_levels<'b>(
+        &'b mut self,
+        at: &At<'b>,
+    ) -> (&'b mut String, &'b str, &'b [String], usize) {
+        let Edition { values, levels, .. } = &self.edition;
+        if let Some(begun) = at.begun() {
+            return (self.out, begun, levels, 0);
+        }
+        let labels = at.labels();
+        self.begun.clear();
+        push(&mut self.begun, &[values.before(at), labels]);
+        // Without labels there is nothing to be set apart by a comma.
+        let from = usize::from(labels.is_empty());
+        (self.out, &self.begun, levels, from)
+    }
+
+    /// Writes a line for each bucket.
+    fn buckets(&mut self, at: &At<'_>, buckets: &[u64], exemplars: Option<&Exemplars>) {
+        let exemplars = exemplars.filter(|_| self.format == Format::OpenMetrics);
+        let (out, begun, levels, from) = self.begin_levels(at);
+        let mut count = 0_u64;
+        for (index, (held, level)) in buckets.iter().zip(levels).enumerate() {
+            count = count.wrapping_add(*held);
+            push(
+                out,
+                &[begun, &level[from..], itoa::Buffer::new().format(count)],
+            );
+            if let Some(exemplar) = exemplars.and_then(|exemplars| exemplars.latest(index)) {
+                push_exemplar(out, &exemplar);
+            }
+            out.push('\n');
+        }
+    }
+
     /// Writes a line for each quantile.
-    pub(crate) fn quantile_lines(&mut self, at: At<'_>, part: usize, values: &[f64]) {
-        for (index, value) in values.iter().enumerate() {
-            self.is_odd |= *value < 0.0;
-            self.open_extra(at, part, index);
-            self.float(*value);
+    fn quantiles(&mut self, at: &At<'_>, quantiles: &[f64]) {
+        self.is_odd |= quantiles.iter().any(|value| *value < 0.0);
+        let (out, begun, levels, from) = self.begin_levels(at);
+        for (value, level) in quantiles.iter().zip(levels) {
+            push(out, &[begun, &level[from..]]);
+            push_float(out, *value);
+            out.push('\n');
+        }
+    }
+
+    /// Writes the lines that the buckets or quantiles add up to.
+    fn totals(&mut self, at: &At<'_>, sum: f64, count: impl FnOnce() -> u64) {
+        let Some([of_sum, of_count]) = &self.edition.totals else {
+            return;
+        };
+        if self.shows(Pass::Sum) {
+            self.is_odd |= sum < 0.0 || sum.is_nan();
+            of_sum.open(self.out, at);
+            push_float(self.out, sum);
+            self.out.push('\n');
+        }
+        if self.shows(Pass::Count) {
+            of_count.open(self.out, at);
+            push(self.out, &[itoa::Buffer::new().format(count()), "\n"]);
+        }
+    }
+}
+
+impl Encoder for Lines<'_> {
+    fn front(&self) -> String {
+        self.edition.values.more.clone()
+    }
+
+    #[inline]
+    fn series(&mut self, at: At<'_>, point: Point<'_>) {
+        match point {
+            Point::Counter {
+                number,
+                decimals: 0,
+            } => {
+                self.open_value(&at);
+                push(self.out, &[itoa::Buffer::new().format(number), "\n"]);
+            }
+            point => self.other(&at, point),
+        }
+        if self.edition.created.is_some() {
+            self.created(&at);
         }
     }
 }
 
 impl Start {
+    /// Begins a line, up to the value.
+    fn open(&self, out: &mut String, at: &At<'_>) {
+        let labels = at.labels();
+        if labels.is_empty() {
+            out.push_str(&self.none);
+        } else {
+            push(out, &[self.before(at), labels, "} "]);
+        }
+    }
+
+    /// What stands before labels.
+    fn before(&self, at: &At<'_>) -> &str {
+        if at.is_whole { &self.all } else { &self.more }
+    }
+
     fn new(name: &str, suffix: &str, globals: &str) -> Self {
         // A suffix is plain.
         if !is_plain_name(name) {
@@ -489,6 +460,28 @@ impl Start {
             all,
         }
     }
+}
+
+/// What is appended to a family's name in the lines of its values.
+fn values_suffix(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Histogram => "_bucket",
+        Kind::Counter | Kind::Gauge | Kind::Summary => "",
+    }
+}
+
+/// The bounds or quantiles of a family as labels, with what follows them.
+fn levels(heading: &Heading<'_>, format: Format) -> Vec<String> {
+    let (label, values) = match heading.kind {
+        Kind::Histogram => ("le", heading.bounds),
+        _ => ("quantile", heading.levels),
+    };
+    let text = |value: &f64| format!(",{label}=\"{}\"}} ", level(*value, format));
+    let mut levels: Vec<_> = values.iter().map(text).collect();
+    if heading.kind == Kind::Histogram {
+        levels.push(",le=\"+Inf\"} ".to_owned());
+    }
+    levels
 }
 
 /// The global labels as text.
@@ -598,7 +591,7 @@ mod tests {
             (u64::MAX, "18446744073.709551615\n"),
         ] {
             let mut out = String::new();
-            Lines::new(&mut out, Format::Classic, "", 0, Instant::now()).decimal(nanoseconds, 9);
+            Lines::new(&mut out, Format::Classic, "", false).decimal(nanoseconds, 9);
             assert_eq!(out, seconds, "{nanoseconds} ns");
         }
     }
