@@ -349,6 +349,10 @@ impl<'a> Cells<'a> {
     /// The sum of one word over all lanes.
     #[inline]
     pub(crate) fn sum(self, index: usize) -> u64 {
+        // As where one thread records: no loop to be set up.
+        if let [page] = self.pages {
+            return page[(self.first + index) % WORDS].load(Relaxed);
+        }
         self.lanes()
             .map(|lane| lane.word(index).load(Relaxed))
             .fold(0, u64::wrapping_add)

@@ -719,6 +719,7 @@ impl Engine {
         each(&inner.gauges, name, moment, &mut show);
         each(&inner.mapped_gauges, name, moment, &mut show);
         each(&inner.histograms, name, moment, &mut show);
+        each(&inner.natives, name, moment, &mut show);
         each(&inner.summaries, name, moment, &mut show);
     }
 

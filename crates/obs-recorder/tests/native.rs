@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use messages::{BucketSpan, Histogram, MetricFamily, read};
 use obs_core::buckets;
-use obs_recorder::{Engine, Format, Names};
+use obs_recorder::{Engine, Format, Names, SeriesValue};
 use proptest::prelude::*;
 
 obs_core::families! {
@@ -243,4 +243,24 @@ fn threads_share_chunks_that_are_made_under_way() {
         let held = side(&found.negative_span, &found.negative_delta);
         assert!(held.values().all(|count| *count == 400), "{held:?}");
     }
+}
+
+#[test]
+fn a_family_is_read_by_its_name() {
+    let (engine, sample) = engine(true, 2);
+    sample.fill.record(0.3);
+    let mut found = Vec::new();
+    engine.each_of("sample_fill_seconds", |labels, value| {
+        found.push((labels.to_owned(), value.clone()));
+    });
+    let families = engine.snapshot().unwrap();
+    let mut families = families.iter();
+    let family = families.find(|family| family.name == "sample_fill_seconds");
+    let shown = family.unwrap().series[0].value.clone();
+    assert_eq!(found, [(String::new(), shown.clone())]);
+    let SeriesValue::Histogram { native, .. } = shown else {
+        panic!("{shown:?}");
+    };
+    // 0.3 lies between 2^(-14/8) and 2^(-13/8).
+    assert_eq!(native.unwrap().positive, [(-13, 1)]);
 }
