@@ -127,7 +127,7 @@ pub(crate) static OTLP_HEADERS: Scheme = Scheme {
     field: "Config::otlp_headers",
     file_setting: "OBS_OTLP_HEADERS_FILE",
     accepts: crate::config::OTLP_HEADERS,
-    is_acceptable: |text| crate::otlp::headers(text).is_some(),
+    is_acceptable: |text| obs_push::are_headers(text),
     ..BASIC
 };
 

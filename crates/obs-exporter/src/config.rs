@@ -20,7 +20,7 @@ use self::variables::{
     MAX_SCRAPES_TEXT, TEXT, TIME, TIME_RANGE, VARIABLES, ignored, is_label_key, is_label_value,
     nearest,
 };
-#[cfg(feature = "otlp")]
+#[cfg(any(feature = "push", feature = "otlp"))]
 pub(crate) use self::variables::{OTLP_HEADERS, OTLP_URLS};
 use crate::{ExporterError, Secret};
 

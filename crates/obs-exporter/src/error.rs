@@ -10,6 +10,8 @@ use obs_recorder::EngineError;
 
 use crate::RecorderKind;
 use crate::config::variables;
+#[cfg(any(feature = "push", feature = "otlp"))]
+use crate::config::{OTLP_HEADERS, OTLP_URLS, features};
 
 /// Why the exporter could not be configured, installed or served. Each says what to do about it.
 #[derive(thiserror::Error)]
@@ -179,6 +181,55 @@ pub enum ExporterError {
         /// The feature.
         feature: &'static str,
     },
+}
+
+#[cfg(any(feature = "push", feature = "otlp"))]
+impl ExporterError {
+    /// What refuses a push, with the setting that it comes from.
+    pub(crate) fn of_push(error: obs_push::PushError) -> Self {
+        use obs_push::PushError;
+
+        const CA: &str = "OBS_OTLP_CA";
+        let secret = |setting: &str, accepts| Self::Secret {
+            origin: setting.to_owned(),
+            accepts,
+        };
+        match error {
+            PushError::Invalid {
+                setting,
+                value,
+                accepts,
+            } => Self::InvalidSetting {
+                setting,
+                value,
+                accepts,
+            },
+            PushError::Failed {
+                url,
+                job,
+                problem,
+                repair,
+            } => Self::Push {
+                url,
+                job,
+                problem,
+                repair,
+            },
+            PushError::Authorities { path, problem } => Self::Tls {
+                setting: CA,
+                path,
+                problem,
+                accepts: "certificates of authorities, in PEM",
+            },
+            PushError::NoAuthorities => Self::Incomplete {
+                setting: "OBS_OTLP_URL with https, on a system without certificates of authorities,",
+                needs: CA,
+            },
+            PushError::NoTls => features::missing("OBS_OTLP_URL with https", "tls"),
+            PushError::Headers => secret("Config::otlp_headers", OTLP_HEADERS),
+            _ => secret("Config::otlp_url", OTLP_URLS),
+        }
+    }
 }
 
 impl fmt::Debug for ExporterError {

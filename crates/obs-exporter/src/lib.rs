@@ -202,8 +202,6 @@ mod otlp;
 mod own;
 #[cfg(feature = "page")]
 mod page;
-#[cfg(any(feature = "push", feature = "otlp"))]
-mod post;
 #[cfg(feature = "process")]
 mod process;
 #[cfg(feature = "push")]
@@ -214,8 +212,6 @@ mod refusals;
 #[cfg(feature = "router")]
 mod router;
 mod runtime;
-#[cfg(any(feature = "push", feature = "otlp"))]
-mod schedule;
 mod server;
 #[cfg(unix)]
 mod socket;

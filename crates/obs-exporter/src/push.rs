@@ -3,19 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE};
 use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use hyper::http::uri::Authority;
-use hyper::{Method, Request, StatusCode};
 use obs_recorder::{Format, Names};
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use tokio::time::sleep;
 
 use crate::access::PUSH_BASIC;
-use crate::post::{self, Failure, Pauses, Target};
-use crate::server::Body;
 use crate::{Exporter, ExporterError, Secret, runtime};
 
 /// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
@@ -32,69 +23,42 @@ use crate::{Exporter, ExporterError, Secret, runtime};
 /// `Basic` credentials and never shown. `https` is not spoken: put a proxy on this machine that speaks it.
 #[derive(Clone)]
 pub struct Push {
-    receiver: Receiver,
-    url: String,
-    job: String,
-    labels: Vec<(String, String)>,
+    to: obs_push::Push,
     credentials: Option<Secret>,
-    attempts: u32,
 }
-
-#[derive(Clone, Copy, Debug)]
-enum Receiver {
-    Pushgateway,
-    VictoriaMetrics,
-}
-
-/// What is sent where, in every attempt alike.
-struct Sending {
-    method: Method,
-    authority: Authority,
-    path: String,
-    authorization: Option<HeaderValue>,
-}
-
-const LABELS: &str = "letters, digits and underscores, no digit first, not `job` nor two underscores first, each once";
-const URLS: &str = "give it as http://host:port, with a prefix of the path where there is one";
 
 impl Push {
     /// How often it is tried by default: over some eight seconds, in which a receiver can restart.
-    pub const ATTEMPTS: u32 = 6;
+    pub const ATTEMPTS: u32 = obs_push::Push::ATTEMPTS;
     /// How long an attempt may take.
-    pub const TIMEOUT: Duration = post::TIMEOUT;
+    pub const TIMEOUT: Duration = obs_push::Push::TIMEOUT;
     /// The pause after the first attempt; each further one is twice as long as the one before.
-    pub const FIRST_PAUSE: Duration = post::FIRST_PAUSE;
+    pub const FIRST_PAUSE: Duration = obs_push::Push::FIRST_PAUSE;
     /// No pause is longer, unless the receiver asks for it (`Retry-After`), and then none is longer than a minute.
-    pub const LONGEST_PAUSE: Duration = post::LONGEST_PAUSE;
+    pub const LONGEST_PAUSE: Duration = obs_push::Push::LONGEST_PAUSE;
 
     /// To a Pushgateway, which keeps the values of the last push of each job and labels until they are replaced or deleted, and
     /// is itself scraped.
     pub fn to_pushgateway(url: impl Into<String>, job: impl Into<String>) -> Self {
-        Self::new(Receiver::Pushgateway, url.into(), job.into())
+        Self::new(obs_push::Push::to_pushgateway(url, job))
     }
 
     /// To `VictoriaMetrics` or its `vmagent`, whose import writes the values at the time they arrive. A cluster has its path as
     /// prefix: `http://vminsert:8480/insert/0/prometheus`.
     pub fn to_victoria_metrics(url: impl Into<String>, job: impl Into<String>) -> Self {
-        Self::new(Receiver::VictoriaMetrics, url.into(), job.into())
+        Self::new(obs_push::Push::to_victoria_metrics(url, job))
     }
 
-    fn new(receiver: Receiver, url: String, job: String) -> Self {
-        Self {
-            receiver,
-            url,
-            job,
-            labels: Vec::new(),
-            credentials: None,
-            attempts: Self::ATTEMPTS,
-        }
+    fn new(to: obs_push::Push) -> Self {
+        let credentials = None;
+        Self { to, credentials }
     }
 
     /// Adds a label to every series, in place of one of the same name that it has. A Pushgateway replaces what was pushed before
     /// under the same job and labels, so runs that are to stand beside each other differ in one. The value may be any text.
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.labels.push((name.into(), value.into()));
+        self.to = self.to.label(name, value);
         self
     }
 
@@ -108,152 +72,33 @@ impl Push {
     /// Sets how often it is tried; 0 is as good as 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
+        self.to = self.to.attempts(attempts);
         self
     }
 
-    /// Refuses what cannot be sent.
-    pub(crate) fn check(&self) -> Result<(), ExporterError> {
-        self.sending().map(|_| ())
-    }
-
-    /// What is to be sent where, if all of it is acceptable.
-    fn sending(&self) -> Result<Sending, ExporterError> {
-        let unusable = |problem: &str| self.failed(problem.to_owned(), URLS);
-        let target = Target::parse(&self.url).map_err(unusable)?;
-        if target.is_https {
-            return Err(unusable("only http is spoken"));
+    /// With the credentials as they are now, if all of it can be used.
+    pub(crate) fn checked(&self) -> Result<obs_push::Push, ExporterError> {
+        let mut to = self.to.clone();
+        if let Some(secret) = &self.credentials {
+            to = to.basic_auth(secret.read(&PUSH_BASIC)?);
         }
-        let authority = &target.authority;
-        self.check_labels()?;
-        let prefix = target.path.trim_end_matches('/');
-        let (method, path) = match self.receiver {
-            Receiver::Pushgateway => (Method::PUT, self.group(prefix)),
-            Receiver::VictoriaMetrics => (Method::POST, self.import(prefix)),
-        };
-        Ok(Sending {
-            method,
-            path,
-            authorization: match &self.credentials {
-                Some(secret) => encoded(secret.read(&PUSH_BASIC)?.as_bytes()),
-                None => basic(authority),
-            },
-            authority: without_user(authority)
-                .ok_or_else(|| unusable("its host cannot be made out"))?,
-        })
-    }
-
-    fn check_labels(&self) -> Result<(), ExporterError> {
-        let invalid = |setting, value: &str, accepts| {
-            Err(ExporterError::InvalidSetting {
-                setting,
-                value: value.to_owned(),
-                accepts,
-            })
-        };
-        if self.job.is_empty() {
-            return invalid("the job of a push", "", "a name");
-        }
-        for (at, (name, _)) in self.labels.iter().enumerate() {
-            let again = self.labels[..at].iter().any(|(before, _)| before == name);
-            if again || name == "job" || !is_label_name(name) {
-                return invalid("a label of a push", name, LABELS);
-            }
-        }
-        Ok(())
-    }
-
-    /// The Pushgateway's path of a group: `/metrics/job/<job>/<label>/<value>…`.
-    fn group(&self, prefix: &str) -> String {
-        let job = ("job", self.job.as_str());
-        let group: String = std::iter::once(job)
-            .chain(self.pairs())
-            .map(segments)
-            .collect();
-        format!("{prefix}/metrics{group}")
-    }
-
-    /// The import's path, with labels that it adds.
-    fn import(&self, prefix: &str) -> String {
-        let mut path = format!("{prefix}/api/v1/import/prometheus?extra_label=job=");
-        path.extend(utf8_percent_encode(&self.job, NON_ALPHANUMERIC));
-        for (name, value) in self.pairs() {
-            path.push_str("&extra_label=");
-            path.push_str(name);
-            path.push('=');
-            path.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
-        }
-        path
-    }
-
-    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.labels
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
-
-    /// The URL without the credentials in it.
-    fn shown(&self) -> String {
-        let (scheme, rest) = self.url.split_once("://").unwrap_or(("", &self.url));
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        if scheme.is_empty() {
-            rest.to_owned()
-        } else {
-            format!("{scheme}://{rest}")
-        }
-    }
-
-    fn failed(&self, problem: String, repair: &'static str) -> ExporterError {
-        ExporterError::Push {
-            url: self.shown(),
-            job: self.job.clone(),
-            problem,
-            repair,
-        }
+        to.check().map_err(ExporterError::of_push)?;
+        Ok(to)
     }
 }
 
 impl fmt::Debug for Push {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Push")
-            .field("receiver", &self.receiver)
-            .field("url", &self.shown())
-            .field("job", &self.job)
-            .field("labels", &self.labels)
+            .field("to", &self.to)
             .field("credentials", &self.credentials)
-            .field("attempts", &self.attempts)
             .finish()
-    }
-}
-
-impl Sending {
-    /// Sends it once.
-    async fn attempt(&self, text: Bytes) -> Result<(), Failure> {
-        let request = self.request(text);
-        let request = request.map_err(|error| Failure::unsendable(error.to_string(), URLS))?;
-        let answer = post::exchange(&self.authority, None, request).await?;
-        if answer.status.is_success() {
-            return Ok(());
-        }
-        let is_unwell = answer.status.is_server_error();
-        Err(answer.refusal(is_unwell || answer.status == StatusCode::TOO_MANY_REQUESTS))
-    }
-
-    fn request(&self, text: Bytes) -> Result<Request<Body>, hyper::http::Error> {
-        let mut request = Request::builder()
-            .method(self.method.clone())
-            .uri(&self.path)
-            .header(CONTENT_TYPE, Format::Classic.media_type());
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        request.body(Body::from(text))
     }
 }
 
 /// See [`Exporter::push`].
 pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), ExporterError> {
-    let sending = push.sending()?;
+    let to = push.checked()?;
     runtime::check()?;
     let rendered = exporter.scrape(Format::Classic, Names::default(), |_, text| {
         Bytes::copy_from_slice(text.as_bytes())
@@ -261,176 +106,5 @@ pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), Exporte
     let Some(text) = rendered.await else {
         return Err(ExporterError::NoRuntime);
     };
-    let mut pauses = Pauses::default();
-    let mut attempt = 1;
-    loop {
-        let Err(failure) = sending.attempt(text.clone()).await else {
-            return Ok(());
-        };
-        if !failure.passes || attempt >= push.attempts {
-            let tried = match attempt {
-                1 => "once".to_owned(),
-                more => format!("{more} times"),
-            };
-            let problem = format!("{} (tried {tried})", failure.problem);
-            return Err(push.failed(problem, failure.repair));
-        }
-        tracing::debug!(url = push.shown(), problem = failure.problem, "push failed");
-        sleep(pauses.after(&failure)).await;
-        attempt += 1;
-    }
-}
-
-/// A label and its value as segments of a path. What is not plain goes in base64, as the Pushgateway's documentation has it: a
-/// slash would begin another segment, an empty one would vanish, and dots alone would go up. A single `=` is the empty value.
-fn segments((name, value): (&str, &str)) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    let is_dots = value.bytes().all(|byte| byte == b'.');
-    if value.is_empty() {
-        format!("/{name}@base64/=")
-    } else if value.bytes().all(is_plain) && !is_dots {
-        format!("/{name}/{value}")
-    } else {
-        format!("/{name}@base64/{}", BASE64_URL_SAFE.encode(value))
-    }
-}
-
-fn is_label_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    let first = bytes.next();
-    first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !name.starts_with("__")
-}
-
-/// The credentials of a URL as a header; none where it has none.
-fn basic(authority: &Authority) -> Option<HeaderValue> {
-    let (user, _) = authority.as_str().rsplit_once('@')?;
-    let plain: Vec<u8> = percent_decode_str(user).collect();
-    encoded(&plain)
-}
-
-/// `user:password` as a header.
-fn encoded(plain: &[u8]) -> Option<HeaderValue> {
-    let text = format!("Basic {}", BASE64_STANDARD.encode(plain));
-    let mut header = HeaderValue::from_str(&text).ok()?;
-    header.set_sensitive(true);
-    Some(header)
-}
-
-fn without_user(authority: &Authority) -> Option<Authority> {
-    let host = authority.as_str();
-    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    host.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GATEWAY: &str = "http://127.0.0.1:9091";
-
-    fn path(push: &Push) -> String {
-        let sending = push.sending().unwrap();
-        format!("{} {}", sending.method, sending.path)
-    }
-
-    fn refusal(push: &Push) -> String {
-        match push.sending() {
-            Ok(sending) => panic!("{} is accepted", sending.path),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_group_is_a_path() {
-        let push = Push::to_pushgateway(GATEWAY, "backtest");
-        assert_eq!(path(&push), "PUT /metrics/job/backtest");
-        let push = push.label("run", "7").label("strategy", "ma_crossover");
-        assert_eq!(
-            path(&push),
-            "PUT /metrics/job/backtest/run/7/strategy/ma_crossover"
-        );
-        let below = Push::to_pushgateway("http://gateway/push/", "backtest");
-        assert_eq!(path(&below), "PUT /push/metrics/job/backtest");
-    }
-
-    #[test]
-    fn what_is_not_plain_is_in_base64() {
-        for (value, segments) in [
-            ("a/b", "/run@base64/YS9i"),
-            ("", "/run@base64/="),
-            ("..", "/run@base64/Li4="),
-            ("2018 ~ 1 %", "/run@base64/MjAxOCB-IDEgJQ=="),
-            ("\u{20ac}?\u{ff}", "/run@base64/4oKsP8O_"),
-            ("1.5", "/run/1.5"),
-        ] {
-            let push = Push::to_pushgateway(GATEWAY, "a/b").label("run", value);
-            let expected = format!("PUT /metrics/job@base64/YS9i{segments}");
-            assert_eq!(path(&push), expected);
-        }
-    }
-
-    #[test]
-    fn an_import_adds_labels() {
-        let push = Push::to_victoria_metrics("http://vm:8428", "back test").label("run", "a=b&c/d");
-        assert_eq!(
-            path(&push),
-            "POST /api/v1/import/prometheus?extra_label=job=back%20test&extra_label=run=a%3Db%26c%2Fd"
-        );
-        let push = Push::to_victoria_metrics("http://vm/insert/0/prometheus", "backtest");
-        assert_eq!(
-            path(&push),
-            "POST /insert/0/prometheus/api/v1/import/prometheus?extra_label=job=backtest"
-        );
-    }
-
-    #[test]
-    fn credentials_are_sent_and_not_shown() {
-        let push = Push::to_pushgateway("http://desk:p%40ss@gateway:9091", "backtest");
-        let sending = push.sending().unwrap();
-        let header = sending.authorization.unwrap();
-        assert_eq!(header, "Basic ZGVzazpwQHNz");
-        assert!(header.is_sensitive());
-        assert_eq!(sending.authority, "gateway:9091");
-        assert_eq!(push.shown(), "http://gateway:9091");
-        let error = push.failed("it is away".to_owned(), URLS);
-        let shown = format!("{push:?} {error} {error:?}");
-        assert!(
-            !shown.contains("p%40ss") && !shown.contains("desk"),
-            "{shown}"
-        );
-        let push = push.basic_auth(Secret::new("other:hush"));
-        let header = push.sending().unwrap().authorization.unwrap();
-        assert_eq!(header, "Basic b3RoZXI6aHVzaA==");
-        assert!(!format!("{push:?}").contains("hush"), "{push:?}");
-        // Nor where the URL is none.
-        let push = Push::to_pushgateway("desk:p%40ss@gate way", "backtest");
-        assert!(!refusal(&push).contains("p%40ss"), "{}", refusal(&push));
-    }
-
-    #[test]
-    fn what_cannot_be_sent_is_refused_before() {
-        for (url, problem) in [
-            ("gateway:9091", "that is not a whole URL"),
-            ("https://gateway", "only http is spoken"),
-            ("http://gate way", "that is not a URL"),
-            ("http://gateway/?a=b", "it has a query"),
-        ] {
-            let refused = refusal(&Push::to_pushgateway(url, "backtest"));
-            assert!(refused.contains(problem), "{refused}");
-            assert!(refused.contains("give it as http://host:port"), "{refused}");
-        }
-        for name in ["job", "", "7th", "a-b", "__name__"] {
-            let refused = refusal(&Push::to_pushgateway(GATEWAY, "backtest").label(name, "x"));
-            let expected = format!("a label of a push is `{name}`; it takes letters, ");
-            assert!(refused.starts_with(&expected), "{refused}");
-        }
-        let twice = Push::to_pushgateway(GATEWAY, "backtest")
-            .label("run", "1")
-            .label("run", "2");
-        assert!(refusal(&twice).starts_with("a label of a push is `run`"));
-        let nobody = refusal(&Push::to_pushgateway(GATEWAY, ""));
-        assert_eq!(nobody, "the job of a push is ``; it takes a name");
-    }
+    to.send(text).await.map_err(ExporterError::of_push)
 }

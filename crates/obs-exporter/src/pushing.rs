@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use obs_core::Severity;
+use obs_push::Schedule;
 use tokio::sync::watch;
 
-use crate::schedule::Schedule;
 use crate::{Exporter, ExporterError, Push};
 
 /// Where everything is pushed, and how often.
@@ -38,7 +38,7 @@ impl Pushing {
         if let Some(secret) = &config.push_basic_auth {
             push = push.basic_auth(secret.clone());
         }
-        push.check()?;
+        push.checked()?;
         Ok(Some(Self {
             push,
             interval: config.push_interval,

@@ -1,8 +1,6 @@
 //! Encryption, and clients' certificates.
 
 pub(crate) use imp::Tls;
-#[cfg(any(feature = "push", feature = "otlp"))]
-pub(crate) use imp::TlsClient;
 
 #[cfg(feature = "tls")]
 mod imp {
@@ -88,56 +86,6 @@ mod imp {
         }
     }
 
-    /// What a receiver of pushes is spoken to with. It has to show a certificate for its host that an authority has signed.
-    #[cfg(any(feature = "push", feature = "otlp"))]
-    #[derive(Clone)]
-    pub(crate) struct TlsClient(tokio_rustls::TlsConnector);
-
-    #[cfg(any(feature = "push", feature = "otlp"))]
-    impl TlsClient {
-        /// With the authorities of a file, or the system's.
-        #[cfg(feature = "otlp")]
-        pub(crate) fn new(authorities: Option<&Path>) -> Result<Self, ExporterError> {
-            const CA: (&str, &str) = ("OBS_OTLP_CA", "certificates of authorities, in PEM");
-            let mut roots = RootCertStore::empty();
-            if let Some(path) = authorities {
-                for certificate in certificates(path, CA)? {
-                    roots.add(certificate).map_err(refuse(path, CA))?;
-                }
-            } else {
-                let found = rustls_native_certs::load_native_certs().certs;
-                roots.add_parsable_certificates(found);
-            }
-            if roots.is_empty() {
-                return Err(ExporterError::Incomplete {
-                    setting: "OBS_OTLP_URL with https, on a system without certificates of authorities,",
-                    needs: CA.0,
-                });
-            }
-            let client =
-                rustls::ClientConfig::builder_with_provider(ring::default_provider().into())
-                    .with_safe_default_protocol_versions()
-                    .map_err(refuse(Path::new(""), CA))?
-                    .with_root_certificates(roots)
-                    .with_no_client_auth();
-            Ok(Self(Arc::new(client).into()))
-        }
-
-        /// Greets the server of that name or address.
-        pub(crate) async fn connect(
-            &self,
-            host: &str,
-            stream: TcpStream,
-        ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-            let host = host
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned();
-            let name = rustls_pki_types::ServerName::try_from(host).map_err(io::Error::other)?;
-            self.0.connect(name, stream).await
-        }
-    }
-
     fn verifier(
         path: &Path,
         provider: &Arc<CryptoProvider>,
@@ -206,26 +154,6 @@ mod imp {
         }
 
         pub(crate) fn accept(&self, _: TcpStream) -> Ready<io::Result<TcpStream>> {
-            match *self {}
-        }
-    }
-
-    /// Nor for what is pushed.
-    #[cfg(any(feature = "push", feature = "otlp"))]
-    #[derive(Clone)]
-    pub(crate) enum TlsClient {}
-
-    #[cfg(any(feature = "push", feature = "otlp"))]
-    impl TlsClient {
-        #[cfg(feature = "otlp")]
-        pub(crate) fn new(_: Option<&std::path::Path>) -> Result<Self, ExporterError> {
-            Err(crate::config::features::missing(
-                "OBS_OTLP_URL with https",
-                "tls",
-            ))
-        }
-
-        pub(crate) fn connect(&self, _: &str, _: TcpStream) -> Ready<io::Result<TcpStream>> {
             match *self {}
         }
     }

@@ -675,7 +675,7 @@ impl Engine {
                 name: name.to_owned(),
                 kind,
                 help: help.get(name).cloned().unwrap_or_default(),
-                bounds,
+                bounds: bounds.to_vec().into(),
                 levels,
                 series: family.snapshots(&globals, moment),
             }

@@ -4,6 +4,7 @@ use std::sync::{Mutex, OnceLock, TryLockError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::lock;
+use crate::snapshot::ExemplarSnapshot;
 
 /// The 16 bytes of a trace identifier, as W3C and OpenTelemetry have it.
 pub type TraceId = [u8; 16];
@@ -36,6 +37,16 @@ pub(crate) struct Exemplar {
 impl Exemplars {
     pub(crate) fn new(buckets: usize) -> Self {
         Self((0..buckets).map(|_| Mutex::default()).collect())
+    }
+
+    /// Those of a snapshot, each in the bucket of its value.
+    pub(crate) fn of(bounds: &[f64], known: &[ExemplarSnapshot]) -> Self {
+        let exemplars = Self::new(bounds.len() + 1);
+        for &ExemplarSnapshot { trace, value, at } in known {
+            let bucket = bounds.partition_point(|bound| value > *bound);
+            *lock(&exemplars.0[bucket]) = Some(Exemplar { trace, value, at });
+        }
+        exemplars
     }
 
     /// Keeps the observation if a trace is current. Does not wait: one that comes while the bucket's is read or written is

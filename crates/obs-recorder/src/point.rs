@@ -75,7 +75,7 @@ pub(crate) struct Heading<'a> {
     /// What its values are measured in, where there is a word for it.
     pub(crate) unit: Option<&'static str>,
     /// The upper bounds of a histogram, without the infinite one.
-    pub(crate) bounds: &'static [f64],
+    pub(crate) bounds: &'a [f64],
     /// The levels of a summary's quantiles.
     pub(crate) levels: &'static [f64],
 }

@@ -10,7 +10,7 @@ use obs_core::Kind;
 use crate::exemplar::{Exemplar, Exemplars};
 use crate::key::labels_of;
 use crate::point::{At, Encoder, Heading, Point};
-use crate::snapshot::NativeBuckets;
+use crate::snapshot::{NativeBuckets, SeriesSnapshot};
 
 /// The media type of a scrape in protobuf, for the `Content-Type` of a response.
 pub const PROTOBUF_MEDIA_TYPE: &str =
@@ -55,6 +55,20 @@ impl Encoder for Protobuf<'_> {
             }
             metric.labels(at.labels());
             metric.point(of, at.began(), point);
+        });
+    }
+}
+
+impl Protobuf<'_> {
+    /// Appends a series that is not of an engine, with all of its labels.
+    pub(crate) fn snapshot(&mut self, series: &SeriesSnapshot) {
+        let of = self.of;
+        let exemplars = series.value.exemplars(of.bounds);
+        self.family.message(4, |metric| {
+            for (key, value) in &series.labels {
+                metric.label(1, key, value);
+            }
+            metric.point(of, series.began, series.value.point(exemplars.as_ref()));
         });
     }
 }

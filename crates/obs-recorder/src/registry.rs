@@ -604,7 +604,7 @@ impl<M: Metric> Family<M> {
     ) -> Vec<SeriesSnapshot> {
         let mut found = Vec::new();
         let mut push =
-            |at: At<'_>, point: Point<'_>| found.push(SeriesSnapshot::new(globals, at, point));
+            |at: At<'_>, point: Point<'_>| found.push(SeriesSnapshot::at(globals, at, point));
         self.each(moment, &mut Each(&mut push));
         found
     }

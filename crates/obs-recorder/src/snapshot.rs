@@ -1,13 +1,16 @@
 //! Everything recorded as values, for formats that are no text.
 
+use std::borrow::Cow;
+
 use obs_core::Kind;
 
-use crate::TraceId;
-use crate::exemplar::Exemplar;
+use crate::exemplar::{Exemplar, Exemplars};
 use crate::key::labels_of;
-use crate::point::{At, Point};
+use crate::point::{At, Heading, Point};
+use crate::{TraceId, protobuf};
 
-/// One family with all its series, as [`Engine::snapshot`](crate::Engine::snapshot) found them.
+/// One family with all its series, as [`Engine::snapshot`](crate::Engine::snapshot) found them, or as another source of values has put
+/// them together.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FamilySnapshot {
@@ -18,7 +21,7 @@ pub struct FamilySnapshot {
     /// Its help text; empty where there is none.
     pub help: String,
     /// The upper bounds of a histogram, ascending and without the infinite one.
-    pub bounds: &'static [f64],
+    pub bounds: Cow<'static, [f64]>,
     /// The levels of a summary's quantiles, from 0 to 1.
     pub levels: &'static [f64],
     /// Its series, in the order of the text formats.
@@ -103,19 +106,124 @@ pub struct ExemplarSnapshot {
     pub at: u64,
 }
 
+impl FamilySnapshot {
+    /// A family without help, bounds, levels and series, for what has its values from elsewhere than an engine.
+    #[must_use]
+    pub fn new(name: impl Into<String>, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            help: String::new(),
+            bounds: Cow::Borrowed(&[]),
+            levels: &[],
+            series: Vec::new(),
+        }
+    }
+
+    /// Appends the family as a scrape in protobuf has it: a message behind its length, of the type
+    /// [`PROTOBUF_MEDIA_TYPE`](crate::PROTOBUF_MEDIA_TYPE). Several of them are a scrape.
+    ///
+    /// ```
+    /// use obs_core::Kind;
+    /// use obs_recorder::{FamilySnapshot, SeriesSnapshot, SeriesValue};
+    ///
+    /// let mut family = FamilySnapshot::new("queue_depth", Kind::Gauge);
+    /// let labels = vec![("shard".to_owned(), "2".to_owned())];
+    /// family.series.push(SeriesSnapshot::new(labels, 0, SeriesValue::Gauge(7.0)));
+    /// let mut scrape = Vec::new();
+    /// family.append_protobuf(&mut scrape);
+    /// assert_eq!(usize::from(scrape[0]), scrape.len() - 1);
+    /// ```
+    pub fn append_protobuf(&self, out: &mut Vec<u8>) {
+        let of = Heading {
+            name: &self.name,
+            kind: self.kind,
+            help: &self.help,
+            unit: None,
+            bounds: &self.bounds,
+            levels: self.levels,
+        };
+        protobuf::family(out, &of, "", |family| {
+            self.series
+                .iter()
+                .for_each(|series| family.snapshot(series));
+        });
+    }
+}
+
 impl SeriesSnapshot {
-    /// A series with all of its labels; the global ones come first, unless they stand in its text.
-    pub(crate) fn new(globals: &[(String, String)], at: At<'_>, point: Point<'_>) -> Self {
+    /// A series that began at a time, in milliseconds since 1970-01-01 UTC. The labels have each key once, and none an empty value.
+    #[must_use]
+    pub fn new(labels: Vec<(String, String)>, began: u64, value: SeriesValue) -> Self {
+        Self {
+            labels,
+            began,
+            value,
+        }
+    }
+
+    /// A series of an engine with all of its labels; the global ones come first, unless they stand in its text.
+    pub(crate) fn at(globals: &[(String, String)], at: At<'_>, point: Point<'_>) -> Self {
         let mut labels = if at.is_whole {
             Vec::new()
         } else {
             globals.to_vec()
         };
         labels.extend(labels_of(at.labels()));
+        Self::new(labels, at.began(), point.into())
+    }
+}
+
+impl NativeBuckets {
+    /// Buckets of which none holds anything.
+    #[must_use]
+    pub fn new(schema: i32, zero_threshold: f64) -> Self {
         Self {
-            labels,
-            began: at.began(),
-            value: point.into(),
+            schema,
+            zero_threshold,
+            zero_count: 0,
+            negative: Vec::new(),
+            positive: Vec::new(),
+        }
+    }
+}
+
+impl SeriesValue {
+    /// The exemplars of a histogram that has any.
+    pub(crate) fn exemplars(&self, bounds: &[f64]) -> Option<Exemplars> {
+        match self {
+            Self::Histogram { exemplars, .. } if !exemplars.is_empty() => {
+                Some(Exemplars::of(bounds, exemplars))
+            }
+            _ => None,
+        }
+    }
+
+    /// The same as a format encodes it.
+    pub(crate) fn point<'a>(&'a self, exemplars: Option<&'a Exemplars>) -> Point<'a> {
+        match self {
+            &Self::Counter { number, decimals } => Point::Counter { number, decimals },
+            Self::Gauge(value) => Point::Gauge(*value),
+            Self::Histogram {
+                buckets,
+                sum,
+                native,
+                ..
+            } => Point::Histogram {
+                buckets,
+                sum: *sum,
+                exemplars,
+                native: native.as_ref(),
+            },
+            Self::Summary {
+                quantiles,
+                count,
+                sum,
+            } => Point::Summary {
+                quantiles,
+                count: *count,
+                sum: *sum,
+            },
         }
     }
 }

@@ -76,7 +76,7 @@ fn values_are_those_of_the_text() {
     let (_, series) = of("sample_busy_seconds_total");
     assert_eq!(series.value, counted(1_500_000_001, 9));
     let (fill, series) = of("sample_fill_seconds");
-    assert_eq!(fill.bounds, [0.1, 1.0]);
+    assert_eq!(*fill.bounds, [0.1, 1.0]);
     let SeriesValue::Histogram { buckets, sum, .. } = series.value else {
         panic!("{series:?}");
     };

@@ -11,7 +11,7 @@ use super::message::{
     Histogram, HistogramPoint, KeyValue, Metric, Number, NumberPoint, Quantile, Request, Resource,
     ResourceMetrics, Scope, ScopeMetrics, Sum, Summary, SummaryPoint,
 };
-use crate::Temporality;
+use super::{Program, Temporality};
 
 /// The most series in one request: some 2 MiB of histograms, which is below what receivers take.
 const MOST_SERIES: usize = 5_000;
@@ -21,6 +21,9 @@ const NANOSECONDS: u64 = 1_000_000;
 pub(super) struct Encoder {
     resource: Vec<KeyValue>,
     temporality: Temporality,
+    program: Program,
+    /// Whether what the first interval shows was counted before by others, so that with delta temporality it is no part of it.
+    continues: bool,
     /// With delta temporality: what each series that is shown had when it was last sent.
     sent: HashMap<(String, Labels), Sent>,
     /// When everything was last collected, in milliseconds.
@@ -41,10 +44,17 @@ struct Sent {
 type Since = (u64, SeriesValue);
 
 impl Encoder {
-    pub(super) fn new(resource: Vec<KeyValue>, temporality: Temporality) -> Self {
+    pub(super) fn new(
+        resource: Vec<KeyValue>,
+        temporality: Temporality,
+        program: Program,
+        continues: bool,
+    ) -> Self {
         Self {
             resource,
             temporality,
+            program,
+            continues,
             sent: HashMap::new(),
             collected: 0,
         }
@@ -71,13 +81,14 @@ impl Encoder {
             requests.push(self.request(metrics));
         }
         self.collected = time / NANOSECONDS;
+        self.continues = false;
         requests
     }
 
     fn request(&self, metrics: Vec<Metric>) -> Vec<u8> {
         let scope = Scope {
-            name: env!("CARGO_PKG_NAME").to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: self.program.name.to_owned(),
+            version: self.program.version.to_owned(),
         };
         let resource = ResourceMetrics {
             resource: Some(Resource {
@@ -141,6 +152,7 @@ impl Encoder {
         let since = match &last {
             Some(last) => (last.at.min(time), added(&last.value, &series.value)),
             // The first is sent even where it is 0: receivers are to know the series.
+            None if self.continues => (time, added(&series.value, &series.value)),
             None => (born, series.value.clone()),
         };
         let is_still = last.is_some() && is_zero(&since.1);
@@ -397,8 +409,14 @@ mod tests {
 
     const BEGINNING: u64 = 2_000_000_000_000_000_000;
 
+    const PROGRAM: Program = Program {
+        name: "desk",
+        version: "1.0.0",
+    };
+
     fn encoder(temporality: Temporality) -> Encoder {
-        Encoder::new(vec![KeyValue::new("service.name", "desk")], temporality)
+        let resource = vec![KeyValue::new("service.name", "desk")];
+        Encoder::new(resource, temporality, PROGRAM, false)
     }
 
     /// What the requests of an interval say of a metric's counters: their values and intervals.
@@ -449,6 +467,38 @@ mod tests {
         jobs.increment(7);
         let again = interval(&engine, 60);
         assert!(matches!(again[..], [(Number::Whole(7), _, _)]), "{again:?}");
+    }
+
+    #[test]
+    fn what_others_may_have_sent_is_in_no_difference() {
+        let engine = Engine::builder().build().unwrap();
+        let jobs = metrics::with_local_recorder(&engine, || metrics::counter!("jobs_total"));
+        jobs.increment(5);
+        let intervals = |temporality| {
+            let mut encoder = Encoder::new(Vec::new(), temporality, PROGRAM, true);
+            let mut interval = |at: u64| {
+                let families = engine.snapshot().unwrap();
+                let requests = encoder.requests(&families, BEGINNING + at);
+                numbers(&requests, "jobs_total")
+            };
+            let first = interval(10);
+            jobs.increment(2);
+            [first, interval(20)]
+        };
+        // It is made known, and then only what is added is sent.
+        let expected = [
+            [(Number::Whole(0), BEGINNING + 10, BEGINNING + 10)],
+            [(Number::Whole(2), BEGINNING + 10, BEGINNING + 20)],
+        ];
+        assert_eq!(intervals(Temporality::Delta), expected);
+        // What is whole says since when.
+        let [first, second] = intervals(Temporality::Cumulative);
+        assert_eq!(
+            (first[0].0, second[0].0),
+            (Number::Whole(7), Number::Whole(9))
+        );
+        assert_eq!(first[0].1, second[0].1);
+        assert!(first[0].1 < BEGINNING);
     }
 
     /// The histogram of a request that has one family.

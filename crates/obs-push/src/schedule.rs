@@ -5,14 +5,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// When it is time to push.
-pub(crate) struct Schedule {
+/// When it is time to push: at once, after every interval, and once more at the end, so that what was recorded by then arrives.
+#[derive(Debug)]
+pub struct Schedule {
     interval: Duration,
     /// Has no sender any more when the server stops.
     stopped: watch::Receiver<()>,
     step: Step,
 }
 
+#[derive(Debug)]
 enum Step {
     First,
     Further,
@@ -21,7 +23,9 @@ enum Step {
 }
 
 impl Schedule {
-    pub(crate) fn new(interval: Duration, stopped: watch::Receiver<()>) -> Self {
+    /// A schedule that ends when `stopped` has no sender any more.
+    #[must_use]
+    pub fn new(interval: Duration, stopped: watch::Receiver<()>) -> Self {
         Self {
             interval,
             stopped,
@@ -29,8 +33,9 @@ impl Schedule {
         }
     }
 
-    /// Waits until it is time again, which it is at once at first; false once the last time was answered.
-    pub(crate) async fn next(&mut self) -> bool {
+    /// Waits until it is time again, which it is at once at first; false once the last time was answered. Within a Tokio runtime that has
+    /// its timer.
+    pub async fn next(&mut self) -> bool {
         match self.step {
             Step::First => {}
             Step::Further => {

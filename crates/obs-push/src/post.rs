@@ -5,7 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, RETRY_AFTER};
 use hyper::http::uri::{Authority, Scheme};
@@ -15,8 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::server::Body;
 use crate::tls::TlsClient;
+
+/// What is sent.
+pub(crate) type Body = Full<Bytes>;
 
 /// How long an attempt may take.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -131,7 +134,7 @@ impl Answer {
     }
 }
 
-#[cfg(feature = "push")]
+#[cfg(feature = "gateway")]
 impl Failure {
     /// Nothing was sent, and nothing would be another time.
     pub(crate) fn unsendable(problem: String, repair: &'static str) -> Self {
