@@ -1,11 +1,15 @@
 //! `obstool agent`: serves what processes have recorded in mapped files, whether they live, are stopped or are dead.
 
+mod accept;
 mod act;
 mod catalog;
 pub(crate) mod families;
 mod hang;
+#[cfg(feature = "push")]
+mod push;
 mod switch;
 mod text;
+mod values;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -14,8 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use obs_recorder::PROTOBUF_MEDIA_TYPE;
+
 use crate::Error;
-use crate::serve::{Answer, serve};
+use crate::serve::{Answer, Asked, serve};
 use act::{Action, OnHang};
 use switch::{Shown, Switch};
 use watch::Watched;
@@ -47,6 +53,9 @@ pub(crate) struct Agent {
     keep: u64,
     #[command(flatten)]
     on_hang: OnHang,
+    #[cfg(feature = "push")]
+    #[command(flatten)]
+    push: push::Receivers,
 }
 
 impl Agent {
@@ -58,6 +67,8 @@ impl Agent {
         };
         let listener = TcpListener::bind(self.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        #[cfg(feature = "push")]
+        let pushing = self.push.open(address)?;
         let keep = Duration::from_secs(self.keep);
         let (shown, action) = (Shown::default(), Action::new(self.on_hang));
         let switch = Switch::new(self.places.clone(), keep, action, shown.clone());
@@ -73,11 +84,21 @@ impl Agent {
         });
         anstream::println!("http://{address}/metrics");
         let hosts = self.hosts;
-        serve(
-            &listener,
-            move |host| is_known(host, &hosts),
-            move |path| content(path, &watched, &shown),
-        );
+        #[cfg(feature = "push")]
+        let seen = push::Files::new(&watched, &shown);
+        let serving = move || {
+            serve(
+                &listener,
+                move |host| is_known(host, &hosts),
+                move |asked| content(asked, &watched, &shown),
+            );
+        };
+        #[cfg(feature = "push")]
+        if let Some(pushing) = pushing {
+            thread::spawn(serving);
+            return pushing.run(&seen);
+        }
+        serving();
         Ok(true)
     }
 }
@@ -87,8 +108,12 @@ fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
 }
 
 /// What is under a path.
-fn content(path: &str, watched: &Mutex<Watched>, shown: &Shown) -> Answer {
-    match path {
+fn content(asked: &Asked, watched: &Mutex<Watched>, shown: &Shown) -> Answer {
+    match asked.path.as_str() {
+        "/metrics" if accept::prefers_protobuf(&asked.accept) => {
+            let look = lock(watched).look();
+            Answer::ok(PROTOBUF_MEDIA_TYPE, values::protobuf(&look, &shown.get()))
+        }
         "/metrics" => {
             let look = lock(watched).look();
             Answer::ok(EXPOSITION, text::write(&look, &shown.get()))

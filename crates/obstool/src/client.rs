@@ -293,7 +293,7 @@ impl Access {
 }
 
 /// The first line of a file, which is not shown to anybody.
-fn secret(path: &Path) -> Result<String, Failure> {
+pub(crate) fn secret(path: &Path) -> Result<String, Failure> {
     let text = read(path)?;
     let line = text.lines().next().unwrap_or_default().trim();
     if line.is_empty() {

@@ -37,6 +37,17 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// What is pushed cannot be.
+    #[cfg(feature = "push")]
+    #[error(transparent)]
+    Push(#[from] obs_push::PushError),
+    /// Nothing can be pushed from this process.
+    #[cfg(feature = "push")]
+    #[error("cannot begin to push: {source}; raise the limit of descriptors or threads")]
+    Pushing {
+        /// Why not.
+        source: io::Error,
+    },
     /// The terminal refused something.
     #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
     Terminal {

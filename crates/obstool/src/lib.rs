@@ -24,7 +24,7 @@ use obs_verify::Catalog;
 
 #[cfg(unix)]
 pub use crate::agent::families::{
-    AgentMetrics, ProcessMetrics, ProcessName, catalogue as agent_catalogue,
+    AgentMetrics, ProcessMetrics, ProcessName, ReceiverName, catalogue as agent_catalogue,
 };
 pub use crate::client::{Access, Failure};
 pub use crate::diff::Diff;

@@ -20,13 +20,13 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) struct Answer {
     pub(crate) status: &'static str,
     pub(crate) media_type: &'static str,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
     /// Headers that tell more of it.
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Answer {
-    pub(crate) fn ok(media_type: &'static str, body: impl Into<String>) -> Self {
+    pub(crate) fn ok(media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: "200 OK",
             media_type,
@@ -45,18 +45,27 @@ impl Answer {
         Self {
             status: "404 Not Found",
             media_type: "text/plain",
-            body: body.to_owned(),
+            body: body.into(),
             headers: Vec::new(),
         }
     }
 }
 
-/// Answers clients for ever: `content` says what is under a path, and `is_ours` by which hosts it may be asked for. A page of somebody
+/// A request.
+pub(crate) struct Asked {
+    /// What it asks for, without the query; nothing where it is no GET.
+    pub(crate) path: String,
+    host: String,
+    /// Which media types it accepts.
+    pub(crate) accept: String,
+}
+
+/// Answers clients for ever: `content` says what is answered to a request, and `is_ours` by which hosts it may be asked for. A page of somebody
 /// else whose name leads here does not get to read it.
 pub(crate) fn serve(
     listener: &TcpListener,
     is_ours: impl Fn(&str) -> bool + Send + Sync + 'static,
-    content: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    content: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
 ) {
     let (busy, shared) = (Arc::new(AtomicUsize::new(0)), Arc::new((is_ours, content)));
     for stream in listener.incoming().flatten() {
@@ -78,18 +87,18 @@ pub(crate) fn serve(
 fn answer(
     mut stream: TcpStream,
     is_ours: &impl Fn(&str) -> bool,
-    content: &impl Fn(&str) -> Answer,
+    content: &impl Fn(&Asked) -> Answer,
 ) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let (path, host) = request(&stream)?;
-    let answer = if is_ours(&host) {
-        content(&path)
+    let asked = request(&stream)?;
+    let answer = if is_ours(&asked.host) {
+        content(&asked)
     } else {
         Answer {
             status: "403 Forbidden",
             media_type: "text/plain",
-            body: "ask by the address of this machine\n".to_owned(),
+            body: "ask by the address of this machine\n".into(),
             headers: Vec::new(),
         }
     };
@@ -99,6 +108,9 @@ fn answer(
         body,
         headers,
     } = answer;
+    // Messages have no text's encoding.
+    let is_text = !media_type.starts_with("application/vnd.");
+    let charset = if is_text { "; charset=utf-8" } else { "" };
     let mut more = String::new();
     for (name, value) in headers {
         // Writing to a string cannot fail.
@@ -106,32 +118,37 @@ fn answer(
     }
     write!(
         stream,
-        "HTTP/1.1 {status}\r\ncontent-type: {media_type}; charset=utf-8\r\ncontent-length: {}\r\ncontent-security-policy: {POLICY}\r\n\
+        "HTTP/1.1 {status}\r\ncontent-type: {media_type}{charset}\r\ncontent-length: {}\r\ncontent-security-policy: {POLICY}\r\n\
          x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncache-control: no-store\r\n{more}connection: close\r\n\r\n",
         body.len()
     )?;
-    stream.write_all(body.as_bytes())
+    stream.write_all(&body)
 }
 
-/// The path of a request, without its query, and its host; nothing where it is no GET.
-fn request(stream: &TcpStream) -> io::Result<(String, String)> {
+/// Reads a request.
+fn request(stream: &TcpStream) -> io::Result<Asked> {
     let mut lines = BufReader::new(stream.take(REQUEST_BYTES)).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
     let target = first.strip_prefix("GET ").unwrap_or_default();
     let target = target.split(' ').next().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let mut host = String::new();
+    let (mut host, mut accept) = (String::new(), String::new());
     // All of it is read, so that closing the connection does not reset it.
     for line in lines {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("host")
-        {
+        let Some((name, value)) = line.split_once(':') else {
+            continue;
+        };
+        if name.eq_ignore_ascii_case("host") {
             value.trim().clone_into(&mut host);
+        } else if name.eq_ignore_ascii_case("accept") {
+            // Several are one with a comma between.
+            accept.push_str(value);
+            accept.push(',');
         }
     }
-    Ok((path, host))
+    Ok(Asked { path, host, accept })
 }

@@ -207,6 +207,10 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "of `obstool agent`, whose catalogue warns of it, so that page and terminal show a banner",
     ),
     (
+        "obs_agent_push_failures_total",
+        "of `obstool agent`; what is not pushed is missed where it should arrive, and then this is read",
+    ),
+    (
         "obs_undeclared_families",
         "other people's code may record what it likes; read when a declaration is missed",
     ),

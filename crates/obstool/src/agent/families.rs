@@ -1,10 +1,14 @@
 //! What the agent says of the processes that it watches, and of itself.
 
-use obs_core::{Catalogue, Figure, Gauge, Group, Reading};
+use obs_core::{By, Catalogue, Counter, Figure, Gauge, Group, Reading};
 
 obs_core::label! {
     /// A loop that is watched, by the name it gave itself.
     pub open LoopName as "loop" up to 32
+}
+obs_core::label! {
+    /// What the agent pushes to.
+    pub enum ReceiverName as "receiver" { Otlp = "otlp", Pushgateway = "pushgateway" }
 }
 obs_core::label! {
     /// A process, or several of one service: the name of the file without `.obs`, up to an `@`.
@@ -57,6 +61,10 @@ obs_core::families! {
         ///
         /// What was read of them before stays in the totals. Comments of the exposition say what is wrong with each.
         pub refused: Gauge = "obs_agent_refused_files",
+        /// Pushes that a receiver did not take, wholly or in part.
+        ///
+        /// What a receiver of OTLP does not take at once is sent again, and counted each time; the log says what is lost.
+        pub push_failures: By<ReceiverName, Counter> = "obs_agent_push_failures_total",
     }
 }
 

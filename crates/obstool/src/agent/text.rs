@@ -27,7 +27,7 @@ pub(super) fn write(look: &Look, hung: &Hung) -> String {
             escaped(&family.help())
         );
         for (labels, value) in values {
-            line(&mut out, name, labels, None, float(*value));
+            write_series(&mut out, name, &[], labels, value);
         }
     }
     for (name, family) in others {
@@ -37,15 +37,15 @@ pub(super) fn write(look: &Look, hung: &Hung) -> String {
 }
 
 /// Values by labels.
-type Values = Vec<(Labels, f64)>;
+pub(super) type Values = Vec<(Labels, Value)>;
 
 /// What the agent says itself.
-fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 5] {
+pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 6] {
     let of_each = |count: &dyn Fn(&str, &Counts) -> usize| {
         let processes = look.processes.iter();
         let value = |(name, counts): (&String, &Counts)| {
             let labels = vec![("process".to_owned(), name.clone())];
-            (labels, whole(count(name, counts)))
+            (labels, Value::Gauge(whole(count(name, counts))))
         };
         processes.map(value).collect()
     };
@@ -56,7 +56,12 @@ fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 5] {
     let hung = hung.iter().map(|((process, name), seconds)| {
         let labels = [("loop", name), ("process", process)];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
-        (labels.into(), *seconds)
+        (labels.into(), Value::Gauge(*seconds))
+    });
+    let failures = look.push_failures.iter().map(|(receiver, failures)| {
+        let labels = vec![("receiver".to_owned(), (*receiver).to_owned())];
+        let (number, decimals) = (*failures, 0);
+        (labels, Value::Counter { number, decimals })
     });
     [
         (ProcessMetrics::up, of_each(&|_, counts| counts.alive)),
@@ -64,8 +69,9 @@ fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 5] {
         (ProcessMetrics::incomplete, of_each(&incomplete)),
         (
             AgentMetrics::refused,
-            vec![(Labels::new(), whole(look.refused.len()))],
+            vec![(Labels::new(), Value::Gauge(whole(look.refused.len())))],
         ),
+        (AgentMetrics::push_failures, failures.collect()),
         (LoopMetrics::hung, hung.collect()),
     ]
 }
@@ -84,29 +90,39 @@ fn write_family(out: &mut String, name: &str, family: &Family) {
         let _ = writeln!(out, "# HELP {name} {}", escaped(&family.help));
     }
     let _ = writeln!(out, "# TYPE {name} {}", family.kind.as_str());
-    for (labels, value) in &family.series {
-        match value {
-            Value::Counter { number, decimals } => {
-                line(out, name, labels, None, decimal(*number, *decimals));
-            }
-            Value::Gauge(value) => line(out, name, labels, None, float(*value)),
-            Value::Histogram { buckets, sum } => {
-                let mut count = 0_u64;
-                let bounds = family.bounds.iter().copied().chain([f64::INFINITY]);
-                for (bound, bucket) in bounds.zip(buckets) {
-                    count = count.wrapping_add(*bucket);
-                    let bound = float(bound);
-                    line(out, &format!("{name}_bucket"), labels, Some(&bound), count);
-                }
-                line(out, &format!("{name}_sum"), labels, None, float(*sum));
-                line(out, &format!("{name}_count"), labels, None, count);
-            }
-            Value::Summary { count, sum } => {
-                line(out, &format!("{name}_sum"), labels, None, float(*sum));
-                line(out, &format!("{name}_count"), labels, None, count);
-            }
-            _ => {}
+    for (labels, series) in &family.series {
+        write_series(out, name, &family.bounds, labels, &series.value);
+    }
+}
+
+fn write_series(
+    out: &mut String,
+    name: &str,
+    bounds: &[f64],
+    labels: &[(String, String)],
+    value: &Value,
+) {
+    match value {
+        Value::Counter { number, decimals } => {
+            line(out, name, labels, None, decimal(*number, *decimals));
         }
+        Value::Gauge(value) => line(out, name, labels, None, float(*value)),
+        Value::Histogram { buckets, sum } => {
+            let mut count = 0_u64;
+            let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+            for (bound, bucket) in bounds.zip(buckets) {
+                count = count.wrapping_add(*bucket);
+                let bound = float(bound);
+                line(out, &format!("{name}_bucket"), labels, Some(&bound), count);
+            }
+            line(out, &format!("{name}_sum"), labels, None, float(*sum));
+            line(out, &format!("{name}_count"), labels, None, count);
+        }
+        Value::Summary { count, sum } => {
+            line(out, &format!("{name}_sum"), labels, None, float(*sum));
+            line(out, &format!("{name}_count"), labels, None, count);
+        }
+        _ => {}
     }
 }
 

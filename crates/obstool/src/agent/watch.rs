@@ -4,9 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use obs_memory::{Across, FamilyReading, Kind, Labels, MemoryError, Reader, Reading, Value};
+use obs_memory::{
+    Across, FamilyReading, Kind, Labels, MemoryError, NativeBuckets, Reader, Reading,
+    SeriesReading, Value,
+};
+
+#[cfg(feature = "push")]
+use super::families::ReceiverName;
 
 /// The device and the number of a file: it keeps them when it is set aside under another name.
 pub(super) type Identity = (u64, u64);
@@ -26,6 +32,10 @@ pub(super) struct Watched {
     processes: BTreeMap<String, Counts>,
     /// What the latest process of each name says of itself.
     notes: BTreeMap<String, Notes>,
+    /// How many pushes each receiver did not take.
+    push_failures: BTreeMap<&'static str, u64>,
+    /// When this began, in milliseconds since 1970.
+    since: u64,
 }
 
 /// What a process says of itself, by what it is about.
@@ -59,6 +69,10 @@ pub(super) struct Look {
     pub(super) refused: Vec<String>,
     /// Processes that live and have recorded something that is not in their files.
     pub(super) incomplete: Vec<String>,
+    /// How many pushes each receiver did not take, of those that are pushed to.
+    pub(super) push_failures: BTreeMap<&'static str, u64>,
+    /// When the agent began, in milliseconds since 1970.
+    pub(super) since: u64,
 }
 
 /// Families by name.
@@ -71,7 +85,17 @@ pub(super) struct Family {
     pub(super) help: String,
     pub(super) bounds: Vec<f64>,
     across: Across,
-    pub(super) series: BTreeMap<Labels, Value>,
+    pub(super) series: BTreeMap<Labels, Series>,
+}
+
+/// What processes show together under the same labels.
+#[derive(Clone, Debug)]
+pub(super) struct Series {
+    /// When the first of them began it, in milliseconds since 1970: what it counts, it has counted since.
+    pub(super) began: u64,
+    pub(super) value: Value,
+    /// The observations of a histogram in native buckets as well, where all of them keep such, and of one sort.
+    pub(super) native: Option<NativeBuckets>,
 }
 
 impl Watched {
@@ -84,7 +108,16 @@ impl Watched {
             totals: Families::new(),
             processes: BTreeMap::new(),
             notes: BTreeMap::new(),
+            push_failures: BTreeMap::new(),
+            since: now(),
         }
+    }
+
+    /// Counts so many pushes that a receiver did not take; 0 makes the receiver known.
+    #[cfg(feature = "push")]
+    pub(super) fn push_failed(&mut self, receiver: ReceiverName, times: u64) {
+        let name = obs_core::Closed::as_str(receiver);
+        *self.push_failures.entry(name).or_default() += times;
     }
 
     /// Reads all files.
@@ -140,6 +173,8 @@ impl Watched {
             notes: self.notes.clone(),
             refused,
             incomplete,
+            push_failures: self.push_failures.clone(),
+            since: self.since,
         }
     }
 
@@ -232,9 +267,9 @@ impl Process {
             for series in &family.series {
                 let labels = self.labels(reading, &series.labels);
                 match to.series.get_mut(&labels) {
-                    Some(value) => add(value, &series.value, to.across),
+                    Some(shown) => shown.add(series, to.across),
                     None => {
-                        to.series.insert(labels, series.value.clone());
+                        to.series.insert(labels, Series::like(series));
                     }
                 }
             }
@@ -260,6 +295,46 @@ impl Family {
             series: BTreeMap::new(),
         }
     }
+}
+
+impl Series {
+    fn like(series: &SeriesReading) -> Self {
+        Self {
+            began: series.began,
+            value: series.value.clone(),
+            native: series.native.clone(),
+        }
+    }
+
+    /// Adds what one more process shows.
+    fn add(&mut self, series: &SeriesReading, across: Across) {
+        self.began = self.began.min(series.began);
+        add(&mut self.value, &series.value, across);
+        let native = self.native.take();
+        self.native = native
+            .zip(series.native.as_ref())
+            .and_then(|(native, more)| added(native, more));
+    }
+}
+
+/// The native buckets of two processes together; none where they are not of one sort.
+fn added(mut to: NativeBuckets, more: &NativeBuckets) -> Option<NativeBuckets> {
+    let is_alike =
+        to.schema == more.schema && to.zero_threshold.total_cmp(&more.zero_threshold).is_eq();
+    if !is_alike {
+        return None;
+    }
+    to.zero_count = to.zero_count.wrapping_add(more.zero_count);
+    for (to, more) in [
+        (&mut to.positive, &more.positive),
+        (&mut to.negative, &more.negative),
+    ] {
+        for (index, count) in more {
+            let held = to.entry(*index).or_default();
+            *held = held.wrapping_add(*count);
+        }
+    }
+    Some(to)
 }
 
 /// Adds one process' value to that of others; of gauges the family says what they make.
@@ -309,6 +384,12 @@ fn together(older: f64, younger: f64, across: Across) -> f64 {
         Across::Max => older.max(younger),
         Across::Min => older.min(younger),
     }
+}
+
+/// The time in milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The files of a place: a file with what its earlier processes left beside it, or all of a folder.

@@ -132,7 +132,7 @@ impl Page {
         serve(
             &listener,
             move |host| is_here(host, address),
-            move |path| content(path, &known),
+            move |asked| content(&asked.path, &known),
         );
         Ok(true)
     }
