@@ -43,13 +43,14 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
     assert!(libraries.contains_key("obs-trading"), "{libraries:?}");
     for (library, uses) in &libraries {
         let allowed: &[&str] = match library.as_str() {
-            "obs-macros" | "obs-exposition" | "obs-calendar" | "obs-memory" => &[],
+            "obs-macros" | "obs-exposition" | "obs-calendar" | "obs-memory" | "obs-page" => &[],
             "obs-core" => &["obs-macros", "obs-memory"],
             "obs-recorder" => &["obs-core", "obs-memory"],
             "obs-push" => &["obs-core", "obs-recorder"],
             "obs-exporter" => &[
                 "obs-core",
                 "obs-exposition",
+                "obs-page",
                 "obs-push",
                 "obs-recorder",
                 "metrics-exporter-prometheus",
@@ -59,6 +60,7 @@ fn domain_crates_know_neither_each_other_nor_prometheus() {
                 "obs-core",
                 "obs-exposition",
                 "obs-memory",
+                "obs-page",
                 "obs-push",
                 "obs-recorder",
                 "obs-verify",
@@ -120,7 +122,11 @@ fn what_shows_metrics_knows_no_domain() {
         .flat_map(|package| [package.to_owned(), package.replace('-', "_")])
         .collect();
     words.extend(families.families().map(|family| family.name().to_owned()));
-    let folders = ["crates/obs-exporter/src", "crates/obstool/src/top"];
+    let folders = [
+        "crates/obs-exporter/src",
+        "crates/obs-page/src",
+        "crates/obstool/src/top",
+    ];
     let folders = folders.map(|folder| obs_tests::tools::workspace().join(folder));
     let files: Vec<_> = folders.iter().flat_map(|folder| files(folder)).collect();
     for looked_at in ["overview.js", "view.rs"] {

@@ -79,7 +79,7 @@ fn the_scripts_do_what_they_say() {
 
 #[test]
 fn the_chart_library_is_what_was_published() {
-    let folder = obs_tests::tools::workspace().join("crates/obs-exporter/src/page/vendor");
+    let folder = obs_tests::tools::workspace().join("crates/obs-page/src/vendor");
     let mut check = Command::new("sha256sum");
     let check = check
         .args(["--check", "--strict", "SHA256SUMS"])

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axisOf, marksOf, textsOf } from '../../crates/obs-exporter/src/page/assets/axis.js';
+import { axisOf, marksOf, textsOf } from '../../crates/obs-page/src/assets/axis.js';
 
 const plain = (text) => text.replaceAll('\u202f', ' ');
 

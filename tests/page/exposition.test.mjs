@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ExpositionError, Reader } from '../../crates/obs-exporter/src/page/assets/exposition.js';
+import { ExpositionError, Reader } from '../../crates/obs-page/src/assets/exposition.js';
 
 const read = (text) => new Reader().read(text);
 

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { Events, Log, designOf, designsOf, readingOf } from '../../crates/obs-exporter/src/page/assets/figures.js';
-import { Reader } from '../../crates/obs-exporter/src/page/assets/exposition.js';
-import { History } from '../../crates/obs-exporter/src/page/assets/history.js';
-import { total } from '../../crates/obs-exporter/src/page/assets/statistics.js';
-import { Warnings } from '../../crates/obs-exporter/src/page/assets/warnings.js';
+import { Events, Log, designOf, designsOf, readingOf } from '../../crates/obs-page/src/assets/figures.js';
+import { Reader } from '../../crates/obs-page/src/assets/exposition.js';
+import { History } from '../../crates/obs-page/src/assets/history.js';
+import { total } from '../../crates/obs-page/src/assets/statistics.js';
+import { Warnings } from '../../crates/obs-page/src/assets/warnings.js';
 
 /** A history of these expositions, a second apart. */
 function historyOf(...texts) {

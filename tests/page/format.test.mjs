@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { format, formatBound, formatTicks, rateOf, scaleOf, span, stepOf, unitOfName } from '../../crates/obs-exporter/src/page/assets/format.js';
+import { format, formatBound, formatTicks, rateOf, scaleOf, span, stepOf, unitOfName } from '../../crates/obs-page/src/assets/format.js';
 
 /** Narrow blanks as plain ones. */
 const plain = (text) => text.replaceAll('\u202f', ' ');

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { DAY, idOf, parse } from '../../crates/obs-exporter/src/page/assets/memory.js';
-import { History } from '../../crates/obs-exporter/src/page/assets/history.js';
-import { Track } from '../../crates/obs-exporter/src/page/assets/statistics.js';
+import { DAY, idOf, parse } from '../../crates/obs-page/src/assets/memory.js';
+import { History } from '../../crates/obs-page/src/assets/history.js';
+import { Track } from '../../crates/obs-page/src/assets/statistics.js';
 
 /** A file as the process writes it. */
 function fileOf(header, values) {

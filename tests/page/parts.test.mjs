@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Joined, partsOf } from '../../crates/obs-exporter/src/page/assets/parts.js';
+import { Joined, partsOf } from '../../crates/obs-page/src/assets/parts.js';
 
 /** Families of so many series each. */
 function familiesOf(...counts) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { exemplarsOf } from '../../crates/obs-exporter/src/page/assets/exemplars.js';
-import { promql } from '../../crates/obs-exporter/src/page/assets/promql.js';
+import { exemplarsOf } from '../../crates/obs-page/src/assets/exemplars.js';
+import { promql } from '../../crates/obs-page/src/assets/promql.js';
 
 test('what is shown is a query of its kind', () => {
   const where = [['side', 'buy']];

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Reader } from '../../crates/obs-exporter/src/page/assets/exposition.js';
-import { History, SPAN } from '../../crates/obs-exporter/src/page/assets/history.js';
+import { Reader } from '../../crates/obs-page/src/assets/exposition.js';
+import { History, SPAN } from '../../crates/obs-page/src/assets/history.js';
 import {
   QUANTILES,
   QUANTILE_WINDOW,
@@ -14,7 +14,7 @@ import {
   quantiles,
   rate,
   total,
-} from '../../crates/obs-exporter/src/page/assets/statistics.js';
+} from '../../crates/obs-page/src/assets/statistics.js';
 
 /** A history of these expositions, a second apart unless they have a time. */
 function historyOf(...texts) {

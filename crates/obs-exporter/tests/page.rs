@@ -267,7 +267,7 @@ async fn files_are_compressed_and_sent_once() {
 
 /// Every file that the page may load.
 fn files() -> Vec<String> {
-    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/assets");
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../obs-page/src/assets");
     let names = assets.read_dir().unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let own = names.filter(|name| name != "index.html" && name != "package.json");

@@ -7,17 +7,14 @@ use std::time::{Duration, Instant};
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue, VARY};
+use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
+use obs_page::{AGE, Clock, RENDERED_AT};
 use obs_recorder::{Format, Names};
 use tokio::sync::Mutex;
 
-use super::Clock;
 use crate::Exporter;
 use crate::accept::accepts_gzip;
 use crate::server::{self, Body, Peer, Response, gzip, unavailable};
-
-const RENDERED_AT: HeaderName = HeaderName::from_static("obs-rendered-at");
-const AGE: HeaderName = HeaderName::from_static("obs-age");
 
 /// The last rendering, kept for those who ask within a second of it.
 pub(super) struct Live {

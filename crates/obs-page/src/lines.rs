@@ -1,9 +1,7 @@
-//! The lines of figures, read from the recorder's values as the page reads them from text.
+//! The lines of figures, read from values as the page reads them from text.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
-
-use obs_core::{Figure, How, Reading, Shows, Unit};
-use obs_recorder::SeriesValue;
 
 /// Over how many seconds a rate is taken, and a quantile: the page's own windows.
 const RATE_SECONDS: u64 = 15;
@@ -17,29 +15,114 @@ const MANY: usize = 500;
 const SELDOM: u64 = 30;
 
 /// Where the values of series are.
-pub(crate) trait Source {
-    /// Each series of a family: its labels as a scrape shows them, without braces and global ones, and its value.
-    fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue));
+pub trait Source {
+    /// Shows each series of a family: its labels as a scrape shows them, such as `side="buy",venue="xnas"`, without braces and in any
+    /// order, and its value.
+    fn each(&self, family: &str, read: &mut dyn FnMut(&str, Value<'_>));
+}
+
+/// The value of a series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A gauge, or the total of a counter, in the family's unit.
+    Number(f64),
+    /// How many observations of a histogram are in each bucket, not cumulated; one more than there are bounds.
+    Buckets(&'a [u64]),
+    /// What no figure has a line of, such as a summary.
+    Other,
+}
+
+/// One thing that is shown first of a group.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Its heading.
+    pub title: Cow<'static, str>,
+    /// What it shows.
+    pub shows: Shows,
+    /// What its chart follows, where that is not what it shows.
+    pub trend: Option<Reading>,
+}
+
+/// What a figure shows, as far as that has lines.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Shows {
+    /// One number, with or without a limit.
+    Value(Reading),
+    /// The first number divided by the second.
+    Ratio(Reading, Reading),
+    /// A number, and how far it is below its highest.
+    Curve(Reading, Reading),
+    /// Quantiles of a histogram, each in `0..=1`.
+    Quantiles(Family, Cow<'static, [f64]>),
+}
+
+/// What is read from families.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// How their series make one number.
+    pub how: How,
+    /// The families; the first one decides on the unit and on whether there is a line.
+    pub families: Vec<Family>,
+    /// Only the series that have these labels.
+    pub labels: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+}
+
+/// How series make one number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum How {
+    /// Their sum.
+    Sum,
+    /// The least.
+    Least,
+    /// The greatest.
+    Most,
+    /// By how much their sum rises in a second, over the last 15 s.
+    Rate,
+    /// How many there are.
+    Series,
+    /// A quantile of the observations of the last minute, in `0..=1`.
+    Quantile(f64),
+    /// This number.
+    Constant(f64),
+    /// A word, or what a later edition reads: there is no number.
+    Unknown,
+}
+
+/// What has to be known of a family to read it.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Its name.
+    pub name: Cow<'static, str>,
+    /// Whether its series may be amounts of several currencies, which have no sum.
+    pub is_money: bool,
+    /// The upper bounds of a histogram's buckets, without `+Inf`.
+    pub bounds: Cow<'static, [f64]>,
 }
 
 /// One line of a figure.
+#[derive(Debug)]
 pub(crate) struct Line {
-    pub(super) figure: &'static str,
+    pub(crate) figure: Cow<'static, str>,
     /// The family without which the figure is not shown.
-    pub(super) needs: &'static str,
+    pub(crate) needs: Cow<'static, str>,
     /// Which of the figure's lines it is.
-    pub(super) number: usize,
+    pub(crate) number: usize,
     drawn: Drawn,
     has_many: bool,
 }
 
 /// What a line draws.
+#[derive(Debug)]
 enum Drawn {
     Value(Read),
     Ratio(Read, Read),
 }
 
 /// A reading, with what has to be known of the past for it.
+#[derive(Debug)]
 struct Read {
     reading: Reading,
     labels: Vec<String>,
@@ -50,37 +133,43 @@ struct Read {
 }
 
 /// The lines of these figures, in their order.
-pub(crate) fn of<'a>(figures: impl IntoIterator<Item = &'a Figure>) -> Vec<Line> {
+pub(crate) fn of(figures: impl IntoIterator<Item = Figure>) -> Vec<Line> {
     figures.into_iter().flat_map(lines_of).collect()
 }
 
-fn lines_of(figure: &Figure) -> Vec<Line> {
-    let drawn = match figure.shows {
-        Shows::Value(value) | Shows::Bar(value, _) => {
-            vec![Drawn::Value(Read::new(figure.trend.unwrap_or(value)))]
+fn lines_of(figure: Figure) -> Vec<Line> {
+    let Figure {
+        title,
+        shows,
+        trend,
+    } = figure;
+    let first = |reading: &Reading| reading.families.first().map(|family| family.name.clone());
+    let value = |reading| Drawn::Value(Read::new(reading));
+    let (needs, drawn) = match shows {
+        Shows::Value(shown) => (first(&shown), vec![value(trend.unwrap_or(shown))]),
+        Shows::Ratio(part, whole) => {
+            let needs = first(&part);
+            let drawn = match trend {
+                Some(trend) => value(trend),
+                None => Drawn::Ratio(Read::new(part), Read::new(whole)),
+            };
+            (needs, vec![drawn])
         }
-        Shows::Ratio(part, whole) => vec![match figure.trend {
-            Some(trend) => Drawn::Value(Read::new(trend)),
-            None => Drawn::Ratio(Read::new(part), Read::new(whole)),
-        }],
-        Shows::Curve { value, below, .. } => [value, below]
-            .map(|value| Drawn::Value(Read::new(value)))
-            .into(),
-        Shows::Quantiles(family, levels) => levels
-            .iter()
-            .map(|level| Drawn::Value(Read::new(Reading::quantile(family, *level))))
-            .collect(),
-        // Tables and logs have no line.
-        _ => Vec::new(),
+        Shows::Curve(shown, below) => (first(&shown), vec![value(shown), value(below)]),
+        Shows::Quantiles(family, levels) => {
+            let needs = Some(family.name.clone());
+            let of = |level: &f64| value(Reading::quantile(family.clone(), *level));
+            (needs, levels.iter().map(of).collect())
+        }
     };
-    let Some(needs) = needed_by(figure) else {
+    let Some(needs) = needs else {
         return Vec::new();
     };
     let lines = drawn.into_iter().enumerate();
     lines
         .map(|(number, drawn)| Line {
-            figure: figure.title,
-            needs,
+            figure: title.clone(),
+            needs: needs.clone(),
             number,
             drawn,
             has_many: false,
@@ -88,25 +177,25 @@ fn lines_of(figure: &Figure) -> Vec<Line> {
         .collect()
 }
 
-fn needed_by(figure: &Figure) -> Option<&'static str> {
-    match figure.shows {
-        Shows::Value(value)
-        | Shows::Bar(value, _)
-        | Shows::Ratio(value, _)
-        | Shows::Curve { value, .. } => value.family.map(obs_core::Family::name),
-        Shows::Quantiles(family, _) => Some(family.name()),
-        _ => None,
+impl Reading {
+    /// A quantile of a histogram.
+    fn quantile(family: Family, level: f64) -> Self {
+        Self {
+            how: How::Quantile(level),
+            families: vec![family],
+            labels: Vec::new(),
+        }
     }
 }
 
 impl Line {
     /// Whether this is the same line of the same figure.
-    pub(super) fn is(&self, other: &Self) -> bool {
-        (self.figure, self.needs, self.number) == (other.figure, other.needs, other.number)
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.number == other.number && self.figure == other.figure && self.needs == other.needs
     }
 
     /// What it shows at this second; NaN where that is not known.
-    pub(super) fn read(&mut self, second: u64, source: &dyn Source) -> f64 {
+    pub(crate) fn read(&mut self, second: u64, source: &dyn Source) -> f64 {
         if self.has_many && !second.is_multiple_of(SELDOM) {
             return f64::NAN;
         }
@@ -132,14 +221,13 @@ struct Found {
     least: f64,
     most: f64,
     buckets: Vec<u64>,
-    bounds: &'static [f64],
     /// The currencies in which there is something.
     currencies: BTreeSet<String>,
 }
 
 impl Read {
     fn new(reading: Reading) -> Self {
-        let labels = reading.with.iter();
+        let labels = reading.labels.iter();
         Self {
             labels: labels
                 .map(|(key, value)| format!("{key}=\"{value}\""))
@@ -183,8 +271,8 @@ impl Read {
     /// Whether these are amounts of several currencies, of which there is neither a sum nor an extreme or a quantile. One line has one
     /// currency: amounts of another than the first do not continue it.
     fn is_mixed(&mut self, found: &Found) -> bool {
-        let unit = self.reading.family.map(obs_core::Family::measured_in);
-        let is_money = matches!(unit, Some(Unit::Currency | Unit::Number));
+        let family = self.reading.families.first();
+        let is_money = family.is_some_and(|family| family.is_money);
         if !is_money || matches!(self.reading.how, How::Series) {
             return false;
         }
@@ -201,17 +289,20 @@ impl Read {
             most: f64::NAN,
             ..Found::default()
         };
-        for family in self.reading.families() {
-            source.each(family.name(), &mut |labels, value| {
+        for family in &self.reading.families {
+            source.each(&family.name, &mut |labels, value| {
                 if self.labels.iter().all(|label| has(labels, label)) {
                     found.add(labels, value);
                 }
             });
-            if found.bounds.is_empty() {
-                found.bounds = family.bucket_bounds();
-            }
         }
         found
+    }
+
+    /// The bounds of the first family that has some.
+    fn bounds(&self) -> &[f64] {
+        let mut all = self.reading.families.iter().map(|family| &*family.bounds);
+        all.find(|bounds| !bounds.is_empty()).unwrap_or_default()
     }
 
     fn rate(&mut self, second: u64, sum: f64) -> f64 {
@@ -234,13 +325,14 @@ impl Read {
         while kept.len() > 1 && kept[0].0 + QUANTILE_SECONDS < second {
             kept.pop_front();
         }
-        let value = kept.front().map_or(f64::NAN, |(_, before)| {
+        let value = self.buckets.front().map_or(f64::NAN, |(_, before)| {
             let counts = found.buckets.iter().enumerate();
             let counts = counts.map(|(index, count)| {
                 count.saturating_sub(before.get(index).copied().unwrap_or_default())
             });
-            quantile(level, found.bounds, &counts.collect::<Vec<_>>())
+            quantile(level, self.bounds(), &counts.collect::<Vec<_>>())
         });
+        let kept = &mut self.buckets;
         if kept
             .back()
             .is_none_or(|(last, _)| last + QUANTILE_STEP <= second)
@@ -252,7 +344,7 @@ impl Read {
 }
 
 impl Found {
-    fn add(&mut self, labels: &str, value: &SeriesValue) {
+    fn add(&mut self, labels: &str, value: Value<'_>) {
         self.series += 1;
         if says(value)
             && let Some(currency) = value_of(labels, "currency")
@@ -260,39 +352,31 @@ impl Found {
         {
             self.currencies.insert(currency.to_owned());
         }
-        let number = match value {
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "the text of a scrape is read as the same float"
-            )]
-            SeriesValue::Counter { number, decimals } => {
-                *number as f64 / 10_f64.powi(i32::from(*decimals))
+        match value {
+            Value::Number(number) => {
+                self.sum += number;
+                self.least = self.least.min(number);
+                self.most = self.most.max(number);
             }
-            SeriesValue::Gauge(value) => *value,
-            SeriesValue::Histogram { buckets, .. } => {
+            Value::Buckets(buckets) => {
                 self.buckets
                     .resize(buckets.len().max(self.buckets.len()), 0);
                 for (sum, count) in self.buckets.iter_mut().zip(buckets) {
                     *sum += count;
                 }
-                return;
             }
-            _ => return,
-        };
-        self.sum += number;
-        self.least = self.least.min(number);
-        self.most = self.most.max(number);
+            Value::Other => {}
+        }
     }
 }
 
 /// Whether there is something. Nothing of another currency adds nothing.
-fn says(value: &SeriesValue) -> bool {
+fn says(value: Value<'_>) -> bool {
     match value {
-        SeriesValue::Counter { number, .. } => *number != 0,
         // What is undefined may be anything.
-        SeriesValue::Gauge(value) => *value != 0.0,
-        SeriesValue::Histogram { buckets, .. } => buckets.iter().any(|count| *count != 0),
-        _ => false,
+        Value::Number(number) => number != 0.0,
+        Value::Buckets(buckets) => buckets.iter().any(|count| *count != 0),
+        Value::Other => false,
     }
 }
 
@@ -347,7 +431,7 @@ fn quantile(level: f64, bounds: &[f64], counts: &[u64]) -> f64 {
 #[cfg(test)]
 impl Line {
     /// The bytes that it keeps of the past, in the capacity that was asked for.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let of = |read: &Read| {
             let buckets: usize = read
                 .buckets
@@ -376,24 +460,14 @@ mod tests {
         assert_eq!(value_of(labels, "venue"), None);
     }
 
-    obs_core::families! {
-        /// What a book holds.
-        struct Book {
-            /// Its worth.
-            worth: obs_core::Gauge = "book_worth" { unit: Unit::Currency },
-            /// What it paid.
-            paid: obs_core::Counter = "book_paid_total" { unit: Unit::Currency },
-        }
-    }
-
     /// Series with their labels, in one family or another.
-    struct Amounts(Vec<(&'static str, &'static str, SeriesValue)>);
+    struct Amounts(Vec<(&'static str, &'static str, f64)>);
 
     impl Source for Amounts {
-        fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+        fn each(&self, family: &str, read: &mut dyn FnMut(&str, Value<'_>)) {
             for (name, labels, value) in &self.0 {
                 if *name == family {
-                    read(labels, value);
+                    read(labels, Value::Number(*value));
                 }
             }
         }
@@ -401,18 +475,26 @@ mod tests {
 
     fn worth(dollars: f64, euros: f64) -> Amounts {
         Amounts(vec![
-            ("book_worth", r#"currency="EUR""#, SeriesValue::Gauge(euros)),
-            (
-                "book_worth",
-                r#"currency="USD""#,
-                SeriesValue::Gauge(dollars),
-            ),
+            ("book_worth", r#"currency="EUR""#, euros),
+            ("book_worth", r#"currency="USD""#, dollars),
         ])
+    }
+
+    fn amounts(how: How, family: &'static str) -> Read {
+        Read::new(Reading {
+            how,
+            families: vec![Family {
+                name: family.into(),
+                is_money: true,
+                bounds: Cow::default(),
+            }],
+            labels: Vec::new(),
+        })
     }
 
     #[test]
     fn amounts_of_several_currencies_are_no_line() {
-        let mut read = Read::new(Reading::sum(Book::worth));
+        let mut read = amounts(How::Sum, "book_worth");
         for (second, dollars, euros, expected) in [
             (0, f64::NAN, f64::NAN, None),
             (1, 0.0, 0.0, Some(0.0)),
@@ -432,19 +514,15 @@ mod tests {
             assert_eq!(series, 2);
         }
         let paid = |dollars, yen| {
-            let counter = |number| SeriesValue::Counter {
-                number,
-                decimals: 0,
-            };
             Amounts(vec![
-                ("book_paid_total", r#"currency="USD""#, counter(dollars)),
-                ("book_paid_total", r#"currency="JPY""#, counter(yen)),
+                ("book_paid_total", r#"currency="USD""#, dollars),
+                ("book_paid_total", r#"currency="JPY""#, yen),
             ])
         };
-        let mut rate = Read::new(Reading::rate(Book::paid));
-        assert!(rate.at(1, &paid(1, 0)).0.is_nan());
-        assert!((rate.at(2, &paid(3, 0)).0 - 2.0).abs() < 1e-9);
-        assert!(rate.at(3, &paid(3, 200)).0.is_nan());
+        let mut rate = amounts(How::Rate, "book_paid_total");
+        assert!(rate.at(1, &paid(1.0, 0.0)).0.is_nan());
+        assert!((rate.at(2, &paid(3.0, 0.0)).0 - 2.0).abs() < 1e-9);
+        assert!(rate.at(3, &paid(3.0, 200.0)).0.is_nan());
     }
 
     #[test]

@@ -1,20 +1,17 @@
 //! The files that the page loads: compressed once, and kept by browsers until the program is another one.
 
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::OnceLock;
 
-use hyper::body::Bytes;
-use hyper::header::{CONTENT_ENCODING, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
-use hyper::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY};
 
-use crate::accept::accepts_gzip;
-use crate::server::{self, GZIP, Response, gzip};
-
-/// How browsers keep a file: for themselves, and asking each time whether there is another one.
-pub(super) const CACHED: &str = "private, no-cache";
+use crate::answer::{BY_ENCODING, CACHED, Client, Response, either, guarded_and_kept, gzip};
 
 /// A file that the page loads.
-pub(crate) struct File {
+pub struct File {
     path: &'static str,
     media_type: &'static str,
     text: &'static str,
@@ -30,19 +27,23 @@ struct Made {
 }
 
 impl File {
-    pub(super) fn at(path: &str) -> Option<&'static Self> {
+    /// The file under a path, such as `/page/app.js`; none where there is no such file.
+    #[must_use]
+    pub fn at(path: &str) -> Option<&'static Self> {
         FILES.iter().find(|file| file.path == path)
     }
 
-    /// The file, compressed for a client that takes that, or that it is the one that the browser has.
-    pub(super) fn answer(&'static self, headers: &HeaderMap) -> Response {
+    /// The file, compressed for a client that takes that, or the status 304 for one that has it. Browsers keep it for themselves, and
+    /// ask each time whether there is another one.
+    #[must_use]
+    pub fn answer(&'static self, client: Client<'_>) -> Response {
         let made = self.made.get_or_init(|| Made::of(self.text));
-        let mut response = if has(headers, &made.tag) {
+        let mut response = if has(client.headers, &made.tag) {
             let mut response = Response::default();
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
         } else {
-            let gzipped = made.gzipped.clone().filter(|_| accepts_gzip(headers));
+            let gzipped = made.gzipped.clone().filter(|_| client.takes_gzip);
             either(
                 self.media_type,
                 Bytes::from_static(self.text.as_bytes()),
@@ -51,7 +52,15 @@ impl File {
         };
         response.headers_mut().insert(ETAG, made.tag.clone());
         response.headers_mut().insert(VARY, BY_ENCODING);
-        response
+        guarded_and_kept(response, CACHED)
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("File")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -76,27 +85,6 @@ fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
         .flat_map(|value| value.split(','));
     tags.any(|known| known.trim().trim_start_matches("W/").as_bytes() == tag.as_bytes())
 }
-
-/// Something that is written anew for each request, compressed for a client that takes that.
-pub(super) fn packed(media_type: &'static str, text: Bytes, headers: &HeaderMap) -> Response {
-    let gzipped = accepts_gzip(headers)
-        .then(|| gzip(&text).ok().map(Bytes::from))
-        .flatten();
-    let mut response = either(media_type, text, gzipped);
-    response.headers_mut().insert(VARY, BY_ENCODING);
-    response
-}
-
-fn either(media_type: &'static str, text: Bytes, gzipped: Option<Bytes>) -> Response {
-    let Some(gzipped) = gzipped else {
-        return server::typed(media_type, text);
-    };
-    let mut response = server::typed(media_type, gzipped);
-    response.headers_mut().insert(CONTENT_ENCODING, GZIP);
-    response
-}
-
-const BY_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";

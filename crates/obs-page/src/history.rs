@@ -1,30 +1,16 @@
 //! What the figures were: the last quarter of an hour by the second, and the last day by the half minute, as `/history`.
 //!
-//! Everything else is remembered by browsers that look. This is for one that comes late: the lines of declared figures, read from the
-//! recorder's own values once a second. No text is rendered for it.
-//!
-//! The answer is one line of JSON, then numbers as the machine's memory has them:
-//!
-//! ```json
-//! {
-//!   "schema": 1,
-//!   "lines": [{ "figure": "Quotes", "needs": "quotes_total", "line": 0 }],
-//!   "spans": [{ "step": 1, "first": 1790000000, "count": 900 }, { "step": 30, "first": 1789913600, "count": 2880 }]
-//! }
-//! ```
-//!
-//! The line is filled up with blanks to a multiple of four bytes. Behind it there are, for each span and in that for each line,
-//! `count` floats of 32 bits, the least significant byte first: what the line showed at `first`, `first + step` and so on, in seconds
-//! since 1970-01-01 UTC by the clock of `/live`. What is not known is NaN.
+//! Everything else is remembered by browsers that look. This is for one that comes late: the lines of declared figures, read from values
+//! once a second. No text is rendered for it.
 
 use std::sync::{Mutex, PoisonError};
 
-use hyper::HeaderMap;
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 
-use super::files;
-use super::lines::{Line, Source};
-use crate::server::{self, Response};
+use crate::answer::{Client, Response, fresh};
+use crate::lines::{self, Figure, Line, Source};
 
 /// The spans that are kept: the seconds between two values, and how many values.
 const SPANS: [(u64, usize); 2] = [(1, 15 * 60), (30, 24 * 60 * 2)];
@@ -32,11 +18,36 @@ const SPANS: [(u64, usize); 2] = [(1, 15 * 60), (30, 24 * 60 * 2)];
 /// The most lines that are kept, each of which takes 15 kB: with what quantiles need, less than a megabyte.
 const MOST_LINES: usize = 48;
 
-/// The rings of all lines.
-#[derive(Default)]
-pub(crate) struct Memory(Mutex<Rings>);
+/// What figures showed: the last quarter of an hour by the second, and the last day by the half minute. It keeps 48 lines at most, in
+/// less than a megabyte.
+///
+/// ```
+/// use obs_page::{Family, Figure, History, How, Reading, Shows, Source, Value};
+///
+/// struct Queue(f64);
+/// impl Source for Queue {
+///     fn each(&self, family: &str, read: &mut dyn FnMut(&str, Value<'_>)) {
+///         if family == "queue_depth" {
+///             read(r#"queue="orders""#, Value::Number(self.0));
+///         }
+///     }
+/// }
+///
+/// let family = Family { name: "queue_depth".into(), is_money: false, bounds: (&[]).into() };
+/// let reading = Reading { how: How::Sum, families: vec![family], labels: Vec::new() };
+/// let history = History::default();
+/// history.plan([Figure { title: "Queue".into(), shows: Shows::Value(reading), trend: None }]);
+/// history.take(1_790_000_000, &Queue(7.0));
+///
+/// let client = obs_page::Client { headers: &http::HeaderMap::new(), takes_gzip: false };
+/// let answer = history.answer(client);
+/// // The last value, of the last span.
+/// assert!(answer.body().ends_with(&7.0_f32.to_le_bytes()));
+/// ```
+#[derive(Debug, Default)]
+pub struct History(Mutex<Rings>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Rings {
     /// The second at which the first values were taken, and the last.
     first: u64,
@@ -45,6 +56,7 @@ struct Rings {
 }
 
 /// One line, and what it showed.
+#[derive(Debug)]
 struct Ring {
     line: Line,
     spans: [Box<[f32]>; SPANS.len()],
@@ -71,12 +83,12 @@ struct SpanEntry {
     count: usize,
 }
 
-impl Memory {
-    /// Says what is to be remembered from now on. Lines that are known keep what they have.
-    pub(crate) fn plan(&self, lines: Vec<Line>) {
+impl History {
+    /// Says of which figures lines are kept from now on, the first ones first. Lines that are known keep what they have.
+    pub fn plan(&self, figures: impl IntoIterator<Item = Figure>) {
         let mut rings = self.lock();
         let mut known = std::mem::take(&mut rings.all);
-        rings.all = lines
+        rings.all = lines::of(figures)
             .into_iter()
             .take(MOST_LINES)
             .map(|line| {
@@ -86,9 +98,11 @@ impl Memory {
             .collect();
     }
 
-    /// Takes what every line shows at this second. What was missed since the last one stays unknown.
-    pub(crate) fn take(&self, second: u64, source: &dyn Source) {
+    /// Takes what every line shows at this second since 1970-01-01 UTC. What was missed since the last one stays unknown. A second at or
+    /// before the last one is taken in its place.
+    pub fn take(&self, second: u64, source: &dyn Source) {
         let mut rings = self.lock();
+        let second = second.max(rings.last);
         if rings.first == 0 {
             rings.first = second;
         }
@@ -99,20 +113,37 @@ impl Memory {
         rings.last = second;
     }
 
-    /// Everything, as the module says.
-    pub(super) fn answer(&self, headers: &HeaderMap) -> Response {
-        match self.file() {
-            Ok(file) => files::packed("application/octet-stream", file.into(), headers),
-            Err(_) => server::unavailable("the history cannot be written\n"),
+    /// Everything, as the page reads it under `/history`: one line of JSON, then the values of each line.
+    ///
+    /// ```json
+    /// {
+    ///   "schema": 1,
+    ///   "lines": [{ "figure": "Quotes", "needs": "quotes_total", "line": 0 }],
+    ///   "spans": [{ "step": 1, "first": 1790000000, "count": 900 }, { "step": 30, "first": 1789913600, "count": 2880 }]
+    /// }
+    /// ```
+    ///
+    /// The line is filled up with blanks to a multiple of four bytes. Behind it there are, for each span and in that for each line,
+    /// `count` floats of 32 bits, the least significant byte first: what the line showed at `first`, `first + step` and so on, in seconds
+    /// since 1970-01-01 UTC by the clock of `/live`. What is not known is NaN.
+    pub fn answer(&self, client: Client<'_>) -> Response {
+        if let Ok(file) = self.file() {
+            return fresh("application/octet-stream", file, client);
         }
+        let why = "the history cannot be written\n";
+        let mut response = fresh("text/plain; charset=utf-8", why, client);
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        let again = HeaderValue::from_static("1");
+        response.headers_mut().insert(RETRY_AFTER, again);
+        response
     }
 
     fn file(&self) -> serde_json::Result<Vec<u8>> {
         let rings = self.lock();
         let spans: Vec<_> = SPANS.iter().map(|span| rings.span(*span)).collect();
         let lines = rings.all.iter().map(|Ring { line, .. }| LineEntry {
-            figure: line.figure,
-            needs: line.needs,
+            figure: &line.figure,
+            needs: &line.needs,
             line: line.number,
         });
         let header = Header {
@@ -191,28 +222,36 @@ mod tests {
     use std::cell::Cell;
     use std::mem::size_of_val;
 
-    use obs_core::{Counter, Figure, Gauge, Histogram, Reading};
-    use obs_recorder::SeriesValue;
-
     use super::*;
-    use crate::page::lines;
+    use crate::lines::{Family, How, Reading, Shows, Value};
 
-    obs_core::families! {
-        /// What one person has.
-        struct Person {
-            /// Money in the pocket.
-            money: Gauge = "person_money",
+    fn family(name: &'static str) -> Family {
+        Family {
+            name: name.into(),
+            is_money: false,
+            bounds: (&[1.0, 2.0]).into(),
         }
     }
 
-    obs_core::families! {
-        /// What one person does.
-        struct Walker {
-            /// Steps made.
-            steps: Counter = "person_steps_total",
-            /// How long naps were.
-            naps: Histogram = "person_nap_seconds" { buckets: &[1.0, 2.0] },
+    fn figure(title: &'static str, shows: Shows) -> Figure {
+        Figure {
+            title: title.into(),
+            shows,
+            trend: None,
         }
+    }
+
+    fn value(title: &'static str, how: How, of: &'static str) -> Figure {
+        let reading = Reading {
+            how,
+            families: vec![family(of)],
+            labels: Vec::new(),
+        };
+        figure(title, Shows::Value(reading))
+    }
+
+    fn money() -> Figure {
+        value("Money", How::Sum, "person_money")
     }
 
     impl Rings {
@@ -230,19 +269,17 @@ mod tests {
     struct Pocket(Cell<f64>);
 
     impl Source for Pocket {
-        fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+        fn each(&self, family: &str, read: &mut dyn FnMut(&str, Value<'_>)) {
             if family == "person_money" {
-                read("", &SeriesValue::Gauge(self.0.get()));
+                read("", Value::Number(self.0.get()));
             }
         }
     }
 
-    const MONEY: Figure = Figure::value("Money", Reading::sum(Person::money));
-
-    fn memory() -> (Memory, Pocket) {
-        let memory = Memory::default();
-        memory.plan(lines::of([&MONEY]));
-        (memory, Pocket(Cell::new(0.0)))
+    fn history() -> (History, Pocket) {
+        let history = History::default();
+        history.plan([money()]);
+        (history, Pocket(Cell::new(0.0)))
     }
 
     /// The header, and the values of each span of the only line.
@@ -267,12 +304,12 @@ mod tests {
 
     #[test]
     fn what_a_figure_showed_is_kept_by_the_second_and_by_the_half_minute() {
-        let (memory, pocket) = memory();
+        let (history, pocket) = history();
         for second in 1_000_000_000..1_000_000_065 {
             pocket.0.set((second - 1_000_000_000) as f64);
-            memory.take(second, &pocket);
+            history.take(second, &pocket);
         }
-        let (header, spans) = parse(&memory.file().unwrap());
+        let (header, spans) = parse(&history.file().unwrap());
         assert_eq!(header["lines"][0]["figure"], "Money");
         assert_eq!(header["lines"][0]["needs"], "person_money");
         assert_eq!(header["spans"][0]["first"], 1_000_000_000);
@@ -285,31 +322,31 @@ mod tests {
 
     #[test]
     fn what_was_missed_is_unknown_and_what_is_old_is_forgotten() {
-        let (memory, pocket) = memory();
+        let (history, pocket) = history();
         pocket.0.set(1.0);
-        memory.take(1_000_000_000, &pocket);
-        memory.take(1_000_000_003, &pocket);
-        let (_, spans) = parse(&memory.file().unwrap());
+        history.take(1_000_000_000, &pocket);
+        history.take(1_000_000_003, &pocket);
+        let (_, spans) = parse(&history.file().unwrap());
         let known: Vec<bool> = spans[0].iter().map(|value| value.is_finite()).collect();
         assert_eq!(known, [true, false, false, true]);
 
         for second in 1_000_000_004..1_000_001_000 {
-            memory.take(second, &pocket);
+            history.take(second, &pocket);
         }
-        let (header, spans) = parse(&memory.file().unwrap());
+        let (header, spans) = parse(&history.file().unwrap());
         assert_eq!(header["spans"][0]["first"], 1_000_000_100);
         assert_eq!(spans[0].len(), 900);
         assert_eq!(spans[0], [1.0; 900]);
         // A machine that slept for a week.
-        memory.take(1_000_700_000, &pocket);
-        let (_, spans) = parse(&memory.file().unwrap());
+        history.take(1_000_700_000, &pocket);
+        let (_, spans) = parse(&history.file().unwrap());
         assert_eq!(spans[0].iter().filter(|value| value.is_finite()).count(), 1);
         assert_eq!(spans[1].iter().filter(|value| value.is_finite()).count(), 1);
     }
 
     #[test]
     fn all_lines_together_take_less_than_a_megabyte() {
-        let rings = (0..MOST_LINES).map(|_| Ring::new(lines::of([&MONEY]).remove(0)));
+        let rings = (0..MOST_LINES).map(|_| Ring::new(lines::of([money()]).remove(0)));
         let bytes: usize = rings
             .map(|ring| {
                 ring.spans
@@ -325,51 +362,41 @@ mod tests {
     struct Busy(Cell<u64>);
 
     impl Source for Busy {
-        fn each(&self, family: &str, read: &mut dyn FnMut(&str, &SeriesValue)) {
+        fn each(&self, family: &str, read: &mut dyn FnMut(&str, Value<'_>)) {
             let count = self.0.get();
             match family {
-                "person_money" => read("", &SeriesValue::Gauge(1.0)),
-                "person_steps_total" => {
-                    read(
-                        "",
-                        &SeriesValue::Counter {
-                            number: count,
-                            decimals: 0,
-                        },
-                    );
-                }
-                _ => read(
-                    "",
-                    &SeriesValue::Histogram {
-                        buckets: vec![count, 2 * count, 1],
-                        sum: 1.0,
-                        exemplars: Vec::new(),
-                        native: None,
-                    },
-                ),
+                "person_money" => read("", Value::Number(1.0)),
+                "person_steps_total" => read("", Value::Number(count as f64)),
+                _ => read("", Value::Buckets(&[count, 2 * count, 1])),
             }
         }
     }
 
     #[test]
     fn a_day_takes_the_memory_of_an_hour() {
-        const STEPS: Figure = Figure::rate("Steps", Walker::steps);
-        const NAPS: Figure = Figure::quantiles("Naps", Walker::naps);
-        let memory = Memory::default();
+        let steps = || value("Steps", How::Rate, "person_steps_total");
+        let naps = || {
+            let levels = (&[0.5, 0.95, 0.99]).into();
+            figure(
+                "Naps",
+                Shows::Quantiles(family("person_nap_seconds"), levels),
+            )
+        };
+        let history = History::default();
         let source = Busy(Cell::new(0));
         let mut size_after_an_hour = 0;
         for second in 0..24 * 3600 {
             // As the exporter does it: handles may have been resolved.
             if second % 30 == 0 {
-                memory.plan(lines::of([&MONEY, &STEPS, &NAPS]));
+                history.plan([money(), steps(), naps()]);
             }
             source.0.set(source.0.get() + second % 7);
-            memory.take(1_000_000_000 + second, &source);
+            history.take(1_000_000_000 + second, &source);
             if second == 3600 {
-                size_after_an_hour = memory.lock().size();
+                size_after_an_hour = history.lock().size();
             }
         }
-        let rings = memory.lock();
+        let rings = history.lock();
         assert_eq!(rings.all.len(), 5);
         assert!(
             rings.size() <= size_after_an_hour,
@@ -385,12 +412,12 @@ mod tests {
 
     #[test]
     fn a_line_that_stays_keeps_what_it_has() {
-        let (memory, pocket) = memory();
+        let (history, pocket) = history();
         pocket.0.set(2.0);
-        memory.take(1_000_000_000, &pocket);
-        memory.plan(lines::of([&MONEY]));
-        memory.take(1_000_000_001, &pocket);
-        let (_, spans) = parse(&memory.file().unwrap());
+        history.take(1_000_000_000, &pocket);
+        history.plan([money()]);
+        history.take(1_000_000_001, &pocket);
+        let (_, spans) = parse(&history.file().unwrap());
         assert_eq!(spans[0], [2.0, 2.0]);
     }
 }
