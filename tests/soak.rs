@@ -13,21 +13,32 @@ fn soak(arguments: &[&str]) -> Process {
     Process::start(Command::new(env!("CARGO_BIN_EXE_soak")).args(arguments)).unwrap()
 }
 
-/// With declared buckets alone, and with such as are sums of the cells of native ones. One after the other: each takes both processors.
+/// With declared buckets alone, and with such as are sums of the cells of native ones; in memory of its own, and in a mapped file that outlives
+/// the process. One after the other: each takes both processors.
 #[test]
 fn nothing_is_lost_nothing_falls_and_nothing_grows_at_full_speed() {
-    keeps_its_promises(&["--json", "--seconds", "5"]);
-    keeps_its_promises(&["--json", "--seconds", "5", "--native-histograms"]);
+    keeps_its_promises(&["--json", "--seconds", "5"], 5);
+    keeps_its_promises(&["--json", "--seconds", "5", "--mapped"], 6);
+    keeps_its_promises(
+        &[
+            "--json",
+            "--seconds",
+            "5",
+            "--mapped",
+            "--native-histograms",
+        ],
+        6,
+    );
 }
 
-fn keeps_its_promises(arguments: &[&str]) {
+fn keeps_its_promises(arguments: &[&str], made: usize) {
     let mut soak = soak(arguments);
     let report: Value = soak
         .wait_for("its figures", |line| serde_json::from_str(line).ok())
         .unwrap();
     assert_eq!(report["series"], 10_000);
     let promises = report["promises"].as_array().unwrap();
-    assert_eq!(promises.len(), 5, "{report:#}");
+    assert_eq!(promises.len(), made, "{report:#}");
     let mut is_kept = true;
     for promise in promises {
         let is_of_time = promise["promise"].as_str().unwrap().starts_with(OF_TIME);

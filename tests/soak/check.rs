@@ -50,7 +50,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    fn add(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn add(&mut self, what: impl FnOnce() -> String) {
         self.count += 1;
         self.first.get_or_insert_with(what);
     }
@@ -111,15 +111,22 @@ impl Checker {
             labels.sort();
             ((line.name.clone(), labels), line.value)
         };
-        let shown: HashMap<_, _> = self.lines.iter().map(sorted).collect();
-        for Expected { name, labels, bits } in &recorded.expected {
-            let shown = shown.get(&(name.clone(), labels.clone()));
-            // What is recorded adds up exactly in whatever order, so that nothing may differ in the last bit.
-            if shown.map(|shown| shown.to_bits()) != Some(*bits) {
-                let value = f64::from_bits(*bits);
-                self.lost
-                    .add(|| format!("{name} {labels:?} shows {shown:?} and not {value}"));
-            }
+        let shown: Shown = self.lines.iter().map(sorted).collect();
+        hold(&shown, recorded, &mut self.lost);
+    }
+}
+
+/// The values of lines, by name and labels in the order of their keys.
+pub(crate) type Shown = HashMap<(String, Vec<(String, String)>), f64>;
+
+/// Notes every line that does not show what was recorded.
+pub(crate) fn hold(shown: &Shown, recorded: &Recorded, lost: &mut Faults) {
+    for Expected { name, labels, bits } in &recorded.expected {
+        let shown = shown.get(&(name.clone(), labels.clone()));
+        // What is recorded adds up exactly in whatever order, so that nothing may differ in the last bit.
+        if shown.map(|shown| shown.to_bits()) != Some(*bits) {
+            let value = f64::from_bits(*bits);
+            lost.add(|| format!("{name} {labels:?} shows {shown:?} and not {value}"));
         }
     }
 }

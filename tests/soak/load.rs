@@ -21,6 +21,8 @@ use crate::series::{self, Expected, SERVICE, Series, Times, VALUES, VenueLoad};
 pub(crate) const METRICS: &str = "metrics ";
 /// The line that says what was recorded begins with this.
 pub(crate) const RECORDED: &str = "recorded ";
+/// The variable that says where the file is that it records to, if it has one.
+pub(crate) const FILE: &str = "SOAK_FILE";
 /// How many threads record.
 pub(crate) const THREADS: usize = 2;
 /// Every so many records one is timed: reading the clock takes longer than recording.
@@ -57,6 +59,7 @@ pub(crate) async fn run(native_histograms: bool) -> Result<(), Box<dyn Error>> {
         listen: ([127, 0, 0, 1], 0).into(),
         service: Some(SERVICE.to_owned()),
         native_histograms,
+        memory: std::env::var_os(FILE).map(Into::into),
         ..Config::default()
     };
     let exporter = Exporter::builder(obs_exporter::app_info!())

@@ -3,9 +3,10 @@
 //!
 //! It is two processes, as in life. The one under load records to its series ([`series`]) behind the exporter and keeps an account
 //! of its own ([`load`]). The one that is started scrapes it ([`scraper`]), looks at what comes ([`check`]), watches its memory
-//! ([`memory`]), and says which promises were kept ([`report`]).
+//! ([`memory`]), and says which promises were kept ([`report`]). With `--mapped` it then kills the process, and reads its file ([`file`]).
 
 mod check;
+mod file;
 mod load;
 mod memory;
 mod report;
@@ -32,6 +33,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Every so many scrapes one is asked for as `OpenMetrics`.
 const OPEN_EVERY: usize = 7;
 
+/// Memory that processes share, which is all that is mapped.
+const TMPFS: &str = "/dev/shm";
+
 /// Makes glibc's allocator give large blocks back at once. Otherwise it learns to keep them, so that what is in RAM is not what the
 /// process holds, and steps of a scrape's size come and go.
 const GIVE_BACK: [(&str, &str); 2] = [
@@ -41,6 +45,7 @@ const GIVE_BACK: [(&str, &str); 2] = [
 
 #[derive(Parser)]
 #[command(name = "soak", about = "Record at full speed while being scraped")]
+#[expect(clippy::struct_excessive_bools, reason = "one for each option")]
 struct Arguments {
     /// How long to record; Ctrl-C ends it early, with the figures so far
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -51,6 +56,9 @@ struct Arguments {
     /// Have native histograms beside the declared buckets, which are then sums of the same cells
     #[arg(long)]
     native_histograms: bool,
+    /// Have everything in a mapped file, which is read once the process is killed
+    #[arg(long)]
+    mapped: bool,
     /// Be the process that is put under load
     #[arg(long, hide = true)]
     load: bool,
@@ -83,6 +91,10 @@ async fn soak(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if arguments.native_histograms {
         load.arg("--native-histograms");
     }
+    let folder = arguments.mapped.then(|| tempfile::tempdir_in(TMPFS));
+    let folder = folder.transpose()?;
+    let file = folder.as_ref().map(|folder| folder.path().join("soak.obs"));
+    load.envs(file.as_ref().map(|path| (load::FILE, path)));
     let mut loaded = Process::start(&mut load)?;
     let url = loaded.wait_for("where its metrics are", |line| {
         line.strip_prefix(load::METRICS).map(str::to_owned)
@@ -121,7 +133,11 @@ async fn soak(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     })??;
     let seen = scraper.end(&recorded)?;
 
-    let report = Report::new(took, &recorded, &seen, &memory);
+    // It is killed: what it has recorded is in the file as it left it.
+    drop(loaded);
+    let lost = file.map(|path| file::lost(&path, &recorded)).transpose()?;
+
+    let report = Report::new(took, &recorded, &seen, &memory, lost.as_ref());
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else if std::io::stdout().is_terminal() {

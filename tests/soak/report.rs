@@ -70,12 +70,36 @@ impl Verdict {
 }
 
 impl Report {
-    /// Of this run.
-    pub(crate) fn new(took: Duration, recorded: &Recorded, seen: &Seen, memory: &Memory) -> Self {
+    /// Of this run; `file` is what was missing in the file of the killed process, where it had one.
+    pub(crate) fn new(
+        took: Duration,
+        recorded: &Recorded,
+        seen: &Seen,
+        memory: &Memory,
+        file: Option<&Faults>,
+    ) -> Self {
         let mut scrapes = seen.took.clone();
         scrapes.sort_unstable();
         let median = scrapes.get(scrapes.len() / 2).copied().unwrap_or_default();
         let memory = memory.drift();
+        let mut promises = vec![
+            all_there(recorded, &seen.checker.lost),
+            without_fault(
+                "no counter falls",
+                "counters fell",
+                seen,
+                &seen.checker.fallen,
+            ),
+            without_fault(
+                "every scrape is consistent",
+                "were not",
+                seen,
+                &seen.checker.inconsistent,
+            ),
+            flat(memory),
+            fast(recorded),
+        ];
+        promises.extend(file.map(|lost| in_the_file(recorded, lost)));
         Self {
             seconds: took.as_secs_f64(),
             threads: THREADS,
@@ -88,23 +112,7 @@ impl Report {
             kept_handle: recorded.kept,
             looked_up: recorded.looked_up,
             clock_alone: recorded.clock,
-            promises: vec![
-                all_there(recorded, &seen.checker.lost),
-                without_fault(
-                    "no counter falls",
-                    "counters fell",
-                    seen,
-                    &seen.checker.fallen,
-                ),
-                without_fault(
-                    "every scrape is consistent",
-                    "were not",
-                    seen,
-                    &seen.checker.inconsistent,
-                ),
-                flat(memory),
-                fast(recorded),
-            ],
+            promises,
         }
     }
 
@@ -190,6 +198,20 @@ fn all_there(recorded: &Recorded, lost: &Faults) -> Promise {
             "{events} events in {} series, {} lines of each format: {} differ{}",
             grouped(recorded.series as u64),
             grouped(lines as u64),
+            lost.count,
+            first(lost)
+        ),
+    }
+}
+
+fn in_the_file(recorded: &Recorded, lost: &Faults) -> Promise {
+    Promise {
+        what: "every event is in the file of the killed process",
+        verdict: Verdict::of(lost.count == 0),
+        seen: format!(
+            "{} events, {} lines: {} differ{}",
+            grouped(recorded.events),
+            grouped(recorded.expected.len() as u64),
             lost.count,
             first(lost)
         ),

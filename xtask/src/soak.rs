@@ -20,6 +20,9 @@ pub(crate) struct Soak {
     /// Have native histograms beside the declared buckets
     #[arg(long)]
     native_histograms: bool,
+    /// Record to a mapped file (`OBS_MEMORY`), which is read once the process is killed; on Linux
+    #[arg(long)]
+    mapped: bool,
 }
 
 impl Soak {
@@ -33,6 +36,9 @@ impl Soak {
         }
         if self.native_histograms {
             soak.arg("--native-histograms");
+        }
+        if self.mapped {
+            soak.arg("--mapped");
         }
         eprintln!("building and running the soak: {}", shell::shown(&soak));
         // It takes this process' place, and with it the terminal, Ctrl-C and the exit code. Only a failure comes back.
