@@ -86,6 +86,7 @@ fn another_installation_changes_no_result() {
             "errors",
             "feeds",
             "health",
+            "processes",
             "risk",
             "storage",
         ] {
@@ -102,7 +103,8 @@ fn alertmanager_takes_what_is_written_for_another_installation() {
     for scale in [1, 60] {
         let file = folder.path().join("alertmanager.yml");
         let text = routing::configuration(&settings, scale, "a test");
-        assert!(text.contains("[alertname, site, service, environment, mode, instance]"));
+        assert!(text.contains("[alertname, site, service, environment, mode, instance, process]"));
+        assert!(text.contains("equal: [site, service, environment, mode]\n"));
         assert!(text.contains("equal: [site, service, environment, mode, instance]"));
         fs::write(&file, text).unwrap();
         let output = Command::new(tools::amtool().unwrap())

@@ -40,6 +40,7 @@ fn a_signal_leaves_nothing_behind() {
         };
         let urls = [
             url("metrics"),
+            url("agent"),
             url("Prometheus") + "/-/ready",
             url("Alertmanager") + "/-/ready",
         ];

@@ -50,6 +50,11 @@ impl Desk {
         Self::run(command()?.args(["--pace", pace]))
     }
 
+    /// The same with a file of its numbers that outlives it, on a tmpfs.
+    pub fn start_mapped(pace: &str, file: &Path) -> Result<Self, Error> {
+        Self::run(command()?.args(["--pace", pace]).env("OBS_MEMORY", file))
+    }
+
     /// The same in an environment and a mode, with arguments of its own.
     pub fn start_as(environment: &str, mode: &str, arguments: &[&str]) -> Result<Self, Error> {
         let mut desk = command()?;

@@ -32,6 +32,7 @@ mod time_server;
 pub mod tools;
 mod total;
 mod typescript;
+mod watcher;
 
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::{ask, ask_at};
@@ -53,6 +54,7 @@ pub use crate::storage::{Keeper, Storage};
 pub use crate::terminal::{Color, Screen, Terminal};
 pub use crate::time_server::TimeServer;
 pub use crate::total::Total;
+pub use crate::watcher::{Watched, Watcher};
 
 /// The examples of the guides are compiled and run as tests.
 #[cfg(doctest)]

@@ -15,6 +15,8 @@ use crate::{Error, Process, Receiver, ask, scrape, tools};
 pub(crate) const START: Duration = Duration::from_secs(30);
 /// How long Grafana may take, which makes its database first.
 const GRAFANA_START: Duration = Duration::from_mins(2);
+/// Where the deployed list of targets has the agent.
+const AGENT: &str = "agent:9466";
 /// How often it is asked whether it has.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -60,6 +62,12 @@ impl Stack {
     /// Starts both, watching the desk that serves its metrics at `desk`, such as `127.0.0.1:9464`.
     pub fn start(desk: &str, manner: Manner) -> Result<Self, Error> {
         Self::watch(&[("desk:9464", desk.to_owned())], None, manner)
+    }
+
+    /// The same, and watching the agent that serves at `agent`, such as `127.0.0.1:9466`.
+    pub fn start_beside(agent: &str, desk: &str, manner: Manner) -> Result<Self, Error> {
+        let addresses = [("desk:9464", desk.to_owned()), (AGENT, agent.to_owned())];
+        Self::watch(&addresses, None, manner)
     }
 
     /// Starts both, watching several desks of the service `trading-desk`.
@@ -114,6 +122,11 @@ impl Stack {
             &folder.path().join("prometheus"),
             &changes,
         )?;
+        // Where none is started, none is missed.
+        if !desk.iter().any(|(deployed, _)| *deployed == AGENT) {
+            let list = folder.path().join("prometheus/targets/agent.yml");
+            fs::write(&list, "[]\n").map_err(Error::system("list no agent"))?;
+        }
         if let Some(targets) = targets {
             let list = folder.path().join("prometheus/targets/desk.yml");
             fs::write(&list, targets).map_err(Error::system("list the desks"))?;

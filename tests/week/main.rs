@@ -309,6 +309,11 @@ fn the_worst_burn_of_a_budget_keeps_the_others_quiet() {
     for labels in others.iter().chain(&quiet) {
         alertmanager.post(labels, true);
     }
+    are_quiet(&alertmanager, quiet);
+}
+
+/// Waits until these alerts, and no others, are left out.
+fn are_quiet<const N: usize>(alertmanager: &Alertmanager, quiet: [Labels; N]) {
     let quiet = BTreeSet::from(quiet);
     let end = Instant::now() + DELIVERY;
     while alertmanager.inhibited() != quiet {
@@ -316,4 +321,39 @@ fn the_worst_burn_of_a_budget_keeps_the_others_quiet() {
         // There is no event to wait for in another program.
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// A desk that is scraped and that an agent watches has two addresses. Its death is one page, of the desk; its hang is a page of its own,
+/// whatever else is said of the desk; and nothing is left out of another service.
+#[test]
+fn a_death_that_an_agent_sees_too_is_one_page_and_a_hang_is_never_left_out() {
+    let alertmanager = Alertmanager::start(&settings());
+    let alert = |name: &str, service: &str, instance: &str, process: &str| -> Labels {
+        let labels = [
+            ("alertname", name),
+            ("service", service),
+            ("environment", "production"),
+            ("mode", "live"),
+            ("severity", "critical"),
+            ("instance", instance),
+            ("process", process),
+        ];
+        let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
+        labels.map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+    };
+    let quiet = [
+        alert("ProcessDead", "desk", "host-1:9466", "desk"),
+        alert("ProcessDead", "router", "host-2:9466", "router"),
+    ];
+    let others = [
+        alert("DeskDown", "desk", "desk-1:9464", ""),
+        alert("ProcessHung", "desk", "host-1:9466", "desk"),
+        alert("DeskCrashLooping", "router", "router-1:9464", ""),
+        // It opens no socket, so that nothing else tells of it.
+        alert("ProcessDead", "worker", "host-1:9466", "worker"),
+    ];
+    for labels in quiet.iter().chain(&others) {
+        alertmanager.post(labels, true);
+    }
+    are_quiet(&alertmanager, quiet);
 }

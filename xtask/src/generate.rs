@@ -92,9 +92,11 @@ impl Gen {
         let routing = routing::configuration(&settings, 1, BY);
         put(&format!("{}/alertmanager.yml", deployed::ROUTING), &routing)?;
 
-        // The container of docker-compose.yml.
+        // The containers of docker-compose.yml.
         let targets = alerts::targets(&settings, "desk:9464", BY);
         put("deploy/prometheus/targets/desk.yml", &targets)?;
+        let agent = alerts::agent(&settings, "agent:9466", BY);
+        put("deploy/prometheus/targets/agent.yml", &agent)?;
         put("deploy/desk.env", &alerts::variables(&settings, BY))?;
 
         let style = style(&settings);

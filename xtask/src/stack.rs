@@ -1,10 +1,10 @@
-//! `cargo xtask stack`: the desk and what watches it, as deployed, without containers.
+//! `cargo xtask stack`: the desk and what watches it, as deployed, without containers; on Linux.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use obs_tests::{Desk, Manner, Notification, Stack as Watchers};
+use obs_tests::{Manner, Notification, Stack as Watchers, Watched};
 use serde_json::Value;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -13,7 +13,7 @@ use crate::error::Error;
 /// How long a signal may go unnoticed.
 const ATTENTION: Duration = Duration::from_millis(200);
 
-/// Run the trading desk with Prometheus and Alertmanager, with the files of deploy/; stop it with Ctrl-C
+/// Run the trading desk with its agent, Prometheus and Alertmanager, with the files of deploy/; stop it with Ctrl-C
 ///
 /// What Alertmanager sends is printed here. Prometheus is at <http://127.0.0.1:9090>, Alertmanager at
 /// <http://127.0.0.1:9093>. Where a Grafana is on the PATH, it is at <http://127.0.0.1:3000> with the dashboards.
@@ -37,9 +37,10 @@ impl Stack {
         } else {
             Manner::AsDeployed
         };
-        let desk = Desk::start(&self.pace)?;
-        let mut watchers = Watchers::start(desk.address(), manner)?;
+        let Watched { desk, agent, .. } = &Watched::start(&self.pace)?;
+        let mut watchers = Watchers::start_beside(agent.address(), desk.address(), manner)?;
         println!("metrics       {}", desk.metrics());
+        println!("agent         {}", agent.metrics());
         println!("Prometheus    {}", watchers.prometheus());
         println!("Alertmanager  {}", watchers.alertmanager());
         match watchers.start_grafana()? {

@@ -45,13 +45,14 @@ use parts::Parts;
 use routing::Receivers;
 
 /// The rules, by the names of their files, with their parameters in the form `${name}`.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("api.yml", include_str!("../rules/api.yml")),
     ("databases.yml", include_str!("../rules/databases.yml")),
     ("errors.yml", include_str!("../rules/errors.yml")),
     ("feeds.yml", include_str!("../rules/feeds.yml")),
     ("health.yml", include_str!("../rules/health.yml")),
     ("positions.yml", include_str!("../rules/positions.yml")),
+    ("processes.yml", include_str!("../rules/processes.yml")),
     ("providers.yml", include_str!("../rules/providers.yml")),
     ("risk.yml", include_str!("../rules/risk.yml")),
     ("rpc.yml", include_str!("../rules/rpc.yml")),
@@ -489,9 +490,14 @@ impl Default for Settings {
             patience: BTreeMap::new(),
             objectives: None,
             receivers: Receivers::default(),
-            session_only: ["DeskDown", "DeskCrashLooping", "TargetAbsent"]
-                .map(str::to_owned)
-                .to_vec(),
+            session_only: [
+                "DeskDown",
+                "DeskCrashLooping",
+                "TargetAbsent",
+                "ProcessDead",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         }
     }
 }
@@ -615,7 +621,7 @@ impl Settings {
         }
         let more = self.external_labels.join(", ");
         text.replace(SCOPE, &format!("{more}, {SCOPE}"))
-            .replace("on (job, instance)", &format!("on ({more}, job, instance)"))
+            .replace("on (job, instance", &format!("on ({more}, job, instance"))
     }
 
     /// A clause for each desk that has to be a target.
@@ -688,6 +694,15 @@ impl Desk {
         labels
             .map(|(label, value)| (label, serde_json::Value::from(value)))
             .collect()
+    }
+
+    /// It in a list of targets, at an address.
+    fn listed(&self, address: &str) -> String {
+        let labels = self.labels().filter(|(label, _)| *label != "instance");
+        labels.fold(
+            format!("- targets: [\"{address}\"]\n  labels:\n"),
+            |all, (label, value)| all + &format!("    {label}: {value}\n"),
+        )
     }
 
     fn selector(&self, job: &str) -> String {
@@ -790,16 +805,20 @@ pub fn targets(settings: &Settings, address: &str, by: &str) -> String {
         format!("# Written by `{by}`. The labels are for `up`, which Prometheus itself makes.\n");
     let mut at_address = Some(address);
     for desk in &settings.desks {
-        let Some(target) = desk.instance.as_deref().or_else(|| at_address.take()) else {
-            continue;
-        };
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "- targets: [\"{target}\"]\n  labels:");
-        for (label, value) in desk.labels().filter(|(label, _)| *label != "instance") {
-            let _ = writeln!(text, "    {label}: {value}");
+        if let Some(target) = desk.instance.as_deref().or_else(|| at_address.take()) {
+            text += &desk.listed(target);
         }
     }
     text
+}
+
+/// Where Prometheus finds the agent (`obstool agent`) at `address` that watches the first desk, as a list of targets with the labels of
+/// that desk. What it says of processes has these, and alerts on it are routed by them: desks of another mode need an agent of their own.
+#[must_use]
+pub fn agent(settings: &Settings, address: &str, by: &str) -> String {
+    let desk = settings.desks.first();
+    let listed = desk.map_or_else(|| "[]\n".to_owned(), |desk| desk.listed(address));
+    format!("# Written by `{by}`. The labels are those of the desk that it watches.\n{listed}")
 }
 
 /// What the first desk is, as variables of its environment.
@@ -840,6 +859,14 @@ mod tests {
             { "targets": ["quoter-2:9464"], "labels": { "service": "quoter", "environment": "staging", "mode": "paper" } },
         ]);
         assert_eq!(targets, expected);
+        // An agent has the labels of the desk that it watches, and an address of its own.
+        let listed = |settings: &Settings| -> serde_json::Value {
+            serde_saphyr::from_str(&agent(settings, "agent:9466", "gen")).unwrap()
+        };
+        let mut first = expected[0].clone();
+        first["targets"][0] = "agent:9466".into();
+        assert_eq!(listed(&settings), serde_json::json!([first]));
+        assert_eq!(listed(&Settings::default()), serde_json::json!([]));
         let variables = variables(&settings, "gen");
         assert_eq!(
             variables,

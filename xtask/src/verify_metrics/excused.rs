@@ -187,26 +187,6 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "only with `OBS_MEMORY`; the exporter logs what is not in the file, and page and terminal show a banner",
     ),
     (
-        "obs_process_up",
-        "of `obstool agent`, which few installations run; its page and `obstool top` show it first",
-    ),
-    (
-        "obs_process_dead",
-        "of `obstool agent`; a fact beside the processes that live",
-    ),
-    (
-        "obs_process_incomplete",
-        "of `obstool agent`, whose catalogue warns of it, so that page and terminal show a banner",
-    ),
-    (
-        "obs_process_hung_seconds",
-        "of `obstool agent`, which acts on it itself; docs/OPERATIONS.md has a rule for those who scrape it",
-    ),
-    (
-        "obs_agent_refused_files",
-        "of `obstool agent`, whose catalogue warns of it, so that page and terminal show a banner",
-    ),
-    (
         "obs_agent_push_failures_total",
         "of `obstool agent`; what is not pushed is missed where it should arrive, and then this is read",
     ),

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use obs_tests::{Desk, Manner, Stack, ask};
+use obs_core::Catalogue;
+use obs_tests::{Manner, Stack, Watched, ask};
 use obs_verify::promql::{self, Vocabulary};
 use obs_verify::queried::of_query;
 use obs_verify::queries::{self, Alert, Query, Role};
@@ -369,8 +370,8 @@ fn a_family_nobody_looks_at_is_found() {
 /// rightly empty.
 #[test]
 fn every_panel_shows_something_of_a_running_desk() {
-    let desk = Desk::start("20ms").unwrap();
-    let stack = Stack::start(desk.address(), Manner::Hurried).unwrap();
+    let Watched { desk, agent, .. } = &Watched::start("20ms").unwrap();
+    let stack = Stack::start_beside(agent.address(), desk.address(), Manner::Hurried).unwrap();
     let patience = Duration::from_mins(2);
     // A rate takes two scrapes, a quantile that an order was filled, a rule that builds on a rule two evaluations.
     stack
@@ -394,7 +395,13 @@ fn every_panel_shows_something_of_a_running_desk() {
         )
         .unwrap();
 
-    let (everything, recorded) = (everything().unwrap(), catalogue().unwrap());
+    // The desk and its agent.
+    let recorded = [
+        trading_desk::metrics::catalogue().unwrap(),
+        obstool::agent_catalogue(),
+    ];
+    let recorded = Catalog::from(&Catalogue::join(recorded).unwrap());
+    let everything = everything().unwrap();
     let queries = deployed::queries().unwrap();
     let known = Known {
         everything: &everything,

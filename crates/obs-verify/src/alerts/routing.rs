@@ -77,7 +77,7 @@ struct Inhibition {
     equal: &'static [&'static str],
 }
 
-const INHIBITIONS: [Inhibition; 10] = [
+const INHIBITIONS: [Inhibition; 11] = [
     Inhibition {
         why: "A process that is down, or comes and goes, explains everything else about it.",
         source: r#"alertname="DeskCrashLooping""#,
@@ -89,6 +89,12 @@ const INHIBITIONS: [Inhibition; 10] = [
         source: r#"alertname="DeskDown""#,
         target: r#"alertname!~"DeskDown|DeskCrashLooping", instance!="""#,
         equal: &["instance"],
+    },
+    Inhibition {
+        why: "An agent sees the same death at an address of its own. A hang is never left out: it says more than that no scrape is answered.",
+        source: r#"alertname=~"DeskDown|DeskCrashLooping""#,
+        target: r#"alertname="ProcessDead""#,
+        equal: &[],
     },
     Inhibition {
         why: "A desk that is no target at all cannot report before the open either.",
@@ -214,7 +220,7 @@ impl Scale<'_> {
         self.waiting(text);
         let _ = write!(
             text,
-            "    # Somebody has to look now. Each process holds positions of its own, and is an incident of its own: a pager that has one open\n    # already does not mention what joins it.\n    - matchers: [severity=\"critical\"]\n{}",
+            "    # Somebody has to look now. Each process holds positions of its own, and is an incident of its own, also of those\n    # that one agent watches: a pager that has one open already does not mention what joins it.\n    - matchers: [severity=\"critical\"]\n{}",
             self.page()
         );
     }
@@ -222,7 +228,7 @@ impl Scale<'_> {
     /// What a route to the pager has besides its matchers.
     fn page(&self) -> String {
         format!(
-            "      receiver: pager\n      group_by: [alertname, {}, instance]\n{}",
+            "      receiver: pager\n      group_by: [alertname, {}, instance, process]\n{}",
             self.scope(),
             self.waits(PAGER, 6)
         )
@@ -286,9 +292,8 @@ impl Scale<'_> {
             }
             let _ = writeln!(
                 text,
-                "  - source_matchers: [{source}]\n    target_matchers: [{target}]\n    equal: [{}, {}]",
-                self.scope(),
-                equal.join(", ")
+                "  - source_matchers: [{source}]\n    target_matchers: [{target}]\n    equal: [{}]",
+                [&[self.scope().as_str()], *equal].concat().join(", ")
             );
         }
     }

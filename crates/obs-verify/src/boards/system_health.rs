@@ -1,6 +1,6 @@
 //! Processes, hosts and their runtimes.
 
-use crate::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, table};
+use crate::dashboard::{Dashboard, Row, Scope, bars, lines, row, stat, switches, table};
 
 pub(super) fn dashboard() -> Dashboard {
     Dashboard {
@@ -11,6 +11,7 @@ pub(super) fn dashboard() -> Dashboard {
         rows: vec![
             glance(),
             processes(),
+            watched(),
             hosts(),
             runtime(),
             metrics(),
@@ -88,6 +89,28 @@ fn processes() -> Row {
             ),
         ],
     )
+}
+
+/// What `obstool agent` sees of processes from outside. Most installations have none.
+fn watched() -> Row {
+    row("Watched by an agent", [
+        switches("Alive", "When a process of each name lived, as the lock of its file says. One that is stopped lives.")
+            .ask("max by (#, process) (obs_process_up{@} > bool 0)", "{{process}}"),
+        lines("Hung loops", "For how long each watched loop has not beaten, beyond its time-out. It is 0 while it beats, and nothing while it is not armed.")
+            .ask("max by (#, process, loop) (obs_process_hung_seconds{@})", "{{process}} {{loop}}")
+            .above(0.05, 0.05)
+            .act("ProcessHung, BacktestHung"),
+        table("Mapped processes", "How many of each name live, how many dead ones are not yet part of the totals, and how many files lack something.")
+            .ask("max by (#, process) (obs_process_up{@})", "alive")
+            .ask("max by (#, process) (obs_process_dead{@})", "dead")
+            .ask("max by (#, process) (obs_process_incomplete{@})", "incomplete")
+            .least("alive"),
+        stat("Refused files", "Files of processes that an agent cannot read. Their processes are not watched.")
+            .ask("sum(obs_agent_refused_files{@})", "")
+            .above(1.0, 1.0)
+            .act("MappedFileRefused"),
+    ])
+    .folded()
 }
 
 fn hosts() -> Row {
