@@ -56,7 +56,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use app::App;
 use cli::Args;
 use metrics::ReplayMetrics;
-use obs_exporter::{Config, Exporter, Mode};
+use obs_exporter::{Config, Exporter, Heartbeat, HeartbeatOptions, Mode};
 use obs_health::{Host, Panics, Runtime};
 use obs_trading::Ended;
 use progress::Progress;
@@ -88,9 +88,12 @@ pub async fn run(args: Args) -> Result<(), Error> {
 
     let is_repeated = !args.once && !args.pace.is_zero();
     let replays = Arc::new(ReplayMetrics::begin());
+    // An agent sees it in the file of `OBS_MEMORY`; without one nobody does, and it costs nothing.
+    let timeout = HeartbeatOptions::default().timeout(replay::TIMEOUT);
+    let heartbeat = Arc::new(exporter.heartbeat("replay", timeout)?);
     loop {
         running.set(app.service().clone());
-        let is_over = replay(&app, &replays, bars).await?;
+        let is_over = replay(&app, &replays, &heartbeat, bars).await?;
         println!("{}", report::report(&exporter.render())?);
         println!("\n{}", windows(&app).await);
         if !is_over || !is_repeated {
@@ -112,13 +115,20 @@ pub async fn run(args: Args) -> Result<(), Error> {
 }
 
 /// Replays everything once; false if that was interrupted.
-async fn replay(app: &App, replays: &Arc<ReplayMetrics>, bars: usize) -> Result<bool, Error> {
+async fn replay(
+    app: &App,
+    replays: &Arc<ReplayMetrics>,
+    heartbeat: &Arc<Heartbeat>,
+    bars: usize,
+) -> Result<bool, Error> {
     let mut progress = Progress::to_stderr(bars).measured(Arc::clone(replays));
-    let mut replay = app.replay().await?;
+    let mut replay = app.replay().await?.watched(Arc::clone(heartbeat));
     let is_over = tokio::select! {
         done = replay.run(&mut progress) => { done?; true }
         () = interrupt() => false,
     };
+    // What comes now takes as long as it takes.
+    heartbeat.disarm();
     progress.finish();
     if is_over {
         replays.over(&app.service().store().results().await?);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::civil::{Date, ISOWeekDate};
 use obs_core::{CountError, ErrorMetrics};
+use obs_exporter::Heartbeat;
 use tokio::time::sleep;
 
 use crate::bars::Bar;
@@ -17,6 +18,12 @@ use crate::progress::Progress;
 use crate::service::Service;
 use crate::symbol::Symbol;
 
+/// How long it may go without a beat before it counts as hung. A day takes milliseconds; a call of the client that waits for longer than
+/// this is a hang, too, since nothing is traded meanwhile.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it waits at most before it beats again.
+const WAIT: Duration = Duration::from_secs(1);
+
 /// A replay of all symbols, in the order of their bars' dates.
 #[derive(Debug)]
 pub struct Replay {
@@ -25,6 +32,7 @@ pub struct Replay {
     client: DeskClient,
     /// How long a day takes at least.
     pace: Duration,
+    heartbeat: Arc<Heartbeat>,
     errors: Arc<ErrorMetrics>,
 }
 
@@ -42,15 +50,25 @@ impl Replay {
             service,
             client,
             pace,
+            heartbeat: Arc::new(Heartbeat::unwatched()),
             errors: metrics::errors("replay", ["client"]),
         }
+    }
+
+    /// Beats with every day, so that somebody outside of the process sees it hang. It is left armed: what ends the replay disarms it.
+    #[must_use]
+    pub fn watched(mut self, heartbeat: Arc<Heartbeat>) -> Self {
+        self.heartbeat = heartbeat;
+        self
     }
 
     /// Replays to the last bar. Nothing in it depends on the clock: the same bars give the same orders,
     /// trades and requests.
     pub async fn run(&mut self, progress: &mut Progress) -> Result<(), Error> {
         let mut last = None;
+        self.heartbeat.beat();
         while let Some(date) = self.next_date().await? {
+            self.heartbeat.beat();
             let bars = self.bars_of(date);
             self.service.trade_day(date, &bars).await?;
             if last.is_some_and(|last| week(last) != week(date)) {
@@ -59,11 +77,20 @@ impl Replay {
             }
             last = Some(date);
             progress.day(date, bars.len());
-            if !self.pace.is_zero() {
-                sleep(self.pace).await;
-            }
+            self.wait().await;
         }
         Ok(())
+    }
+
+    /// Waits for the next day, and beats meanwhile.
+    async fn wait(&self) {
+        let mut left = self.pace;
+        while !left.is_zero() {
+            let next = left.min(WAIT);
+            sleep(next).await;
+            self.heartbeat.beat();
+            left -= next;
+        }
     }
 
     /// The client, to see what it was answered.
