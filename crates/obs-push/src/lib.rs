@@ -74,3 +74,8 @@ pub use crate::otlp::{
     Fate, Otlp, OtlpOptions, Program, Report, Source, Temporality, are_headers, instance,
 };
 pub use crate::schedule::Schedule;
+
+/// The examples of the README are tests too.
+#[cfg(all(doctest, feature = "gateway"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
