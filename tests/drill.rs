@@ -23,14 +23,14 @@ const DONE: &str = "the step is done";
 
 /// A shell that commands are typed into. Dropped, it is killed with all that it has started.
 struct Shell {
-    shell: Child,
+    bash: Child,
     input: ChildStdin,
     lines: Receiver<String>,
 }
 
 impl Shell {
     fn start() -> Self {
-        let mut shell = Command::new("bash")
+        let mut bash = Command::new("bash")
             .args(["-euo", "pipefail"])
             .current_dir(tools::workspace())
             .env("OBS_LISTEN", "127.0.0.1:0")
@@ -41,14 +41,14 @@ impl Shell {
             .spawn()
             .unwrap();
         let (sender, lines) = channel();
-        let output = BufReader::new(shell.stdout.take().unwrap());
+        let output = BufReader::new(bash.stdout.take().unwrap());
         thread::spawn(move || {
             let mut lines = output.lines().map_while(Result::ok);
             lines.try_for_each(|line| sender.send(line))
         });
         Self {
-            input: shell.stdin.take().unwrap(),
-            shell,
+            input: bash.stdin.take().unwrap(),
+            bash,
             lines,
         }
     }
@@ -69,8 +69,8 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        let _ = kill_process_group(Pid::from_child(&self.shell), Signal::KILL);
-        let _ = self.shell.wait();
+        let _ = kill_process_group(Pid::from_child(&self.bash), Signal::KILL);
+        let _ = self.bash.wait();
     }
 }
 
