@@ -42,7 +42,12 @@ impl Memory {
         match self.0 {}
     }
 
-    /// Whether the file is that of the process that this one was forked from.
+    /// Says that something is not in the file.
+    pub fn lose(self, _: &str) {
+        match self.0 {}
+    }
+
+    /// Whether this process was forked from the one that made the file.
     #[must_use]
     pub fn is_inherited(self) -> bool {
         match self.0 {}

@@ -46,7 +46,7 @@ mod reader;
 )]
 mod record;
 
-pub use fork::in_child;
+pub use fork::{fork_depth, in_child};
 pub use page::{Page, WORDS, Words};
 #[cfg(feature = "file")]
 pub use {

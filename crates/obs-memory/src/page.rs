@@ -13,6 +13,8 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 use std::sync::{PoisonError, RwLock};
+#[cfg(all(feature = "map", target_os = "linux"))]
+use std::sync::{RwLockWriteGuard, TryLockError};
 
 /// Words of a page: 4 KiB.
 pub const WORDS: usize = 512;
@@ -92,6 +94,23 @@ impl fmt::Debug for Page {
     }
 }
 
+/// Has the list of mappings to itself. A forked process does not wait for it for ever.
+#[cfg(all(feature = "map", target_os = "linux"))]
+fn entry() -> Option<RwLockWriteGuard<'static, Vec<(usize, usize)>>> {
+    const ATTEMPTS: usize = 10_000;
+    if !crate::fork::is_forked() {
+        return Some(MAPPED.write().unwrap_or_else(PoisonError::into_inner));
+    }
+    (0..ATTEMPTS).find_map(|_| match MAPPED.try_write() {
+        Ok(mapped) => Some(mapped),
+        Err(TryLockError::Poisoned(mapped)) => Some(mapped.into_inner()),
+        Err(TryLockError::WouldBlock) => {
+            std::thread::yield_now();
+            None
+        }
+    })
+}
+
 /// Has a function called in every process that is forked from this one.
 #[cfg(all(feature = "map", target_os = "linux"))]
 pub(crate) fn at_fork(child: extern "C" fn()) -> std::io::Result<()> {
@@ -143,6 +162,9 @@ impl Chunk {
     /// Maps so many pages from an offset on, which is a multiple of 4 KiB. The caller has reserved their memory, without which touching them would
     /// be a `SIGBUS`, and nobody has mapped them before.
     pub(crate) fn map(file: &std::fs::File, offset: u64, pages: usize) -> std::io::Result<Self> {
+        // A thread of the process that this one was forked from may have held it for ever.
+        let mut mapped =
+            entry().ok_or_else(|| std::io::Error::other("what is mapped is locked"))?;
         let map = memmap2::MmapOptions::new()
             .offset(offset)
             .len(pages * size_of::<Words>())
@@ -158,7 +180,6 @@ impl Chunk {
             .filter(|first| first.is_aligned())
             .ok_or_else(|| std::io::Error::other("the system mapped it to no page"))?;
         let start = first.addr().get();
-        let mut mapped = MAPPED.write().unwrap_or_else(PoisonError::into_inner);
         mapped.push((start, start + pages * size_of::<Words>()));
         Ok(Self {
             first,

@@ -5,7 +5,7 @@ use std::io;
 use std::num::NonZeroU16;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,10 +15,10 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 use crate::fork::{is_forked, left};
 use crate::heartbeat::{BEAT, LoopWords, TIMEOUT, declare};
 use crate::layout::{ABANDONED, INCOMPLETE, LOOP_NAME_BYTES, LOOP_WORDS, LOOPS_AT, MOST_LOOPS};
-use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES};
+use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PAGE_BYTES, u32_at};
 pub(crate) use crate::page::monotonic_nanoseconds;
 use crate::page::{Chunk, Page, at_fork};
-use crate::record::{FRAME, Record};
+use crate::record::{FRAME, MOST_BYTES, Record};
 use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
 
 /// How many files a process can record to. They stay mapped for as long as it lives.
@@ -74,7 +74,11 @@ struct Open {
     /// The header page, for what is stored there while it is mapped.
     head: Page,
     space: Mutex<Space>,
+    /// How many families are in the directory, for a forked process, which cannot ask for the lock.
+    families: AtomicU32,
     loops: Mutex<[Loop; MOST_LOOPS]>,
+    /// The file of a process that is forked from the one that this file is of, once it has something to say; nothing where none can be made.
+    child: OnceLock<Option<Box<Open>>>,
 }
 
 /// What is known of the loops that are watched, beside what the file says.
@@ -148,11 +152,7 @@ impl Memory {
     /// Another page of a block; nothing where there is no memory for it. Then [`incomplete`](Self::incomplete) says why.
     #[must_use]
     pub fn page(self, block: u32) -> Option<Page> {
-        let open = self.open()?;
-        if open.is_inherited() {
-            open.mark(INCOMPLETE);
-            return None;
-        }
+        let open = self.open()?.of_this_process()?;
         let mut space = open.space();
         match open.page(&mut space, block) {
             Ok(page) => Some(page),
@@ -173,10 +173,7 @@ impl Memory {
         reason = "that something is lost is kept for `incomplete`"
     )]
     pub fn append(self, record: &Record) -> Option<u32> {
-        let open = self.open()?;
-        if open.is_inherited() {
-            return None;
-        }
+        let open = self.open()?.of_this_process()?;
         let mut space = open.space();
         match open.append(&mut space, record) {
             Ok(number) => Some(number),
@@ -247,15 +244,30 @@ impl Memory {
     /// Why something that was recorded is not in the file; nothing while all is.
     #[must_use]
     pub fn incomplete(self) -> Option<String> {
-        let open = self.open()?;
-        if open.is_inherited() {
-            return Some("it is that of the process that this one was forked from".to_owned());
+        let mut open = self.open()?;
+        while open.is_inherited() {
+            open = match open.child.get()? {
+                Some(child) => child,
+                None => {
+                    return Some(
+                        "no file can be made for this process, which was forked".to_owned(),
+                    );
+                }
+            };
         }
         open.space().incomplete.clone()
     }
 
-    /// Whether the file is that of the process that this one was forked from. What that had mapped can be recorded to, by whole
-    /// additions to words that everybody adds to; there are no more pages, and nothing can be said of them.
+    /// Says that something which was recorded is not in the file, and why.
+    pub fn lose(self, why: &str) {
+        if let Some(open) = self.open().and_then(Open::of_this_process) {
+            open.lose(&mut open.space(), INCOMPLETE, why.to_owned());
+        }
+    }
+
+    /// Whether this process was forked from the one that made the file. What that had mapped can be recorded to, by whole additions to
+    /// words that everybody adds to. New pages and records go to a file of this process, which is made with the first of them: beside the
+    /// parent's, as `desk@4711.obs` beside `desk.obs`, with the same globals, notes and families, whose numbers stay the same.
     #[must_use]
     pub fn is_inherited(self) -> bool {
         self.open().is_some_and(Open::is_inherited)
@@ -315,6 +327,8 @@ impl Open {
             identity: (metadata.dev(), metadata.ino()),
             file,
             header,
+            families: AtomicU32::new(0),
+            child: OnceLock::new(),
             space: Mutex::new(Space {
                 record: HEADER_BYTES,
                 reserved: HEADER_BYTES,
@@ -331,6 +345,88 @@ impl Open {
     /// Whether it was opened before this process was forked. Its locks are not touched then: a thread of the parent may hold them for ever.
     fn is_inherited(&self) -> bool {
         self.header.pid != std::process::id()
+    }
+
+    /// The file that this process appends to. A forked one makes its own when it has something to say; where it cannot, the file of its
+    /// parent says that something is missing.
+    fn of_this_process(&'static self) -> Option<&'static Self> {
+        let mut open = self;
+        while open.is_inherited() {
+            let mut is_new = false;
+            let child = open.child.get_or_init(|| {
+                is_new = true;
+                open.beside().ok().map(Box::new)
+            });
+            let Some(child) = child else {
+                open.mark(INCOMPLETE);
+                return None;
+            };
+            if is_new {
+                // By now it is known as one of our own.
+                tidy(&child.path);
+            }
+            open = child;
+        }
+        Some(open)
+    }
+
+    /// The same where it is made already.
+    fn made(&'static self) -> Option<&'static Self> {
+        let mut open = self;
+        while open.is_inherited() {
+            open = open.child.get()?.as_deref()?;
+        }
+        Some(open)
+    }
+
+    /// Makes the file of a process that was forked, with what was said to all of this one. Families keep their numbers: those that came after the
+    /// fork are left out.
+    fn beside(&self) -> Result<Self, MemoryError> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = format!("{}@{}.obs", service(&name), std::process::id());
+        let options = Options::default()
+            .limit(self.header.limit)
+            .any_file_system(true);
+        let open = Self::create(&self.path.with_file_name(name), options)?;
+        let known = self.families.load(Relaxed);
+        let mut families = 0;
+        let mut space = open.space();
+        for record in self.records() {
+            let is_for_all = match &record {
+                Record::Family { .. } => {
+                    families += 1;
+                    families <= known
+                }
+                Record::Across { family, .. } | Record::Native { family, .. } => *family < known,
+                Record::Global { .. } | Record::Help { .. } | Record::Note { .. } => true,
+                _ => false,
+            };
+            if is_for_all {
+                open.append(&mut space, &record)
+                    .map_err(failure("write", &open.path))?;
+            }
+        }
+        drop(space);
+        Ok(open)
+    }
+
+    /// The records of the directory, read from the file: what is known of it in memory may be locked.
+    fn records(&self) -> impl Iterator<Item = Record> {
+        let mut at = HEADER_BYTES;
+        std::iter::from_fn(move || {
+            let mut frame = [0; FRAME];
+            self.file.read_exact_at(&mut frame, at).ok()?;
+            let length = u32_at(&frame, 0) as usize;
+            if length == 0 || length > MOST_BYTES {
+                return None;
+            }
+            let mut payload = vec![0; length];
+            self.file
+                .read_exact_at(&mut payload, at + FRAME as u64)
+                .ok()?;
+            at += (FRAME + length) as u64;
+            Record::decode(&payload)
+        })
     }
 
     fn space(&self) -> MutexGuard<'_, Space> {
@@ -412,8 +508,10 @@ impl Open {
             Record::Series { .. } => &mut space.series,
             _ => return Ok(0),
         };
+        let number = *count;
         *count += 1;
-        Ok(*count - 1)
+        self.families.store(space.families, Relaxed);
+        Ok(number)
     }
 
     /// Notes that something is not in the file.
@@ -541,13 +639,19 @@ fn set_aside(path: &Path) -> io::Result<()> {
     found[..too_many].iter().try_for_each(std::fs::remove_file)
 }
 
+/// What the files of one service have in common: what is before an `@` and before `.obs`.
+fn service(name: &str) -> &str {
+    let name = name.split_once(".obs").map_or(name, |(name, _)| name);
+    name.split_once('@').map_or(name, |(name, _)| name)
+}
+
 /// Removes the oldest files of ended processes of the same service. That one cannot be removed is no reason not to start.
 fn tidy(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let (Some((service, _)), Some(folder)) = (name.split_once('@'), path.parent()) else {
+    let Some(folder) = path.parent() else {
         return;
     };
-    let prefix = format!("{service}@");
+    let prefix = format!("{}@", service(&name));
     let is_ended = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_one = name.starts_with(&prefix) && name.contains(".obs");
@@ -585,9 +689,10 @@ fn now() -> u64 {
 pub(crate) fn own(path: &Path) -> Option<&'static File> {
     let metadata = std::fs::metadata(path).ok()?;
     let identity = (metadata.dev(), metadata.ino());
-    let mut open = OPEN.iter().filter_map(OnceLock::get);
+    let open = OPEN.iter().filter_map(OnceLock::get);
     // A lock is not inherited by a fork, so that there is none to let go of.
-    open.find(|open| open.identity == identity && !open.is_inherited())
+    let mut own = open.filter_map(Open::made);
+    own.find(|open| open.identity == identity)
         .map(|open| &open.file)
 }
 

@@ -407,8 +407,8 @@ struct Space {
     taken: usize,
     /// By their number.
     returned: HashMap<usize, Vec<Words>>,
-    /// Whether all of it was begun after the process was forked.
-    is_of_child: bool,
+    /// The process that began all of it; 0 where nothing has one.
+    process: u32,
 }
 
 impl Store {
@@ -454,11 +454,14 @@ impl Store {
     /// What is left for new words. In a forked process that is none of what its parent has left, which the parent gives to other series.
     fn lock<'a>(&self, space: &'a Mutex<Space>) -> MutexGuard<'a, Space> {
         let mut space = lock(space);
-        if !space.is_of_child && self.is_inherited() {
-            *space = Space {
-                is_of_child: true,
-                ..Space::default()
-            };
+        if self.memory.is_some() {
+            let process = std::process::id();
+            if space.process != process {
+                *space = Space {
+                    process,
+                    ..Space::default()
+                };
+            }
         }
         space
     }
@@ -488,7 +491,7 @@ impl Store {
             block: number,
         };
         if self.memory.is_some() {
-            // A forked process adds there, and can make none: the directory of the file is its parent's.
+            // A forked process adds there, and can make none: it says nothing in the file of its parent.
             words.shared();
         }
         words

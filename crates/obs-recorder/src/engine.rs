@@ -286,8 +286,8 @@ impl Builder {
     /// buckets](Self::native_histograms) a record in the file. In a file are counters, gauges, histograms with both sorts of buckets, and
     /// the counts and sums of summaries; no series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
     ///
-    /// Processes that are forked from this one add to the same cells, as far as a series was there before; see
-    /// [`Memory::is_inherited`].
+    /// Processes that are forked from this one add to the same cells, as far as a series was there before. Series that only they have are in
+    /// files of their own; see [`Memory::is_inherited`].
     ///
     /// Where the file has no memory left, the engine goes on without: [`Engine::memory_lost`] says so. Without the feature `memory`, and
     /// elsewhere than on Linux, an engine with a file is not built.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use obs_memory::{Across, Cell, Memory, Record, Side};
+use obs_memory::{Across, Cell, Memory, Record, Side, fork_depth};
 
 use crate::cell::{InFile, Store};
 use crate::key::{is_label, labels_of, metric_name};
@@ -14,6 +14,8 @@ use crate::registry::Family;
 pub(crate) struct Number {
     memory: Memory,
     series: u32,
+    /// Which process' file that is. One that is forked from it says nothing of the series: what it adds is in its parent's words.
+    depth: u16,
 }
 
 /// What is said of a family, beside its name and kind.
@@ -81,19 +83,27 @@ pub(crate) fn series<M: Metric>(
         began,
         labels,
     })?;
-    Some(Number { memory, series })
+    Some(Number {
+        memory,
+        series,
+        depth: fork_depth(),
+    })
 }
 
 impl Number {
     /// The series is hidden, and its words held this.
     pub(crate) fn hidden(self, words: Vec<u64>) {
         let series = self.series;
-        self.memory.append(&Record::Hidden { series, words });
+        self.say(&Record::Hidden { series, words });
     }
 
     /// Words of a native histogram, before anybody records to them.
     pub(crate) fn chunk(self, at: InFile, side: Side, cells: Vec<Cell>) {
-        self.memory.append(&Record::Chunk {
+        if !self.is_own() {
+            self.memory
+                .lose("an octave of a series of the process that this one was forked from is not in a file");
+        }
+        self.say(&Record::Chunk {
             series: self.series,
             block: at.block,
             first: at.first,
@@ -104,7 +114,7 @@ impl Number {
 
     /// Words of a native histogram held this, which will be [`hidden`](Self::hidden).
     pub(crate) fn held(self, at: InFile, words: Vec<u64>) {
-        self.memory.append(&Record::Held {
+        self.say(&Record::Held {
             series: self.series,
             block: at.block,
             first: at.first,
@@ -115,13 +125,24 @@ impl Number {
     /// The series is shown again, since then.
     pub(crate) fn shown(self, began: u64) {
         let series = self.series;
-        self.memory.append(&Record::Shown { series, began });
+        self.say(&Record::Shown { series, began });
     }
 
     /// The words of the series will be another's.
     pub(crate) fn gone(self) {
         let series = self.series;
-        self.memory.append(&Record::Gone { series });
+        self.say(&Record::Gone { series });
+    }
+
+    fn is_own(self) -> bool {
+        self.depth == fork_depth()
+    }
+
+    /// Appends a record of the series, where it is in the file of this process.
+    fn say(self, record: &Record) {
+        if self.is_own() {
+            self.memory.append(record);
+        }
     }
 }
 

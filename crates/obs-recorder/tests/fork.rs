@@ -72,11 +72,29 @@ fn by_two_threads(handles: &Work, local: obs_core::LocalCounter<'_>, number: u64
     #[expect(clippy::cast_precision_loss, reason = "one of eight")]
     handles.last.set(number as f64);
     metrics::counter!("work_of_a_child_total").increment(7);
+    let worker = number.to_string();
+    metrics::counter!("work_of_one_child_total", "worker" => worker).increment(number + 1);
+    if number == 0 {
+        grandchild();
+    }
+}
+
+/// One that is forked from a worker adds to the worker's series, and has a file of its own for what only it has.
+fn grandchild() {
+    match fork::fork().unwrap() {
+        Fork::Child => {
+            metrics::counter!("work_of_a_child_total").increment(100);
+            metrics::counter!("work_of_a_grandchild_total").increment(3);
+            std::process::exit(0)
+        }
+        Fork::Parent(pid) => assert!(matches!(fork::waitpid(pid), Ok(0))),
+    }
 }
 
 fn parent(path: &Path) {
     let options = MemoryOptions::default().any_file_system(true);
-    let engine = Engine::builder().memory(path, options).build().unwrap();
+    let builder = Engine::builder().global_label("service", "work");
+    let engine = builder.memory(path, options).build().unwrap();
     let handles_of = engine.clone();
     obs_core::install(engine).unwrap();
     let handles = Work::new();
@@ -174,7 +192,7 @@ fn what_forked_workers_record_is_in_the_file_of_their_parent() {
     let last = values(&reading, "work_last");
     let of_a_worker = |value: &Value| matches!(value, Value::Gauge(n) if (0.0..8.0).contains(n));
     assert!(last.iter().all(of_a_worker), "{last:?}");
-    // The parent's own series are exact, and what only a child knows is said to be missing.
+    // The parent's own series are exact, and what only a child knows is in a file of its own.
     let own = values(&reading, "work_of_the_parent_total");
     let of = |value: &Value| match value {
         Value::Counter { number, .. } => *number,
@@ -184,5 +202,129 @@ fn what_forked_workers_record_is_in_the_file_of_their_parent() {
     let sum: u64 = own.iter().map(of).sum();
     assert_eq!(sum, (recorded - before_and_after) / 1000);
     assert_eq!(values(&reading, "work_of_a_child_total"), []);
-    assert!(!reading.is_complete);
+    assert!(reading.is_complete);
+    let beside = beside(folder.path());
+    assert_eq!(beside.len() as u64, WORKERS + 1);
+    let (mut workers, mut of_children, mut of_a_grandchild) = (Vec::new(), 0, Vec::new());
+    for reading in &beside {
+        assert!(reading.is_complete && !reading.is_alive, "{reading:?}");
+        let globals = [("service".to_owned(), "work".to_owned())];
+        assert_eq!(reading.globals, globals.into());
+        // What it shares with its parent is in the parent's file alone.
+        assert_eq!(values(reading, "work_jobs_total"), []);
+        of_children += values(reading, "work_of_a_child_total")
+            .iter()
+            .map(of)
+            .sum::<u64>();
+        of_a_grandchild.extend(values(reading, "work_of_a_grandchild_total"));
+        let family = reading.families.iter();
+        let family = family.filter(|family| family.name == "work_of_one_child_total");
+        for series in family.flat_map(|family| &family.series) {
+            workers.push((series.labels[0].1.clone(), of(&series.value)));
+        }
+    }
+    assert_eq!(of_children, 7 * WORKERS + 100);
+    assert_eq!(of_a_grandchild, counter(3));
+    workers.sort_by(|one, other| one.0.cmp(&other.0));
+    let all = (0..WORKERS).map(|number| (number.to_string(), number + 1));
+    assert_eq!(workers, all.collect::<Vec<_>>());
+}
+
+/// What is in the files of workers.
+fn beside(folder: &Path) -> Vec<Reading> {
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let of_workers = entries.filter(|path| path.to_string_lossy().contains("work@"));
+    of_workers
+        .map(|path| Reader::open(&path).unwrap().read().unwrap())
+        .collect()
+}
+
+/// The variable that makes this program the parent of workers that are killed.
+const KILLED: &str = "FORK_TEST_KILLED";
+/// How many series a worker makes at most, and how many it has when it is killed.
+const SERIES: u64 = 9_000;
+const LEAST: usize = 20;
+
+/// Forks workers that make series for as long as they live, and kills each in the middle of that.
+fn kill_workers(path: &Path) -> ! {
+    let options = MemoryOptions::default().any_file_system(true);
+    let engine = Engine::builder().memory(path, options).build().unwrap();
+    obs_core::install(engine).unwrap();
+    metrics::counter!("work_begun_total").increment(1);
+    for number in 0..WORKERS {
+        match fork::fork().unwrap() {
+            Fork::Child => {
+                for number in 0..SERIES {
+                    let number = number.to_string();
+                    metrics::counter!("work_of_one_child_total", "number" => number).increment(1);
+                }
+                loop {
+                    thread::park();
+                }
+            }
+            Fork::Parent(pid) => {
+                let file = path.with_file_name(format!("work@{pid}.obs"));
+                let made = || {
+                    let reading = Reader::open(&file).ok()?.read().ok()?;
+                    Some(values(&reading, "work_of_one_child_total").len())
+                };
+                while made()
+                    .is_none_or(|made| made < LEAST * (1 + usize::try_from(number).unwrap()))
+                {
+                    thread::yield_now();
+                }
+                let kill = Command::new("kill")
+                    .args(["-s", "KILL", &pid.to_string()])
+                    .status();
+                assert!(kill.unwrap().success());
+                // It is reaped, so that its lock is gone.
+                let _ = fork::waitpid(pid);
+            }
+        }
+    }
+    println!("\nkilled");
+    std::process::exit(0)
+}
+
+#[test]
+fn a_worker_that_is_killed_while_it_makes_series_leaves_a_file_that_reads() {
+    if let Some(path) = std::env::var_os(KILLED) {
+        kill_workers(Path::new(&path));
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("work.obs");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "a_worker_that_is_killed_while_it_makes_series_leaves_a_file_that_reads",
+            "--nocapture",
+        ])
+        .env(KILLED, &path)
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        printed.contains("killed"),
+        "{printed}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let parent = Reader::open(&path).unwrap().read().unwrap();
+    assert!(parent.is_complete);
+    assert_eq!(values(&parent, "work_begun_total"), counter(1));
+    let beside = beside(folder.path());
+    assert_eq!(beside.len() as u64, WORKERS);
+    for reading in beside {
+        assert!(reading.is_complete && !reading.is_alive);
+        let made = values(&reading, "work_of_one_child_total");
+        assert!(made.len() >= LEAST, "{}", made.len());
+        // It was killed between making the last one and adding to it, if anywhere.
+        let (last, others) = made.split_last().unwrap();
+        assert!(
+            others.iter().all(|value| *value == counter(1)[0]),
+            "{others:?}"
+        );
+        assert!([counter(0), counter(1)].concat().contains(last), "{last:?}");
+    }
 }
