@@ -37,7 +37,7 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 22] = [
+const LINES: [Line; 23] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
@@ -67,6 +67,11 @@ const LINES: [Line; 22] = [
         name: "histogram of 11 buckets and native ones, kept handle",
         operations: RECORDS,
         set_up: native_histogram,
+    },
+    Line {
+        name: "histogram of 11 buckets and native ones, kept handle, by a call of the facade",
+        operations: RECORDS,
+        set_up: called_native_histogram,
     },
     Line {
         name: "gauge set, kept handle",
@@ -275,7 +280,11 @@ fn gated() -> Gated {
 
 /// What is resolved from an engine that is installed. A process installs one, and goes through one line.
 fn installed<T>(resolve: fn() -> T) -> T {
-    obs_core::install(engine()).expect("the first of this process");
+    installed_with(engine(), resolve)
+}
+
+fn installed_with<T>(engine: Engine, resolve: fn() -> T) -> T {
+    obs_core::install(engine).expect("the first of this process");
     resolve()
 }
 
@@ -394,6 +403,10 @@ fn records(histogram: Histogram) -> Work {
 }
 
 fn native_histogram() -> Work {
+    records(installed_with(engine_with(true), Gated::new).time)
+}
+
+fn called_native_histogram() -> Work {
     let engine: Arc<dyn Recorder + Send + Sync> = Arc::new(engine_with(true));
     records(obs_core::with_recorder(&engine, Gated::new).time)
 }
