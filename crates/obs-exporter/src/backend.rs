@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use obs_core::{Admission, Catalogue, cells};
-use obs_recorder::{Engine, Format, Heartbeat, HeartbeatOptions, MemoryOptions, Names};
+use obs_recorder::{Builder, Engine, Format, Heartbeat, HeartbeatOptions, MemoryOptions, Names};
 
 use crate::config::RecorderKind;
 #[cfg(feature = "page")]
@@ -65,19 +65,10 @@ impl Backend {
     ) -> Result<(Recording, Self, Arc<Upkeep>), ExporterError> {
         let (inner, backend) = match config.recorder {
             RecorderKind::Obs => {
-                let mut builder = Engine::builder()
-                    .catalogue(catalogue.clone())
-                    .quantile_window(config.quantile_window)
-                    .undeclared_families(config.undeclared_families)
+                let mut builder = engine(config, catalogue, global_labels, foreign)
                     .created(config.created)
                     .native_histograms(config.native_histograms)
                     .utf8_names(config.utf8_names);
-                for (key, value) in global_labels {
-                    builder = builder.global_label(key, value);
-                }
-                for (name, bounds) in foreign {
-                    builder = builder.buckets(name, bounds);
-                }
                 if let Some(idle) = config.idle_timeout {
                     builder = builder.idle(idle);
                 }
@@ -200,6 +191,26 @@ fn own_path(path: &Path) -> PathBuf {
         }
         _ => path.to_path_buf(),
     }
+}
+
+/// An engine with what both recorders have settings for.
+pub(crate) fn engine(
+    config: &Config,
+    catalogue: &Catalogue,
+    global_labels: &[(&str, &str)],
+    foreign: &BTreeMap<&'static str, &'static [f64]>,
+) -> Builder {
+    let mut builder = Engine::builder()
+        .catalogue(catalogue.clone())
+        .quantile_window(config.quantile_window)
+        .undeclared_families(config.undeclared_families);
+    for (key, value) in global_labels {
+        builder = builder.global_label(key, value);
+    }
+    for (name, bounds) in foreign {
+        builder = builder.buckets(name, bounds);
+    }
+    builder
 }
 
 #[cfg(feature = "stock")]

@@ -1,33 +1,35 @@
 //! The recorder of `metrics-exporter-prometheus` as a backend, with what it gets wrong put right around it.
 //!
-//! Keys are put in order before they are registered, summaries are kept here, and what is rendered is sorted and scaled.
+//! Keys are put in order before they are registered, and what is rendered is sorted and scaled. What it cannot keep is kept by our own
+//! engine. It is given buckets when it is built and never again, so that a histogram that it learns of later would become a summary.
+//! Its summaries lose most of a burst that follows a quiet time, because they take samples in from the newest to the oldest and drop
+//! what is older than the window's first; they show 0 while nothing is in the window, blur everything below a seven-hundredth of the
+//! largest sample, and have one list of quantiles for all.
 
 mod canonical;
 mod exposition;
-mod samples;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use metrics::Recorder;
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use obs_core::{Admission, Budgeted, Catalogue, Family, Kind};
-use obs_recorder::{BUCKETS_BY_SUFFIX, metric_name};
+use obs_recorder::{BUCKETS_BY_SUFFIX, Engine, Format, metric_name};
 
+use crate::backend::engine;
 use crate::{Config, ExporterError};
 use canonical::{Canonical, Encoded, encode};
 use exposition::Arranger;
-use samples::Samples;
 
 /// What a scrape of the stock recorder reads.
 #[derive(Clone)]
 pub(crate) struct Stock {
     recorder: PrometheusHandle,
-    samples: Arc<Samples>,
+    engine: Engine,
     admission: Arc<Admission>,
     arranger: Arc<Arranger>,
 }
@@ -40,28 +42,27 @@ impl Stock {
         global_labels: &[(&str, &str)],
         foreign: &BTreeMap<&'static str, &'static [f64]>,
     ) -> Result<(impl Recorder + Send + Sync + use<>, Self), ExporterError> {
-        let global_labels = global_labels
+        let encoded_labels = global_labels
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), encode(value).into_owned()))
-            .collect();
-        let inner = prometheus(&global_labels, catalogue, foreign)?;
+            .map(|(key, value)| ((*key).to_owned(), encode(value).into_owned()));
+        let inner = prometheus(&encoded_labels.collect(), catalogue, foreign)?;
         let recorder = inner.handle();
+        let engine = engine(config, catalogue, global_labels, foreign).build()?;
         let admission = Arc::new(Admission::new(catalogue, config.undeclared_families));
-        let samples = Samples::new(
-            catalogue,
-            Arc::clone(&admission),
-            global_labels,
-            config.quantile_window,
-            foreign,
-        );
-        let samples = Arc::new(samples);
+        let histograms = catalogue.families().filter(|family| has_bounds(family));
+        let bounded: HashSet<_> = histograms
+            .map(|family| family.name().to_owned())
+            .chain(foreign.keys().map(|name| metric_name(name).into_owned()))
+            .collect();
         let encoded = Encoded {
             inner,
-            samples: Arc::clone(&samples),
+            engine: engine.clone(),
+            admission: Arc::clone(&admission),
+            bounded,
         };
         let stock = Self {
             recorder,
-            samples,
+            engine,
             arranger: Arc::new(Arranger::new(Arc::clone(&admission))),
             admission: Arc::clone(&admission),
         };
@@ -80,15 +81,14 @@ impl Stock {
 
     /// Appends everything recorded.
     pub(crate) fn render_into(&self, out: &mut String) {
-        let mut rendered = self.recorder.render();
-        self.samples.render(&mut rendered, Instant::now());
-        out.push_str(&self.arranger.arrange(&rendered));
+        let (rendered, kept) = (self.recorder.render(), self.engine.render(Format::Classic));
+        out.push_str(&self.arranger.arrange(&rendered, &kept));
     }
 
     /// Takes in what was recorded, so that it does not pile up.
     pub(crate) fn upkeep(&self) {
         self.recorder.run_upkeep();
-        self.samples.take_in(Instant::now());
+        self.engine.upkeep();
     }
 }
 

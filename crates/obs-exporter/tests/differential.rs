@@ -171,3 +171,49 @@ fn both_recorders_show_the_same() {
     let operations = prop::collection::vec(operation(), 0..50);
     runner.run(&operations, holds).unwrap();
 }
+
+#[test]
+fn quantiles_of_both_are_near_to_the_exact_ones() {
+    const NAME: &str = "record_words";
+    let mut runner = TestRunner::new(Cases {
+        cases: 50,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(9_465),
+        ..Cases::default()
+    });
+    let holds = |mut values: Vec<f64>| {
+        let mut texts = Vec::new();
+        for kind in [RecorderKind::Obs, RecorderKind::Stock] {
+            let (recorder, exporter) = exporter(kind);
+            let words = recorder.register_histogram(&Key::from_name(NAME), &METADATA);
+            for value in &values {
+                words.record(*value);
+            }
+            texts.push(exporter.render());
+        }
+        values.sort_by(f64::total_cmp);
+        for text in texts {
+            let shown = obs_exposition::parse(&text).unwrap();
+            let count = shown.sum(&format!("{NAME}_count"), &[]).unwrap();
+            assert_eq!(count.to_bits(), (values.len() as f64).to_bits());
+            let sum = shown.sum(&format!("{NAME}_sum"), &[]).unwrap();
+            let exact: f64 = values.iter().sum();
+            assert!((sum - exact).abs() <= 1e-9 * exact.abs() + 1e-9, "{text}");
+            for level in [0.5, 0.9, 0.99] {
+                let found = shown.sum(NAME, &[("quantile", &level.to_string())]);
+                let found = found.unwrap();
+                let rank = obs_core::nearest_rank(level, values.len() as u64);
+                let exact = values[usize::try_from(rank.unwrap()).unwrap()];
+                assert!(
+                    (found - exact).abs() <= 0.005 * exact.abs(),
+                    "{level} of {values:?}: {found}"
+                );
+            }
+        }
+        Ok(())
+    };
+    let sizes = prop_oneof![-1e6..1e6_f64, 1e-6..1e-3_f64, Just(0.0)];
+    runner
+        .run(&prop::collection::vec(sizes, 1..200), holds)
+        .unwrap();
+}

@@ -5,15 +5,14 @@
 //! key is enough to make a scrape invalid, so keys are put in order here, before they are registered.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit,
 };
-use obs_core::{Admission, Budgeted, resolving};
-use obs_recorder::{canonical, metric_name};
-
-use super::samples::Samples;
+use obs_core::{Admission, Budgeted, Family, Kind, resolving};
+use obs_recorder::{BUCKETS_BY_SUFFIX, Engine, canonical, metric_name};
 
 /// A recorder that has keys in the one form, so that what is behind it sees equal keys for one series. Of two names that are the same
 /// in that form, it takes the first.
@@ -94,11 +93,28 @@ fn key_name(name: &KeyName) -> KeyName {
 }
 
 /// A recorder in front of the exporting one that hands it values and help texts [encoded](encode). What the exporting one cannot
-/// keep it keeps [apart](Samples).
+/// keep it hands to the engine.
 #[derive(Debug)]
 pub(super) struct Encoded<R> {
     pub(super) inner: R,
-    pub(super) samples: Arc<Samples>,
+    pub(super) engine: Engine,
+    pub(super) admission: Arc<Admission>,
+    /// The histograms whose buckets the exporting recorder was given by name.
+    pub(super) bounded: HashSet<String>,
+}
+
+impl<R> Encoded<R> {
+    /// Whether the engine keeps a family of samples: it is declared as a summary or nothing says what its buckets are, or it is a
+    /// histogram of which the exporting recorder knows nothing.
+    fn is_kept_apart(&self, name: &str) -> bool {
+        let tells = |(suffix, _): &(&str, _)| name.ends_with(suffix);
+        let is_bounded = self.bounded.contains(name);
+        match self.admission.family(name).map(Family::kind) {
+            Some(Kind::Histogram) => !is_bounded,
+            Some(_) => true,
+            None => !is_bounded && !BUCKETS_BY_SUFFIX.iter().any(tells),
+        }
+    }
 }
 
 impl<R: Recorder> Recorder for Encoded<R> {
@@ -111,9 +127,8 @@ impl<R: Recorder> Recorder for Encoded<R> {
     }
 
     fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, help: SharedString) {
-        if self.samples.takes(name.as_str()) {
-            self.samples
-                .describe(name.as_str(), encode(&help).into_owned());
+        if self.is_kept_apart(name.as_str()) {
+            self.engine.describe_histogram(name, unit, help);
         } else {
             self.inner.describe_histogram(name, unit, encoded(&help));
         }
@@ -128,11 +143,10 @@ impl<R: Recorder> Recorder for Encoded<R> {
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        let key = encoded_key(key);
-        if self.samples.takes(key.name()) {
-            self.samples.register(&key)
+        if self.is_kept_apart(key.name()) {
+            self.engine.register_histogram(key, metadata)
         } else {
-            self.inner.register_histogram(&key, metadata)
+            self.inner.register_histogram(&encoded_key(key), metadata)
         }
     }
 }

@@ -1,4 +1,7 @@
 //! The recorder's text, put in order: sorted, scaled, and in the exposition format's own spelling.
+//!
+//! It is read here, and not by `obs-exposition`: the recorder's text is none that a strict parser takes, and a counter of nanoseconds
+//! has more digits than a float.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -18,6 +21,8 @@ pub(super) struct Arranger {
 /// A family in the recorder's text.
 #[derive(Debug, Default)]
 struct Block<'a> {
+    /// Whether its labels and its help text are encoded, as those of the recorder are, or written as they are to be.
+    is_encoded: bool,
     help: Option<&'a str>,
     kind: &'a str,
     series: Vec<Series<'a>>,
@@ -44,10 +49,20 @@ impl Arranger {
         Self { admission }
     }
 
-    /// The text as it is served.
-    pub(super) fn arrange(&self, rendered: &str) -> String {
-        let mut out = String::with_capacity(rendered.len());
-        let families = families(rendered);
+    /// The text as it is served: what the recorder has rendered, and the histograms and summaries that the engine has kept.
+    pub(super) fn arrange(&self, rendered: &str, kept: &str) -> String {
+        let mut out = String::with_capacity(rendered.len() + kept.len());
+        let mut families = families(rendered, true);
+        // What it has left out, too.
+        for line in kept
+            .split_inclusive('\n')
+            .filter(|line| line.starts_with("# `"))
+        {
+            out.push_str(line);
+        }
+        // The rest is what the engine says of itself.
+        let kept = self::families(kept, false).into_iter();
+        families.extend(kept.filter(|(_, block)| matches!(block.kind, "histogram" | "summary")));
         let kinds = families.iter().map(|(name, block)| (*name, block.kind));
         let kinds: HashMap<&str, &str> = kinds.collect();
         for (name, mut block) in families {
@@ -67,7 +82,7 @@ impl Arranger {
             block.series.sort_by_key(|series| series.labels);
             head(&mut out, name, &block);
             for line in block.series.iter().flat_map(|series| &series.lines) {
-                sample(&mut out, name, line, declared);
+                sample(&mut out, name, line, declared, block.is_encoded);
             }
         }
         out
@@ -102,8 +117,8 @@ fn is_part(name: &str, kinds: &HashMap<&str, &str>) -> bool {
     ends("_bucket", &["histogram"]) || ends("_sum", both) || ends("_count", both)
 }
 
-/// The families of the recorder's text by name. A name has one kind: [`Admission`] sees to that.
-fn families(rendered: &str) -> BTreeMap<&str, Block<'_>> {
+/// The families of a text by name. A name has one kind: [`Admission`] sees to that.
+fn families(rendered: &str, is_encoded: bool) -> BTreeMap<&str, Block<'_>> {
     let mut families: BTreeMap<&str, Block<'_>> = BTreeMap::new();
     let mut help = None;
     let mut at = "";
@@ -117,12 +132,14 @@ fn families(rendered: &str) -> BTreeMap<&str, Block<'_>> {
         {
             at = name;
             let block = Block {
+                is_encoded,
                 help: help.take(),
                 kind,
                 series: Vec::new(),
             };
             families.insert(at, block);
-        } else if let Some(line) = parse(line)
+        } else if !line.starts_with('#')
+            && let Some(line) = parse(line)
             && let Some(block) = families.get_mut(at)
         {
             block.add(line);
@@ -184,8 +201,8 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The labels in front of the last one, if that is the one the recorder adds. Encoded values hold no quote, so the last
-/// two quotes are those of its value.
+/// The labels in front of the last one, if that is the one the recorder adds. Values hold no quote without a backslash before it, so
+/// the last two quotes are those of its value.
 fn without_last<'a>(labels: &'a str, added: &str) -> Option<&'a str> {
     let (before, _value) = labels.strip_suffix('"')?.rsplit_once('"')?;
     let before = before.strip_suffix(added)?;
@@ -197,17 +214,31 @@ fn without_last<'a>(labels: &'a str, added: &str) -> Option<&'a str> {
 fn head(out: &mut String, name: &str, block: &Block<'_>) {
     if let Some(help) = block.help {
         push(out, &["# HELP ", name, " "]);
-        decode(help, "\"", out);
+        if block.is_encoded {
+            decode(help, "\"", out);
+        } else {
+            out.push_str(help);
+        }
         out.push('\n');
     }
     push(out, &["# TYPE ", name, " ", block.kind, "\n"]);
 }
 
-fn sample(out: &mut String, name: &str, line: &Line<'_>, declared: Option<&Family>) {
+fn sample(
+    out: &mut String,
+    name: &str,
+    line: &Line<'_>,
+    declared: Option<&Family>,
+    is_encoded: bool,
+) {
     push(out, &[name, line.suffix]);
     if !line.labels.is_empty() {
         out.push('{');
-        decode(line.labels, "\\\"", out);
+        if is_encoded {
+            decode(line.labels, "\\\"", out);
+        } else {
+            out.push_str(line.labels);
+        }
         out.push('}');
     }
     out.push(' ');
@@ -264,7 +295,7 @@ mod tests {
     }
 
     fn arrange(rendered: &str) -> String {
-        Arranger::new(Arc::default()).arrange(rendered)
+        Arranger::new(Arc::default()).arrange(rendered, "")
     }
 
     #[test]
