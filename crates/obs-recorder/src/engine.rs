@@ -718,8 +718,12 @@ impl Engine {
         each(&inner.counters, name, moment, &mut show);
         each(&inner.gauges, name, moment, &mut show);
         each(&inner.mapped_gauges, name, moment, &mut show);
-        each(&inner.histograms, name, moment, &mut show);
-        each(&inner.natives, name, moment, &mut show);
+        // An engine has one sort of histograms.
+        if inner.settings.native_histograms {
+            each(&inner.natives, name, moment, &mut show);
+        } else {
+            each(&inner.histograms, name, moment, &mut show);
+        }
         each(&inner.summaries, name, moment, &mut show);
     }
 

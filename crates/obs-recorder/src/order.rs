@@ -12,7 +12,7 @@ use crate::cell::{Blocks, Cells, Known, Pages, Tally, WORDS};
 use crate::deflate::{Bits, Head, Kept, Line};
 use crate::gzip::{Packed, Stream, joined};
 use crate::metric::Metric;
-use crate::point::{At, Encoder, Moment};
+use crate::point::{At, Encoder, Moment, Scratch};
 use crate::registry::Series;
 use crate::text::{Edition, Lines};
 
@@ -22,6 +22,8 @@ pub(crate) struct Order<M: Metric> {
     series: Vec<Arc<Series<M>>>,
     /// Of exactly these series; none since some came or went.
     sheet: Option<Sheet>,
+    /// Of the latest scrape, for the next.
+    pub(crate) scratch: Scratch,
 }
 
 /// What the lines of series are made of, one series after another.
@@ -144,6 +146,7 @@ impl<M: Metric> Default for Order<M> {
         Self {
             series: Vec::new(),
             sheet: None,
+            scratch: Scratch::default(),
         }
     }
 }

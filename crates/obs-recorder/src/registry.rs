@@ -628,8 +628,9 @@ impl<M: Metric> Family<M> {
     /// Encodes each series that is not gone.
     fn each(&self, moment: Moment, encoder: &mut impl Encoder) {
         let (has_hidden, highest) = (self.has_hidden.load(Relaxed), moment.highest);
-        let (front, mut scratch) = (encoder.front(), Scratch::default());
-        self.ordered().read(highest, has_hidden, front, |row| {
+        let mut ordered = self.ordered();
+        let mut scratch = std::mem::take(&mut ordered.scratch);
+        ordered.read(highest, has_hidden, encoder.front(), |row| {
             let (series, mut mark) = (row.series, 0);
             if has_hidden {
                 if series.is_gone(highest) {
@@ -641,6 +642,7 @@ impl<M: Metric> Family<M> {
             let point = metric.point(&self.shape, row.cells, mark, moment, &mut scratch);
             encoder.series(row.at, point);
         });
+        ordered.scratch = scratch;
     }
 }
 
