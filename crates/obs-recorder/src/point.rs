@@ -124,6 +124,7 @@ pub(crate) trait Encoder {
 pub(crate) struct Each<F>(pub(crate) F);
 
 impl<F: FnMut(At<'_>, Point<'_>)> Encoder for Each<F> {
+    #[inline]
     fn series(&mut self, at: At<'_>, point: Point<'_>) {
         (self.0)(at, point);
     }

@@ -229,10 +229,21 @@ impl SeriesValue {
 }
 
 impl From<Point<'_>> for SeriesValue {
+    #[inline]
     fn from(point: Point<'_>) -> Self {
         match point {
             Point::Counter { number, decimals } => Self::Counter { number, decimals },
             Point::Gauge(value) => Self::Gauge(value),
+            point => Self::of_several(point),
+        }
+    }
+}
+
+impl SeriesValue {
+    /// Of a point that has several numbers. Apart, so that the others are made without a call.
+    fn of_several(point: Point<'_>) -> Self {
+        match point {
+            Point::Counter { .. } | Point::Gauge(_) => point.into(),
             Point::Histogram {
                 buckets,
                 sum,
