@@ -140,7 +140,9 @@ impl Route {
             Self::Index => {
                 let service = service(&page.app, exporter.config());
                 let sections = sections(page.app.name, &exporter.catalogue());
-                obs_page::index(service, &sections, client).map(Body::from)
+                let warnings = exporter.warnings().into_iter();
+                let notes: Vec<_> = warnings.map(|warning| warning.text).collect();
+                obs_page::index(service, &notes, &sections, client).map(Body::from)
             }
             Self::Catalogue => catalogue(exporter, client),
             Self::History if page.remembering.get().is_none() => {

@@ -101,7 +101,7 @@ macro_rules! file {
     };
 }
 
-static FILES: [File; 28] = [
+static FILES: [File; 29] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("axis.js", SCRIPT, "assets/axis.js"),
@@ -121,6 +121,7 @@ static FILES: [File; 28] = [
     file!("overview.js", SCRIPT, "assets/overview.js"),
     file!("parts.js", SCRIPT, "assets/parts.js"),
     file!("pinned.js", SCRIPT, "assets/pinned.js"),
+    file!("processes.js", SCRIPT, "assets/processes.js"),
     file!("promql.js", SCRIPT, "assets/promql.js"),
     file!("sheet.js", SCRIPT, "assets/sheet.js"),
     file!("slices.js", SCRIPT, "assets/slices.js"),

@@ -26,21 +26,36 @@ pub struct Row {
     pub help: String,
 }
 
-/// The document of a service of this name, with these families for browsers without scripts. All texts are escaped.
+/// The document of a service of this name. Browsers without scripts show the notes, such as what makes numbers wrong, and the families.
+/// All texts are escaped.
 #[must_use]
-pub fn index(service: &str, sections: &[Section], client: Client<'_>) -> Response {
-    fresh(
-        "text/html; charset=utf-8",
-        document(service, sections),
-        client,
-    )
+pub fn index(
+    service: &str,
+    notes: &[String],
+    sections: &[Section],
+    client: Client<'_>,
+) -> Response {
+    let document = document(service, notes, sections);
+    fresh("text/html; charset=utf-8", document, client)
 }
 
-fn document(service: &str, sections: &[Section]) -> String {
+fn document(service: &str, notes: &[String], sections: &[Section]) -> String {
     let service = escaped(service);
     TEMPLATE
+        .replace("{{notes}}", &list(notes))
         .replace("{{families}}", &table(sections))
         .replace("{{service}}", &service)
+}
+
+/// An item for each note; nothing where there is none.
+fn list(notes: &[String]) -> String {
+    if notes.is_empty() {
+        return String::new();
+    }
+    let items = notes
+        .iter()
+        .map(|note| format!("<li>{}</li>\n", escaped(note)));
+    format!("<ul>\n{}</ul>\n", items.collect::<String>())
 }
 
 /// Rows of name, kind and help, a body of them for each section.
@@ -89,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_service_is_shown_as_it_is_called() {
-        let page = document("<script>alert('{{families}}')</script>", &[]);
+        let page = document("<script>alert('{{families}}')</script>", &[], &[]);
         assert!(!page.contains("<script>alert"), "{page}");
         assert!(
             page.contains("&lt;script&gt;alert(&#39;&#123;&#123;families}}&#39;)"),

@@ -23,7 +23,7 @@
 //! assert!(script.headers().contains_key(ETAG));
 //!
 //! let sections = [Section { title: "Quoting".into(), families: Vec::new() }];
-//! let document = obs_page::index("quoter", &sections, client);
+//! let document = obs_page::index("quoter", &[], &sections, client);
 //! assert_eq!(document.headers()[CONTENT_SECURITY_POLICY], obs_page::POLICY);
 //! assert!(str::from_utf8(document.body())?.contains("<h1 id=\"service\">quoter</h1>"));
 //! # Ok::<(), std::str::Utf8Error>(())

@@ -5,6 +5,7 @@ mod act;
 mod catalog;
 pub(crate) mod families;
 mod hang;
+mod page;
 #[cfg(feature = "push")]
 mod push;
 mod switch;
@@ -16,25 +17,28 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
+use http::StatusCode;
+use obs_page::{File, Response};
 use obs_recorder::PROTOBUF_MEDIA_TYPE;
 
 use crate::Error;
-use crate::serve::{Answer, Asked, serve};
+use crate::serve::{Request, TEXT, refused, serve};
 use act::{Action, OnHang};
+use page::Page;
 use switch::{Shown, Switch};
 use watch::Watched;
 
 /// The classic text format.
-const EXPOSITION: &str = "text/plain; version=0.0.4";
+const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How often files are read while nobody asks, so that none is set aside and removed unseen.
+/// How often files are read while nobody asks, so that none is set aside and removed unseen, and that figures have a history.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Serve what processes have recorded in mapped files (`OBS_MEMORY`)
 ///
-/// Each file is a process; `/metrics` has all of them with a label `process`, and `obs_process_up`. A process that is stopped is shown as
+/// Each file is a process; `/metrics` has all of them with a label `process`, and `obs_process_up`; `/` is their live page. A process that is stopped is shown as
 /// one that runs. What a dead one had last is shown for a time; then its gauges go, and what it counted stays in the totals. Loops that
 /// are watched have `obs_process_hung_seconds`, and can have a command run when they hang.
 #[derive(clap::Args, Debug)]
@@ -42,7 +46,7 @@ pub(crate) struct Agent {
     /// Files, and folders of files whose names end in `.obs`.
     #[arg(value_name = "FILE|DIR", required = true)]
     places: Vec<PathBuf>,
-    /// Where `/metrics` is served; port 0 takes any free one.
+    /// Where `/metrics` and the page are served; port 0 takes any free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9466")]
     listen: SocketAddr,
     /// A name by which it is asked, beside `localhost` and addresses; may be given several times.
@@ -73,24 +77,23 @@ impl Agent {
         let (shown, action) = (Shown::default(), Action::new(self.on_hang));
         let switch = Switch::new(self.places.clone(), keep, action, shown.clone());
         thread::spawn(move || switch.run());
-        let watched = Watched::new(self.places, keep);
-        let watched = Arc::new(Mutex::new(watched));
-        let looking = Arc::clone(&watched);
-        thread::spawn(move || {
-            loop {
-                lock(&looking).look();
-                thread::sleep(LOOK);
-            }
-        });
+        let served = Served {
+            watched: Arc::new(Mutex::new(Watched::new(self.places, keep))),
+            shown,
+            page: Page::default(),
+        };
+        let served = Arc::new(served);
+        let looking = Arc::clone(&served);
+        thread::spawn(move || looking.look());
         anstream::println!("http://{address}/metrics");
         let hosts = self.hosts;
         #[cfg(feature = "push")]
-        let seen = push::Files::new(&watched, &shown);
+        let seen = push::Files::new(&served.watched, &served.shown);
         let serving = move || {
             serve(
                 &listener,
                 move |host| is_known(host, &hosts),
-                move |asked| content(asked, &watched, &shown),
+                move |request| served.answer(request),
             );
         };
         #[cfg(feature = "push")]
@@ -103,40 +106,61 @@ impl Agent {
     }
 }
 
-fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
-    watched.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is served.
+struct Served {
+    watched: Arc<Mutex<Watched>>,
+    shown: Shown,
+    page: Page,
 }
 
-/// What is under a path.
-fn content(asked: &Asked, watched: &Mutex<Watched>, shown: &Shown) -> Answer {
-    match asked.path.as_str() {
-        "/metrics" if accept::prefers_protobuf(&asked.accept) => {
-            let look = lock(watched).look();
-            Answer::ok(PROTOBUF_MEDIA_TYPE, values::protobuf(&look, &shown.get()))
+impl Served {
+    /// Reads the files for as long as the program runs.
+    fn look(&self) -> ! {
+        let mut next = Instant::now();
+        loop {
+            let look = lock(&self.watched).look();
+            self.page.take(&look, &self.shown.get());
+            // What was missed is not made up for.
+            next = (next + LOOK).max(Instant::now());
+            thread::sleep(next - Instant::now().min(next));
         }
-        "/metrics" => {
-            let look = lock(watched).look();
-            Answer::ok(EXPOSITION, text::write(&look, &shown.get()))
+    }
+
+    /// What is under a path, with the headers of the page.
+    fn answer(&self, request: &Request) -> Response {
+        let client = request.client();
+        let look = || lock(&self.watched).look();
+        match &*request.path {
+            "/metrics" if accept::prefers_protobuf(&request.accept()) => {
+                let values = values::protobuf(&look(), &self.shown.get());
+                obs_page::fresh(PROTOBUF_MEDIA_TYPE, values, client)
+            }
+            "/metrics" => {
+                let text = text::write(&look(), &self.shown.get());
+                obs_page::fresh(EXPOSITION, text, client)
+            }
+            "/" => page::index(&look(), client),
+            // What viewers share.
+            "/live" => {
+                let text = || text::write(&look(), &self.shown.get());
+                self.page.live(client, text)
+            }
+            "/history" => self.page.history(client),
+            "/catalog.json" => obs_page::fresh("application/json", catalog::write(&look()), client),
+            "/healthz" => obs_page::fresh(TEXT, "ok\n", client),
+            path => File::at(path).map_or_else(
+                || {
+                    let why = "not found; there are /, /metrics, /catalog.json and /healthz\n";
+                    obs_page::guarded(refused(StatusCode::NOT_FOUND, why))
+                },
+                |file| file.answer(client),
+            ),
         }
-        // What viewers share.
-        "/live" => live(watched, shown),
-        "/catalog.json" => {
-            let look = lock(watched).look();
-            Answer::ok("application/json", catalog::write(&look))
-        }
-        "/healthz" => Answer::ok("text/plain", "ok\n"),
-        _ => Answer::not_found("ask for /metrics, /live or /catalog.json\n"),
     }
 }
 
-/// The exposition, and when it was rendered, as viewers of a service ask for it.
-fn live(watched: &Mutex<Watched>, shown: &Shown) -> Answer {
-    let look = lock(watched).look();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs_f64();
-    Answer::ok(EXPOSITION, text::write(&look, &shown.get()))
-        .with("obs-rendered-at", format!("{now:.3}"))
-        .with("obs-age", "0".to_owned())
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a host, with whatever port, is an address, `localhost` or one of these names: an address is no name that somebody else gives.

@@ -7,65 +7,99 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How many clients are answered at once, how long each may take, and how much of a request is read.
-const CONNECTIONS: usize = 16;
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, StatusCode};
+use obs_page::{Client, Response};
+
+/// How many clients are answered at once, how long each may take, and how much of a request is read. A browser asks for six things at a
+/// time.
+const CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 const REQUEST_BYTES: u64 = 16 << 10;
 
-/// Nothing but a page's own files is loaded or run, and it is part of no other page.
+/// The policy of an answer that brings none: nothing but a page's own files is loaded or run, and it is part of no other page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// The answer to a request.
-pub(crate) struct Answer {
-    pub(crate) status: &'static str,
-    pub(crate) media_type: &'static str,
-    pub(crate) body: Vec<u8>,
-    /// Headers that tell more of it.
-    pub(crate) headers: Vec<(&'static str, String)>,
-}
-
-impl Answer {
-    pub(crate) fn ok(media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status: "200 OK",
-            media_type,
-            body: body.into(),
-            headers: Vec::new(),
-        }
-    }
-
-    /// The same with a header.
-    pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    pub(crate) fn not_found(body: &str) -> Self {
-        Self {
-            status: "404 Not Found",
-            media_type: "text/plain",
-            body: body.into(),
-            headers: Vec::new(),
-        }
-    }
-}
-
 /// A request.
-pub(crate) struct Asked {
-    /// What it asks for, without the query; nothing where it is no GET.
+pub(crate) struct Request {
+    method: Method,
+    /// Its path, without the query.
     pub(crate) path: String,
-    host: String,
-    /// Which media types it accepts.
-    pub(crate) accept: String,
+    headers: HeaderMap,
 }
 
-/// Answers clients for ever: `content` says what is answered to a request, and `is_ours` by which hosts it may be asked for. A page of somebody
+impl Request {
+    /// What the client takes.
+    #[cfg(unix)]
+    pub(crate) fn client(&self) -> Client<'_> {
+        Client {
+            headers: &self.headers,
+            takes_gzip: takes_gzip(&self.headers),
+        }
+    }
+
+    /// Which media types it accepts; several headers are one with a comma between.
+    #[cfg(unix)]
+    pub(crate) fn accept(&self) -> String {
+        let values = self.headers.get_all(ACCEPT).iter();
+        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        values.join(",")
+    }
+
+    /// The host that it is asked for; empty where it says none, or several.
+    fn host(&self) -> &str {
+        let mut hosts = self.headers.get_all(HOST).iter();
+        match (hosts.next(), hosts.next()) {
+            (Some(host), None) => host.to_str().unwrap_or_default().trim(),
+            _ => "",
+        }
+    }
+}
+
+/// Whether gzip is named, and not with a weight of 0.
+#[cfg(unix)]
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT_ENCODING).iter();
+    let mut codings = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().strip_prefix("q=");
+        let weight = weight.and_then(|weight| weight.parse::<f32>().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
+    })
+}
+
+/// An answer of this media type.
+pub(crate) fn ok(media_type: &'static str, body: impl Into<bytes::Bytes>) -> Response {
+    let mut response = Response::new(body.into());
+    let media_type = HeaderValue::from_static(media_type);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}
+
+/// An answer with another status, which says why.
+pub(crate) fn refused(status: StatusCode, why: &'static str) -> Response {
+    let mut response = ok(TEXT, why);
+    *response.status_mut() = status;
+    response
+}
+
+/// Text for people.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Answers clients for ever: `content` says what is under a path, and `is_ours` by which hosts it may be asked for. A page of somebody
 /// else whose name leads here does not get to read it.
 pub(crate) fn serve(
     listener: &TcpListener,
     is_ours: impl Fn(&str) -> bool + Send + Sync + 'static,
-    content: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    content: impl Fn(&Request) -> Response + Send + Sync + 'static,
 ) {
     let (busy, shared) = (Arc::new(AtomicUsize::new(0)), Arc::new((is_ours, content)));
     for stream in listener.incoming().flatten() {
@@ -87,68 +121,97 @@ pub(crate) fn serve(
 fn answer(
     mut stream: TcpStream,
     is_ours: &impl Fn(&str) -> bool,
-    content: &impl Fn(&Asked) -> Answer,
+    content: &impl Fn(&Request) -> Response,
 ) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let asked = request(&stream)?;
-    let answer = if is_ours(&asked.host) {
-        content(&asked)
+    let request = read(&stream)?;
+    let mut response = if !is_ours(request.host()) {
+        refused(
+            StatusCode::FORBIDDEN,
+            "ask by the address of this machine\n",
+        )
+    } else if matches!(request.method, Method::GET | Method::HEAD) {
+        content(&request)
     } else {
-        Answer {
-            status: "403 Forbidden",
-            media_type: "text/plain",
-            body: "ask by the address of this machine\n".into(),
-            headers: Vec::new(),
-        }
+        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, "");
+        let allowed = HeaderValue::from_static("GET,HEAD");
+        response.headers_mut().insert(ALLOW, allowed);
+        response
     };
-    let Answer {
-        status,
-        media_type,
-        body,
-        headers,
-    } = answer;
-    // Messages have no text's encoding.
-    let is_text = !media_type.starts_with("application/vnd.");
-    let charset = if is_text { "; charset=utf-8" } else { "" };
-    let mut more = String::new();
-    for (name, value) in headers {
-        // Writing to a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(&mut more, format_args!("{name}: {value}\r\n"));
+    let (status, length) = (response.status(), response.body().len());
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONNECTION, "close"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
     }
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\ncontent-type: {media_type}{charset}\r\ncontent-length: {}\r\ncontent-security-policy: {POLICY}\r\n\
-         x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\ncache-control: no-store\r\n{more}connection: close\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(&body)
+    headers.insert(CONTENT_LENGTH, length.into());
+    let mut head = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in headers.iter() {
+        let name: &[u8] = name.as_ref();
+        head.extend([name, b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    head.extend(b"\r\n");
+    stream.write_all(&head)?;
+    if request.method == Method::HEAD {
+        return Ok(());
+    }
+    stream.write_all(response.body())
 }
 
-/// Reads a request.
-fn request(stream: &TcpStream) -> io::Result<Asked> {
+/// The first request of a connection, without a body.
+fn read(stream: &TcpStream) -> io::Result<Request> {
     let mut lines = BufReader::new(stream.take(REQUEST_BYTES)).lines();
     let first = lines.next().transpose()?.unwrap_or_default();
-    let target = first.strip_prefix("GET ").unwrap_or_default();
-    let target = target.split(' ').next().unwrap_or_default();
+    let mut words = first.split(' ');
+    let method = words.next().unwrap_or_default();
+    let target = words.next().unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let (mut host, mut accept) = (String::new(), String::new());
+    let mut headers = HeaderMap::new();
     // All of it is read, so that closing the connection does not reset it.
     for line in lines {
         let line = line?;
         if line.is_empty() {
             break;
         }
-        let Some((name, value)) = line.split_once(':') else {
-            continue;
-        };
-        if name.eq_ignore_ascii_case("host") {
-            value.trim().clone_into(&mut host);
-        } else if name.eq_ignore_ascii_case("accept") {
-            // Several are one with a comma between.
-            accept.push_str(value);
-            accept.push(',');
+        if let Some((name, value)) = line.split_once(':')
+            && let Ok(name) = HeaderName::try_from(name)
+            && let Ok(value) = HeaderValue::try_from(value.trim())
+        {
+            headers.append(name, value);
         }
     }
-    Ok(Asked { path, host, accept })
+    Ok(Request {
+        // What is no method is none that is answered.
+        method: Method::from_bytes(method.as_bytes()).unwrap_or(Method::OPTIONS),
+        path,
+        headers,
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_for_clients_that_take_it() {
+        for (value, takes) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("deflate, gzip; q=1.0", true),
+            ("gzip;q=0", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(takes_gzip(&headers), takes, "{value}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ import { el, setText } from './dom.js';
 import { LEAST_SPAN, figuresView, forgetPalette, view } from './chart.js';
 import { Joined } from './parts.js';
 import { Pinned } from './pinned.js';
+import { PROCESS, headlineOf, processesOf, summaryOf } from './processes.js';
 import { Pins, openStore } from './store.js';
 import { Sheet } from './sheet.js';
 import { later } from './slices.js';
@@ -27,7 +28,7 @@ const LATE = 3;
 const $ = (id) => document.getElementById(id);
 
 const history = new History();
-const context = { history, families: new Map(), groups: [], globals: new Set(), memory: new Map(), pins: new Pins(null) };
+const context = { history, families: new Map(), groups: [], globals: new Set(), gone: new Map(), memory: new Map(), pins: new Pins(null) };
 const overview = new Overview($('tiles'), context);
 const pinned = new Pinned($('pinned-cards'), context);
 const sheet = new Sheet($('sheet'), context, { changed: writeAddress, pinned: draw });
@@ -39,6 +40,10 @@ const warnings = new Warnings();
 const strangers = new Set();
 
 let catalogue = {};
+/** On the page of an agent its processes; null on that of a service. */
+let processes = null;
+/** How many processes there is room for. */
+const MOST_PROCESSES = 24;
 let chosenSpan = null;
 /** The stretch of time that is shown while time goes on; null while charts follow it. */
 let fixed = null;
@@ -156,10 +161,12 @@ function tellWarnings() {
   $('warnings').hidden = texts.length === 0;
 }
 
+/** Of several programs nothing is known that does not hold for all; the document has a name for them. */
 function tellWhatRuns({ service, environment, mode, app }) {
-  setText($('service'), service);
-  const commit = app.git_commit === 'unknown' ? null : app.git_commit.slice(0, 10);
-  const facts = [mode, environment, `${app.name === service ? 'version' : app.name} ${app.version}`, commit, `Rust ${app.rust_version}`];
+  if (service) setText($('service'), service);
+  const commit = !app?.git_commit || app.git_commit === 'unknown' ? null : app.git_commit.slice(0, 10);
+  const version = app && `${app.name === service ? 'version' : app.name} ${app.version}`;
+  const facts = [mode, environment, version, commit, app?.rust_version && `Rust ${app.rust_version}`];
   $('facts').replaceChildren(...facts.filter(Boolean).map((fact) => el('span', {}, fact)));
 }
 
@@ -169,8 +176,10 @@ function receive(sample) {
   history.add(sample);
   heard = performance.now();
   if (isFirst || sample.families) findGlobals();
+  const areOther = findProcesses();
   began ??= sample.at;
   if (history.restarts.length > restarts) loadCatalogue();
+  else if (areOther && !isFirst) readCatalogue().catch(tellWarnings);
   else if (warnings.hasNews(history.latest) || (sample.families && hasStrangers())) readCatalogue().catch(tellWarnings);
   recover();
   if (isFirst && $('search').value) search();
@@ -193,11 +202,62 @@ function hasStrangers() {
   return found.length > 0;
 }
 
-/** The labels that the process puts on everything, and that tell nothing apart. */
+/** The labels that the process puts on everything, and that tell nothing apart; where there are several, those that all of them do. */
 function findGlobals() {
   const { layout } = history.latest;
-  const series = layout.family('app_uptime_seconds')?.series[0];
-  context.globals = new Set(series?.labels.map(([name]) => name));
+  const [first, ...others] = layout.family('app_uptime_seconds')?.series ?? [];
+  const areMany = processesOf(history.latest) !== null;
+  const isShared = ([name, value]) => others.every(({ labels }) => labels.some(([key, other]) => key === name && other === value));
+  const shared = (first?.labels ?? []).filter((label) => isShared(label) && !(areMany && label[0] === PROCESS));
+  context.globals = new Set(shared.map(([name]) => name));
+}
+
+/** Looks which processes live; whether that is otherwise than before. */
+function findProcesses() {
+  const said = (some) => some?.map(({ name, state }) => `${name} ${state}`).join('\n');
+  const before = said(processes);
+  processes = processesOf(history.latest);
+  const isOther = said(processes) !== before;
+  if (isOther) {
+    const gone = (processes ?? []).filter(({ state }) => state === 'dead' || state === 'ended');
+    context.gone = new Map(gone.map(({ name, state }) => [name, state]));
+    tellGone();
+  }
+  tellProcesses();
+  return isOther;
+}
+
+/** What one has to know of the processes before looking at a number. */
+function tellGone() {
+  const noted = (processes ?? []).filter(({ note }) => note);
+  $('gone').replaceChildren(...noted.map(({ name, note }) => el('li', {}, el('b', {}, name), ` ${note}.`)));
+  $('gone').hidden = noted.length === 0;
+}
+
+/** Each process with its state, as a button that shows what it measures alone. */
+function tellProcesses() {
+  const list = $('processes');
+  list.hidden = !processes;
+  if (!processes) return;
+  const shown = processes.slice(0, MOST_PROCESSES);
+  const id = shown.map(({ name }) => name).join('\n');
+  if (list.dataset.of !== id) {
+    list.dataset.of = id;
+    const button = ({ name }) => el('button', { type: 'button', class: 'process', onclick: () => searchFor(`${PROCESS}=${name}`) }, el('span', { class: 'dot' }), el('b', {}, name), el('span'));
+    const rest = processes.length - shown.length;
+    list.replaceChildren(...shown.map((process) => el('li', {}, button(process))), ...(rest ? [el('li', {}, `and ${rest} more`)] : []));
+  }
+  shown.forEach(({ state, text }, index) => {
+    const { firstChild: button } = list.children[index];
+    button.dataset.state = state;
+    setText(button.lastChild, text);
+  });
+}
+
+/** Searches for this, or shows all again where it is searched for already. */
+function searchFor(words) {
+  $('search').value = $('search').value === words ? '' : words;
+  search();
 }
 
 /** Draws once, however many samples came while the page could not: what is looked at first in one frame, the rest in the next. */
@@ -249,20 +309,23 @@ function tellState() {
   const silent = Math.floor(silence());
   const isDown = Boolean(failure) || silent > 0;
   const state = $('state');
-  state.dataset.state = isDown ? 'down' : 'up';
+  const trouble = processes ? headlineOf(processes) : '';
+  state.dataset.state = isDown || trouble ? 'down' : 'up';
   // While it is down a screen reader hears the banner, not each second.
   if (isDown) {
     setText($('state-text'), silent ? `No answer for ${span(silent)}` : 'No answer');
+  } else if (processes) {
+    setText($('state-text'), summaryOf(processes));
   } else {
     const restarted = history.restarts.at(-1);
     const note = restarted ? `, restarted ${clock(restarted)}` : '';
     setText($('state-text'), `Up ${span(value(history.latest, 'app_uptime_seconds') || 0)}${note}`);
   }
   document.documentElement.toggleAttribute('data-stale', isDown && Boolean(history.latest));
-  const headline = isDown ? 'No answer' : overview.headline;
+  const headline = isDown ? 'No answer' : trouble || overview.headline;
   document.title = `${headline ? `${headline}${isDown ? ': ' : ' · '}` : ''}${$('service').textContent}`;
   // Red where nobody answers, and where somebody should look.
-  const icon = isDown || overview.isBad ? 'page/icon-down.svg' : 'page/icon.svg';
+  const icon = isDown || trouble || overview.isBad ? 'page/icon-down.svg' : 'page/icon.svg';
   if ($('icon').getAttribute('href') !== icon) $('icon').setAttribute('href', icon);
 }
 

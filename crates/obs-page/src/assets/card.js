@@ -3,6 +3,7 @@
 import { Chart, HeatStrip, rangeOf } from './chart.js';
 import { breakable, el, setText } from './dom.js';
 import { format, formatTicks, labelOf, momentAndAge, percentile, rateOf, unitOfName } from './format.js';
+import { PROCESS } from './processes.js';
 import { amountText, amounts, byCurrency, isMoney } from './money.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
@@ -25,6 +26,7 @@ const QUANTILE_TONES = ['soft', 'accent', 'strong'];
  * @property {import('./history.js').History} history
  * @property {Map<string, any>} families of the catalogue, by name
  * @property {Set<string>} globals keys of the labels that stand on every series
+ * @property {Map<string, string>} [gone] processes that are dead or have ended, with that word
  * @property {(name: string) => void} [open] shows one metric on the whole window
  */
 
@@ -324,6 +326,7 @@ export class Card {
     else if (facet.track.lines.length === 1) setText(facet.value, texts[0]);
     else showQuantiles(facet.value, this.#lines(facet), texts);
     facet.value.classList.toggle('undefined', now.every((value) => value === null || Number.isNaN(value)));
+    this.#tellGone(facet);
     facet.element.dataset.points = String(times.length);
     facet.element.dataset.at = String(times.at(-1));
     facet.element.dataset.values = JSON.stringify(now);
@@ -333,6 +336,16 @@ export class Card {
       facet.cells.track.extend(history);
       facet.heat.draw(facet.cells.track, facet.cells.bounds);
     }
+  }
+
+  /** What is shown of a dead process is not now. */
+  #tellGone({ element, labels }) {
+    const state = this.context.gone?.get(labelOf(labels, PROCESS));
+    element.classList.toggle('gone', Boolean(state));
+    const mark = element.querySelector('.ended');
+    if (!state) mark?.remove();
+    else if (mark) setText(mark, state);
+    else element.querySelector('.caption').append(el('span', { class: 'ended' }, state));
   }
 
   /** A gauge's latest value as it was read; its track has nothing but numbers that can be drawn. */

@@ -48,6 +48,7 @@ export const ROWS = 5;
  * @property {(history: import('./history.js').History) => boolean} isBad whether somebody should look
  * @property {(history: import('./history.js').History) => number} [share] how far a bar is filled, 0 to 1
  * @property {(history: import('./history.js').History) => {heads: string[], rows: string[][], more: number}} [table]
+ * @property {string} [by] the label that the rows of a table are values of
  * @property {{family: string, label: string}} [log]
  */
 
@@ -196,7 +197,7 @@ const SHOWS = {
       return rows.get(key);
     };
     const table = (history) => tableOf(history, figure, columns, cells);
-    return { needs: columns[0].value.needs, unit: columns[0].value.unit, columns: columns.length, table };
+    return { needs: columns[0].value.needs, unit: columns[0].value.unit, columns: columns.length, by: figure.by, table };
   },
 
   curve(figure, reading) {

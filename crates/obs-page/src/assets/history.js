@@ -120,9 +120,11 @@ export function value(snapshot, name) {
 
 /**
  * Whether the process, by its own account, began anew since the one before. What it says of its start holds, also where it stood
- * still in the middle of a rendering; how long ago it began is asked where it does not say that.
+ * still in the middle of a rendering; how long ago it began is asked where it does not say that. What an agent shows of many processes
+ * goes on where one of them begins anew.
  */
 function hasRestarted(before, after) {
+  if (after.layout.family('obs_process_up')) return false;
   const [was, is] = [before, after].map((snapshot) => value(snapshot, 'app_uptime_seconds'));
   const [started, starts] = [before, after].map((snapshot) => value(snapshot, 'process_start_time_seconds'));
   if (started >= 0 && starts >= 0) return starts > started + SLACK || is < was;

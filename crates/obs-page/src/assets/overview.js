@@ -6,6 +6,7 @@ import { Events, Log, ROWS, designsOf, increasesBy } from './figures.js';
 import { el, setText } from './dom.js';
 import { later } from './slices.js';
 import { clock } from './format.js';
+import { PROCESS } from './processes.js';
 import { Track } from './statistics.js';
 
 /** What a loss, neither and a gain are called in the style sheet. */
@@ -19,7 +20,9 @@ class Tile {
    * @param {import('./figures.js').Design} design
    * @param {import('./card.js').Context & {memory: import('./memory.js').Memory}} context
    */
-  constructor(design, { history, memory, open }) {
+  constructor(design, context) {
+    const { history, memory, open } = context;
+    this.context = context;
     this.design = design;
     this.history = history;
     this.memory = memory.get(idOf(design.title, design.needs));
@@ -223,6 +226,8 @@ class Tile {
     }
     const cells = [...this.body.querySelectorAll('tbody tr')].map((line) => [...line.children]);
     rows.forEach((row, line) => row.forEach((text, column) => setText(cells[line][column], text)));
+    const isGone = ([name]) => this.design.by === PROCESS && Boolean(this.context.gone?.has(name));
+    rows.forEach((row, line) => cells[line][0].parentElement.classList.toggle('gone', isGone(row)));
     setText(this.rest, more ? `and ${more} more` : '');
   }
 

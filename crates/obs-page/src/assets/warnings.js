@@ -6,6 +6,7 @@ import { total } from './statistics.js';
 const SIGNS = {
   obs_dead_handles: 'Handles were resolved before a recorder was installed: what they record is lost.',
   obs_kind_conflicts_total: 'A name is recorded as metrics of two kinds: only the kind that was registered first is shown.',
+  obs_agent_refused_files: 'Files of processes cannot be read: what they hold is left out.',
   obs_name_conflicts_total: 'Two names are the same once their characters are escaped: one of them is left out.',
 };
 

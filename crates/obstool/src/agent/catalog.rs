@@ -1,6 +1,6 @@
 //! The catalogue of all processes: what their files hold of those that they have themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use obs_verify::exposition::Scraped;
@@ -21,15 +21,61 @@ const PROCESS: &str = "process";
 
 /// The catalogue as JSON.
 pub(super) fn write(look: &Look) -> String {
-    let mut joined = own();
-    for notes in look.notes.values() {
-        joined = joined.and(&noted(notes, look.processes.len()));
+    let catalog = whole(look);
+    let Ok(mut json) = serde_json::to_value(&catalog) else {
+        return String::new();
+    };
+    // As the processes say it: figures that only the page knows are among it.
+    let mut figures = figures(look);
+    for group in json["groups"].as_array_mut().into_iter().flatten() {
+        let id = group["id"].as_str().unwrap_or_default();
+        if let Some(figures) = figures.remove(id) {
+            group["figures"] = figures.into();
+        }
     }
+    if let Some(app) = alike(&heads(look), "app") {
+        json["app"] = app;
+    }
+    json.to_string()
+}
+
+/// The catalogue as this program knows it.
+pub(super) fn whole(look: &Look) -> Catalog {
+    let mut joined = declared(look);
     let (families, left_out) = unknown(look, &joined);
     joined = joined.and(&families);
     describe(&mut joined, look);
     joined.warnings = warnings(look, &left_out);
-    serde_json::to_string(&joined).unwrap_or_default()
+    joined
+}
+
+/// What the agent and the processes declare.
+pub(super) fn declared(look: &Look) -> Catalog {
+    let notes = look.notes.values();
+    notes.fold(own(), |joined, notes| {
+        joined.and(&noted(notes, look.processes.len()))
+    })
+}
+
+/// The figures of each group by its id, in the words of those who declare them; of those with one title, the first.
+pub(super) fn figures(look: &Look) -> BTreeMap<String, Vec<Value>> {
+    let own = own().groups;
+    let own = own
+        .iter()
+        .filter_map(|group| serde_json::to_value(group).ok());
+    let noted = look.notes.values().flat_map(|notes| read(notes, GROUP));
+    let noted = noted.filter_map(|text| serde_json::from_str(text).ok());
+    let mut all = BTreeMap::<String, Vec<Value>>::new();
+    for group in own.chain(noted) {
+        let id = group["id"].as_str().unwrap_or_default();
+        let joined = all.entry(id.to_owned()).or_default();
+        for figure in group["figures"].as_array().into_iter().flatten() {
+            if joined.iter().all(|known| known["title"] != figure["title"]) {
+                joined.push(figure.clone());
+            }
+        }
+    }
+    all
 }
 
 /// What the agent declares itself.
@@ -43,19 +89,21 @@ fn own() -> Catalog {
     catalog
 }
 
+/// What is noted under keys that begin so.
+fn read<'a>(notes: &'a Notes, prefix: &'static str) -> impl Iterator<Item = &'a String> {
+    let notes = notes.range(prefix.to_owned()..);
+    notes
+        .take_while(move |(key, _)| key.starts_with(prefix))
+        .map(|(_, text)| text)
+}
+
 /// What one process has noted. Each of so many may have as many series.
 fn noted(notes: &Notes, processes: usize) -> Catalog {
-    let read = |prefix: &'static str| {
-        let notes = notes.range(prefix.to_owned()..);
-        notes
-            .take_while(move |(key, _)| key.starts_with(prefix))
-            .map(|(_, text)| text)
-    };
-    let families = read(FAMILY).filter_map(|text| serde_json::from_str(text).ok());
+    let families = read(notes, FAMILY).filter_map(|text| serde_json::from_str(text).ok());
     let mut catalog: Catalog = families
         .map(|family| Arc::new(of_processes(family, processes)))
         .collect();
-    let groups = read(GROUP).filter_map(|text| serde_json::from_str(text).ok());
+    let groups = read(notes, GROUP).filter_map(|text| serde_json::from_str(text).ok());
     catalog.groups = groups.collect();
     catalog.groups.sort_by_key(|group| group.rank);
     catalog
@@ -92,23 +140,29 @@ fn unknown<'a>(look: &'a Look, known: &Catalog) -> (Catalog, Vec<&'a str>) {
     )
 }
 
+/// What the processes say of themselves.
+fn heads(look: &Look) -> Vec<Value> {
+    let heads = look.notes.values();
+    heads
+        .filter_map(|notes| serde_json::from_str(notes.get(HEAD)?).ok())
+        .collect()
+}
+
+/// What all of them say alike.
+fn alike(heads: &[Value], key: &str) -> Option<Value> {
+    let mut values = heads.iter().map(|head| &head[key]);
+    let first = values.next().filter(|first| !first.is_null())?;
+    values.all(|other| other == first).then(|| first.clone())
+}
+
 /// Says of all what each says of itself, where that is the same.
 fn describe(catalog: &mut Catalog, look: &Look) {
-    let heads: Vec<Value> = look
-        .notes
-        .values()
-        .filter_map(|notes| serde_json::from_str(notes.get(HEAD)?).ok())
-        .collect();
-    let alike = |key: &str| {
-        let mut values = heads.iter().map(|head| head[key].clone());
-        let first = values.next().filter(|first| !first.is_null())?;
-        values.all(|other| other == first).then_some(first)
-    };
-    let text = |key: &str| alike(key)?.as_str().map(str::to_owned);
+    let heads = heads(look);
+    let text = |key: &str| alike(&heads, key)?.as_str().map(str::to_owned);
     catalog.service = text("service");
     catalog.environment = text("environment");
     catalog.mode = text("mode");
-    catalog.app = alike("app").and_then(|app| serde_json::from_value(app).ok());
+    catalog.app = alike(&heads, "app").and_then(|app| serde_json::from_value(app).ok());
 }
 
 /// What is not as it should be with the files.

@@ -1,6 +1,6 @@
 //! What the agent says of the processes that it watches, and of itself.
 
-use obs_core::{By, Catalogue, Counter, Figure, Gauge, Group, Reading};
+use obs_core::{Alarm, By, Catalogue, Counter, Figure, Gauge, Group, Reading, Worse};
 
 obs_core::label! {
     /// A loop that is watched, by the name it gave itself.
@@ -16,11 +16,21 @@ obs_core::label! {
 }
 
 /// What outlives processes.
-const PROCESSES: Group = Group::new("Processes").figures(&[Figure::value(
-    "Processes",
-    Reading::sum(ProcessMetrics::up),
-)
-.facts(&[("dead", Reading::sum(ProcessMetrics::dead))])]);
+const PROCESSES: Group = Group::new("Processes").figures(&[
+    Figure::value("Processes", Reading::sum(ProcessMetrics::up))
+        .facts(&[("dead", Reading::sum(ProcessMetrics::dead))]),
+    Figure::table(
+        "Each process",
+        "process",
+        &[
+            ("up", Reading::sum(ProcessMetrics::up)),
+            ("dead", Reading::sum(ProcessMetrics::dead)),
+            ("hung", Reading::most(LoopMetrics::hung)),
+        ],
+    )
+    .worse(Worse::Down)
+    .alarms(&[Alarm::above(Reading::most(LoopMetrics::hung), 0.0)]),
+]);
 
 obs_core::families! {
     group PROCESSES;

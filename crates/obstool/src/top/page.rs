@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::StatusCode;
+use obs_page::Response;
 use obs_verify::Catalog;
 use serde::Serialize;
 
@@ -17,7 +19,7 @@ use super::history::History;
 use super::overview::{self, Tone};
 use super::target::{Scraped, Target};
 use crate::prometheus::{Alerting, Firing, Prometheus, Rules};
-use crate::serve::{Answer, serve};
+use crate::serve::{self, serve};
 use crate::{Access, Error, Place};
 
 /// How often each service is asked, and the Prometheus.
@@ -132,7 +134,7 @@ impl Page {
         serve(
             &listener,
             move |host| is_here(host, address),
-            move |asked| content(&asked.path, &known),
+            move |request| content(&request.path, &known),
         );
         Ok(true)
     }
@@ -263,15 +265,19 @@ fn is_here(host: &str, address: SocketAddr) -> bool {
 }
 
 /// What is under a path.
-fn content(path: &str, known: &Shared) -> Answer {
+fn content(path: &str, known: &Shared) -> Response {
+    const JSON: &str = "application/json";
     match path {
-        "/" => Answer::ok("text/html", include_str!("page/index.html")),
-        "/page.css" => Answer::ok("text/css", include_str!("page/page.css")),
-        "/page.js" => Answer::ok("text/javascript", include_str!("page/page.js")),
-        "/services.json" => Answer::ok("application/json", overview_of(&lock(known))),
+        "/" => serve::ok("text/html; charset=utf-8", include_str!("page/index.html")),
+        "/page.css" => serve::ok("text/css; charset=utf-8", include_str!("page/page.css")),
+        "/page.js" => serve::ok(
+            "text/javascript; charset=utf-8",
+            include_str!("page/page.js"),
+        ),
+        "/services.json" => serve::ok(JSON, overview_of(&lock(known))),
         _ => rules_at(path, &lock(known)).map_or_else(
-            || Answer::not_found("there is no such page\n"),
-            |rules| Answer::ok("application/json", rules),
+            || serve::refused(StatusCode::NOT_FOUND, "there is no such page\n"),
+            |rules| serve::ok(JSON, rules),
         ),
     }
 }
