@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use obs_exposition::Exposition;
 use obs_recorder::{Engine, MemoryOptions};
 use obs_tests::Process;
@@ -140,12 +141,125 @@ fn dead_processes_stay_in_the_totals() {
     assert_eq!(seen(&scrape(&url)), (Some(10.0), Some(-7.5), Some(0.0)));
 }
 
+/// A request with another header, and what is answered: the status, the headers and the body.
+fn ask(request: ureq::RequestBuilder<ureq::typestate::WithoutBody>) -> (u16, HeaderMap, Vec<u8>) {
+    let request = request.config().http_status_as_error(false).build();
+    let mut answer = request.call().unwrap();
+    let body = answer.body_mut().read_to_vec().unwrap();
+    let (head, _) = answer.into_parts();
+    (head.status.as_u16(), head.headers, body)
+}
+
+#[test]
+fn the_page_is_served_with_the_guards_of_a_service() {
+    if let Some(path) = std::env::var_os(DESK) {
+        record(Path::new(&path));
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let desk = |name: &str| {
+        let test = "the_page_is_served_with_the_guards_of_a_service";
+        Desk::start_as(test, DESK, &folder.path().join(name))
+    };
+    let (_living, killed) = (desk("<b>quoter.obs"), desk("other.obs"));
+    drop(killed);
+    let (_agent, url) = agent(folder.path(), "300");
+    let base = url.strip_suffix("/metrics").unwrap();
+    let get = |path: &str| ureq::get(format!("{base}{path}"));
+
+    for path in [
+        "/",
+        "/page/app.js",
+        "/page/uPlot.css",
+        "/metrics",
+        "/live",
+        "/history",
+        "/catalog.json",
+        "/healthz",
+    ] {
+        let (status, headers, body) = ask(get(path));
+        assert_eq!(status, 200, "{path}");
+        assert!(!body.is_empty(), "{path}");
+        let kept = if path.starts_with("/page/") {
+            "private, no-cache"
+        } else {
+            "no-store"
+        };
+        for (name, value) in [
+            ("content-security-policy", obs_page::POLICY),
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cache-control", kept),
+        ] {
+            assert_eq!(headers[name], value, "{path}");
+        }
+        // A page of somebody else whose name leads here.
+        let (status, _, body) = ask(get(path).header("host", "evil.example:9466"));
+        assert_eq!(status, 403, "{path}");
+        assert_eq!(body, b"ask by the address of this machine\n", "{path}");
+        let (status, headers, nothing) = ask(ureq::head(format!("{base}{path}")));
+        assert_eq!((status, nothing.len()), (200, 0), "{path}");
+        assert!(headers.contains_key("content-length"), "{path}");
+    }
+    let (status, headers, _) = ask(ureq::delete(format!("{base}/")));
+    assert_eq!(
+        (status, headers["allow"].as_bytes()),
+        (405, &b"GET,HEAD"[..])
+    );
+    assert_eq!(ask(get("/page/../agent.rs")).0, 404);
+
+    let (_, headers, script) = ask(get("/page/app.js").header("accept-encoding", "identity"));
+    assert!(!headers.contains_key("content-encoding"));
+    let (_, packed, _) = ask(get("/page/app.js").header("accept-encoding", "gzip"));
+    assert_eq!(packed["content-encoding"], "gzip");
+    assert!(packed["content-length"] != script.len().to_string());
+    let known = get("/page/app.js").header("if-none-match", &headers["etag"]);
+    let (status, _, nothing) = ask(known);
+    assert_eq!((status, nothing.len()), (304, 0));
+
+    let (_, _, document) = ask(get("/"));
+    let document = String::from_utf8(document).unwrap();
+    let (_, plain) = document.split_once("<noscript>").unwrap();
+    for said in [
+        "<h1 id=\"service\">Processes</h1>",
+        "<li>&lt;b&gt;quoter: up</li>",
+        "<li>other: dead; its last values are shown</li>",
+        "<td><code>orders_total</code></td><td>counter</td>",
+        "<td><code>obs_process_up</code></td><td>gauge</td>",
+    ] {
+        assert!(document.contains(said), "{said} in {document}");
+    }
+    assert!(plain.contains("orders_total"), "{plain}");
+
+    let (_, headers, _) = ask(get("/live"));
+    let seconds = |name: &str| headers[name].to_str().unwrap().parse::<f64>().unwrap();
+    assert!(seconds("obs-rendered-at") > 1.7e9 && seconds("obs-age") >= 0.0);
+}
+
+/// The values of a figure's first line by the second, as `/history` has them.
+fn remembered(base: &str, figure: &str) -> Vec<f32> {
+    let (_, _, file) = ask(ureq::get(format!("{base}/history")));
+    let end = file.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let header: serde_json::Value = serde_json::from_slice(&file[..end]).unwrap();
+    let count = usize::try_from(header["spans"][0]["count"].as_u64().unwrap()).unwrap();
+    let mut lines = header["lines"].as_array().unwrap().iter();
+    let Some(line) = lines.position(|line| line["figure"] == figure) else {
+        return Vec::new();
+    };
+    let values = file[end..].chunks_exact(4).skip(line * count).take(count);
+    values
+        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+        .collect()
+}
+
 /// The variable that makes this program a desk with an exporter, or one of several workers.
 const EXPORTER: &str = "AGENT_TEST_EXPORTER";
 const WORKER: &str = "AGENT_TEST_WORKER";
 
 obs_core::families! {
-    group "Quoting" { obs_core::Figure::rate("Quotes", QuoterMetrics::quotes) }
+    group "Quoting" {
+        obs_core::Figure::rate("Quotes", QuoterMetrics::quotes),
+        obs_core::Figure::curve("Open", obs_core::Reading::sum(QuoterMetrics::open), obs_core::Reading::constant(0.0)),
+    }
 
     /// What the quoter does.
     struct QuoterMetrics {
@@ -172,6 +286,7 @@ fn export(path: &Path) -> ! {
     let quoter = QuoterMetrics::new();
     quoter.quotes.increment(1);
     quoter.time.record(0.05);
+    quoter.open.set(3);
     assert!(exporter.render().contains("quoter_quotes_total"));
     println!("\nrecorded");
     std::io::stdout().flush().unwrap();
@@ -233,13 +348,40 @@ fn an_agent_has_the_catalogue_of_its_processes() {
         assert_eq!(served.budget, family.budget.map(|budget| 2 * budget));
     }
     let quoting = catalog.groups.iter().find(|group| group.title == "Quoting");
-    assert_eq!(quoting.unwrap().figures.len(), 1);
+    assert_eq!(quoting.unwrap().figures.len(), 2);
     let app = catalog.app.as_ref().unwrap();
     assert_eq!(
         (app.name.as_str(), catalog.mode.as_deref()),
         ("obstool", Some("paper"))
     );
     assert_eq!(catalog.warnings, Vec::<serde_json::Value>::new());
+
+    // What figures showed, of the agent itself and of those of the processes that only the page knows.
+    let began = Instant::now();
+    let shown = |figure: &str| -> Vec<f32> {
+        let values = remembered(base, figure);
+        values
+            .into_iter()
+            .filter(|value| value.is_finite())
+            .collect()
+    };
+    let (living_now, open) = loop {
+        let (living_now, open) = (shown("Processes"), shown("Open"));
+        if !open.is_empty() && !living_now.is_empty() {
+            break (living_now, open);
+        }
+        assert!(began.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    assert!(
+        living_now.iter().all(|value| *value == 1.0),
+        "{living_now:?}"
+    );
+    assert!(open.iter().all(|value| *value == 6.0), "{open:?}");
+    let curve = serde_json::from_str::<serde_json::Value>(&json).unwrap();
+    let mut groups = curve["groups"].as_array().unwrap().iter();
+    let quoting = groups.find(|group| group["title"] == "Quoting").unwrap();
+    assert_eq!(quoting["figures"][1]["shows"], "curve");
 
     let (code, text) = obstool(&["verify", base]);
     assert_eq!(code, Some(0), "{text}");

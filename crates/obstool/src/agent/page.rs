@@ -39,7 +39,7 @@ struct Rendered {
 }
 
 impl Page {
-    /// The exposition of the last second, which the first who asks for it has rendered.
+    /// The exposition of the last second, rendered for the first request in it.
     pub(super) fn live(&self, client: Client<'_>, render: impl FnOnce() -> String) -> Response {
         let mut last = lock(&self.live);
         let is_new = |last: &Rendered| last.at.elapsed() < SHARED;
