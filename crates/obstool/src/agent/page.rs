@@ -43,13 +43,12 @@ impl Page {
     pub(super) fn live(&self, client: Client<'_>, render: impl FnOnce() -> String) -> Response {
         let mut last = lock(&self.live);
         let is_new = |last: &Rendered| last.at.elapsed() < SHARED;
-        let rendered = match last.clone().filter(is_new) {
-            Some(rendered) => rendered,
-            None => {
-                let at = Instant::now();
-                let text = render().into();
-                last.insert(Rendered { at, text }).clone()
-            }
+        let rendered = if let Some(rendered) = last.clone().filter(is_new) {
+            rendered
+        } else {
+            let at = Instant::now();
+            let text = render().into();
+            last.insert(Rendered { at, text }).clone()
         };
         drop(last);
         let mut response = obs_page::fresh(EXPOSITION, rendered.text, client);
@@ -69,11 +68,11 @@ impl Page {
     pub(super) fn take(&self, look: &Look, hung: &Hung) {
         let mut planned = lock(&self.planned);
         let is_same = |known: &BTreeMap<String, Notes>| {
-            let pairs = known.iter().zip(&look.notes);
+            let mut pairs = known.iter().zip(&look.notes);
             let same = |((name, notes), (other, others)): (_, (_, _))| {
                 name == other && Arc::ptr_eq(notes, others)
             };
-            known.len() == look.notes.len() && pairs.map(same).all(|is_same| is_same)
+            known.len() == look.notes.len() && pairs.all(same)
         };
         if !planned.as_ref().is_some_and(is_same) {
             self.history.plan(figures(look));
