@@ -1618,6 +1618,150 @@ async fn the_rules_that_read_a_metric_are_listed() {
     server.shutdown().await;
 }
 
+/// The variable that makes this program a process that records to a file.
+const MAPPED: &str = "PAGE_TEST_MAPPED";
+
+/// Quotes and beats over and over, until it is killed.
+fn quote(path: &std::ffi::OsStr) -> ! {
+    let variables = [("OBS_MEMORY", path.to_str().unwrap())];
+    let config = Config::from_vars(variables).unwrap();
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.families::<Quoter>().families::<Hedger>();
+    let exporter = builder.install().unwrap();
+    let (quoter, hedger) = (Quoter::new(), Hedger::new());
+    let options = obs_exporter::HeartbeatOptions::default();
+    let beat = exporter.heartbeat("quotes", options).unwrap();
+    quoter.open[Venue::Xnas].set(70);
+    println!("\nrecorded");
+    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+    loop {
+        beat.beat();
+        quoter.quotes[Venue::Arca].increment(1);
+        quoter.reaction.record(0.001);
+        hedger.hedges.increment(1);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// This program once more, recording to a file of this name.
+fn mapped(folder: &std::path::Path, name: &str) -> obs_tests::Process {
+    let test = "an_agent_shows_processes_that_live_hang_and_are_dead";
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--nocapture"]);
+    command.env(MAPPED, folder.join(name));
+    let mut process = obs_tests::Process::start(&mut command).unwrap();
+    let is_ready = |line: &str| (line == "recorded").then_some(());
+    process.wait_for("that it records", is_ready).unwrap();
+    process
+}
+
+#[tokio::test]
+async fn an_agent_shows_processes_that_live_hang_and_are_dead() {
+    if let Some(path) = std::env::var_os(MAPPED) {
+        quote(&path);
+    }
+    let folder = tempfile::TempDir::new_in("/dev/shm").unwrap();
+    let place = folder.path().to_owned();
+    let (quoter, other, _agent, metrics) = tokio::task::spawn_blocking(move || {
+        let (quoter, other) = (mapped(&place, "quoter.obs"), mapped(&place, "other.obs"));
+        let mut command = Command::new(obs_tests::built("obstool").unwrap());
+        command
+            .args(["agent", "--listen", "127.0.0.1:0"])
+            .arg(place);
+        let mut agent = obs_tests::Process::start(&mut command).unwrap();
+        let is_address = |line: &str| line.starts_with("http://").then(|| line.to_owned());
+        let metrics = agent.wait_for("where it serves", is_address).unwrap();
+        (quoter, other, agent, metrics)
+    })
+    .await
+    .unwrap();
+    let page = metrics.strip_suffix("metrics").unwrap().to_owned();
+    let browser = Browser::start().await;
+    browser.open(&page).await;
+
+    let states = "[...document.querySelectorAll('.process')].map((one) => \
+        [one.querySelector('b').textContent, one.dataset.state])";
+    let all_are = |what: &str| format!("JSON.stringify({states}) === '{what}' && {states}");
+    let both_up = all_are(r#"[["other","up"],["quoter","up"]]"#);
+    browser.until::<Value>(&both_up).await;
+    let text = |id: &str| format!("return document.getElementById('{id}').textContent");
+    let is_said =
+        |what: &str| format!("document.getElementById('state-text').textContent === '{what}'");
+    browser.until::<bool>(&is_said("2 of 2 processes up")).await;
+    // Figures are those of both together.
+    let titles = r#"["Processes", "Quotes", "Tick to quote", "Book", "Hedges"]"#;
+    browser
+        .until::<bool>(&format!(
+            "{titles}.every((title) => {TILES}.some(([name, points]) => name === title && points > 2))"
+        ))
+        .await;
+    let book = "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent === 'Book').querySelector('.figure').textContent";
+    assert_eq!(
+        browser.run::<String>(&format!("return {book}")).await,
+        "140 of 500"
+    );
+
+    // One is stopped: its loop hangs, and it is shown as ever.
+    quoter.pause().unwrap();
+    let hung = all_are(r#"[["quoter","hung"],["other","up"]]"#);
+    browser.until::<Value>(&hung).await;
+    let told: String = browser.run(&text("gone")).await;
+    assert_eq!(told, "quoter hangs: no beat of quotes.");
+    quoter.resume().unwrap();
+    browser.until::<Value>(&both_up).await;
+    let is_told = "document.getElementById('gone').hidden";
+    assert!(browser.run::<bool>(&format!("return {is_told}")).await);
+
+    // One is killed: what it had last is shown, and does not look like what is now.
+    drop(other);
+    let dead = all_are(r#"[["other","dead"],["quoter","up"]]"#);
+    browser.until::<Value>(&dead).await;
+    let told: String = browser.run(&text("gone")).await;
+    assert!(told.starts_with("other is dead: "), "{told}");
+    let is_said = is_said("1 of 2 processes up, 1 dead");
+    let is_down = "document.getElementById('state').dataset.state === 'down'";
+    browser
+        .until::<bool>(&format!("{is_said} && {is_down}"))
+        .await;
+    browser
+        .until::<bool>("document.title.startsWith('other dead · ') && document.getElementById('icon').getAttribute('href') === 'page/icon-down.svg'")
+        .await;
+    let rows = "[...document.querySelectorAll('.tile tr.gone')].map((row) => row.textContent)";
+    let rows: Vec<String> = browser.until(&format!("{rows}.length > 0 && {rows}")).await;
+    // Its loop hangs, too, for a time that is the last column.
+    assert!(
+        rows.len() == 1 && rows[0].starts_with("other01"),
+        "{rows:?}"
+    );
+    browser
+        .run::<Value>("document.querySelector('[data-family=quoter_quotes_open]').scrollIntoView({ behavior: 'instant' })")
+        .await;
+    let facets = "[...document.querySelectorAll('[data-family=quoter_quotes_open] .facet')].map((facet) => \
+        [facet.dataset.series, facet.querySelector('.value').textContent, facet.querySelector('.ended')?.textContent ?? null])";
+    let facets: Vec<(String, String, Option<String>)> = browser
+        .until(&format!(
+            "{facets}.some(([, , mark]) => mark) && {facets}.length === 4 && {facets}"
+        ))
+        .await;
+    for (series, value, mark) in &facets {
+        let is_dead = series.starts_with("other");
+        assert_eq!(mark.as_deref(), is_dead.then_some("dead"), "{facets:?}");
+        let expected = if series.ends_with("xnas") { "70" } else { "0" };
+        assert_eq!(value, expected, "{facets:?}");
+    }
+
+    // A process alone.
+    browser
+        .run::<Value>("document.querySelector('.process[data-state=up]').click()")
+        .await;
+    let found = "[...document.querySelectorAll('[data-family=quoter_quotes_open] .facet')].map((facet) => facet.dataset.series)";
+    let found: Vec<String> = browser
+        .until(&format!("{found}.length === 2 && {found}"))
+        .await;
+    assert_eq!(found, ["arca", "xnas"]);
+    nothing_is_asked_of_others(&browser, &page).await;
+}
+
 /// On paper, at twice the size, and by colour.
 #[tokio::test]
 async fn it_is_read_on_paper_enlarged_and_in_either_light() {
