@@ -251,6 +251,20 @@ fn remembered(base: &str, figure: &str) -> Vec<f32> {
         .collect()
 }
 
+/// The same, once it has shown something.
+fn awaited(base: &str, figure: &str) -> Vec<f32> {
+    let began = Instant::now();
+    loop {
+        let mut values = remembered(base, figure);
+        values.retain(|value| value.is_finite());
+        if !values.is_empty() {
+            return values;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "{figure}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 /// The variable that makes this program a desk with an exporter, or one of several workers.
 const EXPORTER: &str = "AGENT_TEST_EXPORTER";
 const WORKER: &str = "AGENT_TEST_WORKER";
@@ -357,27 +371,16 @@ fn an_agent_has_the_catalogue_of_its_processes() {
     assert_eq!(catalog.warnings, Vec::<serde_json::Value>::new());
 
     // What figures showed, of the agent itself and of those of the processes that only the page knows.
-    let began = Instant::now();
-    let shown = |figure: &str| -> Vec<f32> {
-        let values = remembered(base, figure);
-        values
-            .into_iter()
-            .filter(|value| value.is_finite())
-            .collect()
-    };
-    let (living_now, open) = loop {
-        let (living_now, open) = (shown("Processes"), shown("Open"));
-        if !open.is_empty() && !living_now.is_empty() {
-            break (living_now, open);
-        }
-        assert!(began.elapsed() < Duration::from_mins(1));
-        std::thread::sleep(Duration::from_millis(100));
-    };
     assert!(
-        living_now.iter().all(|value| *value == 1.0),
-        "{living_now:?}"
+        awaited(base, "Processes")
+            .iter()
+            .all(|value| value.to_bits() == 1_f32.to_bits())
     );
-    assert!(open.iter().all(|value| *value == 6.0), "{open:?}");
+    assert!(
+        awaited(base, "Open")
+            .iter()
+            .all(|value| value.to_bits() == 6_f32.to_bits())
+    );
     let curve = serde_json::from_str::<serde_json::Value>(&json).unwrap();
     let mut groups = curve["groups"].as_array().unwrap().iter();
     let quoting = groups.find(|group| group["title"] == "Quoting").unwrap();
