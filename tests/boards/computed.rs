@@ -135,16 +135,14 @@ impl Store {
         match (call.func.name, argument(0)) {
             ("time", _) => Some(Answer::Number(time)),
             ("abs", _) => mapped(&f64::abs),
-            ("clamp_min", _) => {
-                let Answer::Number(least) = self.answer(argument(1)?, time)? else {
+            (name @ ("clamp_min" | "clamp_max"), _) => {
+                let Answer::Number(bound) = self.answer(argument(1)?, time)? else {
                     return None;
                 };
-                mapped(&|value| {
-                    if value.is_nan() {
-                        value
-                    } else {
-                        value.max(least)
-                    }
+                mapped(&|value| match name {
+                    _ if value.is_nan() => value,
+                    "clamp_min" => value.max(bound),
+                    _ => value.min(bound),
                 })
             }
             ("vector", Some(number)) => match self.answer(number, time)? {

@@ -44,7 +44,7 @@ enum Way {
 }
 
 /// What the tests need. Another program takes a row.
-const NEEDS: [Need; 21] = [
+const NEEDS: [Need; 23] = [
     PROMETHEUS,
     ALERTMANAGER,
     Need::unpacked("pushgateway", "prometheus-pushgateway", |_| {
@@ -56,11 +56,14 @@ const NEEDS: [Need; 21] = [
     Need::installed("redis-server", "redis-server"),
     Need::installed("pg_ctl", "postgresql"),
     Need::installed("mariadb-install-db", "mariadb-server-core"),
+    // It starts this one, and its package does not say so.
+    Need::installed("my_print_defaults", "mariadb-client-core"),
     Need::installed("chromium", "chromium"),
     Need::installed("chromedriver", "chromium-driver"),
     Need::installed("curl", "curl"),
     Need::installed("git", "git"),
     Need::installed("kill", "procps"),
+    Need::installed("bash", "bash"),
     // Every Debian has these four, other systems may not.
     Need::installed("mount", "mount"),
     Need::installed("script", "bsdutils"),

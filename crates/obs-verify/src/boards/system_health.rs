@@ -95,7 +95,7 @@ fn processes() -> Row {
 fn watched() -> Row {
     row("Watched by an agent", [
         switches("Alive", "When a process of each name lived, as the lock of its file says. One that is stopped lives.")
-            .ask("max by (#, process) (obs_process_up{@} > bool 0)", "{{process}}"),
+            .ask("clamp_max(max by (#, process) (obs_process_up{@}), 1)", "{{process}}"),
         lines("Hung loops", "For how long each watched loop has not beaten, beyond its time-out. It is 0 while it beats, and nothing while it is not armed.")
             .ask("max by (#, process, loop) (obs_process_hung_seconds{@})", "{{process}} {{loop}}")
             .above(0.05, 0.05)
