@@ -813,12 +813,13 @@ pub fn targets(settings: &Settings, address: &str, by: &str) -> String {
 }
 
 /// Where Prometheus finds the agent (`obstool agent`) at `address` that watches the first desk, as a list of targets with the labels of
-/// that desk. What it says of processes has these, and alerts on it are routed by them: desks of another mode need an agent of their own.
+/// that desk. They are for what it says of itself, and for `up`: what it says of a process has that process' labels, by which alerts are
+/// routed. So one agent watches desks of any mode.
 #[must_use]
 pub fn agent(settings: &Settings, address: &str, by: &str) -> String {
     let desk = settings.desks.first();
     let listed = desk.map_or_else(|| "[]\n".to_owned(), |desk| desk.listed(address));
-    format!("# Written by `{by}`. The labels are those of the desk that it watches.\n{listed}")
+    format!("# Written by `{by}`. What it says of a process has the labels of that.\n{listed}")
 }
 
 /// What the first desk is, as variables of its environment.

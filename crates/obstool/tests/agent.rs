@@ -99,7 +99,7 @@ fn seen(scrape: &Exposition) -> (Option<f64>, Option<f64>, Option<f64>) {
     (
         scrape.value("orders_total", &orders),
         scrape.value("depth", &all),
-        scrape.value("obs_process_up", &all[..1]),
+        scrape.value("obs_process_up", &all),
     )
 }
 
@@ -417,6 +417,9 @@ fn an_agent_has_the_catalogue_of_its_processes() {
             scraped.value("quoter_quote_seconds_count", &of(process)),
             Some(1.0)
         );
+        // By which alerts are routed.
+        let is_up = scraped.value("obs_process_up", &of(process));
+        assert_eq!(is_up, Some(f64::from(u8::from(process == "quoter"))));
     }
     drop(living);
 }

@@ -41,10 +41,17 @@ pub(super) type Values = Vec<(Labels, Value)>;
 
 /// What the agent says itself.
 pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 6] {
+    // As the process labels what it shows itself: alerts are routed by its mode, whatever else the agent watches.
+    let labels_of = |process: &str, own: &[(&str, &str)]| -> Labels {
+        let mut labels = look.globals.get(process).cloned().unwrap_or_default();
+        let own = own.iter().chain([&("process", process)]);
+        labels.extend(own.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        labels.into_iter().collect()
+    };
     let of_each = |count: &dyn Fn(&str, &Counts) -> usize| {
         let processes = look.processes.iter();
         let value = |(name, counts): (&String, &Counts)| {
-            let labels = vec![("process".to_owned(), name.clone())];
+            let labels = labels_of(name, &[]);
             (labels, Value::Gauge(whole(count(name, counts))))
         };
         processes.map(value).collect()
@@ -54,9 +61,8 @@ pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Valu
         look.incomplete.iter().filter(of_name).count()
     };
     let hung = hung.iter().map(|((process, name), seconds)| {
-        let labels = [("loop", name), ("process", process)];
-        let labels = labels.map(|(key, value)| (key.to_owned(), value.clone()));
-        (labels.into(), Value::Gauge(*seconds))
+        let labels = labels_of(process, &[("loop", name)]);
+        (labels, Value::Gauge(*seconds))
     });
     let failures = look.push_failures.iter().map(|(receiver, failures)| {
         let labels = vec![("receiver".to_owned(), (*receiver).to_owned())];

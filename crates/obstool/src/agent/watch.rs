@@ -32,6 +32,8 @@ pub(super) struct Watched {
     processes: BTreeMap<String, Counts>,
     /// What the latest process of each name says of itself.
     notes: BTreeMap<String, Notes>,
+    /// What is added to everything of the latest process of each name.
+    globals: BTreeMap<String, BTreeMap<String, String>>,
     /// How many pushes each receiver did not take.
     push_failures: BTreeMap<&'static str, u64>,
     /// When this began, in milliseconds since 1970.
@@ -65,6 +67,8 @@ pub(super) struct Look {
     pub(super) processes: BTreeMap<String, Counts>,
     /// What the latest process of each name says of itself.
     pub(super) notes: BTreeMap<String, Notes>,
+    /// The labels of everything that the latest process of each name shows, such as its service, environment and mode.
+    pub(super) globals: BTreeMap<String, BTreeMap<String, String>>,
     /// Files that were refused, with the reason.
     pub(super) refused: Vec<String>,
     /// Processes that live and have recorded something that is not in their files.
@@ -108,6 +112,7 @@ impl Watched {
             totals: Families::new(),
             processes: BTreeMap::new(),
             notes: BTreeMap::new(),
+            globals: BTreeMap::new(),
             push_failures: BTreeMap::new(),
             since: now(),
         }
@@ -150,7 +155,12 @@ impl Watched {
                 &mut counts.dead
             };
             *of += 1;
-            if let Some(reading) = process.last.as_ref().filter(|last| !last.notes.is_empty()) {
+            let Some(reading) = &process.last else {
+                continue;
+            };
+            let globals = reading.globals.clone();
+            self.globals.insert(process.name.clone(), globals);
+            if !reading.notes.is_empty() {
                 let notes = Arc::clone(&reading.notes);
                 self.notes.insert(process.name.clone(), notes);
             }
@@ -171,6 +181,7 @@ impl Watched {
             families,
             processes: self.processes.clone(),
             notes: self.notes.clone(),
+            globals: self.globals.clone(),
             refused,
             incomplete,
             push_failures: self.push_failures.clone(),
