@@ -1758,7 +1758,7 @@ async fn an_agent_shows_processes_that_live_hang_and_are_dead() {
     let found: Vec<String> = browser
         .until(&format!("{found}.length === 2 && {found}"))
         .await;
-    assert_eq!(found, ["arca", "xnas"]);
+    assert_eq!(found, ["quoter · arca", "quoter · xnas"]);
     nothing_is_asked_of_others(&browser, &page).await;
 }
 

@@ -42,16 +42,16 @@ pub(super) type Values = Vec<(Labels, Value)>;
 /// What the agent says itself.
 pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 6] {
     // As the process labels what it shows itself: alerts are routed by its mode, whatever else the agent watches.
-    let labels_of = |process: &str, own: &[(&str, &str)]| -> Labels {
+    let labels_of = |process: &str, watched: Option<&str>| -> Labels {
         let mut labels = look.globals.get(process).cloned().unwrap_or_default();
-        let own = own.iter().chain([&("process", process)]);
-        labels.extend(own.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        labels.insert("process".to_owned(), process.to_owned());
+        labels.extend(watched.map(|name| ("loop".to_owned(), name.to_owned())));
         labels.into_iter().collect()
     };
     let of_each = |count: &dyn Fn(&str, &Counts) -> usize| {
         let processes = look.processes.iter();
         let value = |(name, counts): (&String, &Counts)| {
-            let labels = labels_of(name, &[]);
+            let labels = labels_of(name, None);
             (labels, Value::Gauge(whole(count(name, counts))))
         };
         processes.map(value).collect()
@@ -61,7 +61,7 @@ pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Valu
         look.incomplete.iter().filter(of_name).count()
     };
     let hung = hung.iter().map(|((process, name), seconds)| {
-        let labels = labels_of(process, &[("loop", name)]);
+        let labels = labels_of(process, Some(name));
         (labels, Value::Gauge(*seconds))
     });
     let failures = look.push_failures.iter().map(|(receiver, failures)| {
