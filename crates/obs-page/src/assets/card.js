@@ -345,7 +345,8 @@ export class Card {
     const mark = element.querySelector('.ended');
     if (!state) mark?.remove();
     else if (mark) setText(mark, state);
-    else element.querySelector('.caption').append(el('span', { class: 'ended' }, state));
+    // Facts have no caption.
+    else (element.querySelector('.caption') ?? element).append(el('span', { class: 'ended' }, state));
   }
 
   /** A gauge's latest value as it was read; its track has nothing but numbers that can be drawn. */
