@@ -15,6 +15,7 @@ mod groups;
 mod live;
 mod remembered;
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(crate) struct Page {
     clock: Clock,
     live: Live,
     history: Arc<History>,
+    /// How many families there were when its lines were planned; they become no fewer.
+    planned: AtomicUsize,
     /// Takes what is to be remembered, once it was begun.
     remembering: OnceLock<Upkeep>,
 }
@@ -48,6 +51,7 @@ impl Page {
             clock,
             live: Live::new(clock),
             history: Arc::default(),
+            planned: AtomicUsize::new(0),
             remembering: OnceLock::new(),
         }
     }
@@ -98,8 +102,11 @@ fn take(exporter: &Exporter, history: &History, second: u64, seconds: u64) {
     // Handles may be resolved at any time, most of them at the start.
     if seconds < 5 || seconds.is_multiple_of(READ_AFTER.as_secs()) {
         let catalogue = exporter.catalogue();
-        let figures = groups::figures(catalogue.families());
-        history.plan(figures.into_iter().filter_map(remembered::figure));
+        let count = catalogue.families().len();
+        if exporter.page().planned.swap(count, Relaxed) != count {
+            let figures = groups::figures(catalogue.families());
+            history.plan(figures.into_iter().filter_map(remembered::figure));
+        }
     }
     history.take(second, &Recorded(engine));
 }
