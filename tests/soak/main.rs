@@ -3,7 +3,7 @@
 //!
 //! It is two processes, as in life. The one under load records to its series ([`series`]) behind the exporter and keeps an account
 //! of its own ([`load`]). The one that is started scrapes it ([`scraper`]), looks at what comes ([`check`]), watches its memory
-//! ([`memory`]), and says which promises were kept ([`report`]). With `--mapped` it then kills the process, and reads its file ([`file`]).
+//! ([`memory`]), and says which promises were kept ([`report`]). With `--mapped` it then kills the process, and reads its file ([`mod@file`]).
 
 mod check;
 mod file;
