@@ -265,12 +265,11 @@ that refuse what lies outside of the family's range, 13 that find the page as ab
 the first bits of the value, and the rest adds to bucket and sum. None of them is a branch that depends on the value. Of 3.5 ns, \
 2.7 are the sum alone: a float that is loaded, added to and stored takes ten cycles until it can be loaded again, as the same \
 written by hand does. Two sums by turns would take 1.4; but which of two a value adds to would be the low bit of its bucket's \
-index, and then the same code by hand takes 3.7 ns where it takes 3.3 with one sum, whether the values lie in eight buckets or in \
+index, and then the same code by hand takes 3.7 ns where it takes 3.1 to 3.6 with one sum, whether the values lie in eight buckets or in \
 one. So there is one, which is 8 bytes less as well. Behind the facade's call it is 84 instructions and 4.3 ns.\n\
 - **A histogram with native buckets** (`OBS_NATIVE_HISTOGRAMS=on`) is recorded without a call, too. An addition takes 90 \
 instructions where one to 11 declared buckets takes 69, and by a call 103 where that takes 84; 140 while all native buckets were \
-recorded by a call. One run of `obs-gate 'histogram of 11 buckets and native ones, kept handle' 20000` on a busy machine gives 5.6 \
-ns, where 140 instructions took 9.1 and declared buckets take 4.6 to 4.8 in the same minute: 1.2 times as long, 4.2 to 4.3 ns \
+recorded by a call. Three runs of `obs-gate 'histogram of 11 buckets and native ones, kept handle' 20000` on a busy machine give 5.6 to 5.7 ns, where 140 instructions took 9.1 to 9.3 and declared buckets take 4.6 to 4.8 in the same minute: 1.2 times as long, 4.2 to 4.3 ns \
 where those take 3.5. The target is 4. About 30 instructions find the octave's chunk in the series by the first bits of the value, \
 some 15 the cell in it by two comparisons, whatever the value, and the rest is as with declared buckets. 0, and octaves in which \
 several bounds are declared, are looked up by the family's grid, without a call as well. A text of 10,000 histograms with 18 \

@@ -30,8 +30,8 @@ impl ChunkKey {
 
     /// The octave of a finite value, and its fraction there, in the first bits.
     ///
-    /// Bounds are upper ones, and the values up to one that is a power of two belong to the octave below it: so all is told from
-    /// the float's bits less one. Of 0 the exponent is one that no finite value has.
+    /// Bounds are upper ones, and the values up to one that is a power of two belong to the octave below it: octave
+    /// and fraction are therefore read from the float's bits less one. Of 0 the exponent is then one that no finite value has.
     #[inline]
     pub(super) fn of(value: f64) -> (Self, u64) {
         let bits = value.to_bits().wrapping_sub(1);
