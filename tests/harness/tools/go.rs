@@ -134,10 +134,15 @@ impl Server {
             .env("GOWORK", "off")
             .env_remove("GOFLAGS");
         run(&mut go)?;
-        match fs::rename(beside.path(), &built) {
-            Err(_) if built.is_dir() => Ok(()),
-            renamed => renamed.map_err(cannot),
-        }
+        let renamed = match fs::rename(beside.path(), &built) {
+            // Another process was faster, or some were there and others were not.
+            Err(_) if built.is_dir() => self
+                .programs
+                .iter()
+                .try_for_each(|name| fs::rename(beside.path().join(name), built.join(name))),
+            renamed => renamed,
+        };
+        renamed.map_err(cannot)
     }
 
     fn pins(&self) -> PathBuf {
