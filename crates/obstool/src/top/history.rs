@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use obs_exposition::Histogram;
 
-use super::layout::{Labels, Layout, Series};
+use super::layout::{Labels, Layout, Numbers};
 
 /// How far back is remembered, in seconds.
 const SPAN: f64 = 300.0;
@@ -51,10 +51,10 @@ struct Snapshot {
 
 impl History {
     /// Adds what was scraped. A counter that is lower than it was, or whose process is another, began anew at 0.
-    pub(super) fn add(&mut self, at: f64, layout: Arc<Layout>, raw: Vec<f64>) {
+    pub(super) fn add(&mut self, at: f64, layout: Layout, raw: Vec<f64>) {
         let layout = match self.layout() {
-            Some(known) if known.is_like(&layout) => Arc::clone(known),
-            _ => layout,
+            Some(before) => layout.sharing(before),
+            None => Arc::new(layout),
         };
         let is_restart = self.has_restarted(&layout, &raw);
         self.offsets = self.carried(&layout, &raw, is_restart);
@@ -173,10 +173,8 @@ impl History {
 
     /// The latest number of a series, as it came: a counter's total, a gauge's value, a histogram's count.
     pub(super) fn now(&self, family: usize, series: usize) -> f64 {
-        let series = self
-            .layout()
-            .map(|layout| &layout.families[family].series[series]);
-        series.map_or(f64::NAN, |series| self.raw[series.count()])
+        let numbers = self.layout().map(|layout| layout.numbers(family, series));
+        numbers.map_or(f64::NAN, |numbers| self.raw[numbers.count()])
     }
 
     /// The quantiles that a summary tells, by level.
@@ -184,10 +182,10 @@ impl History {
         let Some(layout) = self.layout() else {
             return Vec::new();
         };
-        let series = &layout.families[family].series[series];
-        let levels = series.bounds.iter().copied();
+        let numbers = layout.numbers(family, series);
+        let levels = numbers.bounds.iter().copied();
         levels
-            .zip(self.raw[series.first..].iter().copied())
+            .zip(self.raw[numbers.first..].iter().copied())
             .collect()
     }
 
@@ -195,7 +193,7 @@ impl History {
     pub(super) fn value(&self, index: usize, family: usize, series: usize) -> f64 {
         let snapshot = &self.snapshots[index];
         let found = self.find(snapshot, family, series);
-        found.map_or(f64::NAN, |series| snapshot.values[series.first])
+        found.map_or(f64::NAN, |numbers| snapshot.values[numbers.first])
     }
 
     /// A second's increase at a snapshot, over the last [`RATE_WINDOW`], summed.
@@ -208,7 +206,7 @@ impl History {
         let grown = of.series.iter().filter_map(|&series| {
             let now = self.find(to, of.family, series)?;
             let before = self.find(from, of.family, series);
-            Some(increase(from, before.map(Series::count), to, now.count()))
+            Some(increase(from, before.map(Numbers::count), to, now.count()))
         });
         grown
             .reduce(|sum, grown| sum + grown)
@@ -272,16 +270,16 @@ impl History {
         &self.snapshots[self.before(index, seconds)]
     }
 
-    /// A series of the latest layout in a snapshot.
+    /// The numbers that a series of the latest layout has in a snapshot.
     fn find<'a>(
         &'a self,
         snapshot: &'a Snapshot,
         family: usize,
         series: usize,
-    ) -> Option<&'a Series> {
+    ) -> Option<Numbers<'a>> {
         let latest = self.layout()?;
         if Arc::ptr_eq(latest, &snapshot.layout) {
-            return Some(&latest.families[family].series[series]);
+            return Some(latest.numbers(family, series));
         }
         snapshot.layout.find(latest, family, series)
     }
@@ -293,16 +291,17 @@ impl History {
             return offsets;
         };
         for (at, family) in layout.families.iter().enumerate() {
-            for (place, series) in family.series.iter().enumerate() {
+            for place in 0..family.series.len() {
+                let now = layout.numbers(at, place);
                 let before = if Arc::ptr_eq(last, layout) {
-                    Some(series)
+                    Some(now)
                 } else {
                     last.find(layout, at, place)
                 };
                 let Some(before) = before else {
                     continue;
                 };
-                let (old, new) = (before.rising(family.kind), series.rising(family.kind));
+                let (old, new) = (before.rising(family.kind), now.rising(family.kind));
                 let fell = has_restarted
                     || old
                         .clone()
@@ -319,8 +318,8 @@ impl History {
     /// Whether another process answers, as far as it says when it began.
     fn has_restarted(&self, layout: &Layout, raw: &[f64]) -> bool {
         let of = |layout: &Layout, numbers: &[f64], name| {
-            let family = layout.place(name).map(|place| &layout.families[place]);
-            family.map_or(f64::NAN, |family| numbers[family.series[0].first])
+            let series = layout.place(name).map(|place| layout.numbers(place, 0));
+            series.map_or(f64::NAN, |series| numbers[series.first])
         };
         let both = |name| {
             let before = self
@@ -362,7 +361,7 @@ mod tests {
         let mut history = History::default();
         for (second, text) in texts.iter().enumerate() {
             let (layout, values) = Layout::of(&obs_exposition::parse(text).unwrap());
-            history.add(second as f64, Arc::new(layout), values);
+            history.add(second as f64, layout, values);
         }
         history
     }
@@ -493,7 +492,7 @@ mod tests {
         let mut history = History::default();
         let mut add = |at: f64, uptime: f64| {
             let (layout, values) = process(uptime);
-            history.add(at, Arc::new(layout), values);
+            history.add(at, layout, values);
         };
         add(0.0, 100.0);
         add(1.0, 101.0);
@@ -502,7 +501,7 @@ mod tests {
             history.missed(at);
         }
         let (layout, values) = process(0.5);
-        history.add(5.0, Arc::new(layout), values);
+        history.add(5.0, layout, values);
         assert_eq!(
             history.moments(6),
             [Some(0), Some(1), Some(2), None, None, Some(3)]

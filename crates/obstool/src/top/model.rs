@@ -224,8 +224,7 @@ impl Model {
         }
         // What a clock makes older than what is there already is of the same moment.
         let at = self.history.latest_at().map_or(at, |latest| at.max(latest));
-        self.history
-            .add(at, Arc::new(scraped.layout), scraped.values);
+        self.history.add(at, scraped.layout, scraped.values);
         if is_first
             && self
                 .layout()
@@ -250,7 +249,7 @@ impl Model {
     }
 
     pub(super) fn family(&self, family: usize) -> Option<&Measured> {
-        self.layout().map(|layout| &layout.families[family])
+        self.layout().map(|layout| &*layout.families[family])
     }
 
     /// The labels that tell a series from others.
@@ -358,7 +357,7 @@ impl Model {
         let layout = self.layout()?;
         let family = layout.place(name)?;
         let mut series = layout.families[family].series.iter();
-        let series = series.position(|series| series.labels == *labels)?;
+        let series = series.position(|series| *series.labels == *labels)?;
         Some(Row::Series { family, series })
     }
 
@@ -536,7 +535,7 @@ impl Model {
             Row::Rest { family, .. } => About::Rest(name(family)?),
             Row::Series { family, series } => {
                 let labels = &layout.families.get(*family)?.series.get(*series)?.labels;
-                About::Series(name(family)?, labels.clone())
+                About::Series(name(family)?, Labels::clone(labels))
             }
         })
     }

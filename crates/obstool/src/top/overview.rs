@@ -361,7 +361,7 @@ impl Look<'_> {
         let has_some = |(family, at): &(usize, usize)| self.at(index, *family, *at) != 0.0;
         let labels = series
             .filter(has_some)
-            .flat_map(|(family, at)| &layout.families[family].series[at].labels);
+            .flat_map(|(family, at)| layout.families[family].series[at].labels.iter());
         let currencies = labels.filter(|(key, _)| key == "currency");
         let currencies: BTreeSet<_> = currencies.map(|(_, currency)| currency).collect();
         currencies.len() > 1
@@ -436,7 +436,6 @@ fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::top::layout::Layout;
@@ -448,7 +447,7 @@ mod tests {
                     desk_exposure{currency=\"EUR\",kind=\"net\"} 4\n";
         let (layout, values) = Layout::of(&obs_exposition::parse(text).unwrap());
         let mut history = History::default();
-        history.add(0.0, Arc::new(layout), values);
+        history.add(0.0, layout, values);
         let catalog = Catalog::default();
         let look = Look {
             history: &history,

@@ -189,7 +189,7 @@ fn take(history: &mut History, catalog: &mut Arc<Catalog>, scraped: Scraped, beg
         *catalog = Arc::new(said);
     }
     let at = scraped.at.saturating_duration_since(began);
-    history.add(at.as_secs_f64(), Arc::new(scraped.layout), scraped.values);
+    history.add(at.as_secs_f64(), scraped.layout, scraped.values);
 }
 
 /// Asks a Prometheus for ever.
