@@ -178,20 +178,10 @@ impl Reader {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Builds it as it is built here for other tests, instead of once more and optimized.
+    /// Takes the one that is built here for other tests, instead of building it once more and optimized.
     fn install_obstool(&self) {
-        let workspace = tools::workspace();
-        let mut cargo = Command::new("cargo");
-        let cargo = cargo.args(["build", "--quiet", "--locked", "--package", "obstool"]);
-        let target = workspace.join("target");
-        let status = cargo
-            .current_dir(&workspace)
-            .env("CARGO_TARGET_DIR", &target)
-            .status()
-            .unwrap();
-        assert!(status.success());
         let program = self.programs.path().join("obstool");
-        symlink(target.join("debug/obstool"), program).unwrap();
+        symlink(obs_tests::built("obstool").unwrap(), program).unwrap();
     }
 
     fn start_service(&mut self) -> String {

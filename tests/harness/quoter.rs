@@ -118,7 +118,7 @@ fn build() -> Result<(), Error> {
 
 /// In the foreign workspace.
 fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut cargo = crate::cargo();
     cargo.current_dir(tools::workspace().join("tests/foreign"));
     cargo
 }

@@ -6,11 +6,8 @@ use crate::error::Error;
 
 /// The cargo that runs this program, in the workspace.
 pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(arguments)
-        .current_dir(obs_tests::tools::workspace());
+    let mut command = obs_tests::cargo();
+    command.args(arguments);
     command
 }
 

@@ -360,16 +360,9 @@ fn two_services_that_should_be_the_same_are_held_against_each_other() {
 
 #[test]
 fn a_teams_own_xtask_is_five_lines() {
-    // Where only this test is run, the example is not built.
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "obstool",
-        "--example",
-        "own_xtask",
-    ]);
+    // Where only this test is run, the example is not built. With the features that dependencies have in all tests.
+    let mut build = obs_tests::cargo();
+    build.args(["build", "--quiet", "--workspace", "--example", "own_xtask"]);
     assert!(build.status().unwrap().success());
     let program = PathBuf::from(env!("CARGO_BIN_EXE_obstool"));
     let program = program.with_file_name("examples/own_xtask");
