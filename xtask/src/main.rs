@@ -20,6 +20,7 @@ mod package;
 mod shell;
 mod soak;
 mod stack;
+mod steps;
 mod test;
 mod tool;
 mod verify_metrics;

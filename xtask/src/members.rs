@@ -1,4 +1,4 @@
-//! The crates of the workspace that other programs depend on.
+//! The members of the workspace.
 
 use serde::Deserialize;
 
@@ -16,6 +16,8 @@ pub(crate) struct Member {
 
 #[derive(Deserialize)]
 struct Target {
+    #[cfg(test)]
+    name: String,
     kind: Vec<String>,
 }
 
@@ -25,10 +27,26 @@ impl Member {
         let mut kinds = self.targets.iter().flat_map(|target| &target.kind);
         kinds.any(|kind| kind == "lib" || kind == "proc-macro")
     }
+
+    /// The names of its targets of tests, which `--test` takes.
+    #[cfg(test)]
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &str> {
+        let tests = self.targets.iter();
+        let tests = tests.filter(|target| target.kind == ["test"]);
+        tests.map(|target| target.name.as_str())
+    }
 }
 
-/// What is in `crates`.
+/// What is in `crates`, on which other programs depend.
 pub(crate) fn crates() -> Result<Vec<Member>, Error> {
+    let folder = obs_tests::tools::workspace().join("crates");
+    let mut crates = all()?;
+    crates.retain(|member| std::path::Path::new(&member.manifest_path).starts_with(&folder));
+    Ok(crates)
+}
+
+/// All of them.
+pub(crate) fn all() -> Result<Vec<Member>, Error> {
     #[derive(Deserialize)]
     struct Workspace {
         packages: Vec<Member>,
@@ -39,8 +57,5 @@ pub(crate) fn crates() -> Result<Vec<Member>, Error> {
         file: shown(&metadata),
         reason: error.to_string(),
     })?;
-    let folder = obs_tests::tools::workspace().join("crates");
-    let mut crates = workspace.packages;
-    crates.retain(|member| std::path::Path::new(&member.manifest_path).starts_with(&folder));
-    Ok(crates)
+    Ok(workspace.packages)
 }

@@ -2,18 +2,20 @@
 
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use obs_tests::Total;
 use obs_tests::tools::{self, Generation};
 
 use crate::error::Error;
 use crate::shell;
+use crate::steps::Steps;
 
 /// Install what the tests need, and run them all
 ///
 /// Tests that ask Prometheus, Alertmanager or `VictoriaMetrics` run twice: with Debian's releases, and with the current ones, which are
-/// built with Go where it is installed. The last line is the total, and says if only the former were asked, and that peers were not
-/// run. Arguments go to `cargo test`: `cargo xtask test --package obs-core` runs the tests of one crate, with Debian's releases, or
+/// built with Go where it is installed, at the lowest priority, while the others are asked. How long each run took comes at the end; the
+/// last line is the total, and says if only the former were asked, and that peers were not run. Arguments go to `cargo test`: `cargo xtask test --package obs-core` runs the tests of one crate, with Debian's releases, or
 /// with the current ones if `TEST_SERVERS` is set to `current`.
 #[derive(clap::Args)]
 pub(crate) struct Test {
@@ -42,14 +44,24 @@ impl Test {
             println!("{}{total}", total.times());
             return Ok(passed);
         }
+        // Tests wait for servers half of the time.
+        let built = thread::spawn(tools::install_current);
+        let mut steps = Steps::default();
         let mut workspace = shell::cargo(["test", "--no-fail-fast", "--workspace"]);
-        let (mut passed, mut total) = run(workspace.env(Generation::VARIABLE, "debian"))?;
-        let (called_passed, called) = run(&mut with_calls())?;
+        workspace.env(Generation::VARIABLE, "debian");
+        let (mut passed, mut total) = steps.timed("all tests", || run(&mut workspace))?;
+        let (called_passed, called) =
+            steps.timed("with handles that call", || run(&mut with_calls()))?;
         passed &= called_passed;
         total += called;
-        match tools::install_current() {
+        let built = steps.timed("waiting for the current servers to be built", || {
+            let failed = |_| Err("the build panicked".to_owned());
+            built.join().unwrap_or_else(failed)
+        });
+        match built {
             Ok(()) => {
-                let (current_passed, current) = run(&mut with_current_servers())?;
+                let (current_passed, current) =
+                    steps.timed("with current servers", || run(&mut with_current_servers()))?;
                 passed &= current_passed;
                 total += current;
             }
@@ -60,7 +72,7 @@ impl Test {
         }
         total.is_without_peers = true;
         total.keep()?;
-        println!("{}{total}", total.times());
+        println!("{steps}{}{total}", total.times());
         Ok(passed)
     }
 
@@ -84,10 +96,8 @@ impl Test {
     }
 }
 
-/// Where tests are that ask a server of which there are two generations.
-const PACKAGES: [&str; 3] = ["obs-tests", "obstool", "xtask"];
-
-/// Which targets they are. A test holds the list to the sources.
+/// Where tests are that ask a server of which there are two generations: targets of `obs-tests` and `obstool`, besides those of
+/// `xtask` itself. A test holds the list to the sources.
 const ASK_SERVERS: [&str; 20] = [
     "alerts",
     "attacks",
@@ -111,28 +121,30 @@ const ASK_SERVERS: [&str; 20] = [
     "week",
 ];
 
-/// What drives every domain crate under an installed recorder, once more with handles that call the facade instead of adding to the
-/// recorder's cells. The crates' own tests do so anyway: their recorders are not installed.
+/// Another package with targets of such names. Without it, the features of dependencies are still those of the whole workspace.
+const WITHOUT: &str = "obs-exporter";
+
+/// What drives every domain crate under an installed recorder: the target of the sample desk, and that of `obs-tests`.
+const CALL: [&str; 2] = ["metrics", "pipeline"];
+
+// Targets are selected by name from the whole workspace. Selected by package, dependencies would have fewer features than in the
+// first run, and a hundred crates would be compiled once more.
+
+/// Those of [`CALL`] once more, with handles that call the facade instead of adding to the recorder's cells. The crates' own tests do
+/// so anyway: their recorders are not installed.
 fn with_calls() -> Command {
-    let mut tests = shell::cargo(["test", "--no-fail-fast", "--package", "trading-desk"]);
-    tests.args([
-        "--package",
-        "obs-tests",
-        "--test",
-        "metrics",
-        "--test",
-        "pipeline",
-    ]);
+    let mut tests = shell::cargo(["test", "--no-fail-fast", "--workspace"]);
+    tests.args(CALL.iter().flat_map(|name| ["--test", name]));
     tests
         .env("OBS_DIRECT_HANDLES", "off")
         .env(Generation::VARIABLE, "debian");
     tests
 }
 
-/// Those tests, with the current generation.
+/// Those of [`ASK_SERVERS`], with the current generation.
 fn with_current_servers() -> Command {
-    let mut tests = shell::cargo(["test", "--no-fail-fast", "--bin", "xtask"]);
-    tests.args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+    let mut tests = shell::cargo(["test", "--no-fail-fast", "--workspace"]);
+    tests.args(["--exclude", WITHOUT, "--bin", "xtask"]);
     tests.args(ASK_SERVERS.iter().flat_map(|name| ["--test", name]));
     tests.env(Generation::VARIABLE, "current");
     tests
@@ -193,6 +205,33 @@ mod tests {
         "tools::vmalert()",
         "promtool\"",
     ];
+
+    /// The packages, without the one that is left out, that have a target of tests with such a name.
+    fn packages_with(names: &[&str], without: &str) -> Vec<String> {
+        let members = crate::members::all().unwrap();
+        let mut packages: Vec<_> = members
+            .iter()
+            .filter(|member| member.name != without)
+            .filter(|member| member.tests().any(|test| names.contains(&test)))
+            .map(|member| member.name.clone())
+            .collect();
+        packages.sort();
+        packages
+    }
+
+    #[test]
+    fn names_select_targets_of_the_packages_they_are_meant_for() {
+        assert_eq!(
+            packages_with(&ASK_SERVERS, WITHOUT),
+            ["obs-tests", "obstool"]
+        );
+        assert_eq!(packages_with(&CALL, ""), ["obs-tests", "trading-desk"]);
+        for name in CALL {
+            assert_eq!(packages_with(&[name], "").len(), 1, "{name}");
+        }
+        // Else it need not be left out.
+        assert!(packages_with(&ASK_SERVERS, "").contains(&WITHOUT.to_owned()));
+    }
 
     #[test]
     fn what_asks_a_server_runs_with_both_generations() {
