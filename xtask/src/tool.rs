@@ -26,6 +26,7 @@ impl Tool {
             .arg(self.name.trim_start_matches("cargo-"))
             .args(arguments)
             .current_dir(obs_tests::tools::workspace());
+        obs_tests::without_package(&mut command);
         Ok(command)
     }
 
@@ -39,9 +40,12 @@ impl Tool {
             .join("bin")
             .join(self.name);
         if !program.is_file() {
-            let version = ["install", "--locked", "--version", self.version];
+            // They run for seconds: a release would take several times longer to build than that saves.
+            let version = ["install", "--debug", "--locked", "--version", self.version];
             let mut install = cargo(version);
-            install.args(["--root", &folder, self.name]);
+            install
+                .args(["--root", &folder, self.name])
+                .env("CARGO_PROFILE_DEV_DEBUG", "none");
             eprintln!("{}", shell::shown(&install));
             run(&mut install)?;
         }
