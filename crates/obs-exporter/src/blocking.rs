@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::exporter::lock;
 use crate::{Exporter, ExporterError};
 
 /// A running server of [`Exporter::serve_blocking`]. Dropped, it stops listening; requests under way are still answered.
@@ -28,13 +29,23 @@ impl BlockingServer {
             .build()
             .map_err(ExporterError::ServerThread)?;
         let (running, stopped) = oneshot::channel();
-        let (started, address) = mpsc::channel();
-        let exporter = exporter.clone();
+        // The same channel as upkeep has: nothing is sent, and it ends when the thread has started to listen or cannot.
+        let (starting, started) = mpsc::channel::<()>();
+        let outcome = Arc::new(Mutex::new(None));
+        let (exporter, said) = (exporter.clone(), Arc::clone(&outcome));
         let thread = std::thread::Builder::new()
             .name("obs-exporter".to_owned())
-            .spawn(move || serve(&runtime, &exporter, &started, stopped))
+            .spawn(move || {
+                let started = move |outcome| {
+                    *lock(&said) = Some(outcome);
+                    drop(starting);
+                };
+                serve(&runtime, &exporter, started, stopped);
+            })
             .map_err(ExporterError::ServerThread)?;
-        let address = address.recv().map_err(|_| {
+        let _ = started.recv();
+        let outcome = lock(&outcome).take();
+        let address = outcome.ok_or_else(|| {
             // The thread says something before it ends, unless it panicked.
             ExporterError::ServerThread(io::Error::other("it ended before it was listening"))
         })??;
@@ -63,20 +74,18 @@ impl BlockingServer {
 fn serve(
     runtime: &Runtime,
     exporter: &Exporter,
-    started: &mpsc::Sender<Result<SocketAddr, ExporterError>>,
+    started: impl FnOnce(Result<SocketAddr, ExporterError>),
     stopped: oneshot::Receiver<()>,
 ) {
     runtime.block_on(async {
         match exporter.serve().await {
             Ok(server) => {
-                let _ = started.send(Ok(server.local_addr()));
+                started(Ok(server.local_addr()));
                 // Told to stop, or dropped: both end it.
                 let _ = stopped.await;
                 server.shutdown().await;
             }
-            Err(error) => {
-                let _ = started.send(Err(error));
-            }
+            Err(error) => started(Err(error)),
         }
     });
 }

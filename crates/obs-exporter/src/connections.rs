@@ -21,6 +21,7 @@ use tokio::time::{Duration, Instant, Sleep, sleep, sleep_until, timeout};
 use crate::exporter::lock;
 use crate::own::Refused;
 use crate::refusals::Refusals;
+use crate::runtime::Task;
 use crate::server::{self, Response};
 use crate::tls::Tls;
 use crate::{Exporter, Server};
@@ -43,6 +44,14 @@ enum Stream {
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
 }
+
+/// A connection of any sort that can be asked on: plain, encrypted or of a Unix socket.
+trait Transport: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Transport for T {}
+
+/// Boxed, so that hyper's connection is compiled once and not for each sort. A read costs one indirect call more.
+type Ready = Pin<Box<dyn Transport>>;
 
 impl Listener {
     /// The next connection, and from where it is. A Unix socket is on this machine.
@@ -102,6 +111,7 @@ impl Connections {
             let serve = self
                 .clone()
                 .greet(stream, Arc::clone(&client), stopped.clone());
+            let serve: Task = Box::pin(serve);
             let task = tasks.spawn(serve);
             open.push(Open { task, client });
         }
@@ -132,19 +142,21 @@ impl Connections {
         let stream = match stream {
             Stream::Tcp(stream) => stream,
             #[cfg(unix)]
-            Stream::Unix(stream) => return answer(self.exporter, stream, client, stopped).await,
+            Stream::Unix(stream) => {
+                return answer(self.exporter, Box::pin(stream), client, stopped).await;
+            }
         };
         // The end of an answer would wait for the client to acknowledge what came before. Where it cannot be set, it waits.
         let _ = stream.set_nodelay(true);
         let Some(tls) = self.tls else {
-            return answer(self.exporter, stream, client, stopped).await;
+            return answer(self.exporter, Box::pin(stream), client, stopped).await;
         };
         let greeted = tokio::select! {
             _ = stopped.changed() => return,
             greeted = timeout(Server::ASK, tls.accept(stream)) => greeted,
         };
         match greeted {
-            Ok(Ok(stream)) => answer(self.exporter, stream, client, stopped).await,
+            Ok(Ok(stream)) => answer(self.exporter, Box::pin(stream), client, stopped).await,
             Ok(Err(_)) | Err(_) => client.refuse(Refused::Tls),
         }
     }
@@ -180,9 +192,9 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 /// Answers what is asked on a connection until either side has had enough.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+async fn answer(
     exporter: Exporter,
-    stream: S,
+    stream: Ready,
     client: Arc<Client>,
     mut stopped: watch::Receiver<()>,
 ) {
@@ -320,16 +332,16 @@ impl Drop for Answering {
 }
 
 /// A stream that fails once its client is too slow.
-struct Timed<S> {
-    stream: S,
+struct Timed {
+    stream: Ready,
     client: Arc<Client>,
     read: Pin<Box<Sleep>>,
     /// Set while the client does not take what is sent.
     write: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Timed<S> {
-    fn new(stream: S, client: Arc<Client>) -> Self {
+impl Timed {
+    fn new(stream: Ready, client: Arc<Client>) -> Self {
         Self {
             stream,
             client,
@@ -358,7 +370,7 @@ impl<S> Timed<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl AsyncRead for Timed {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -366,7 +378,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let outcome = this.stream.as_mut().poll_read(cx, buffer);
         if outcome.is_ready() {
             if buffer.filled().len() > before {
                 this.client.sent();
@@ -388,14 +400,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
+impl AsyncWrite for Timed {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        let outcome = this.stream.as_mut().poll_write(cx, bytes);
         this.written(cx, outcome)
     }
 
@@ -405,7 +417,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_write_vectored(cx, parts);
+        let outcome = this.stream.as_mut().poll_write_vectored(cx, parts);
         this.written(cx, outcome)
     }
 
@@ -416,7 +428,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // Nothing to flush is no sign of life, and a part of what was written may still stand in the way.
-        match Pin::new(&mut this.stream).poll_flush(cx) {
+        match this.stream.as_mut().poll_flush(cx) {
             Poll::Pending => this.written(cx, Poll::Pending),
             ready @ Poll::Ready(_) => ready,
         }
@@ -424,7 +436,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let outcome = Pin::new(&mut this.stream).poll_shutdown(cx);
+        let outcome = this.stream.as_mut().poll_shutdown(cx);
         this.written(cx, outcome)
     }
 }

@@ -23,11 +23,29 @@ use crate::backend::Backend;
 use crate::blocking::BlockingServer;
 use crate::own::{self, Own};
 use crate::refusals::Refusals;
+use crate::runtime::{Rendered, off_workers};
+use crate::server::gzip;
 use crate::upkeep::Upkeep;
 use crate::warnings::Warnings;
 use crate::{AppInfo, Config, ExporterError, Mode, Server};
 #[cfg(feature = "push")]
 use crate::{Push, push};
+
+/// What is rendered for a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Scrape {
+    Text(Format, Names),
+    /// The same as one gzip member.
+    Gzip(Format, Names),
+    /// What all viewers of the page share.
+    #[cfg(feature = "page")]
+    Live,
+    /// Protobuf, which our own recorder alone has.
+    Messages {
+        names: Names,
+        gzipped: bool,
+    },
+}
 
 /// What a scrape reads: everything recorded since [`install`](Builder::install), rendered and served.
 ///
@@ -284,7 +302,8 @@ impl Exporter {
     /// As [`render`](Self::render).
     #[must_use]
     pub fn render_as(&self, format: Format) -> String {
-        self.with_text(format, Names::default(), |_, text| text.to_owned())
+        let (_, text) = self.text(format, Names::default());
+        text.clone()
     }
 
     /// The recorder of this workspace, to remove series from or to ask which families nobody declared; none where the
@@ -317,41 +336,51 @@ impl Exporter {
         self.0.warnings.all(self.0.backend.admission())
     }
 
-    /// Renders, and passes the text to `then` with the format it is in.
-    fn with_text<T>(
-        &self,
-        wanted: Format,
-        names: Names,
-        then: impl FnOnce(Format, &str) -> T,
-    ) -> T {
+    /// Renders, and returns the format it is in with the text, which nobody else renders to while it is held.
+    fn text(&self, wanted: Format, names: Names) -> (Format, MutexGuard<'_, String>) {
         self.refuse_within_a_reading();
         let mut text = lock(&self.0.text);
         let start = Instant::now();
         self.refresh();
-        let format = self.0.backend.offered(wanted);
+        let format = self.offered(wanted);
         text.clear();
         self.0.backend.render_into(&mut text, format, names);
         self.0.own.scraped(start.elapsed(), text.len());
-        then(format, &text)
+        (format, text)
     }
 
-    /// Renders into one gzip member; none where the recorder is not our own.
-    fn packed(&self, format: Format, names: Names) -> Option<Vec<u8>> {
+    /// The format that is answered in where this one is wanted.
+    pub(crate) fn offered(&self, wanted: Format) -> Format {
+        self.0.backend.offered(wanted)
+    }
+
+    /// Renders into a text that is packed as a whole. Nothing of it is kept.
+    fn compressed(&self, wanted: Format, names: Names) -> Option<Rendered> {
+        let (_, text) = self.text(wanted, names);
+        let at = Instant::now();
+        let body = gzip(text.as_bytes()).ok()?.into();
+        Some(Rendered { at, body })
+    }
+
+    /// Renders into one gzip member. Our own recorder packs better than what is given a text: it knows what the lines have in common,
+    /// and what has changed.
+    fn packed(&self, wanted: Format, names: Names) -> Option<Rendered> {
+        let Some(engine) = self.engine() else {
+            return self.compressed(wanted, names);
+        };
         self.refuse_within_a_reading();
-        let engine = self.engine()?;
         let _alone = lock(&self.0.text);
         let start = Instant::now();
         self.refresh();
         let mut packed = Vec::new();
-        let length = engine.render_gzip_into(&mut packed, format, names);
+        let length = engine.render_gzip_into(&mut packed, wanted, names);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.0.own.scraped(start.elapsed(), length);
-        Some(packed)
+        Some(Rendered::now(packed))
     }
 
-    /// Renders in protobuf, and passes the messages to `then`. The caller has seen that the recorder is our own; in a fork there are
-    /// none.
-    fn with_messages<T>(&self, names: Names, then: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    /// Renders in protobuf. `None` where the recorder is not our own, and in a fork.
+    fn messages(&self, names: Names) -> Option<Vec<u8>> {
         self.refuse_within_a_reading();
         let engine = self.engine()?;
         let _alone = lock(&self.0.text);
@@ -360,7 +389,7 @@ impl Exporter {
         let mut messages = Vec::new();
         engine.render_protobuf_into(&mut messages, names).ok()?;
         self.0.own.scraped(start.elapsed(), messages.len());
-        Some(then(&messages))
+        Some(messages)
     }
 
     fn refuse_within_a_reading(&self) {
@@ -531,48 +560,36 @@ impl Exporter {
         Arc::clone(&self.0.places).try_acquire_owned().ok()
     }
 
-    /// Renders off the async workers, one request at a time, and passes the text to `then` there. `None` when the runtime
-    /// shuts down meanwhile.
-    pub(crate) async fn scrape<T: Send + 'static>(
-        &self,
-        wanted: Format,
-        names: Names,
-        then: impl FnOnce(Format, &str) -> T + Send + 'static,
-    ) -> Option<T> {
+    /// Renders off the async workers, one request at a time. `None` where it cannot be rendered, and when the runtime shuts down
+    /// meanwhile.
+    pub(crate) async fn scrape(&self, scrape: Scrape) -> Option<Rendered> {
         let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
         let exporter = self.clone();
         let work = move || {
             // The turn ends with the rendering, not with the request, whose client may go away before.
             let _turn = turn;
-            exporter.with_text(wanted, names, then)
+            match scrape {
+                Scrape::Text(format, names) => {
+                    let (_, text) = exporter.text(format, names);
+                    Some(Rendered::now(text.clone()))
+                }
+                Scrape::Gzip(format, names) => exporter.packed(format, names),
+                #[cfg(feature = "page")]
+                Scrape::Live => exporter.compressed(Format::Classic, Names::default()),
+                Scrape::Messages { names, gzipped } => {
+                    let messages = exporter.messages(names)?;
+                    let at = Instant::now();
+                    let body = if gzipped {
+                        gzip(&messages).ok()?
+                    } else {
+                        messages
+                    };
+                    let body = body.into();
+                    Some(Rendered { at, body })
+                }
+            }
         };
-        tokio::task::spawn_blocking(work).await.ok()
-    }
-    /// The same in protobuf. `None` also where [`with_messages`](Self::with_messages) has none.
-    pub(crate) async fn scrape_messages<T: Send + 'static>(
-        &self,
-        names: Names,
-        then: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Option<T> {
-        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
-        let exporter = self.clone();
-        let work = move || {
-            let _turn = turn;
-            exporter.with_messages(names, then)
-        };
-        tokio::task::spawn_blocking(work).await.ok().flatten()
-    }
-
-    /// Renders into one gzip member off the async workers. `None` as for [`scrape`](Self::scrape), and where the recorder is not our
-    /// own.
-    pub(crate) async fn scrape_packed(&self, format: Format, names: Names) -> Option<Vec<u8>> {
-        let turn = Arc::clone(&self.0.turn).acquire_owned().await.ok()?;
-        let exporter = self.clone();
-        let work = move || {
-            let _turn = turn;
-            exporter.packed(format, names)
-        };
-        tokio::task::spawn_blocking(work).await.ok().flatten()
+        off_workers(Box::new(work)).await
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use hyper::body::Bytes;
 use obs_recorder::{Format, Names};
 
 use crate::access::PUSH_BASIC;
+use crate::exporter::Scrape;
 use crate::{Exporter, ExporterError, Secret, runtime};
 
 /// Where a job that is about to end sends everything it recorded, and as which job; for [`Exporter::push`].
@@ -100,11 +100,9 @@ impl fmt::Debug for Push {
 pub(crate) async fn push(exporter: &Exporter, push: &Push) -> Result<(), ExporterError> {
     let to = push.checked()?;
     runtime::check()?;
-    let rendered = exporter.scrape(Format::Classic, Names::default(), |_, text| {
-        Bytes::copy_from_slice(text.as_bytes())
-    });
-    let Some(text) = rendered.await else {
+    let text = Scrape::Text(Format::Classic, Names::default());
+    let Some(text) = exporter.scrape(text).await else {
         return Err(ExporterError::NoRuntime);
     };
-    to.send(text).await.map_err(ExporterError::of_push)
+    to.send(text.body).await.map_err(ExporterError::of_push)
 }

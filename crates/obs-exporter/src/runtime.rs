@@ -1,13 +1,44 @@
 //! What serving and pushing need of the Tokio runtime.
 
 use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Instant;
 
+use hyper::body::Bytes;
 use tokio::runtime::Handle;
 use tokio::time::{Duration, sleep};
 
 use crate::ExporterError;
+
+/// A task of the server. Boxed, so that Tokio's share of it is compiled once and not for each sort of task.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What is to be sent, and when it was rendered.
+#[derive(Clone)]
+pub(crate) struct Rendered {
+    pub(crate) at: Instant,
+    pub(crate) body: Bytes,
+}
+
+impl Rendered {
+    /// What was rendered just now.
+    pub(crate) fn now(body: impl Into<Bytes>) -> Self {
+        Self {
+            at: Instant::now(),
+            body: body.into(),
+        }
+    }
+}
+
+/// Runs what takes long off the async workers. `None` where it has nothing, and when the runtime shuts down meanwhile. Boxed for the
+/// same reason as a [`Task`].
+pub(crate) async fn off_workers(
+    work: Box<dyn FnOnce() -> Option<Rendered> + Send>,
+) -> Option<Rendered> {
+    tokio::task::spawn_blocking(work).await.ok().flatten()
+}
 
 /// An error unless this runs within a Tokio runtime that has its timer and its network.
 ///

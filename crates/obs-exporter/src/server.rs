@@ -22,11 +22,13 @@ use tokio::time::Sleep;
 
 use crate::accept::{Wanted, WantedMessages, accepts_gzip};
 use crate::connections::{Connections, Listener};
+use crate::exporter::Scrape;
 #[cfg(feature = "otlp")]
 use crate::otlp::Otlp;
 use crate::own::Refused;
 #[cfg(feature = "push")]
 use crate::pushing::Pushing;
+use crate::runtime::Task;
 use crate::tls::Tls;
 use crate::{Config, Exporter, ExporterError, runtime};
 
@@ -35,6 +37,10 @@ pub(crate) type Peer = Option<SocketAddr>;
 
 /// What is answered.
 pub(crate) type Response = hyper::Response<Body>;
+
+/// A server that is being started.
+pub(crate) type Started<'a> =
+    Pin<Box<dyn Future<Output = Result<Server, ExporterError>> + Send + 'a>>;
 
 /// A running server of [`Exporter::serve`]. Dropped, it stops listening; requests under way are still answered.
 #[derive(Debug)]
@@ -62,7 +68,14 @@ impl Server {
     /// How old a connection becomes. An answer under way is still sent.
     pub const LIFETIME: Duration = Duration::from_mins(10);
 
-    pub(crate) async fn start(exporter: &Exporter) -> Result<Self, ExporterError> {
+    /// Boxed here, so that it is compiled with this crate. The body of an `async fn` is compiled where it is awaited, which would be in
+    /// every program that serves, and with it all that it calls of Tokio and hyper.
+    #[inline(never)]
+    pub(crate) fn start(exporter: &Exporter) -> Started<'_> {
+        Box::pin(Self::listen(exporter))
+    }
+
+    async fn listen(exporter: &Exporter) -> Result<Self, ExporterError> {
         runtime::check()?;
         let config = exporter.config();
         let tls = Tls::new(config)?;
@@ -111,6 +124,7 @@ impl Server {
                 .serve(Listener::Tcp(listener), stopped.clone());
             tokio::join!(serving, at_the_socket, pushing, over_otlp);
         };
+        let work: Task = Box::pin(work);
         Ok(Self {
             address,
             running: Some(running),
@@ -288,54 +302,33 @@ pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap
     let Some(place) = exporter.place() else {
         return busy(exporter, peer);
     };
-    let compressed = accepts_gzip(headers);
+    let gzipped = accepts_gzip(headers);
     let config = exporter.config();
     let messages = WantedMessages::of(headers, config.utf8_names);
-    let encoded = move |body: &[u8]| {
-        if compressed {
-            gzip(body)
+    let (scrape, media_type) =
+        if let Some(wanted) = messages.filter(|_| exporter.engine().is_some()) {
+            let names = wanted.names;
+            (Scrape::Messages { names, gzipped }, wanted.media_type())
         } else {
-            Ok(body.to_vec())
-        }
-    };
-    let body = if let Some(wanted) = messages.filter(|_| exporter.engine().is_some()) {
-        let messages = exporter.scrape_messages(wanted.names, move |messages| {
-            encoded(messages).map(|body| (wanted.media_type(), body))
-        });
-        messages.await
-    } else {
-        let wanted = Wanted::of(headers, config.utf8_names);
-        // Our own recorder packs better than what is given a text: it knows what the lines have in common, and what has changed.
-        if compressed && exporter.engine().is_some() {
-            let Some(packed) = exporter.scrape_packed(wanted.format, wanted.names).await else {
-                return unavailable(ENDING);
+            let wanted = Wanted::of(headers, config.utf8_names);
+            let (format, names) = (exporter.offered(wanted.format), wanted.names);
+            let scrape = if gzipped {
+                Scrape::Gzip(format, names)
+            } else {
+                Scrape::Text(format, names)
             };
-            return of_scrape(packed, &wanted.media_type(wanted.format), true, place);
-        }
-        let text = exporter.scrape(wanted.format, wanted.names, move |format, text| {
-            encoded(text.as_bytes()).map(|body| (wanted.media_type(format), body))
-        });
-        text.await
-    };
-    let Some(Ok((media_type, body))) = body else {
+            (scrape, wanted.media_type(format))
+        };
+    let Some(rendered) = exporter.scrape(scrape).await else {
         return unavailable(ENDING);
     };
-    of_scrape(body, &media_type, compressed, place)
-}
-
-fn of_scrape(
-    body: Vec<u8>,
-    media_type: &str,
-    compressed: bool,
-    place: OwnedSemaphorePermit,
-) -> Response {
-    let mut response = Response::new(Body::of_scrape(body.into(), place));
-    if let Ok(media_type) = HeaderValue::from_str(media_type) {
+    let mut response = Response::new(Body::of_scrape(rendered.body, place));
+    if let Ok(media_type) = HeaderValue::from_str(&media_type) {
         response.headers_mut().insert(CONTENT_TYPE, media_type);
     }
     let headers = response.headers_mut();
     headers.insert(VARY, BY_ACCEPTED);
-    if compressed {
+    if gzipped {
         headers.insert(CONTENT_ENCODING, GZIP);
     }
     response

@@ -1,35 +1,32 @@
 //! The exposition that all viewers share.
 
 use std::io::Read;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use hyper::HeaderMap;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use obs_page::{AGE, Clock, RENDERED_AT};
-use obs_recorder::{Format, Names};
+use obs_recorder::Format;
 use tokio::sync::Mutex;
 
 use crate::Exporter;
 use crate::accept::accepts_gzip;
-use crate::server::{self, Body, Peer, Response, gzip, unavailable};
+use crate::exporter::Scrape;
+use crate::runtime::{Rendered, Task, off_workers};
+use crate::server::{self, Body, Peer, Response, unavailable};
 
 /// The last rendering, kept for those who ask within a second of it.
 pub(super) struct Live {
     clock: Clock,
+    /// Kept compressed, which is a tenth of it: browsers take it as it is.
     last: Arc<Mutex<Option<Rendered>>>,
 }
 
-#[derive(Clone)]
-struct Rendered {
-    at: Instant,
-    /// Kept compressed, which is a tenth of it: browsers take it as it is.
-    gzipped: Bytes,
-}
-
 /// Why there is nothing to answer with.
+#[derive(Clone, Copy)]
 enum Fault {
     /// As many scrapes as may be are under way.
     Busy,
@@ -65,9 +62,9 @@ impl Live {
         };
         let is_gzip = accepts_gzip(headers);
         let body = if is_gzip {
-            Some(rendered.gzipped.clone())
+            Some(rendered.body)
         } else {
-            plain(rendered.gzipped.clone()).await
+            plain(rendered.body).await
         };
         let Some(body) = body else {
             return unavailable(server::ENDING);
@@ -95,29 +92,35 @@ impl Live {
         }
         let exporter = exporter.clone();
         // In a task of its own: the viewer who asked for it may go away, and those who wait must not begin once more.
-        let work = tokio::spawn(async move {
-            let _place = exporter.place().ok_or(Fault::Busy)?;
-            let text = exporter.scrape(Format::Classic, Names::default(), |_, text| {
-                (Instant::now(), gzip(text))
-            });
-            let (at, gzipped) = text.await.ok_or(Fault::Ending)?;
-            let gzipped = gzipped.map_err(|_| Fault::Ending)?.into();
-            let rendered = Rendered { at, gzipped };
-            *last = Some(rendered.clone());
-            Ok(rendered)
+        let outcome = Arc::new(OnceLock::new());
+        let told = Arc::clone(&outcome);
+        let work: Task = Box::pin(async move {
+            let rendered = render(&exporter).await;
+            if let Ok(rendered) = &rendered {
+                *last = Some(rendered.clone());
+            }
+            let _ = told.set(rendered);
         });
-        work.await.unwrap_or(Err(Fault::Ending))
+        let _ = tokio::spawn(work).await;
+        // Nothing is said where the runtime stops.
+        outcome.get().cloned().unwrap_or(Err(Fault::Ending))
     }
+}
+
+async fn render(exporter: &Exporter) -> Result<Rendered, Fault> {
+    let _place = exporter.place().ok_or(Fault::Busy)?;
+    exporter.scrape(Scrape::Live).await.ok_or(Fault::Ending)
 }
 
 /// The text itself, for the few who do not take it compressed.
 async fn plain(gzipped: Bytes) -> Option<Bytes> {
     let work = move || {
         let mut text = Vec::new();
-        let read = GzDecoder::new(&gzipped[..]).read_to_end(&mut text);
-        read.map(|_| Bytes::from(text)).ok()
+        GzDecoder::new(&gzipped[..]).read_to_end(&mut text).ok()?;
+        Some(Rendered::now(text))
     };
-    tokio::task::spawn_blocking(work).await.ok()?
+    let plain = off_workers(Box::new(work)).await?;
+    Some(plain.body)
 }
 
 fn in_seconds(time: Duration) -> HeaderValue {
