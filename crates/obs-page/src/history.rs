@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
-use serde::Serialize;
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::answer::{Client, Response, fresh};
 use crate::lines::{self, Figure, Line, Source};
@@ -62,25 +62,52 @@ struct Ring {
     spans: [Box<[f32]>; SPANS.len()],
 }
 
-#[derive(Serialize)]
 struct Header<'a> {
     schema: u32,
     lines: Vec<LineEntry<'a>>,
     spans: Vec<SpanEntry>,
 }
 
-#[derive(Serialize)]
 struct LineEntry<'a> {
     figure: &'a str,
     needs: &'a str,
     line: usize,
 }
 
-#[derive(Serialize)]
 struct SpanEntry {
     step: u64,
     first: u64,
     count: usize,
+}
+
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("schema", &self.schema)?;
+        map.serialize_entry("lines", &self.lines)?;
+        map.serialize_entry("spans", &self.spans)?;
+        map.end()
+    }
+}
+
+impl Serialize for LineEntry<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("figure", self.figure)?;
+        map.serialize_entry("needs", self.needs)?;
+        map.serialize_entry("line", &self.line)?;
+        map.end()
+    }
+}
+
+impl Serialize for SpanEntry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("step", &self.step)?;
+        map.serialize_entry("first", &self.first)?;
+        map.serialize_entry("count", &self.count)?;
+        map.end()
+    }
 }
 
 impl History {

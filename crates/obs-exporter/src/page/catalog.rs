@@ -1,7 +1,7 @@
 //! `/catalog.json`: what the exposition does not say of its families.
 
 use obs_core::{Catalogue, Family, Good, Kind, LabelDecl, Objective, Values};
-use serde::Serialize;
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 use super::figures::FigureEntry;
 use super::groups::{self, Shown};
@@ -41,7 +41,6 @@ const SCHEMA: u32 = 2;
 /// ```
 ///
 /// The crate's own documentation says what each member holds: programs outside of this workspace read it.
-#[derive(Serialize)]
 pub(super) struct Catalog<'a> {
     schema: u32,
     service: &'a str,
@@ -53,7 +52,6 @@ pub(super) struct Catalog<'a> {
     pub(super) families: Vec<FamilyEntry>,
 }
 
-#[derive(Serialize)]
 struct App<'a> {
     name: &'static str,
     version: &'static str,
@@ -62,13 +60,11 @@ struct App<'a> {
 }
 
 /// Something that makes a number wrong.
-#[derive(Serialize)]
 struct Warning {
     kind: &'static str,
     text: String,
 }
 
-#[derive(Serialize)]
 pub(super) struct GroupEntry {
     pub(super) id: String,
     title: &'static str,
@@ -76,10 +72,8 @@ pub(super) struct GroupEntry {
     figures: Vec<FigureEntry>,
 }
 
-#[derive(Serialize)]
 pub(super) struct FamilyEntry {
     pub(super) name: &'static str,
-    #[serde(rename = "crate")]
     package: &'static str,
     group: String,
     kind: &'static str,
@@ -91,12 +85,10 @@ pub(super) struct FamilyEntry {
     range: Option<[Option<f64>; 2]>,
     budget: usize,
     exemplars: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     objective: Option<ObjectiveEntry>,
 }
 
 /// How much of what a family counts or observes has to be good.
-#[derive(Serialize)]
 struct ObjectiveEntry {
     percent: f64,
     days: u32,
@@ -106,12 +98,49 @@ struct ObjectiveEntry {
     during: Option<&'static str>,
 }
 
-#[derive(Serialize)]
 struct LabelEntry {
     key: &'static str,
     help: String,
     values: Option<&'static [&'static str]>,
     limit: Option<usize>,
+}
+
+members! {
+    Catalog<'_> {
+        "schema" => schema, "service" => service, "environment" => environment, "mode" => mode, "app" => app,
+        "warnings" => warnings, "groups" => groups, "families" => families,
+    }
+    App<'_> {
+        "name" => name, "version" => version, "rust_version" => rust_version, "git_commit" => git_commit,
+    }
+    Warning { "kind" => kind, "text" => text }
+    GroupEntry { "id" => id, "title" => title, "rank" => rank, "figures" => figures }
+    ObjectiveEntry {
+        "percent" => percent, "days" => days, "under" => under, "label" => label, "good" => good, "during" => during,
+    }
+    LabelEntry { "key" => key, "help" => help, "values" => values, "limit" => limit }
+}
+
+impl Serialize for FamilyEntry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", self.name)?;
+        map.serialize_entry("crate", self.package)?;
+        map.serialize_entry("group", &self.group)?;
+        map.serialize_entry("kind", self.kind)?;
+        map.serialize_entry("unit", self.unit)?;
+        map.serialize_entry("help", &self.help)?;
+        map.serialize_entry("labels", &self.labels)?;
+        map.serialize_entry("buckets", self.buckets)?;
+        map.serialize_entry("quantiles", self.quantiles)?;
+        map.serialize_entry("range", &self.range)?;
+        map.serialize_entry("budget", &self.budget)?;
+        map.serialize_entry("exemplars", &self.exemplars)?;
+        if let Some(objective) = &self.objective {
+            map.serialize_entry("objective", objective)?;
+        }
+        map.end()
+    }
 }
 
 impl<'a> Catalog<'a> {

@@ -3,26 +3,21 @@
 use std::collections::BTreeMap;
 
 use obs_core::{Alarm, Beyond, Family, Figure, How, Reading, Shows, Worse};
-use serde::Serialize;
+use serde_core::ser::{Serialize, SerializeMap, Serializer};
 
 /// A figure. Readers skip one that shows what they do not know.
-#[derive(Serialize)]
 pub(super) struct FigureEntry {
     title: &'static str,
     rank: u16,
-    #[serde(flatten)]
     shows: ShowsEntry,
     facts: Vec<Named>,
     trend: Option<ReadingEntry>,
     worse: Option<&'static str>,
     alarms: Vec<AlarmEntry>,
     zoomed: bool,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     headline: bool,
 }
 
-#[derive(Serialize)]
-#[serde(tag = "shows", rename_all = "snake_case")]
 enum ShowsEntry {
     Value {
         value: ReadingEntry,
@@ -72,22 +67,18 @@ enum ShowsEntry {
 }
 
 /// A mark, a step or a kind of event.
-#[derive(Serialize)]
 struct Of {
     name: &'static str,
     family: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'static str>,
 }
 
 /// A fact or a column.
-#[derive(Serialize)]
 struct Named {
     name: &'static str,
     value: ReadingEntry,
 }
 
-#[derive(Serialize)]
 struct AlarmEntry {
     value: ReadingEntry,
     is: &'static str,
@@ -95,21 +86,144 @@ struct AlarmEntry {
 }
 
 /// One number, or one word.
-#[derive(Default, Serialize)]
+#[derive(Default)]
 struct ReadingEntry {
     read: &'static str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     families: Vec<&'static str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<&'static str, &'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<f64>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
     signed: bool,
+}
+
+members! {
+    Named { "name" => name, "value" => value }
+    AlarmEntry { "value" => value, "is" => is, "than" => than }
+}
+
+impl Serialize for FigureEntry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("title", self.title)?;
+        map.serialize_entry("rank", &self.rank)?;
+        self.shows.add_to(&mut map)?;
+        map.serialize_entry("facts", &self.facts)?;
+        map.serialize_entry("trend", &self.trend)?;
+        map.serialize_entry("worse", &self.worse)?;
+        map.serialize_entry("alarms", &self.alarms)?;
+        map.serialize_entry("zoomed", &self.zoomed)?;
+        if self.headline {
+            map.serialize_entry("headline", &true)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Of {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", self.name)?;
+        map.serialize_entry("family", self.family)?;
+        if let Some(label) = self.label {
+            map.serialize_entry("label", label)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for ReadingEntry {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("read", self.read)?;
+        if !self.families.is_empty() {
+            map.serialize_entry("families", &self.families)?;
+        }
+        if !self.labels.is_empty() {
+            map.serialize_entry("labels", &self.labels)?;
+        }
+        if let Some(level) = &self.level {
+            map.serialize_entry("level", level)?;
+        }
+        if let Some(label) = self.label {
+            map.serialize_entry("label", label)?;
+        }
+        if let Some(number) = &self.number {
+            map.serialize_entry("number", number)?;
+        }
+        if self.signed {
+            map.serialize_entry("signed", &true)?;
+        }
+        map.end()
+    }
+}
+
+impl ShowsEntry {
+    /// Says what is shown, and of what.
+    fn add_to<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let mut shows = |what: &str| map.serialize_entry("shows", what);
+        match self {
+            Self::Value { value } => {
+                shows("value")?;
+                map.serialize_entry("value", value)
+            }
+            Self::Ratio { value, of } => {
+                shows("ratio")?;
+                map.serialize_entry("value", value)?;
+                map.serialize_entry("of", of)
+            }
+            Self::Quantiles { family, levels } => {
+                shows("quantiles")?;
+                map.serialize_entry("family", family)?;
+                map.serialize_entry("levels", levels)
+            }
+            Self::Bar { value, limit } => {
+                shows("bar")?;
+                map.serialize_entry("value", value)?;
+                map.serialize_entry("limit", limit)
+            }
+            Self::Table { by, columns } => {
+                shows("table")?;
+                map.serialize_entry("by", by)?;
+                map.serialize_entry("columns", columns)
+            }
+            Self::Log { family, label } => {
+                shows("log")?;
+                map.serialize_entry("family", family)?;
+                map.serialize_entry("label", label)
+            }
+            Self::Curve {
+                value,
+                below,
+                marks,
+            } => {
+                shows("curve")?;
+                map.serialize_entry("value", value)?;
+                map.serialize_entry("below", below)?;
+                map.serialize_entry("marks", marks)
+            }
+            Self::Bars { by, value, limit } => {
+                shows("bars")?;
+                map.serialize_entry("by", by)?;
+                map.serialize_entry("value", value)?;
+                map.serialize_entry("limit", limit)
+            }
+            Self::Steps { steps } => {
+                shows("steps")?;
+                map.serialize_entry("steps", steps)
+            }
+            Self::Events { events } => {
+                shows("events")?;
+                map.serialize_entry("events", events)
+            }
+            Self::Parts { value, by } => {
+                shows("parts")?;
+                map.serialize_entry("value", value)?;
+                map.serialize_entry("by", by)
+            }
+            Self::Unknown => shows("unknown"),
+        }
+    }
 }
 
 impl FigureEntry {

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use obs_core::{Catalogue, Family};
 use obs_recorder::Engine;
-use serde::Serialize;
+use serde_core::Serialize;
 
 use super::catalog::Catalog;
 use crate::{AppInfo, Config};
