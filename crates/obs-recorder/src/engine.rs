@@ -699,6 +699,11 @@ impl Engine {
     /// # Ok::<(), obs_recorder::EngineError>(())
     /// ```
     pub fn each_of(&self, family: &str, mut show: impl FnMut(&str, &SeriesValue)) {
+        self.each_value_of(family, &mut show);
+    }
+
+    /// Apart, so that it is compiled here for every kind, and not with each caller.
+    fn each_value_of(&self, family: &str, show: &mut dyn FnMut(&str, &SeriesValue)) {
         fn each<M: Metric>(
             of: &Registry<M>,
             name: &str,
@@ -715,16 +720,16 @@ impl Engine {
         let _alone = lock(&self.0.scraping);
         let (inner, name) = (&*self.0, &*self.0.settings.name(family));
         let moment = Moment::now(true);
-        each(&inner.counters, name, moment, &mut show);
-        each(&inner.gauges, name, moment, &mut show);
-        each(&inner.mapped_gauges, name, moment, &mut show);
+        each(&inner.counters, name, moment, show);
+        each(&inner.gauges, name, moment, show);
+        each(&inner.mapped_gauges, name, moment, show);
         // An engine has one sort of histograms.
         if inner.settings.native_histograms {
-            each(&inner.natives, name, moment, &mut show);
+            each(&inner.natives, name, moment, show);
         } else {
-            each(&inner.histograms, name, moment, &mut show);
+            each(&inner.histograms, name, moment, show);
         }
-        each(&inner.summaries, name, moment, &mut show);
+        each(&inner.summaries, name, moment, show);
     }
 
     /// Hides series of a family until they are recorded to again, and returns how many were shown before.
@@ -733,6 +738,11 @@ impl Engine {
     /// handle that is still used afterwards brings its series back, at 0. One that nobody holds any more gives back its memory
     /// and its place in the family's budget.
     pub fn remove(&self, family: &str, wanted: impl Fn(&str) -> bool) -> usize {
+        self.remove_wanted(family, &wanted)
+    }
+
+    /// Apart for the same reason as [`each_value_of`](Self::each_value_of).
+    fn remove_wanted(&self, family: &str, wanted: &dyn Fn(&str) -> bool) -> usize {
         fn remove<M: Metric>(
             of: &Registry<M>,
             name: &str,
@@ -748,12 +758,12 @@ impl Engine {
         let _alone = lock(&self.0.scraping);
         let (inner, name) = (&*self.0, &*self.0.settings.name(family));
         let store = &inner.settings.store;
-        remove(&inner.counters, name, store, &wanted)
-            + remove(&inner.gauges, name, store, &wanted)
-            + remove(&inner.mapped_gauges, name, store, &wanted)
-            + remove(&inner.histograms, name, store, &wanted)
-            + remove(&inner.natives, name, store, &wanted)
-            + remove(&inner.summaries, name, store, &wanted)
+        remove(&inner.counters, name, store, wanted)
+            + remove(&inner.gauges, name, store, wanted)
+            + remove(&inner.mapped_gauges, name, store, wanted)
+            + remove(&inner.histograms, name, store, wanted)
+            + remove(&inner.natives, name, store, wanted)
+            + remove(&inner.summaries, name, store, wanted)
     }
 
     /// Moves the windows of summaries on and lets idle series go. To be called about once a second; memory is bounded without.

@@ -161,11 +161,13 @@ impl<M: Metric> Order<M> {
     }
 
     /// Takes in series that are new.
-    pub(crate) fn add(&mut self, mut fresh: Vec<Arc<Series<M>>>) {
+    pub(crate) fn add(&mut self, fresh: Vec<Arc<Series<M>>>) {
         if !fresh.is_empty() {
             self.sheet = None;
-            fresh.sort_unstable_by(|a, b| a.labels().cmp(b.labels()));
-            merge(&mut self.series, fresh);
+            let order = in_order(fresh.iter().map(|series| series.labels()));
+            let mut taken: Vec<_> = fresh.into_iter().map(Some).collect();
+            let sorted = order.into_iter().filter_map(|at| taken[at].take());
+            merge(&mut self.series, sorted.collect());
         }
     }
 
@@ -390,6 +392,13 @@ impl Sheet {
         sheet.texts.shrink_to_fit();
         sheet
     }
+}
+
+/// The places of some texts, by text. Of texts, so that sorting is compiled once and not for each kind.
+fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    let mut texts: Vec<(&str, usize)> = texts.zip(0..).collect();
+    texts.sort_unstable();
+    texts.into_iter().map(|(_, at)| at).collect()
 }
 
 /// How many bytes two texts begin with alike, up to the end of a character.

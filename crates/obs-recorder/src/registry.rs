@@ -549,6 +549,8 @@ impl<M: Metric> Family<M> {
                 lines.begin_pass(heading, *pass);
                 match stream.as_deref_mut() {
                     Some(stream) => self.encode(names, moment, &mut Packing { lines, stream }),
+                    // What most scrapes ask for is a loop without a call in between.
+                    None if names == Names::Utf8 => self.each(moment, lines),
                     None => self.encode(names, moment, lines),
                 }
             }
@@ -605,28 +607,31 @@ impl<M: Metric> Family<M> {
         let mut found = Vec::new();
         let mut push =
             |at: At<'_>, point: Point<'_>| found.push(SeriesSnapshot::at(globals, at, point));
-        self.each(moment, &mut Each(&mut push));
+        let each: &mut dyn Encoder = &mut Each(&mut push);
+        self.each(moment, each);
         found
     }
 
     /// The labels and the value of each series that is shown. The caller holds the scrape's lock.
     pub(crate) fn each_value(&self, moment: Moment, show: &mut dyn FnMut(&str, &SeriesValue)) {
         let mut show = |at: At<'_>, point: Point<'_>| show(at.labels(), &point.into());
-        self.each(moment, &mut Each(&mut show));
+        let each: &mut dyn Encoder = &mut Each(&mut show);
+        self.each(moment, each);
     }
 
-    /// Encodes each series that is not gone, with its labels called as these readers need them.
-    fn encode(&self, names: Names, moment: Moment, encoder: &mut impl Encoder) {
-        // Each case by itself: what most scrapes ask for is a loop without the rest.
+    /// Encodes each series that is not gone, with its labels called as these readers need them. By calls, so that it is compiled once
+    /// for each kind and not for each format, too.
+    fn encode(&self, names: Names, moment: Moment, encoder: &mut dyn Encoder) {
         if names == Names::Utf8 {
             self.each(moment, encoder);
         } else {
-            self.each(moment, &mut Escaped::new(names, encoder));
+            let escaped: &mut dyn Encoder = &mut Escaped::new(names, encoder);
+            self.each(moment, escaped);
         }
     }
 
     /// Encodes each series that is not gone.
-    fn each(&self, moment: Moment, encoder: &mut impl Encoder) {
+    fn each<E: Encoder + ?Sized>(&self, moment: Moment, encoder: &mut E) {
         let (has_hidden, highest) = (self.has_hidden.load(Relaxed), moment.highest);
         let mut ordered = self.ordered();
         let mut scratch = std::mem::take(&mut ordered.scratch);
