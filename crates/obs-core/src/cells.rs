@@ -4,10 +4,10 @@
 //! a handle its own with [`offer`](crate::channel::offer), and the handle adds there by itself. `obs-recorder` does; nothing here is
 //! meant for anything else, and it may change with any release.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-pub use obs_memory::{Page, WORDS, in_child};
+pub use obs_memory::{Page, Pair, WORDS, in_child};
 
 pub use crate::channel::{offer, pass_on};
 use crate::{Counter, Gauge, Histogram};
@@ -125,53 +125,63 @@ fn add_to_sum_and(page: &Page, sum: u16, behind: usize, value: f64, count: u64) 
     add_float_owned(&page[sum % WORDS], value * count as f64);
 }
 
-/// Where a gauge is kept: one word that everybody writes.
-#[derive(Debug)]
-pub struct GaugeCell {
-    bits: AtomicU64,
-    touched: AtomicBool,
-}
-
-impl Default for GaugeCell {
-    fn default() -> Self {
-        Self {
-            bits: AtomicU64::new(UNSAID),
-            touched: AtomicBool::new(false),
-        }
-    }
-}
+/// Where a gauge is kept: a word that everybody writes, and behind it a mark that it was written.
+#[derive(Clone, Debug)]
+pub struct GaugeCell(Pair);
 
 impl GaugeCell {
+    /// In these words, of which the first is [`UNSAID`] from now on and the second 0.
+    #[must_use]
+    pub fn new(words: Pair) -> Self {
+        words[0].store(UNSAID, Relaxed);
+        words[1].store(0, Relaxed);
+        Self(words)
+    }
+
+    /// Its words.
+    #[must_use]
+    pub fn words(&self) -> &Pair {
+        &self.0
+    }
+
     /// The bits of its value, a float; [`UNSAID`] at first.
     #[must_use]
     #[inline]
     pub fn bits(&self) -> &AtomicU64 {
-        &self.bits
+        &self.0[0]
     }
 
-    /// Whether a handle has set or moved it by itself since this was asked for the last time: it may have been set to what it was.
+    /// Whether it was set or moved since this was asked for the last time: it may have been set to what it was.
     #[must_use]
     pub fn take_touched(&self) -> bool {
-        self.touched.swap(false, Relaxed)
+        self.0[1].swap(0, Relaxed) != 0
     }
 
     #[inline]
-    pub(crate) fn set(&self, value: f64) {
-        self.bits.store(value.to_bits(), Relaxed);
-        self.touched.store(true, Relaxed);
+    fn touch(&self) {
+        self.0[1].store(1, Relaxed);
     }
 
-    pub(crate) fn begin_undefined(&self) {
-        if begin_undefined(&self.bits) {
-            self.touched.store(true, Relaxed);
+    /// Sets it.
+    #[inline]
+    pub fn set(&self, value: f64) {
+        self.bits().store(value.to_bits(), Relaxed);
+        self.touch();
+    }
+
+    /// Makes it undefined, unless something was said of it.
+    pub fn begin_undefined(&self) {
+        if begin_undefined(self.bits()) {
+            self.touch();
         }
     }
 
+    /// Moves it.
     #[inline]
-    pub(crate) fn add(&self, by: f64) {
+    pub fn add(&self, by: f64) {
         let moved = |bits| Some((f64::from_bits(bits) + by).to_bits());
-        let _ = self.bits.fetch_update(Relaxed, Relaxed, moved);
-        self.touched.store(true, Relaxed);
+        let _ = self.bits().fetch_update(Relaxed, Relaxed, moved);
+        self.touch();
     }
 }
 
@@ -181,7 +191,7 @@ pub enum Offered {
     /// To that of a counter.
     Counter(CounterCell),
     /// To that of a gauge.
-    Gauge(Arc<GaugeCell>),
+    Gauge(GaugeCell),
     /// To that of a histogram.
     Histogram(HistogramCell),
     /// To that of a histogram with native buckets.

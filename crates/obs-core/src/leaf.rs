@@ -267,7 +267,7 @@ impl Series for MoneyCounter {
 /// A handle to a gauge: a number that goes up and down. `NaN` says "undefined"; infinite values are dropped and counted.
 #[derive(Clone, Debug)]
 pub struct Gauge {
-    cell: Option<Arc<GaugeCell>>,
+    cell: Option<GaugeCell>,
     value: metrics::Gauge,
     rejected: metrics::Counter,
 }

@@ -97,7 +97,7 @@ impl Site {
     }
 
     /// A gauge, and its cell where its recorder offers one and nothing else is to be done.
-    pub(crate) fn gauge(self) -> (metrics::Gauge, Option<Arc<GaugeCell>>) {
+    pub(crate) fn gauge(self) -> (metrics::Gauge, Option<GaugeCell>) {
         let is_folded = self.is_folded;
         self.register(|recorder, key| {
             let gauge = recorder.register_gauge(key, &METADATA);

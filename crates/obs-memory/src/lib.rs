@@ -1,6 +1,7 @@
 //! Metrics in a mapped file: a process records into it, and another reads it when that one hangs or is dead.
 //!
-//! - [`Page`] is what threads record to: 512 words, on the heap or in a file. Recording reads the same pointer either way.
+//! - [`Page`] is what threads record to: 512 words, on the heap or in a file. Recording reads the same pointer either way. A [`Pair`] is
+//!   two words of a page, for what every thread writes to the same place.
 //! - [`Memory`] is the file as its writer has it: pages, and a directory that says what they hold. It is bounded, locked, and for its
 //!   owner alone; its memory is reserved before it is touched, and where there is none, its writer goes on without.
 //! - [`Reader`] reads a file by `pread`, of a process that runs, is stopped or is dead. It tells these by the lock, and refuses by
@@ -47,7 +48,7 @@ mod reader;
 mod record;
 
 pub use fork::{fork_depth, in_child};
-pub use page::{Page, WORDS, Words};
+pub use page::{Page, Pair, WORDS, Words};
 #[cfg(feature = "file")]
 pub use {
     error::MemoryError,

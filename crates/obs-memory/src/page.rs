@@ -2,7 +2,8 @@
 //!
 //! This is all of the workspace that is `unsafe`. Recording reads one pointer wherever a page lies, and that is what costs nothing; a
 //! `Box` cannot point into a mapping and a reference cannot be freed, so the pointer is kept raw and its two origins are told apart
-//! where it is dropped.
+//! where it is dropped. The same is true of a [`Pair`] of words, which every thread writes: it holds a share of what keeps its page, and
+//! the pointer beside that, since a reference cannot lie beside what it refers to.
 #![expect(
     unsafe_code,
     reason = "a page is behind one raw pointer, wherever it lies; each use says why it is sound"
@@ -12,7 +13,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 #[cfg(all(feature = "map", target_os = "linux"))]
 use std::sync::{RwLockWriteGuard, TryLockError};
 
@@ -91,6 +92,63 @@ impl fmt::Debug for Page {
         f.debug_struct("Page")
             .field("is_mapped", &self.is_mapped())
             .finish_non_exhaustive()
+    }
+}
+
+/// Two words side by side in a page, with what keeps that page. Recording follows one pointer to them, wherever the page lies.
+#[derive(Clone)]
+pub struct Pair {
+    words: NonNull<[AtomicU64; 2]>,
+    /// Has the page.
+    lanes: Arc<[OnceLock<Page>]>,
+}
+
+// SAFETY: words are atomic, and so may be used on any thread; what keeps them may be sent and shared, since a page may.
+unsafe impl Send for Pair {}
+// SAFETY: as above: `&Pair` gives out references to both and nothing else.
+unsafe impl Sync for Pair {}
+
+impl Pair {
+    /// The pair of that number in the page of a lane, counted from 0, and from the start again behind the last of a page. `page` makes
+    /// the page of a lane that has none.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such lane.
+    #[must_use]
+    pub fn new(
+        lanes: Arc<[OnceLock<Page>]>,
+        lane: usize,
+        number: usize,
+        page: impl FnOnce() -> Page,
+    ) -> Self {
+        let (pairs, _) = lanes[lane].get_or_init(page).as_chunks();
+        let words = NonNull::from(&pairs[number % pairs.len()]);
+        Self { words, lanes }
+    }
+
+    /// The lanes that it was taken from.
+    #[must_use]
+    pub fn lanes(&self) -> &Arc<[OnceLock<Page>]> {
+        &self.lanes
+    }
+}
+
+impl Deref for Pair {
+    type Target = [AtomicU64; 2];
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: the pointer was made of a reference to two words of a page in these lanes. A lane that has a page keeps it until it is
+        // changed by an exclusive reference or dropped; neither is possible while this holds a share of the lanes. A page's words do
+        // not move with it, and are alive for as long as it is.
+        unsafe { self.words.as_ref() }
+    }
+}
+
+impl fmt::Debug for Pair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pair").field(&**self).finish()
     }
 }
 
@@ -197,5 +255,30 @@ impl Chunk {
         let page = unsafe { self.first.add(self.given) };
         self.given += 1;
         Some(Page(page))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use super::*;
+
+    #[test]
+    fn a_pair_is_two_words_of_a_page_and_keeps_it() {
+        let lanes: Arc<[OnceLock<Page>]> = (0..2).map(|_| OnceLock::new()).collect();
+        let last = Pair::new(Arc::clone(&lanes), 1, WORDS / 2 - 1, Page::on_heap);
+        let first = Pair::new(Arc::clone(&lanes), 1, WORDS / 2, || {
+            unreachable!("the lane has a page")
+        });
+        first[0].store(5, Relaxed);
+        last[1].store(7, Relaxed);
+        let page = lanes[1].get().unwrap();
+        let of_page = [&page[0], &page[1], &page[WORDS - 2], &page[WORDS - 1]];
+        assert_eq!(of_page.map(|word| word.load(Relaxed)), [5, 0, 0, 7]);
+        assert!(lanes[0].get().is_none());
+
+        drop((lanes, first));
+        assert_eq!(last[1].load(Relaxed), 7);
     }
 }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
 use obs_core::cells::grid::{ChunkKey, Grid};
-use obs_core::cells::{Buckets, Chunk, Chunks, CounterCell, HistogramCell, Lane};
-use obs_memory::{Memory, Page, Words as PageWords};
+use obs_core::cells::{Buckets, Chunk, Chunks, CounterCell, GaugeCell, HistogramCell, Lane};
+use obs_memory::{Memory, Page, Pair, Words as PageWords};
 
 use crate::lock;
 use crate::slot::{self, SHARED_LANE};
@@ -393,12 +393,15 @@ pub(crate) struct Store {
     /// Lanes of each block, the shared one included.
     lanes: usize,
     space: Mutex<Space>,
-    /// The words of gauges, whose blocks have the shared lane only; where there is a mapped file.
+    /// The pairs of words of gauges, whose blocks have the shared lane only.
     gauges: Mutex<Space>,
     /// How many blocks there are.
     count: AtomicU32,
     memory: Option<Memory>,
 }
+
+/// The words of a gauge.
+const PAIR: usize = 2;
 
 #[derive(Debug, Default)]
 struct Space {
@@ -441,9 +444,13 @@ impl Store {
         self.take_from(&mut self.lock(&self.space), count, self.lanes)
     }
 
-    /// A word that everybody writes, 0 at first.
-    pub(crate) fn take_gauge(&self) -> Words {
-        self.take_from(&mut self.lock(&self.gauges), 1, 1)
+    /// What a gauge is kept in, as nothing was said of it, and where that is.
+    pub(crate) fn take_gauge(&self) -> (GaugeCell, InFile) {
+        let words = self.take_from(&mut self.lock(&self.gauges), PAIR, 1);
+        let found = words.found();
+        let lanes = Arc::clone(&words.lanes);
+        let pair = Pair::new(lanes, SHARED_LANE, found.first / PAIR, || found.page());
+        (GaugeCell::new(pair), words.in_file())
     }
 
     /// Whether the mapped file is that of the process that this one was forked from.
@@ -535,9 +542,15 @@ impl Store {
         self.give_back_to(&self.space, words, count);
     }
 
-    /// The same of a word that was taken for a gauge.
-    pub(crate) fn give_back_gauge(&self, word: Words) {
-        self.give_back_to(&self.gauges, word, 1);
+    /// The same of what was taken for a gauge.
+    pub(crate) fn give_back_gauge(&self, cell: &GaugeCell, at: InFile) {
+        let words = Words {
+            lanes: Arc::clone(cell.words().lanes()),
+            first: at.first,
+            memory: self.memory,
+            block: at.block,
+        };
+        self.give_back_to(&self.gauges, words, PAIR);
     }
 
     /// The same of words that were taken for a chunk.

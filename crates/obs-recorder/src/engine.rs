@@ -15,13 +15,13 @@ use obs_core::{
 };
 use obs_memory::{Heartbeat, HeartbeatOptions, Memory, MemoryError, Options, Record};
 
-use crate::cell::{Store, Words};
+use crate::cell::Store;
 use crate::exemplar;
 use crate::gzip::{Gzip, Stream};
 use crate::key::{
     canonical_in_any_order, canonical_utf8, is_label, is_too_long, metric_name, utf8_name,
 };
-use crate::metric::{Bits, Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
+use crate::metric::{Counter, Gauge, Histogram, MAX_BOUNDS, Metric, buckets_of};
 use crate::names::Names;
 use crate::native::NativeHistogram;
 use crate::point::{Heading, Moment};
@@ -53,9 +53,7 @@ struct Inner {
     admission: Admission,
     globals: String,
     counters: Registry<Counter>,
-    /// Of those with and without a mapped file, an engine has one sort.
     gauges: Registry<Gauge>,
-    mapped_gauges: Registry<Gauge<Words>>,
     /// Of those with and without native buckets, an engine has one sort.
     histograms: Registry<Histogram>,
     natives: Registry<NativeHistogram>,
@@ -282,8 +280,8 @@ impl Builder {
     /// Keeps what is recorded in a file, from which [`obs_memory::Reader`] shows it while this process runs, hangs or is dead. Best is a
     /// path below `/dev/shm`.
     ///
-    /// Recording does the same as without; a gauge takes one step more, and the first value of a series in an octave of its [native
-    /// buckets](Self::native_histograms) a record in the file. In a file are counters, gauges, histograms with both sorts of buckets, and
+    /// Recording does the same as without; only the first value of a series in an octave of its [native
+    /// buckets](Self::native_histograms) takes a record in the file besides. In a file are counters, gauges, histograms with both sorts of buckets, and
     /// the counts and sums of summaries; no series with a name that only [UTF-8](Self::utf8_names) has. The file stays mapped and locked until the process ends.
     ///
     /// Processes that are forked from this one add to the same cells, as far as a series was there before. Series that only they have are in
@@ -385,7 +383,6 @@ impl Builder {
             lost,
             counters: Registry::new(),
             gauges: Registry::new(),
-            mapped_gauges: Registry::new(),
             histograms: Registry::new(),
             natives: Registry::new(),
             summaries: Registry::new(),
@@ -722,7 +719,6 @@ impl Engine {
         let moment = Moment::now(true);
         each(&inner.counters, name, moment, show);
         each(&inner.gauges, name, moment, show);
-        each(&inner.mapped_gauges, name, moment, show);
         // An engine has one sort of histograms.
         if inner.settings.native_histograms {
             each(&inner.natives, name, moment, show);
@@ -760,7 +756,6 @@ impl Engine {
         let store = &inner.settings.store;
         remove(&inner.counters, name, store, wanted)
             + remove(&inner.gauges, name, store, wanted)
-            + remove(&inner.mapped_gauges, name, store, wanted)
             + remove(&inner.histograms, name, store, wanted)
             + remove(&inner.natives, name, store, wanted)
             + remove(&inner.summaries, name, store, wanted)
@@ -781,7 +776,6 @@ impl Engine {
         let store = &inner.settings.store;
         upkeep(&inner.counters, store, now);
         upkeep(&inner.gauges, store, now);
-        upkeep(&inner.mapped_gauges, store, now);
         upkeep(&inner.histograms, store, now);
         upkeep(&inner.natives, store, now);
         upkeep(&inner.summaries, store, now);
@@ -868,7 +862,6 @@ impl Engine {
         let mut families = Vec::new();
         add(&mut families, &self.0.counters, highest);
         add(&mut families, &self.0.gauges, highest);
-        add(&mut families, &self.0.mapped_gauges, highest);
         add(&mut families, &self.0.histograms, highest);
         add(&mut families, &self.0.natives, highest);
         add(&mut families, &self.0.summaries, highest);
@@ -1025,11 +1018,7 @@ impl Engine {
     /// The same for a gauge.
     fn gauge_of(&self, family: &'static Declared, metric: &str) -> metrics::Gauge {
         let key = watched(family, metric);
-        if self.memory().is_some() {
-            metrics::Gauge::from_arc(self.unbounded(&self.0.mapped_gauges, family, &key, false))
-        } else {
-            metrics::Gauge::from_arc(self.unbounded(&self.0.gauges, family, &key, false))
-        }
+        metrics::Gauge::from_arc(self.unbounded(&self.0.gauges, family, &key, false))
     }
 
     /// A series that is there whatever the bounds say.
@@ -1124,30 +1113,8 @@ impl Recorder for Engine {
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
-        if self.memory().is_some() {
-            self.register_gauge_in(&self.0.mapped_gauges, key, metadata)
-        } else {
-            self.register_gauge_in(&self.0.gauges, key, metadata)
-        }
-    }
-
-    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
-        if self.0.settings.native_histograms {
-            self.register_buckets(&self.0.natives, key, metadata)
-        } else {
-            self.register_buckets(&self.0.histograms, key, metadata)
-        }
-    }
-}
-
-impl Engine {
-    fn register_gauge_in<B: Bits>(
-        &self,
-        gauges: &Registry<Gauge<B>>,
-        key: &Key,
-        metadata: &Metadata<'_>,
-    ) -> metrics::Gauge {
-        let direct = |series: Arc<Series<Gauge<B>>>| {
+        let gauges = &self.0.gauges;
+        let direct = |series: Arc<Series<Gauge>>| {
             cells::offer(self, || series.metric.cell());
             metrics::Gauge::from_arc(series)
         };
@@ -1162,6 +1129,16 @@ impl Engine {
         }
     }
 
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
+        if self.0.settings.native_histograms {
+            self.register_buckets(&self.0.natives, key, metadata)
+        } else {
+            self.register_buckets(&self.0.histograms, key, metadata)
+        }
+    }
+}
+
+impl Engine {
     /// A histogram with buckets of one sort, or a summary.
     fn register_buckets<M: Metric>(
         &self,
@@ -1221,7 +1198,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.counters.clear();
         self.gauges.clear();
-        self.mapped_gauges.clear();
         self.histograms.clear();
         self.natives.clear();
         self.summaries.clear();

@@ -1,6 +1,6 @@
 //! What a series of each kind keeps, how it records, and how it comes out.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use metrics::{CounterFn, GaugeFn, HistogramFn};
@@ -24,6 +24,9 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     const KIND: Kind;
     /// Whether a scrape reads the metric itself, and not its words alone.
     const IS_READ: bool;
+    /// Whether a series has one word, a whole number, and what its lines show is in that and nowhere else. While it does not change,
+    /// no line does. A constant, so that nothing is compiled for kinds that are never kept packed.
+    const IS_TALLIED: bool = false;
     /// What all series of a family share.
     type Shape: Send + Sync + std::fmt::Debug;
 
@@ -61,12 +64,6 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     /// Its words, if what it shows is in such.
     fn words(&self) -> Option<&Words> {
         None
-    }
-
-    /// How many words a series has, if what its lines show is in those and nowhere else, as whole numbers; 0 where it is not. While no
-    /// word changes, no line does.
-    fn tallied(_shape: &Self::Shape) -> usize {
-        0
     }
 
     /// A number that is another one whenever something was recorded since. Only the holder of the scrape's lock asks.
@@ -119,6 +116,7 @@ impl Counter {
 impl Metric for Counter {
     const KIND: Kind = Kind::Counter;
     const IS_READ: bool = false;
+    const IS_TALLIED: bool = true;
     /// How many of its digits are decimal places.
     type Shape = u8;
 
@@ -159,10 +157,6 @@ impl Metric for Counter {
         Some(&self.words)
     }
 
-    fn tallied(_: &u8) -> usize {
-        1
-    }
-
     fn pulse(&self, highest: usize) -> u64 {
         self.words.sum(0, highest)
     }
@@ -199,82 +193,16 @@ impl CounterFn for Series<Counter> {
     }
 }
 
-/// Where a gauge has its word.
-pub(crate) trait Bits: std::fmt::Debug + Send + Sync + Sized + 'static {
-    fn new(store: &Store) -> Self;
-
-    fn word(&self) -> &AtomicU64;
-
-    /// For a handle that sets it without a call.
-    fn cell(&self) -> Option<Offered> {
-        None
-    }
-
-    /// Whether such a handle was used since this was asked.
-    fn was_used(&self) -> bool {
-        false
-    }
-
-    fn give_back(self, _store: &Store) {}
-
-    /// Where its word is in a mapped file.
-    fn filed(&self) -> Option<InFile> {
-        None
-    }
-}
-
-/// Where its handles find it, too.
-impl Bits for Arc<GaugeCell> {
-    fn new(_: &Store) -> Self {
-        Self::default()
-    }
-
-    #[inline]
-    fn word(&self) -> &AtomicU64 {
-        self.bits()
-    }
-
-    fn cell(&self) -> Option<Offered> {
-        Some(Offered::Gauge(Self::clone(self)))
-    }
-
-    fn was_used(&self) -> bool {
-        self.take_touched()
-    }
-}
-
-/// In a mapped file.
-impl Bits for Words {
-    fn new(store: &Store) -> Self {
-        let words = store.take_gauge();
-        words.shared().word(0).store(UNSAID, Relaxed);
-        words
-    }
-
-    #[inline]
-    fn word(&self) -> &AtomicU64 {
-        self.shared().word(0)
-    }
-
-    fn give_back(self, store: &Store) {
-        store.give_back_gauge(self);
-    }
-
-    fn filed(&self) -> Option<InFile> {
-        Some(self.in_file())
-    }
-}
-
 /// A gauge: one word of everybody's, for who sets it overrules all others.
 #[derive(Debug)]
-pub(crate) struct Gauge<B = Arc<GaugeCell>> {
-    bits: B,
-    /// Set by recording, cleared by the reader that asks for the pulse: a value may be set again to what it is.
-    touched: AtomicBool,
+pub(crate) struct Gauge {
+    cell: GaugeCell,
+    /// Where that lies.
+    at: InFile,
     pulse: AtomicU32,
 }
 
-impl<B: Bits> Metric for Gauge<B> {
+impl Metric for Gauge {
     const KIND: Kind = Kind::Gauge;
     const IS_READ: bool = true;
     /// What gauges of several processes make together.
@@ -286,15 +214,16 @@ impl<B: Bits> Metric for Gauge<B> {
     }
 
     fn new(_: &Across, store: &Store) -> Self {
+        let (cell, at) = store.take_gauge();
         Self {
-            bits: B::new(store),
-            touched: AtomicBool::new(false),
+            cell,
+            at,
             pulse: AtomicU32::new(0),
         }
     }
 
     fn filed(&self) -> Option<InFile> {
-        self.bits.filed()
+        Some(self.at)
     }
 
     fn described(across: &Across) -> Description<'_> {
@@ -310,16 +239,16 @@ impl<B: Bits> Metric for Gauge<B> {
     }
 
     fn dismantle(self, store: &Store) {
-        self.bits.give_back(store);
+        store.give_back_gauge(&self.cell, self.at);
     }
 
     fn cell(&self) -> Option<Offered> {
-        self.bits.cell()
+        Some(Offered::Gauge(self.cell.clone()))
     }
 
     fn pulse(&self, _: usize) -> u64 {
-        // Both are cleared.
-        if self.touched.swap(false, Relaxed) | self.bits.was_used() {
+        // A value may be set again to what it is.
+        if self.cell.take_touched() {
             self.pulse.fetch_add(1, Relaxed);
         }
         u64::from(self.pulse.load(Relaxed))
@@ -327,7 +256,7 @@ impl<B: Bits> Metric for Gauge<B> {
 
     fn forget(&self, highest: usize) -> u64 {
         // A handle that adds from here on begins at 0.
-        self.bits.word().store(UNSAID, Relaxed);
+        self.cell.bits().store(UNSAID, Relaxed);
         self.pulse(highest)
     }
 
@@ -340,22 +269,14 @@ impl<B: Bits> Metric for Gauge<B> {
         _: Moment,
         _: &'a mut Scratch,
     ) -> Point<'a> {
-        Point::Gauge(self.shown())
+        // 0 where nothing was said of it.
+        Point::Gauge(f64::from_bits(self.cell.bits().load(Relaxed)) + 0.0)
     }
 }
 
-impl<B: Bits> Gauge<B> {
-    /// Its value; 0 where nothing was said of it.
-    #[inline]
-    fn shown(&self) -> f64 {
-        f64::from_bits(self.bits.word().load(Relaxed)) + 0.0
-    }
-}
-
-impl<B: Bits> GaugeFn for Series<Gauge<B>> {
+impl GaugeFn for Series<Gauge> {
     fn increment(&self, by: f64) {
-        add_float_shared(self.metric.bits.word(), by);
-        self.metric.touched.store(true, Relaxed);
+        self.metric.cell.add(by);
     }
 
     fn decrement(&self, by: f64) {
@@ -364,16 +285,11 @@ impl<B: Bits> GaugeFn for Series<Gauge<B>> {
 
     #[inline]
     fn set(&self, value: f64) {
-        let bits = value.to_bits();
-        let word = self.metric.bits.word();
-        if bits == BEGIN_UNDEFINED {
-            if !cells::begin_undefined(word) {
-                return;
-            }
+        if value.to_bits() == BEGIN_UNDEFINED {
+            self.metric.cell.begin_undefined();
         } else {
-            word.store(bits, Relaxed);
+            self.metric.cell.set(value);
         }
-        self.metric.touched.store(true, Relaxed);
     }
 }
 

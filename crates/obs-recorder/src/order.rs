@@ -161,12 +161,11 @@ impl<M: Metric> Order<M> {
     }
 
     /// Takes in series that are new.
-    pub(crate) fn add(&mut self, fresh: Vec<Arc<Series<M>>>) {
+    pub(crate) fn add(&mut self, fresh: &[Arc<Series<M>>]) {
         if !fresh.is_empty() {
             self.sheet = None;
             let order = in_order(fresh.iter().map(|series| series.labels()));
-            let mut taken: Vec<_> = fresh.into_iter().map(Some).collect();
-            let sorted = order.into_iter().filter_map(|at| taken[at].take());
+            let sorted = order.iter().map(|at| Arc::clone(&fresh[*at]));
             merge(&mut self.series, sorted.collect());
         }
     }

@@ -149,7 +149,7 @@ impl<M: Metric> Registry<M> {
                 is_folded: false,
             };
         }
-        let is_known = |key: &Key| {
+        let is_known: &dyn Fn(&Key) -> bool = &|key| {
             let key = context.settings.canonical(key);
             self.find_text(&key, &text(&key), true).is_some()
         };
@@ -515,7 +515,7 @@ impl<M: Metric> Family<M> {
     pub(crate) fn ordered(&self) -> MutexGuard<'_, Order<M>> {
         let mut ordered = lock(&self.ordered);
         let fresh = std::mem::take(&mut *lock(&self.fresh));
-        ordered.add(fresh);
+        ordered.add(&fresh);
         ordered
     }
 
@@ -535,7 +535,8 @@ impl<M: Metric> Family<M> {
         lines: &mut Lines<'_>,
         mut stream: Option<&mut Stream>,
     ) {
-        if let Some(stream) = stream.as_deref_mut()
+        if M::IS_TALLIED
+            && let Some(stream) = stream.as_deref_mut()
             && names == Names::Utf8
             && self.is_worth_packing()
         {
@@ -567,21 +568,18 @@ impl<M: Metric> Family<M> {
     fn is_worth_packing(&self) -> bool {
         /// The fewest series for which pages are kept.
         const MANY: usize = 64;
-        M::tallied(&self.shape) > 0
-            && !self.has_hidden.load(Relaxed)
-            && self.ordered().len() >= MANY
+        !self.has_hidden.load(Relaxed) && self.ordered().len() >= MANY
     }
 
     /// Packs the lines of all series, and before them what is written already.
     fn pack(&self, moment: Moment, lines: &mut Lines<'_>, stream: &mut Stream) {
         stream.pack(lines.text());
-        let (words, mut scratch) = (M::tallied(&self.shape), Scratch::default());
-        self.ordered()
-            .pack(words, moment, lines, stream, |row, lines| {
-                let metric = &row.series.metric;
-                let point = metric.point(&self.shape, row.cells, 0, moment, &mut scratch);
-                lines.series(row.at, point);
-            });
+        let mut scratch = Scratch::default();
+        self.ordered().pack(1, moment, lines, stream, |row, lines| {
+            let metric = &row.series.metric;
+            let point = metric.point(&self.shape, row.cells, 0, moment, &mut scratch);
+            lines.series(row.at, point);
+        });
     }
 
     /// Writes the family with all its series in protobuf. The caller holds the scrape's lock.
