@@ -23,7 +23,7 @@ use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use metrics::Recorder;
 use obs_core::{Catalogue, Counter, Each, Gauge, Histogram};
-use obs_recorder::{Engine, Format, Names};
+use obs_recorder::{Builder, Engine, Format, MemoryOptions, Names};
 use tower::Service;
 
 /// Something that is counted, set up already.
@@ -37,7 +37,7 @@ struct Line {
     set_up: fn() -> Work,
 }
 
-const LINES: [Line; 23] = [
+const LINES: [Line; 26] = [
     Line {
         name: "counter, kept handle",
         operations: RECORDS,
@@ -77,6 +77,21 @@ const LINES: [Line; 23] = [
         name: "gauge set, kept handle",
         operations: RECORDS,
         set_up: gauge,
+    },
+    Line {
+        name: "counter, kept handle, in a mapped file",
+        operations: RECORDS,
+        set_up: || in_a_file(|kept| increments(kept.count)),
+    },
+    Line {
+        name: "histogram of 11 buckets, kept handle, in a mapped file",
+        operations: RECORDS,
+        set_up: || in_a_file(|kept| records(kept.time)),
+    },
+    Line {
+        name: "gauge set, kept handle, in a mapped file",
+        operations: RECORDS,
+        set_up: || in_a_file(|kept| sets(kept.level)),
     },
     Line {
         name: "counter, 3 labels known at run time",
@@ -262,12 +277,15 @@ fn engine() -> Engine {
 
 /// With native histograms or without.
 fn engine_with(native_histograms: bool) -> Engine {
-    let builder = Engine::builder()
-        .catalogue(Catalogue::of(&[Gated::FAMILIES]))
-        .native_histograms(native_histograms)
-        // A number of its own, where the default would be that of the machine.
-        .slots(8);
+    let builder = builder().native_histograms(native_histograms);
     builder.build().expect("the catalogue is sound")
+}
+
+fn builder() -> Builder {
+    Engine::builder()
+        .catalogue(Catalogue::of(&[Gated::FAMILIES]))
+        // A number of its own, where the default would be that of the machine.
+        .slots(8)
 }
 
 fn shared() -> Arc<dyn Recorder + Send + Sync> {
@@ -412,8 +430,28 @@ fn called_native_histogram() -> Work {
 }
 
 fn gauge() -> Work {
-    let gauge = installed(Gated::new).level;
+    sets(installed(Gated::new).level)
+}
+
+fn sets(gauge: Gauge) -> Work {
     Box::new(move || (0..RECORDS).for_each(|n| gauge.set(sample(n))))
+}
+
+/// As a program has it that keeps its numbers in a file.
+fn in_a_file(work: fn(Gated) -> Work) -> Work {
+    let folder = tempfile::tempdir().expect("a folder of the system's can be written to");
+    // What is counted does not depend on where the file is.
+    let options = MemoryOptions::default().any_file_system(true);
+    let engine = builder()
+        .memory(folder.path().join("gate.obs"), options)
+        .build()
+        .expect("the catalogue is sound, and the folder new");
+    let mut work = work(installed_with(engine, Gated::new));
+    Box::new(move || {
+        work();
+        // Removed with the work.
+        black_box(&folder);
+    })
 }
 
 fn labelled_counter() -> Work {
