@@ -2019,6 +2019,193 @@ async fn what_a_tab_keeps_has_a_bound() {
     server.shutdown().await;
 }
 
+/// What two tabs write of an address, each with a connection of its own, and what is read of it later.
+const TWO_TABS: &str = "
+    const done = arguments[arguments.length - 1];
+    const { Samples, openStore } = await import('/page/store.js');
+    const family = (name, count) => [{ name, kind: 'gauge', help: '', series: Array.from({ length: count }, (_, at) => ({ key: `${at}`, labels: [], at })) }];
+    const [few, many] = [family('few', 2), family('many', 3)];
+    const tab = async () => new Samples(await openStore(), 900);
+    const see = (at, families, ...values) => ({ at, families, values: Float64Array.from(values) });
+    const read = async (until) => {
+      const found = [];
+      for await (const { at, families, values } of (await tab()).read(until)) found.push([at, families && families[0].name, [...values]]);
+      return found;
+    };";
+
+/// Tabs of one address write to one store. Each moment is in it once, and under the names of its own series, whatever the other tab saw.
+#[tokio::test]
+async fn what_two_tabs_keep_is_one_history() {
+    let (_recorder, exporter) = exporter("127.0.0.1:0");
+    let server = exporter.serve().await.unwrap();
+    let browser = Browser::start().await;
+    browser
+        .open(&format!("http://{}/", server.local_addr()))
+        .await;
+    browser
+        .until::<bool>("Number(document.documentElement.dataset.kept) > 1")
+        .await;
+    let ask = |script: &str| format!("(async () => {{ {TWO_TABS} {script} }})()");
+
+    // The first tab alone sees that a series comes. The other one goes on from what it saw itself.
+    let script = ask("
+        const [first, other] = [await tab(), await tab()];
+        await first.add(see(1000, few, 1, 2));
+        await other.add(see(1000, few, 1, 2));
+        await other.add(see(1001, null, 1, 3));
+        await first.add(see(1001, null, 1, 3));
+        await first.add(see(1002, many, 5, 6, 7));
+        await other.add(see(1003, null, 1, 4));
+        await first.add(see(1004, null, 8, 9, 10));
+        await other.add(see(1005, many, 11, 12, 13));
+        done(await read(1010));");
+    let found = browser.client.execute_async(&script, Vec::new()).await;
+    let expected = json!([
+        [1000, "few", [1, 2]],
+        [1001, null, [1, 3]],
+        [1002, "many", [5, 6, 7]],
+        [1003, "few", [1, 4]],
+        [1004, "many", [8, 9, 10]],
+        [1005, null, [11, 12, 13]],
+    ]);
+    assert_eq!(found.unwrap(), expected);
+
+    // A tab that is not looked at asks every ten seconds. It keeps a quarter of an hour, too.
+    let script = ask("
+        const hidden = await tab();
+        for (let at = 2000; at < 3200; at += 10) await hidden.add(see(at, at === 2000 ? few : null, at, 0));
+        const found = await read(3200);
+        done([found.length, found[0], found.at(-1)]);");
+    let found = browser.client.execute_async(&script, Vec::new()).await;
+    let [count, first, last]: [Value; 3] = serde_json::from_value(found.unwrap()).unwrap();
+    assert_eq!(last, json!([3190, null, [3190, 0]]));
+    let (count, first) = (count.as_u64().unwrap(), first[0].as_u64().unwrap());
+    // The oldest ones are known by a sample behind them.
+    assert_eq!((count, first), (90, 2300));
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
+/// Two tabs of one service, one of which is closed while the other writes.
+#[tokio::test]
+async fn two_tabs_of_a_service_share_what_they_keep() {
+    let config = Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Config::default()
+    };
+    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
+    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
+    let (recorder, exporter) = builder.build().unwrap();
+    let quoter = metrics::with_local_recorder(&recorder, Quoter::new);
+    quoter.quotes[Venue::Arca].increment(3);
+    quoter.open[Venue::Arca].set(70);
+    let server = exporter.serve().await.unwrap();
+    let page = format!("http://{}/", server.local_addr());
+    let browser = Browser::start().await;
+    browser.open(&page).await;
+    let is_kept = |least: u64| {
+        let kept = "Number(document.documentElement.dataset.kept)";
+        format!("{kept} >= {least} && {kept}")
+    };
+    let before: u64 = browser.until(&is_kept(5)).await;
+    let first = browser.client.window().await.unwrap();
+    let other = browser.client.new_window(false).await.unwrap().handle;
+
+    // The other one has what the first one kept, and both show what is now.
+    browser
+        .client
+        .switch_to_window(other.clone())
+        .await
+        .unwrap();
+    browser.open(&page).await;
+    let kept: u64 = browser.until(&is_kept(before + 3)).await;
+    let samples: u64 = browser
+        .run("return Number(document.documentElement.dataset.samples)")
+        .await;
+    assert!(kept >= samples, "{kept} of {samples}");
+    quoter.open[Venue::Arca].set(71);
+    let book = "[...document.querySelectorAll('.tile')].find((tile) => tile.querySelector('h3').textContent === 'Book')?.querySelector('.figure').textContent";
+    let windows = browser.client.windows().await.unwrap();
+    assert_eq!(windows.len(), 2);
+    for window in windows {
+        browser.client.switch_to_window(window).await.unwrap();
+        browser
+            .until::<bool>(&format!("{book} === '71 of 500'"))
+            .await;
+    }
+    // What one of them pins is pinned in both, beside what the other one did.
+    let pin = |name: &str| {
+        format!(
+            "document.querySelector('#all [data-family={name}] .opens').click(); \
+             [...document.querySelectorAll('.sheet-head .chip')].find((chip) => chip.textContent.startsWith('Pin')).click(); \
+             document.getElementById('sheet').close()"
+        )
+    };
+    browser
+        .client
+        .switch_to_window(first.clone())
+        .await
+        .unwrap();
+    browser.run::<Value>(&pin("quoter_quotes_open")).await;
+    browser
+        .client
+        .switch_to_window(other.clone())
+        .await
+        .unwrap();
+    let pinned =
+        "[...document.querySelectorAll('#pinned-cards .card')].map((card) => card.dataset.family)";
+    let are_pinned = |names: &str| format!("JSON.stringify({pinned}) === '{names}'");
+    browser
+        .until::<bool>(&are_pinned(r#"["quoter_quotes_open"]"#))
+        .await;
+    browser.run::<Value>(&pin("quoter_quotes_total")).await;
+    let both = are_pinned(r#"["quoter_quotes_open","quoter_quotes_total"]"#);
+    for window in [&first, &other] {
+        browser
+            .client
+            .switch_to_window(window.clone())
+            .await
+            .unwrap();
+        browser.until::<bool>(&both).await;
+    }
+
+    // Loaded anew, the other one has no less than the first one saw, and each moment once.
+    browser
+        .client
+        .switch_to_window(first.clone())
+        .await
+        .unwrap();
+    let of_first: u64 = browser.until(&is_kept(1)).await;
+    browser
+        .client
+        .switch_to_window(other.clone())
+        .await
+        .unwrap();
+    browser.client.refresh().await.unwrap();
+    browser.until::<u64>(&is_kept(of_first)).await;
+    browser.until::<bool>(&both).await;
+    let times = "document.querySelector('#pinned-cards .plot')?.drawing?.track?.times";
+    let is_once = format!(
+        "{times}?.length >= {of_first} && {times}.every((at, place) => place === 0 || at > {times}[place - 1])"
+    );
+    browser.until::<bool>(&is_once).await;
+
+    // It is closed while it writes. The first one goes on, and has everything when it is loaded anew.
+    browser.client.close_window().await.unwrap();
+    browser.client.switch_to_window(first).await.unwrap();
+    let kept: u64 = browser.until(&is_kept(of_first + 2)).await;
+    browser.client.refresh().await.unwrap();
+    let again: u64 = browser.until(&is_kept(kept + 2)).await;
+    assert!(again > kept, "{again} after {kept}");
+    browser.until::<bool>(&is_once).await;
+    quoter.open[Venue::Arca].set(72);
+    browser
+        .until::<bool>(&format!("{book} === '72 of 500'"))
+        .await;
+    assert_eq!(browser.log().await, [Value::Null; 0]);
+    server.shutdown().await;
+}
+
 /// The memory that the page's scripts hold on to, in megabytes.
 async fn heap(browser: &Browser) -> f64 {
     browser.tell("HeapProfiler.collectGarbage", json!({})).await;

@@ -22,6 +22,9 @@ const HIDDEN_MS = 10_000;
 /** What is shown until somebody chooses, in seconds: the shortest of these that has room for all there is, and little more. */
 const SPANS = [15, 20, 30, 45, 60, 75, 90, 120, 150, 180, 240, 300, 360, 480, 600, 720, 900];
 
+/** What the chosen theme is remembered under. */
+const THEME = 'obs-theme';
+
 /** Without news for this long, in seconds, what is shown is old. */
 const LATE = 3;
 
@@ -63,7 +66,7 @@ async function start() {
   $('main').hidden = false;
   $('tools').hidden = false;
   $('state').hidden = false;
-  setTheme(remembered('obs-theme'));
+  setTheme(remembered(THEME));
   listen();
   await loadCatalogue();
   const isRemembering = await recallFigures();
@@ -95,7 +98,7 @@ async function recallFigures() {
 
 /** Reads what the user pinned. That is kept whether or not samples are. */
 async function readPins() {
-  context.pins = new Pins(await openStore());
+  context.pins = new Pins(await openStore(), draw);
   await context.pins.read().catch(() => {});
 }
 
@@ -366,10 +369,12 @@ function listen() {
   addEventListener('afterprint', () => groups.showSeen());
   $('theme').addEventListener('click', () => {
     const theme = isDark() ? 'light' : 'dark';
-    remember('obs-theme', theme);
+    remember(THEME, theme);
     setTheme(theme);
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', restyle);
+  // Chosen in another tab.
+  addEventListener('storage', ({ key, newValue }) => key === THEME && setTheme(newValue));
   for (const button of document.querySelectorAll('[data-span]')) {
     button.addEventListener('click', () => {
       chosenSpan = Number(button.dataset.span) || null;

@@ -100,6 +100,8 @@ export class Sheet {
     }
     this.#legend();
     this.#table();
+    // It may have been pinned in another tab.
+    this.#tellPin();
   }
 
   restyle() {
@@ -194,7 +196,7 @@ export class Sheet {
   }
 
   #togglePin() {
-    this.context.pins.toggle(this.#state.name);
+    this.context.pins.toggle(this.#state.name).catch(() => {});
     this.#tellPin();
     this.tells.pinned();
   }

@@ -1,11 +1,11 @@
 // What a tab keeps in the browser, so that loading it anew loses nothing: the last samples, and what the user pinned. Of each address its
-// own, and only there: the process takes no writes.
+// own, which all tabs of it share, and only there: the process takes no writes.
 
 /** The most that samples may take, in bytes, and how much may be written a second. */
 const MOST_BYTES = 64e6;
 const BYTES_A_SECOND = 200_000;
 
-/** After how many samples what the values belong to is written again. */
+/** After how many seconds what the values belong to is written again. */
 const REPEATED_AFTER = 120;
 
 const SAMPLES = 'samples';
@@ -28,15 +28,17 @@ export async function openStore() {
   }
 }
 
-/** The last samples of this address. */
+/** The last samples of this address: every tab that shows it adds to them, and each moment is there once. */
 export class Samples {
-  /** When each is from, and how large it is. */
+  /** When each is from and how large it is, whichever tab it came from. */
   #kept = [];
   #bytes = 0;
+  /** What values belong to, packed and with its mark. */
   #families = null;
-  /** Whether the next one has to bring its families, and how many were kept since one did. */
-  #isOther = true;
-  #since = 0;
+  /** The mark of what this tab wrote last, and when. */
+  #written = null;
+  #writtenAt = 0;
+  #adding = Promise.resolve();
 
   constructor(database, span) {
     this.database = database;
@@ -47,41 +49,55 @@ export class Samples {
   async *read(at) {
     const range = IDBKeyRange.bound(at - this.span, at, false, true);
     const found = await done(this.#store('readonly').getAll(range));
-    // The first has to say what its values are.
-    const first = found.findIndex(({ families }) => families);
-    const samples = first < 0 ? [] : found.slice(first);
+    // A sample says by a mark what its values are, which one of them has to bring.
+    const brought = new Map(found.filter(({ of, families }) => of && families).map(({ of, families }) => [of, families]));
+    const samples = found.filter(({ of }) => brought.has(of));
     this.#kept = samples.map((sample) => ({ at: sample.at, bytes: weight(sample) }));
     this.#bytes = this.#kept.reduce((sum, { bytes }) => sum + bytes, 0);
     await done(this.#store('readwrite').delete(IDBKeyRange.upperBound(samples[0]?.at ?? at, true)));
-    for (const [index, { at, families, values, isRepeated }] of samples.entries()) {
-      yield { at, families: families && !(isRepeated && index) ? await unpacked(families) : null, values };
+    let before = null;
+    for (const { at, of, values } of samples) {
+      yield { at, families: of === before ? null : await unpacked(brought.get(of)), values };
+      before = of;
     }
   }
 
   /**
-   * Keeps a sample. Large ones are kept now and then only; where the browser refuses, nothing is.
+   * Keeps a sample, unless another tab has. Large ones are kept now and then only; where the browser refuses, nothing is.
    * @param {{at: number, families: Object[]|null, values: Float64Array}} sample
    */
-  async add({ at, families, values }) {
-    if (families) [this.#families, this.#isOther] = [families, true];
-    const last = this.#kept.at(-1);
-    if (last && at - last.at < last.bytes / BYTES_A_SECOND) return;
-    // What samples that are forgotten take with them is needed by those that stay: it is repeated now and then.
-    const isRepeated = !this.#isOther && this.#since >= REPEATED_AFTER;
-    const brings = this.#isOther || isRepeated;
-    const kept = values.slice();
-    this.#since = brings ? 0 : this.#since + 1;
-    this.#isOther = false;
-    try {
-      const sample = { at, families: brings ? await packed(this.#families) : null, values: kept, isRepeated };
-      const store = this.#store('readwrite');
-      store.put(sample);
-      this.#kept.push({ at, bytes: weight(sample) });
-      this.#bytes += this.#kept.at(-1).bytes;
-      this.#forget(store, at);
-    } catch {
-      this.#isOther = true;
+  add({ at, families, values }) {
+    const sample = { at, families, values: values.slice() };
+    this.#adding = this.#adding.then(() => this.#add(sample)).catch(() => (this.#written = null));
+    return this.#adding;
+  }
+
+  async #add({ at, families, values }) {
+    if (families) {
+      this.#families = null;
+      this.#families = await packed(families);
     }
+    const last = this.#kept.at(-1);
+    if (!this.#families || (last && at - last.at < last.bytes / BYTES_A_SECOND)) return;
+    const { of, bytes } = this.#families;
+    // What samples that are forgotten take with them is needed by those that stay: it is repeated now and then.
+    const brings = of !== this.#written || at - this.#writtenAt >= REPEATED_AFTER;
+    const sample = { at, of, families: brings ? bytes : null, values };
+    const store = this.#store('readwrite');
+    // Tabs that are looked at are given the same renderings.
+    const theirs = await done(store.getAllKeys(IDBKeyRange.bound(last?.at ?? -Infinity, at, true)));
+    // Those of other tabs have about the size of this one.
+    const added = theirs.map((at) => ({ at, bytes: values.byteLength }));
+    if (theirs.at(-1) !== at) {
+      await done(store.put(sample));
+      if (brings) [this.#written, this.#writtenAt] = [of, at];
+      added.push({ at, bytes: weight(sample) });
+    }
+    for (const one of added) {
+      this.#kept.push(one);
+      this.#bytes += one.bytes;
+    }
+    this.#forget(store, at);
   }
 
   #forget(store, now) {
@@ -101,12 +117,20 @@ export class Samples {
   }
 }
 
-/** The names of the metrics that the user pinned, in the order in which that was done. */
+/** The names of the metrics that the user pinned, in the order in which that was done, in whichever tab. */
 export class Pins {
   names = [];
+  #others = null;
 
-  constructor(database) {
+  /**
+   * @param {IDBDatabase|null} database
+   * @param {() => void} [changed] called where other names are pinned than before, except by `toggle` in this tab
+   */
+  constructor(database, changed = () => {}) {
     this.database = database;
+    if (!database) return;
+    this.#others = new BroadcastChannel(`obs ${PINS} ${PLACE}`);
+    this.#others.onmessage = () => this.read().then(changed, () => {});
   }
 
   async read() {
@@ -118,9 +142,16 @@ export class Pins {
     return this.names.includes(name);
   }
 
-  toggle(name) {
-    this.names = this.has(name) ? this.names.filter((one) => one !== name) : [...this.names, name];
-    if (this.database) this.#store('readwrite').put(this.names, 'names');
+  /** Pins a metric, or lets go of it. This tab has that at once; it is kept beside what other tabs pinned. */
+  async toggle(name) {
+    const isWanted = !this.has(name);
+    const changed = (names) => [...names.filter((one) => one !== name), ...(isWanted ? [name] : [])];
+    this.names = changed(this.names);
+    if (!this.database) return;
+    const store = this.#store('readwrite');
+    const kept = (await done(store.get('names'))) ?? [];
+    await done(store.put(changed(kept), 'names'));
+    this.#others.postMessage(null);
   }
 
   #store(mode) {
@@ -132,10 +163,18 @@ function weight({ families, values }) {
   return values.byteLength + (families?.byteLength ?? 0);
 }
 
-/** What values belong to, compressed: names and labels are a tenth of themselves then. */
+/** What values belong to, compressed, names and labels being a tenth of themselves then; and the mark of it, the same in every tab. */
 async function packed(families) {
-  const stream = new Blob([JSON.stringify(families)]).stream().pipeThrough(new CompressionStream('gzip'));
-  return new Response(stream).arrayBuffer();
+  const text = JSON.stringify(families);
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
+  return { of: markOf(text), bytes: await new Response(stream).arrayBuffer() };
+}
+
+/** The length of a text, and its hash after Fowler, Noll and Vo. */
+function markOf(text) {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return `${text.length} ${hash >>> 0}`;
 }
 
 async function unpacked(bytes) {
