@@ -378,3 +378,54 @@ test('bars have a limit each, and parts add up to what they are parts of', () =>
   const parts = designOf({ title: 'Used', shows: 'parts', by: 'limit', value: of('desk_used') }, UNITS, history.latest.layout);
   assert.equal(parts.parts(history).reduce((sum, { value }) => sum + value, 0), total(history.latest, 'desk_used', null));
 });
+
+test('what several processes have of a moment or a share stands beside each other, and a limit is one of a process', () => {
+  const text = (...lines) => [...lines, ''].join('\n');
+  const history = historyOf(
+    text(
+      '# TYPE desk_day_timestamp_seconds gauge',
+      'desk_day_timestamp_seconds{process="a"} 946684800',
+      'desk_day_timestamp_seconds{process="b"} 978307200',
+      '# TYPE desk_leverage_ratio gauge',
+      'desk_leverage_ratio{process="a",side="long"} 0.25',
+      'desk_leverage_ratio{process="a",side="short"} 0.25',
+      'desk_leverage_ratio{process="b",side="long"} 0.75',
+      '# TYPE desk_used_ratio gauge',
+      'desk_used_ratio{limit="loss",process="a"} 0.1',
+      'desk_used_ratio{limit="loss",process="b"} 0',
+      '# TYPE desk_allowed_ratio gauge',
+      'desk_allowed_ratio{limit="loss",process="a"} 0.1',
+      'desk_allowed_ratio{limit="loss",process="b"} 0.1',
+      '# TYPE desk_orders_open gauge',
+      'desk_orders_open{process="a"} 3',
+      'desk_orders_open{process="b"} 4',
+    ),
+  );
+  const of = (name) => ({ read: 'sum', families: [name] });
+  assert.equal(textOf(history, of('desk_day_timestamp_seconds')), '2000-01-01 · 2001-01-01');
+  // Of one process they add up, as they do where a service shows itself.
+  assert.equal(textOf(history, of('desk_leverage_ratio')), '50.0\u202f% · 75.0\u202f%');
+  assert.equal(textOf(history, of('desk_orders_open')), '7');
+  const read = (name) => readingOf(of(name), nothingKnown, history.latest.layout);
+  assert.ok(Number.isNaN(read('desk_leverage_ratio').at(history, 0)));
+  assert.equal(read('desk_orders_open').at(history, 0), 7);
+
+  const tile = (figure) => designOf(figure, nothingKnown, history.latest.layout);
+  // One process is enough for an alarm, and for a limit.
+  const alarmed = (than) => tile({ title: 'Leverage', shows: 'value', value: of('desk_leverage_ratio'), alarms: [{ value: of('desk_leverage_ratio'), is: 'above', than }] });
+  assert.deepEqual([0.7, 0.8].map((than) => alarmed(than).isBad(history)), [true, false]);
+  assert.equal(alarmed(0.7).why(history), 'several processes have no sum');
+  const limits = tile({ title: 'Limits', shows: 'bars', by: 'limit', value: of('desk_used_ratio'), limit: of('desk_allowed_ratio') });
+  assert.deepEqual(
+    limits.bars(history).map(({ name, share, isBad }) => [name, share, isBad]),
+    [
+      ['loss · a', 1, true],
+      ['loss · b', 0, false],
+    ],
+  );
+
+  // Of very many the first ones.
+  const many = Array.from({ length: 9 }, (_, index) => `many_ratio{process="${index}"} 0.${index}`);
+  const of_many = historyOf(text('# TYPE many_ratio gauge', ...many));
+  assert.equal(textOf(of_many, of('many_ratio')), '0\u202f% · 10.0\u202f% · 20.0\u202f% · 30.0\u202f% · …');
+});

@@ -4,6 +4,7 @@
 
 import { format, labelOf, percentile, rateOf, unitOfName } from './format.js';
 import { amountText, amounts, isMoney } from './money.js';
+import { PROCESS } from './processes.js';
 import { bucketIncreases, increase, quantile, quantiles, rate, total, QUANTILE_WINDOW } from './statistics.js';
 
 /** How many tiles fit on a first screen. */
@@ -18,6 +19,10 @@ const MOST_OF_A_GROUP = 3;
 const LIBRARY = 100;
 
 const TONES = ['soft', 'accent', 'strong'];
+
+/** Units of which the gauges of several processes have no sum: moments and shares. Each process' own is shown, of so many at most. */
+const APART = new Set(['timestamp', 'ratio', 'basis points']);
+const MOST_APART = 4;
 
 /** How many rows of a table and entries of a log are shown. */
 export const ROWS = 5;
@@ -139,7 +144,10 @@ export function designOf(figure, context, layout) {
     title: figure.title,
     facts: (history, now, scale) => [...told(history, now), ...facts.map(({ name, value }) => [name, value.text(history, scale)])],
     currency: ({ latest }) => currenciesAt(latest, read)[0],
-    why: ({ latest }) => (isMoney(context.families.get(shown.needs), shown.unit) && currenciesAt(latest, read).length > 1 ? 'several currencies have no sum' : 'no value yet'),
+    why: ({ latest }) => {
+      if (isMoney(context.families.get(shown.needs), shown.unit) && currenciesAt(latest, read).length > 1) return 'several currencies have no sum';
+      return APART.has(shown.unit) && processesAt(latest, read).length > 1 ? 'several processes have no sum' : 'no value yet';
+    },
     isBad: (history) => alarms.some((alarm) => alarm(history)),
   };
 }
@@ -218,15 +226,25 @@ const SHOWS = {
   bars(figure, reading) {
     const [value, limit] = [reading(figure.value), reading(figure.limit)];
     if (!value || !limit) return null;
-    const of = (key, spec) => reading({ ...spec, labels: { ...spec.labels, [figure.by]: key } });
+    const of = (spec, labels) => reading({ ...spec, labels: { ...spec.labels, ...labels } });
     const known = new Map();
-    const bars = (history) =>
-      keysOf(history.latest.layout, limit.families, figure.by).map((key) => {
-        if (!known.has(key)) known.set(key, [of(key, figure.value), of(key, figure.limit)]);
-        const [used, allowed] = known.get(key);
-        const share = quotient(used.at(history, last(history)), allowed.at(history, last(history)));
-        return { name: key, text: `${used.text(history)} of ${allowed.text(history)}`, share, isBad: share >= 1 };
-      });
+    const bars = (history) => {
+      // A limit is one of a process: what another one has left of its own is no room for it.
+      const processes = processesAt(history.latest, figure.limit);
+      const each = processes.length > 1 ? processes : [null];
+      return keysOf(history.latest.layout, limit.families, figure.by).flatMap((key) =>
+        each.map((process) => {
+          const id = `${key}\n${process ?? ''}`;
+          const labels = { [figure.by]: key, ...(process !== null && { [PROCESS]: process }) };
+          if (!known.has(id)) known.set(id, [of(figure.value, labels), of(figure.limit, labels)]);
+          const [used, allowed] = known.get(id);
+          const share = quotient(used.at(history, last(history)), allowed.at(history, last(history)));
+          const words = key.replaceAll('_', ' ');
+          const name = process === null ? words : `${words} · ${process}`;
+          return { name, text: `${used.text(history)} of ${allowed.text(history)}`, share, isBad: share >= 1 };
+        }),
+      );
+    };
     return { needs: value.needs, unit: value.unit, bars };
   },
 
@@ -419,7 +437,7 @@ const COMPARE = {
 function alarmOf({ value, is, than }, context, layout) {
   const reading = readingOf(value, context, layout);
   const compare = COMPARE[is];
-  return reading && compare ? (history) => compare(reading.at(history, last(history)), than) : null;
+  return reading && compare ? (history) => reading.each(history).some((value) => compare(value, than)) : null;
 }
 
 function named(list, context, layout) {
@@ -428,7 +446,8 @@ function named(list, context, layout) {
 
 /**
  * A reading of the catalogue: a number at each snapshot, and a text for the latest; null where it is of a kind not known here.
- * @returns {{needs: string|null, families: string[], unit: string, at: Function, text: Function}|null}
+ * @returns {{needs: string|null, families: string[], unit: string, at: Function, each: Function, text: Function}|null} `each` is the latest
+ *   number, or those of several processes where they have no sum
  */
 export function readingOf(spec, context, layout) {
   const read = READ[spec?.read];
@@ -437,18 +456,30 @@ export function readingOf(spec, context, layout) {
   const of = (snapshot) => seriesOf(snapshot.layout, families, spec.labels);
   const unit = unitOf(spec, context, layout);
   const areAmounts = COMBINES.has(spec.read) && isMoney(context.families.get(families[0]), unit);
-  const parts = (snapshot) => (areAmounts ? partsOf(of(snapshot), snapshot) : [{ found: of(snapshot) }]);
+  const isApart = spec.read === 'sum' && APART.has(unit);
+  const parts = (snapshot) => {
+    const found = of(snapshot);
+    const apart = isApart ? byProcess(found) : [];
+    if (apart.length > 1) return apart;
+    return areAmounts ? partsOf(found, snapshot) : [{ found }];
+  };
   const at = (history, index) => {
     const found = parts(history.snapshots[index]);
     return found.length > 1 ? NaN : read(history, index, found[0].found, spec);
+  };
+  const each = (history) => {
+    const found = isApart ? parts(history.latest) : [];
+    return found.length > 1 ? found.map(({ found: some }) => read(history, last(history), some, spec)) : [at(history, last(history))];
   };
   const text = (history, scale) => {
     const found = parts(history.latest);
     const isOne = found.length === 1;
     const texts = found.map(({ currency, found: some }) => textOf(read(history, last(history), some, spec), unit, spec, currency, isOne ? scale : null));
-    return [...new Set(texts)].join(' · ');
+    const apart = [...new Set(texts)];
+    const isCut = isApart && apart.length > MOST_APART;
+    return (isCut ? [...apart.slice(0, MOST_APART), '…'] : apart).join(' · ');
   };
-  return { needs: families[0] ?? null, families, unit, areAmounts, at, text };
+  return { needs: families[0] ?? null, families, unit, areAmounts, at, each, text };
 }
 
 /** Readings that make one number of those of several series, which there is none of for amounts of several currencies. */
@@ -459,6 +490,17 @@ function partsOf(found, snapshot) {
   const apart = amounts(found.flatMap(({ series }) => series), snapshot);
   if (apart.size === 0) return [{ found }];
   return [...apart].map(([currency, some]) => ({ currency, found: restricted(found, new Set(some)) }));
+}
+
+/** What is found, apart by the processes that it is of: one of a service that shows itself. */
+function byProcess(found) {
+  const apart = new Map();
+  for (const one of found.flatMap(({ series }) => series)) {
+    const process = labelOf(one.labels, PROCESS);
+    if (!apart.has(process)) apart.set(process, new Set());
+    apart.get(process).add(one);
+  }
+  return [...apart.values()].map((some) => ({ found: restricted(found, some) }));
 }
 
 function restricted(found, some) {
@@ -517,6 +559,12 @@ function quantileOf(history, index, { name, keys }, level) {
 /** The currencies in which a reading's series have something. */
 function currenciesAt(snapshot, { families = [], labels }) {
   return partsOf(seriesOf(snapshot.layout, families, labels), snapshot).map(({ currency }) => currency);
+}
+
+/** The processes of an agent that a reading's series are of. */
+function processesAt({ layout }, { families = [], labels }) {
+  const found = seriesOf(layout, families, labels).flatMap(({ series }) => series);
+  return [...new Set(found.map(({ labels: own }) => labelOf(own, PROCESS)))].filter((process) => process !== undefined);
 }
 
 function textOf(value, unit, { signed }, currency, scale) {

@@ -161,7 +161,7 @@ class Tile {
   #bars(bars) {
     const make = () => el('p', { class: 'bar-row' }, el('span'), el('b'), el('span', { class: 'filled', 'aria-hidden': 'true' }, el('span')));
     this.#rows(bars, make, (line, { name, text, share, isBad }) => {
-      setText(line.children[0], name.replaceAll('_', ' '));
+      setText(line.children[0], name);
       setText(line.children[1], text);
       line.classList.toggle('bad', isBad);
       line.lastChild.firstChild.style.width = `${Number.isFinite(share) ? Math.min(Math.max(share, 0), 1) * 100 : 0}%`;
