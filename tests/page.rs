@@ -1750,6 +1750,48 @@ async fn an_agent_shows_processes_that_live_hang_and_are_dead() {
         assert_eq!(value, expected, "{facets:?}");
     }
 
+    // So it is on the sheet of a metric: in its table, and in the legend where lines are of processes.
+    browser
+        .run::<Value>("document.querySelector('[data-family=quoter_quotes_open] .opens').click()")
+        .await;
+    let grey = "[...document.querySelectorAll('.sheet-table tbody tr')].map((row) => [row.cells[0].textContent, row.lastChild.textContent, \
+        row.classList.contains('gone'), getComputedStyle(row.lastChild).color])";
+    let mut rows: Vec<(String, String, bool, String)> = browser
+        .until(&format!("{grey}.length === 4 && {grey}"))
+        .await;
+    rows.sort();
+    let shown: Vec<_> = rows
+        .iter()
+        .map(|(process, value, is_gone, _)| (process.as_str(), value.as_str(), *is_gone))
+        .collect();
+    let expected = [
+        ("otherdead", "0", true),
+        ("otherdead", "70", true),
+        ("quoter", "0", false),
+        ("quoter", "70", false),
+    ];
+    assert_eq!(shown, expected);
+    assert!(rows[0].3 != rows[2].3, "{rows:?}");
+    browser
+        .run::<Value>("document.querySelector('.chip-row[aria-label=process] .by').click()")
+        .await;
+    let lines = "[...document.querySelectorAll('.sheet-legend li')].map((line) => \
+        [line.textContent, line.classList.contains('gone')])";
+    let mut lines: Vec<(String, bool)> = browser
+        .until(&format!("{lines}.length === 2 && {lines}"))
+        .await;
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            ("other70dead".to_owned(), true),
+            ("quoter70".to_owned(), false)
+        ]
+    );
+    browser
+        .run::<Value>("document.getElementById('sheet').close()")
+        .await;
+
     // A process alone.
     browser
         .run::<Value>("document.querySelector('.process[data-state=up]').click()")

@@ -101,12 +101,13 @@ macro_rules! file {
     };
 }
 
-static FILES: [File; 29] = [
+static FILES: [File; 30] = [
     file!("app.css", STYLE, "assets/app.css"),
     file!("app.js", SCRIPT, "assets/app.js"),
     file!("axis.js", SCRIPT, "assets/axis.js"),
     file!("card.js", SCRIPT, "assets/card.js"),
     file!("chart.js", SCRIPT, "assets/chart.js"),
+    file!("conditions.js", SCRIPT, "assets/conditions.js"),
     file!("dom.js", SCRIPT, "assets/dom.js"),
     file!("exemplars.js", SCRIPT, "assets/exemplars.js"),
     file!("exposition.js", SCRIPT, "assets/exposition.js"),

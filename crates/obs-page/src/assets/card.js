@@ -1,7 +1,7 @@
 // A family of metrics as a card: small multiples, one for each of its series or of the busiest of them.
 
 import { Chart, HeatStrip, rangeOf } from './chart.js';
-import { breakable, el, setText } from './dom.js';
+import { breakable, el, setEnded, setText } from './dom.js';
 import { format, formatTicks, labelOf, momentAndAge, percentile, rateOf, unitOfName } from './format.js';
 import { PROCESS } from './processes.js';
 import { amountText, amounts, byCurrency, isMoney } from './money.js';
@@ -342,11 +342,8 @@ export class Card {
   #tellGone({ element, labels }) {
     const state = this.context.gone?.get(labelOf(labels, PROCESS));
     element.classList.toggle('gone', Boolean(state));
-    const mark = element.querySelector('.ended');
-    if (!state) mark?.remove();
-    else if (mark) setText(mark, state);
     // Facts have no caption.
-    else (element.querySelector('.caption') ?? element).append(el('span', { class: 'ended' }, state));
+    setEnded(element.querySelector('.caption') ?? element, state ?? '');
   }
 
   /** A gauge's latest value as it was read; its track has nothing but numbers that can be drawn. */

@@ -21,11 +21,23 @@ export function el(tag, attributes = {}, ...children) {
 
 /**
  * Sets a text where it differs, so that what does not change is not laid out again.
- * @param {Element} element
+ * @param {Node} element
  * @param {string} text
  */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Has a word at the end of an element, by which it is told that what is there has ended; an empty one takes it away.
+ * @param {Element} element
+ * @param {string} word
+ */
+export function setEnded(element, word) {
+  const mark = element.querySelector(':scope > .ended');
+  if (mark) setText(mark, word);
+  else if (word) element.append(el('span', { class: 'ended' }, word));
+  if (!word) mark?.remove();
 }
 
 /**

@@ -1,10 +1,12 @@
 // One metric on the whole window: large charts, every series in a table, and what is known of it.
 
 import { Chart, HeatStrip, rangeOf } from './chart.js';
-import { breakable, el, setText } from './dom.js';
+import { conditionsOf } from './conditions.js';
+import { breakable, el, setEnded, setText } from './dom.js';
 import { readExemplars } from './exemplars.js';
 import { clock, format, formatBound, labelOf, percentile, rateOf, unitOfName } from './format.js';
 import { byCurrency, isMoney } from './money.js';
+import { PROCESS } from './processes.js';
 import { promql } from './promql.js';
 import { QUANTILES, Track, bucketIncreases, quantiles, rate, total } from './statistics.js';
 
@@ -19,8 +21,6 @@ const TOGETHER = new Set(['counter', 'histogram']);
 const TONES = ['accent', 'strong', 'warn', 'good', 'soft', 'muted'];
 
 const COPY = 'Copy as PromQL';
-
-const COMPARISONS = { above: 'above', at_least: 'at or above', below: 'below', at_most: 'at or below' };
 
 export class Sheet {
   #state = null;
@@ -164,25 +164,16 @@ export class Sheet {
     if (declared?.buckets?.length) facts.push(['Buckets up to', declared.buckets.map((bound) => formatBound(bound, unit)).join(', ')]);
     if (declared) facts.push(['Budget', `${declared.budget.toLocaleString('en-US')} series`], ['Declared by', declared.crate]);
     for (const { key, help, values, limit } of declared?.labels ?? []) {
-      facts.push([`Label ${key}`, `${help} ${values ? values.join(', ') : `Up to ${limit} values.`}`]);
+      // An agent limits no values of what it adds itself.
+      const known = values?.join(', ') ?? (limit ? `Up to ${limit} values.` : null);
+      facts.push([`Label ${key}`, [help, known].filter(Boolean).join(' ')]);
     }
-    const { objective } = declared ?? {};
-    if (objective) facts.push(['Objective', `${objective.percent} % good in ${objective.days} days`]);
-    for (const condition of this.#conditions(name)) facts.push(['Needs somebody', condition]);
+    facts.push(...conditionsOf(name, this.context, this.context.history.latest.layout));
     return el(
       'section',
       { class: 'meaning' },
       el('dl', {}, ...facts.flatMap(([term, text]) => [el('dt', {}, term), el('dd', {}, text)])),
       this.traces,
-    );
-  }
-
-  /** When somebody should look, by the alarms of figures that read this metric. */
-  #conditions(name) {
-    const figures = this.context.groups.flatMap(({ figures }) => figures ?? []);
-    const reads = (alarm) => alarm.value.families?.includes(name);
-    return figures.flatMap(({ title, alarms }) =>
-      (alarms ?? []).filter(reads).map(({ is, than }) => `while ${title} is ${COMPARISONS[is] ?? is} ${formatBound(than, this.#state.unit)}`),
     );
   }
 
@@ -263,7 +254,7 @@ export class Sheet {
   /** A line for each value of a label, the largest first; without one, all series together, or each gauge by itself. */
   #linesOf(by) {
     const { kind } = this.#state;
-    if (!by && TOGETHER.has(kind)) return [{ name: 'all', keys: this.series.map(({ key }) => key) }];
+    if (!by && TOGETHER.has(kind)) return [{ name: 'all', series: this.series, keys: this.series.map(({ key }) => key) }];
     const groups = new Map();
     for (const series of this.series) {
       const title = by ? labelOf(series.labels, by) ?? '' : titleOf(series, this.context.globals);
@@ -274,7 +265,7 @@ export class Sheet {
     const adds = (some) => !this.isMixed || byCurrency(some).size === 1;
     const lines = [...groups]
       .filter(([, some]) => adds(some))
-      .map(([name, some]) => ({ name: name || 'all', keys: some.map(({ key }) => key), currency: currencyOf(some) }));
+      .map(([name, some]) => ({ name: name || 'all', series: some, keys: some.map(({ key }) => key), currency: currencyOf(some) }));
     const { history } = this.context;
     const weight = new Map(lines.map((line) => [line, Math.abs(this.#read(history, history.snapshots.length - 1, line.keys)) || 0]));
     return lines.sort((a, b) => weight.get(b) - weight.get(a)).slice(0, MOST_LINES);
@@ -320,7 +311,12 @@ export class Sheet {
     }
     now.forEach((value, index) => {
       const currency = this.currency ?? this.drawn[index].currency;
-      setText(this.legend.children[index].lastChild, format(value, shownUnit, { currency, scale: this.#range?.scale }));
+      const line = this.legend.children[index];
+      setText(line.querySelector('b'), format(value, shownUnit, { currency, scale: this.#range?.scale }));
+      // The lines of quantiles are of all series.
+      const ended = this.#endOf((this.lines[index] ?? this.lines[0]).series);
+      line.classList.toggle('gone', ended !== '');
+      setEnded(line, ended);
     });
     this.plot.dataset.values = JSON.stringify(now);
   }
@@ -376,22 +372,32 @@ export class Sheet {
   #table() {
     const { kind, sort } = this.#state;
     const columns = [...this.keys, ...COLUMNS[kind] ?? COLUMNS.gauge];
-    const rows = this.series.map((series) => this.#row(series));
-    if (sort && sort.column < columns.length) rows.sort((a, b) => compared(a[sort.column], b[sort.column]) * (sort.isDown ? -1 : 1));
+    const rows = this.series.map((series) => ({ cells: this.#row(series), ended: this.#endOf([series]) }));
+    const by = ({ cells }) => cells[sort.column];
+    if (sort && sort.column < columns.length) rows.sort((a, b) => compared(by(a), by(b)) * (sort.isDown ? -1 : 1));
     const shown = rows.slice(0, MOST_ROWS);
     this.#head(columns);
     const body = this.table.tBodies[0];
     while (body.rows.length > shown.length) body.deleteRow(-1);
-    shown.forEach((row, index) => {
+    shown.forEach(({ cells, ended }, index) => {
       const line = body.rows[index] ?? body.insertRow();
-      while (line.cells.length < row.length) line.insertCell();
-      while (line.cells.length > row.length) line.deleteCell(-1);
-      row.forEach(({ text, value }, column) => {
-        setText(line.cells[column], text);
-        line.cells[column].className = value === undefined ? '' : 'number';
+      while (line.cells.length < cells.length) line.insertCell().append('');
+      while (line.cells.length > cells.length) line.deleteCell(-1);
+      line.classList.toggle('gone', ended !== '');
+      cells.forEach(({ text, value }, column) => {
+        const cell = line.cells[column];
+        setText(cell.firstChild, text);
+        setEnded(cell, this.keys[column] === PROCESS ? ended : '');
+        cell.className = value === undefined ? '' : 'number';
       });
     });
     setText(this.rest, rows.length > shown.length ? `${shown.length} of ${rows.length.toLocaleString('en-US')} series` : `${rows.length} series`);
+  }
+
+  /** The word for what has become of the one process that these series are of: nothing while it lives, or where they are of several. */
+  #endOf(series) {
+    const [one, ...others] = new Set(series.map(({ labels }) => this.context.gone.get(labelOf(labels, PROCESS)) ?? ''));
+    return others.length ? '' : (one ?? '');
   }
 
   #head(columns) {
