@@ -125,3 +125,57 @@ impl Scratch {
         at + framed.len() as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The seeds that were written by hand, by their names.
+    fn seed(name: &str) -> Vec<u8> {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus/memory");
+        std::fs::read(folder.join(name)).unwrap()
+    }
+
+    /// The first byte of each record, which says what it is.
+    fn kinds(seed: &[u8]) -> Vec<u8> {
+        let mut rest = &seed[1..];
+        let mut kinds = Vec::new();
+        while let Some((length, after)) = rest.split_first() {
+            let (payload, after) = after.split_at(usize::from(*length));
+            kinds.extend(payload.first());
+            rest = after;
+        }
+        kinds
+    }
+
+    /// A record of which there is no seed is reached by chance alone.
+    #[test]
+    fn a_seed_has_every_record_of_the_layout_and_all_of_it_is_read() {
+        let seed = seed("05");
+        let mut found = kinds(&seed);
+        found.sort_unstable();
+        found.dedup();
+        assert_eq!(found, (1..=13).collect::<Vec<u8>>());
+
+        let file = Scratch::new();
+        file.write(&header(&[]), 0);
+        file.append(&seed[1..], HEADER as u64);
+        let reading = Reader::open(&file.path).unwrap().read().unwrap();
+        assert_eq!(reading.globals["service"], "desk");
+        assert_eq!(reading.notes["catalog"], r#"{"schema":2}"#);
+        let family = |name: &str| {
+            let mut families = reading.families.iter();
+            families.find(|family| family.name == name).unwrap()
+        };
+        // The first series of the counter gave back its words, and the other one has them.
+        let orders = family("orders_total");
+        assert_eq!((orders.help.as_str(), orders.series.len()), ("Orders.", 1));
+        assert_eq!(orders.series[0].labels, [("side".into(), "sell".into())]);
+        assert_eq!(family("depth").across, obs_memory::Across::Sum);
+        // It was hidden with what its words held and shown again, so that it counts from there on.
+        let fill = &family("fill_seconds").series[0];
+        let native = fill.native.as_ref().unwrap();
+        assert_eq!((fill.began, native.schema), (3000, 3));
+        assert!(native.positive.contains_key(&-8), "{native:?}");
+    }
+}
