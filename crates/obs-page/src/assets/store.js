@@ -33,11 +33,10 @@ export class Samples {
   /** When each is from and how large it is, whichever tab it came from. */
   #kept = [];
   #bytes = 0;
-  /** What values belong to, packed and with its mark. */
+  /** What values belong to, as text and with its mark. */
   #families = null;
-  /** The mark of what this tab wrote last, and when. */
-  #written = null;
-  #writtenAt = 0;
+  /** When this tab wrote what values belong to, by its mark: series that come and go are written once. */
+  #written = new Map();
   #adding = Promise.resolve();
 
   constructor(database, span) {
@@ -68,21 +67,19 @@ export class Samples {
    */
   add({ at, families, values }) {
     const sample = { at, families, values: values.slice() };
-    this.#adding = this.#adding.then(() => this.#add(sample)).catch(() => (this.#written = null));
+    this.#adding = this.#adding.then(() => this.#add(sample)).catch(() => this.#written.clear());
     return this.#adding;
   }
 
   async #add({ at, families, values }) {
-    if (families) {
-      this.#families = null;
-      this.#families = await packed(families);
-    }
+    if (families) this.#families = marked(families);
     const last = this.#kept.at(-1);
     if (!this.#families || (last && at - last.at < last.bytes / BYTES_A_SECOND)) return;
-    const { of, bytes } = this.#families;
+    const { of, text } = this.#families;
     // What samples that are forgotten take with them is needed by those that stay: it is repeated now and then.
-    const brings = of !== this.#written || at - this.#writtenAt >= REPEATED_AFTER;
-    const sample = { at, of, families: brings ? bytes : null, values };
+    for (const [mark, since] of this.#written) if (at - since >= REPEATED_AFTER) this.#written.delete(mark);
+    const brings = !this.#written.has(of);
+    const sample = { at, of, families: brings ? await packed(text) : null, values };
     const store = this.#store('readwrite');
     // Tabs that are looked at are given the same renderings.
     const theirs = await done(store.getAllKeys(IDBKeyRange.bound(last?.at ?? -Infinity, at, true)));
@@ -90,7 +87,7 @@ export class Samples {
     const added = theirs.map((at) => ({ at, bytes: values.byteLength }));
     if (theirs.at(-1) !== at) {
       await done(store.put(sample));
-      if (brings) [this.#written, this.#writtenAt] = [of, at];
+      if (brings) this.#written.set(of, at);
       added.push({ at, bytes: weight(sample) });
     }
     for (const one of added) {
@@ -163,11 +160,16 @@ function weight({ families, values }) {
   return values.byteLength + (families?.byteLength ?? 0);
 }
 
-/** What values belong to, compressed, names and labels being a tenth of themselves then; and the mark of it, the same in every tab. */
-async function packed(families) {
+/** What values belong to, and the mark of it, the same in every tab. */
+function marked(families) {
   const text = JSON.stringify(families);
+  return { of: markOf(text), text };
+}
+
+/** A text, compressed: names and labels are a tenth of themselves then. */
+async function packed(text) {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream('gzip'));
-  return { of: markOf(text), bytes: await new Response(stream).arrayBuffer() };
+  return new Response(stream).arrayBuffer();
 }
 
 /** The length of a text, and its hash after Fowler, Noll and Vo. */
