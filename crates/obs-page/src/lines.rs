@@ -14,6 +14,10 @@ const QUANTILE_STEP: u64 = 5;
 const MANY: usize = 500;
 const SELDOM: u64 = 30;
 
+/// Names of moments and shares end so. Gauges of them have no sum over several processes, which an agent tells apart by this label.
+const APART: [&str; 3] = ["_timestamp_seconds", "_ratio", "_bps"];
+const PROCESS: &str = "process";
+
 /// Where the values of series are.
 pub trait Source {
     /// Shows each series of a family: its labels as a scrape shows them, such as `side="buy",venue="xnas"`, without braces and in any
@@ -223,6 +227,9 @@ struct Found {
     buckets: Vec<u64>,
     /// The currencies in which there is something.
     currencies: BTreeSet<String>,
+    /// The process of the first series, and whether one is of another.
+    process: Option<String>,
+    is_of_several: bool,
 }
 
 impl Read {
@@ -250,7 +257,7 @@ impl Read {
         if let How::Constant(number) = self.reading.how {
             return number;
         }
-        if found.series == 0 || self.is_mixed(&found) {
+        if found.series == 0 || found.is_of_several || self.is_mixed(&found) {
             return f64::NAN;
         }
         match self.reading.how {
@@ -289,14 +296,25 @@ impl Read {
             most: f64::NAN,
             ..Found::default()
         };
+        let is_apart = self.is_apart();
         for family in &self.reading.families {
             source.each(&family.name, &mut |labels, value| {
                 if self.labels.iter().all(|label| has(labels, label)) {
                     found.add(labels, value);
+                    if is_apart {
+                        found.tell_process(labels);
+                    }
                 }
             });
         }
         found
+    }
+
+    /// Whether what several processes have of it has no sum.
+    fn is_apart(&self) -> bool {
+        let is_sum = self.reading.how == How::Sum;
+        let mut families = self.reading.families.iter();
+        is_sum && families.any(|family| APART.iter().any(|end| family.name.ends_with(end)))
     }
 
     /// The bounds of the first family that has some.
@@ -366,6 +384,14 @@ impl Found {
                 }
             }
             Value::Other => {}
+        }
+    }
+
+    fn tell_process(&mut self, labels: &str) {
+        let process = value_of(labels, PROCESS).unwrap_or_default();
+        match &self.process {
+            Some(first) => self.is_of_several |= first != process,
+            None => self.process = Some(process.to_owned()),
         }
     }
 }
@@ -523,6 +549,30 @@ mod tests {
         assert!(rate.at(1, &paid(1.0, 0.0)).0.is_nan());
         assert!((rate.at(2, &paid(3.0, 0.0)).0 - 2.0).abs() < 1e-9);
         assert!(rate.at(3, &paid(3.0, 200.0)).0.is_nan());
+    }
+
+    #[test]
+    fn moments_and_shares_of_several_processes_are_no_line() {
+        let desks = Amounts(vec![
+            ("desk_leverage_ratio", r#"process="a",side="long""#, 0.25),
+            ("desk_leverage_ratio", r#"process="a",side="short""#, 0.5),
+            ("desk_leverage_ratio", r#"process="b",side="long""#, 0.75),
+            ("desk_orders_open", r#"process="a""#, 3.0),
+            ("desk_orders_open", r#"process="b""#, 4.0),
+        ]);
+        let read = |how, family: &'static str, labels: &[(&'static str, &'static str)]| {
+            let own =
+                |(key, value): &(&'static str, &'static str)| ((*key).into(), (*value).into());
+            let mut read = amounts(how, family);
+            read.reading.labels = labels.iter().map(own).collect();
+            Read::new(read.reading).at(0, &desks).0
+        };
+        assert!(read(How::Sum, "desk_leverage_ratio", &[]).is_nan());
+        let is = |value: f64, expected: f64| (value - expected).abs() < 1e-12;
+        let of_one = [("process", "a")];
+        assert!(is(read(How::Sum, "desk_leverage_ratio", &of_one), 0.75));
+        assert!(is(read(How::Most, "desk_leverage_ratio", &[]), 0.75));
+        assert!(is(read(How::Sum, "desk_orders_open", &[]), 7.0));
     }
 
     #[test]
