@@ -86,6 +86,10 @@ impl FromStr for Place {
                 "credentials do not belong into a URL; give --basic-auth-file or --bearer-token-file",
             );
         }
+        // The rest is a port, which has to be one: a client would take 99999 for another.
+        if authority.as_str() != authority.host() && authority.port_u16().is_none() {
+            return Err("expected a port of at most 65535, as in http://127.0.0.1:9464");
+        }
         let authority = authority.to_string();
         let origin = match uri.scheme_str() {
             Some("http") => Origin::Http(authority),
@@ -163,6 +167,12 @@ mod tests {
     fn what_is_no_place_says_what_to_give() {
         for wrong in ["", "ftp://desk", "a b", "http://", "unix:desk.sock"] {
             assert!(read(wrong).unwrap_err().starts_with("expected"), "{wrong}");
+        }
+        for wrong in ["desk:99999", "http://desk:", "[::1]:70000/metrics"] {
+            assert!(
+                read(wrong).unwrap_err().starts_with("expected a port"),
+                "{wrong}"
+            );
         }
         let told = read("user:word@desk:9464").unwrap_err();
         assert!(

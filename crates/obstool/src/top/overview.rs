@@ -37,6 +37,9 @@ const PROCESS: [(&str, &str, &str); 3] = [
     ("File descriptors", "sum", "process_open_fds"),
 ];
 
+/// The label by which an agent tells its processes apart.
+const PROCESS_LABEL: &str = "process";
+
 /// The first tiles for which there are metrics, with trends of so many points.
 pub(super) fn tiles(history: &History, catalog: &Catalog, most: usize, points: usize) -> Vec<Tile> {
     let look = Look { history, catalog };
@@ -314,7 +317,7 @@ impl Look<'_> {
             };
             self.history.rate(index, of)
         };
-        if self.is_mixed(reading, &found, index) {
+        if self.is_mixed(reading, &found, index) || self.is_apart(reading, &found) {
             return f64::NAN;
         }
         match reading.read.as_str() {
@@ -365,6 +368,23 @@ impl Look<'_> {
         let currencies = labels.filter(|(key, _)| key == "currency");
         let currencies: BTreeSet<_> = currencies.map(|(_, currency)| currency).collect();
         currencies.len() > 1
+    }
+
+    /// Whether these are moments or shares of several processes of an agent, which have no sum.
+    fn is_apart(&self, reading: &Reading, found: &[(usize, Vec<usize>)]) -> bool {
+        let unit = reading.families.first().map(|name| self.unit(name));
+        let has_no_sum = matches!(unit, Some("timestamp" | "ratio" | "basis points"));
+        let (true, true, Some(layout)) = (reading.read == "sum", has_no_sum, self.history.layout())
+        else {
+            return false;
+        };
+        let series = found
+            .iter()
+            .flat_map(|(family, series)| series.iter().map(move |at| (*family, *at)));
+        let labels = series.flat_map(|(family, at)| &layout.families[family].series[at].labels);
+        let processes = labels.filter(|(key, _)| key == PROCESS_LABEL);
+        let processes: BTreeSet<_> = processes.map(|(_, process)| process).collect();
+        processes.len() > 1
     }
 
     /// A gauge as it was then; a counter as it is now, for the history keeps its increases.
@@ -464,6 +484,38 @@ mod tests {
             let found = look.value(&of(key, value), 0);
             assert!((found - sum).abs() < 1e-9, "{key} {value}: {found}");
         }
+    }
+
+    #[test]
+    fn moments_and_shares_of_several_processes_have_no_sum() {
+        let text = "desk_leverage_ratio{process=\"a\",side=\"long\"} 0.25\n\
+                    desk_leverage_ratio{process=\"a\",side=\"short\"} 0.5\n\
+                    desk_leverage_ratio{process=\"b\",side=\"long\"} 0.75\n\
+                    desk_orders_open{process=\"a\"} 3\n\
+                    desk_orders_open{process=\"b\"} 4\n";
+        let (layout, values) = Layout::of(&obs_exposition::parse(text).unwrap());
+        let mut history = History::default();
+        history.add(0.0, Arc::new(layout), values);
+        let catalog = Catalog::default();
+        let look = Look {
+            history: &history,
+            catalog: &catalog,
+        };
+        let sum = |name: &str, labels: &[(&str, &str)]| {
+            let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            let reading = Reading {
+                read: "sum".to_owned(),
+                families: vec![name.to_owned()],
+                labels: labels.iter().map(own).collect(),
+                ..Reading::default()
+            };
+            look.value(&reading, 0)
+        };
+        assert!(sum("desk_leverage_ratio", &[]).is_nan());
+        let of_one = sum("desk_leverage_ratio", &[("process", "a")]);
+        assert!((of_one - 0.75).abs() < 1e-9, "{of_one}");
+        let counted = sum("desk_orders_open", &[]);
+        assert!((counted - 7.0).abs() < 1e-9, "{counted}");
     }
 
     #[test]

@@ -22,13 +22,16 @@ function nameOf({ service, url }) {
   return link;
 }
 
-function rowOf(row, index) {
-  const { isUp, state, facts, figures, alerts } = row;
+function rowOf(row, index, all) {
+  const { isUp, state, figures, alerts } = row;
+  // Where several are called alike, the address tells which one this is.
+  const isAlone = all.filter(({ service }) => service === row.service).length === 1;
+  const facts = [row.facts, ...(isAlone ? [] : [row.url.replace(/^https?:\/\//, '')])].filter(Boolean).join(' · ');
   const list = el('dl', '', ...figures.map(({ title, text, isBad }) => el('div', '', el('dt', '', title), el('dd', isBad ? 'bad' : '', text))));
   const fires = (alerts ?? []).map(({ name, severity }) => el('div', 'firing', severity ? `${name} (${severity})` : name));
-  const all = Object.assign(el('button', 'link', 'All rules'), { type: 'button', onclick: () => open(index) });
-  all.setAttribute('aria-label', `All rules that read ${row.service ?? row.url}`);
-  const rules = alerts === null ? [el('small', '', 'no Prometheus is asked')] : [...(fires.length ? fires : ['none fires']), el('small', '', all)];
+  const reads = Object.assign(el('button', 'link', 'All rules'), { type: 'button', onclick: () => open(index) });
+  reads.setAttribute('aria-label', `All rules that read ${row.service ?? row.url}`);
+  const rules = alerts === null ? [el('small', '', 'no Prometheus is asked')] : [...(fires.length ? fires : ['none fires']), el('small', '', reads)];
   return el(
     'tr',
     '',
@@ -93,6 +96,14 @@ document.getElementById('close').addEventListener('click', () => {
 });
 
 let last = '';
+/** Makes the rows anew; the link or the button that has the focus has it again. */
+function show(services) {
+  const focused = rows.contains(document.activeElement) ? document.activeElement : null;
+  const place = focused && [...rows.rows].indexOf(focused.closest('tr'));
+  rows.replaceChildren(...services.map(rowOf));
+  if (focused) rows.rows[place]?.querySelector(focused.tagName)?.focus({ preventScroll: true });
+}
+
 async function look() {
   try {
     const response = await fetch('services.json', { cache: 'no-store' });
@@ -102,9 +113,8 @@ async function look() {
     const said = `${services.length} services, ${down ? `${down} without an answer` : 'all answer'}${prometheus ? `; the rules are not known: ${prometheus}` : ''}`;
     if (state.textContent !== said) state.textContent = said;
     document.title = down ? `${down} down · Services` : 'Services';
-    // What stays keeps its focus.
     names = services.map(({ service, url }) => service ?? url);
-    if (text !== last) rows.replaceChildren(...services.map(rowOf));
+    if (text !== last) show(services);
     last = text;
     await readRules();
   } catch {
