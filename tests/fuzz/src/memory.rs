@@ -173,9 +173,9 @@ mod tests {
         assert_eq!(orders.series[0].labels, [("side".into(), "sell".into())]);
         assert_eq!(family("depth").across, obs_memory::Across::Sum);
         // It was hidden with what its words held and shown again, so that it counts from there on.
-        let fill = &family("fill_seconds").series[0];
-        let native = fill.native.as_ref().unwrap();
-        assert_eq!((fill.began, native.schema), (3000, 3));
+        let histogram = &family("fill_seconds").series[0];
+        let native = histogram.native.as_ref().unwrap();
+        assert_eq!((histogram.began, native.schema), (3000, 3));
         assert!(native.positive.contains_key(&-8), "{native:?}");
     }
 }
