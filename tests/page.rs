@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use browser::Browser;
+use fantoccini::wd::WindowHandle;
 use metrics::Recorder;
 use obs_core::{
     Alarm, By, Catalogue, Counter, Figure, Gauge, Histogram, Reading, Unit, Worse, buckets,
@@ -809,14 +810,7 @@ async fn rows(browser: &Browser, title: &str) -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn what_a_trader_looks_at_is_what_a_scrape_says() {
-    let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        service: Some("book".into()),
-        ..Config::default()
-    };
-    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
-    let builder = builder.catalogue(Catalogue::of(&[Book::FAMILIES]));
-    let (recorder, exporter) = builder.build().unwrap();
+    let (recorder, exporter) = declaring(Some("book"), Catalogue::of(&[Book::FAMILIES]));
     let book = metrics::with_local_recorder(&recorder, Book::new);
     book.equity.set(1_012.5);
     book.drawdown.set(-0.125);
@@ -919,13 +913,7 @@ async fn a_sheet_leads_to_traces_and_to_prometheus() {
     obs_exporter::set_trace_id_source(|| {
         Some(u128::from(TRACE.load(Ordering::Relaxed)).to_be_bytes())
     });
-    let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        ..Config::default()
-    };
-    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
-    let builder = builder.catalogue(Catalogue::of(&[Traced::FAMILIES]));
-    let (recorder, exporter) = builder.build().unwrap();
+    let (recorder, exporter) = declaring(None, Catalogue::of(&[Traced::FAMILIES]));
     let observed = metrics::with_local_recorder(&recorder, Traced::new);
     observed.fill.record(0.002);
     TRACE.store(0xfeed_0002, Ordering::Relaxed);
@@ -1162,15 +1150,23 @@ fn exporter(listen: &str) -> (impl Recorder + Send + Sync + 'static, Exporter) {
     builder.config(config).build().unwrap()
 }
 
-#[tokio::test]
-async fn what_a_program_declares_is_shown_first() {
+/// A program of these families. Without a name it is called as this package is.
+fn declaring(
+    service: Option<&str>,
+    catalogue: Catalogue,
+) -> (impl Recorder + Send + Sync + 'static, Exporter) {
     let config = Config {
         listen: "127.0.0.1:0".parse().unwrap(),
+        service: service.map(str::to_owned),
         ..Config::default()
     };
     let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
-    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
-    let (recorder, exporter) = builder.build().unwrap();
+    builder.catalogue(catalogue).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_program_declares_is_shown_first() {
+    let (recorder, exporter) = declaring(None, Catalogue::of(&[Quoter::FAMILIES]));
     let quoter = metrics::with_local_recorder(&recorder, Quoter::new);
     quoter.quotes[Venue::Xnas].increment(3);
     quoter.quotes[Venue::Arca].increment(4);
@@ -1550,18 +1546,13 @@ async fn the_rules_that_read_a_metric_are_listed() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let prometheus = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        service: Some("quoter".into()),
-        ..Config::default()
-    };
-    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
-    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
-    let (recorder, exporter) = builder.build().unwrap();
+    let (recorder, exporter) = declaring(Some("quoter"), Catalogue::of(&[Quoter::FAMILIES]));
     let _quoter = metrics::with_local_recorder(&recorder, Quoter::new);
     let server = exporter.serve().await.unwrap();
     let service = server.local_addr().to_string();
-    let arguments = ["page", &service, "--prometheus", &prometheus];
+    // The same by another name, so that two are called alike.
+    let other = service.replace("127.0.0.1", "localhost");
+    let arguments = ["page", &service, &other, "--prometheus", &prometheus];
     let mut command = Command::new(obs_tests::built("obstool").unwrap());
     command.args(arguments).args(["--listen", "127.0.0.1:0"]);
     let (_page, address) = tokio::task::spawn_blocking(move || {
@@ -1578,6 +1569,7 @@ async fn the_rules_that_read_a_metric_are_listed() {
     browser
         .until::<bool>("document.querySelector('td.up') !== null && document.querySelector('button.link') !== null")
         .await;
+    two_are_called_alike(&browser, [&service, &other]).await;
     let asked =
         "performance.getEntriesByType('resource').some(({ name }) => name.includes('/rules/'))";
     assert!(!browser.run::<bool>(&format!("return {asked}")).await);
@@ -1616,6 +1608,31 @@ async fn the_rules_that_read_a_metric_are_listed() {
     assert_eq!(names, ["QuotesMissingpage"]);
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
+}
+
+/// The addresses of services that are called alike tell them apart, and what has the focus keeps it.
+async fn two_are_called_alike(browser: &Browser, addresses: [&str; 2]) {
+    let facts =
+        "[...document.querySelectorAll('#services th small')].map((facts) => facts.textContent)";
+    let facts: Vec<String> = browser
+        .until(&format!(
+            "document.querySelectorAll('#services td.up').length === 2 && {facts}"
+        ))
+        .await;
+    assert!(
+        facts[0].ends_with(addresses[0]) && facts[1].ends_with(addresses[1]),
+        "{facts:?}"
+    );
+    // What has the focus keeps it when a row is made anew, as its uptime has it every time.
+    browser
+        .run::<Value>(
+            "window.row = document.querySelector('#services tr'); row.querySelector('a').focus()",
+        )
+        .await;
+    let focused: String = browser
+        .until("!window.row.isConnected && document.activeElement.tagName")
+        .await;
+    assert_eq!(focused, "A");
 }
 
 /// The variable that makes this program a process that records to a file.
@@ -1750,7 +1767,22 @@ async fn an_agent_shows_processes_that_live_hang_and_are_dead() {
         assert_eq!(value, expected, "{facets:?}");
     }
 
-    // So it is on the sheet of a metric: in its table, and in the legend where lines are of processes.
+    the_sheet_marks_the_dead(&browser).await;
+
+    // A process alone.
+    browser
+        .run::<Value>("document.querySelector('.process[data-state=up]').click()")
+        .await;
+    let found = "[...document.querySelectorAll('[data-family=quoter_quotes_open] .facet')].map((facet) => facet.dataset.series)";
+    let found: Vec<String> = browser
+        .until(&format!("{found}.length === 2 && {found}"))
+        .await;
+    assert_eq!(found, ["quoter · arca", "quoter · xnas"]);
+    nothing_is_asked_of_others(&browser, &page).await;
+}
+
+/// What is of a dead process is grey and marked on the sheet of a metric: in its table, and in the legend where lines are of processes.
+async fn the_sheet_marks_the_dead(browser: &Browser) {
     browser
         .run::<Value>("document.querySelector('[data-family=quoter_quotes_open] .opens').click()")
         .await;
@@ -1791,17 +1823,6 @@ async fn an_agent_shows_processes_that_live_hang_and_are_dead() {
     browser
         .run::<Value>("document.getElementById('sheet').close()")
         .await;
-
-    // A process alone.
-    browser
-        .run::<Value>("document.querySelector('.process[data-state=up]').click()")
-        .await;
-    let found = "[...document.querySelectorAll('[data-family=quoter_quotes_open] .facet')].map((facet) => facet.dataset.series)";
-    let found: Vec<String> = browser
-        .until(&format!("{found}.length === 2 && {found}"))
-        .await;
-    assert_eq!(found, ["quoter · arca", "quoter · xnas"]);
-    nothing_is_asked_of_others(&browser, &page).await;
 }
 
 /// On paper, at twice the size, and by colour.
@@ -2131,13 +2152,7 @@ async fn what_two_tabs_keep_is_one_history() {
 /// Two tabs of one service, one of which is closed while the other writes.
 #[tokio::test]
 async fn two_tabs_of_a_service_share_what_they_keep() {
-    let config = Config {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        ..Config::default()
-    };
-    let builder = Exporter::builder(obs_exporter::app_info!()).config(config);
-    let builder = builder.catalogue(Catalogue::of(&[Quoter::FAMILIES]));
-    let (recorder, exporter) = builder.build().unwrap();
+    let (recorder, exporter) = declaring(None, Catalogue::of(&[Quoter::FAMILIES]));
     let quoter = metrics::with_local_recorder(&recorder, Quoter::new);
     quoter.quotes[Venue::Arca].increment(3);
     quoter.open[Venue::Arca].set(70);
@@ -2175,41 +2190,7 @@ async fn two_tabs_of_a_service_share_what_they_keep() {
             .until::<bool>(&format!("{book} === '71 of 500'"))
             .await;
     }
-    // What one of them pins is pinned in both, beside what the other one did.
-    let pin = |name: &str| {
-        format!(
-            "document.querySelector('#all [data-family={name}] .opens').click(); \
-             [...document.querySelectorAll('.sheet-head .chip')].find((chip) => chip.textContent.startsWith('Pin')).click(); \
-             document.getElementById('sheet').close()"
-        )
-    };
-    browser
-        .client
-        .switch_to_window(first.clone())
-        .await
-        .unwrap();
-    browser.run::<Value>(&pin("quoter_quotes_open")).await;
-    browser
-        .client
-        .switch_to_window(other.clone())
-        .await
-        .unwrap();
-    let pinned =
-        "[...document.querySelectorAll('#pinned-cards .card')].map((card) => card.dataset.family)";
-    let are_pinned = |names: &str| format!("JSON.stringify({pinned}) === '{names}'");
-    browser
-        .until::<bool>(&are_pinned(r#"["quoter_quotes_open"]"#))
-        .await;
-    browser.run::<Value>(&pin("quoter_quotes_total")).await;
-    let both = are_pinned(r#"["quoter_quotes_open","quoter_quotes_total"]"#);
-    for window in [&first, &other] {
-        browser
-            .client
-            .switch_to_window(window.clone())
-            .await
-            .unwrap();
-        browser.until::<bool>(&both).await;
-    }
+    let both = pinned_in_both(&browser, &first, &other).await;
 
     // Loaded anew, the other one has no less than the first one saw, and each moment once.
     browser
@@ -2246,6 +2227,45 @@ async fn two_tabs_of_a_service_share_what_they_keep() {
         .await;
     assert_eq!(browser.log().await, [Value::Null; 0]);
     server.shutdown().await;
+}
+
+/// What a tab pins is pinned in another one, beside what that one did: whether it is so, as an expression.
+async fn pinned_in_both(browser: &Browser, first: &WindowHandle, other: &WindowHandle) -> String {
+    let pin = |name: &str| {
+        format!(
+            "document.querySelector('#all [data-family={name}] .opens').click(); \
+             [...document.querySelectorAll('.sheet-head .chip')].find((chip) => chip.textContent.startsWith('Pin')).click(); \
+             document.getElementById('sheet').close()"
+        )
+    };
+    browser
+        .client
+        .switch_to_window(first.clone())
+        .await
+        .unwrap();
+    browser.run::<Value>(&pin("quoter_quotes_open")).await;
+    browser
+        .client
+        .switch_to_window(other.clone())
+        .await
+        .unwrap();
+    let pinned =
+        "[...document.querySelectorAll('#pinned-cards .card')].map((card) => card.dataset.family)";
+    let are_pinned = |names: &str| format!("JSON.stringify({pinned}) === '{names}'");
+    browser
+        .until::<bool>(&are_pinned(r#"["quoter_quotes_open"]"#))
+        .await;
+    browser.run::<Value>(&pin("quoter_quotes_total")).await;
+    let both = are_pinned(r#"["quoter_quotes_open","quoter_quotes_total"]"#);
+    for window in [first, other] {
+        browser
+            .client
+            .switch_to_window(window.clone())
+            .await
+            .unwrap();
+        browser.until::<bool>(&both).await;
+    }
+    both
 }
 
 /// The memory that the page's scripts hold on to, in megabytes.
