@@ -424,6 +424,14 @@ test('what several processes have of a moment or a share stands beside each othe
     ],
   );
 
+  // What a dead process had of it last is not now.
+  const ofDead = designOf(
+    { title: 'Limits', shows: 'bars', by: 'limit', value: of('desk_used_ratio'), limit: of('desk_allowed_ratio') },
+    { ...nothingKnown, gone: new Map([['b', 'dead']]) },
+    history.latest.layout,
+  );
+  assert.deepEqual(ofDead.bars(history).map(({ isGone }) => isGone), [false, true]);
+
   // Of very many the first ones.
   const many = Array.from({ length: 9 }, (_, index) => `many_ratio{process="${index}"} 0.${index}`);
   const of_many = historyOf(text('# TYPE many_ratio gauge', ...many));

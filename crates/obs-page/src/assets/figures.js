@@ -126,7 +126,7 @@ function titleOf(name) {
  * @returns {Design|null}
  */
 export function designOf(figure, context, layout) {
-  const shown = SHOWS[figure.shows]?.(figure, (spec) => readingOf(spec, context, layout));
+  const shown = SHOWS[figure.shows]?.(figure, (spec) => readingOf(spec, context, layout), context);
   if (!shown) return null;
   const facts = named(figure.facts, context, layout);
   const alarms = (figure.alarms ?? []).map((alarm) => alarmOf(alarm, context, layout)).filter(Boolean);
@@ -223,7 +223,7 @@ const SHOWS = {
     };
   },
 
-  bars(figure, reading) {
+  bars(figure, reading, { gone }) {
     const [value, limit] = [reading(figure.value), reading(figure.limit)];
     if (!value || !limit) return null;
     const of = (spec, labels) => reading({ ...spec, labels: { ...spec.labels, ...labels } });
@@ -241,7 +241,8 @@ const SHOWS = {
           const share = quotient(used.at(history, last(history)), allowed.at(history, last(history)));
           const words = key.replaceAll('_', ' ');
           const name = process === null ? words : `${words} · ${process}`;
-          return { name, text: `${used.text(history)} of ${allowed.text(history)}`, share, isBad: share >= 1 };
+          const text = `${used.text(history)} of ${allowed.text(history)}`;
+          return { name, text, share, isBad: share >= 1, isApart: process !== null, isGone: Boolean(gone?.has(process)) };
         }),
       );
     };

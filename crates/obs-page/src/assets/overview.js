@@ -160,10 +160,12 @@ class Tile {
 
   #bars(bars) {
     const make = () => el('p', { class: 'bar-row' }, el('span'), el('b'), el('span', { class: 'filled', 'aria-hidden': 'true' }, el('span')));
-    this.#rows(bars, make, (line, { name, text, share, isBad }) => {
+    this.#rows(bars, make, (line, { name, text, share, isBad, isApart, isGone }) => {
       setText(line.children[0], name);
       setText(line.children[1], text);
       line.classList.toggle('bad', isBad);
+      line.classList.toggle('apart', isApart);
+      line.classList.toggle('gone', isGone);
       line.lastChild.firstChild.style.width = `${Number.isFinite(share) ? Math.min(Math.max(share, 0), 1) * 100 : 0}%`;
     });
     if (bars.some(({ isBad }) => isBad)) this.element.classList.add('bad');
