@@ -215,42 +215,43 @@ pub(crate) fn engine(
 
 #[cfg(feature = "stock")]
 fn refuse_what_stock_has_not(config: &Config) -> Result<(), ExporterError> {
-    if config.idle_timeout.is_some() {
-        return Err(ExporterError::OtherRecorder {
-            setting: "OBS_IDLE_TIMEOUT_SECONDS",
+    let refused = [
+        (
+            config.idle_timeout.is_some(),
+            "OBS_IDLE_TIMEOUT_SECONDS",
+            "the stock one would lose what is recorded on a handle that is kept",
+        ),
+        (
+            config.created,
+            "OBS_CREATED",
+            "the stock one does not keep when a series began",
+        ),
+        (
+            config.native_histograms,
+            "OBS_NATIVE_HISTOGRAMS",
+            "the stock one has declared buckets only",
+        ),
+        (
+            config.memory.is_some(),
+            "OBS_MEMORY",
+            "the stock one has no cells that could lie in a file",
+        ),
+        (
+            config.utf8_names,
+            "OBS_UTF8_NAMES",
+            "the stock one has names that everybody reads",
+        ),
+    ];
+    let first = refused
+        .into_iter()
+        .find(|(is_asked_for, _, _)| *is_asked_for);
+    first.map_or(Ok(()), |(_, setting, reason)| {
+        Err(ExporterError::OtherRecorder {
+            setting,
             recorder: RecorderKind::Obs,
-            reason: "the stock one would lose what is recorded on a handle that is kept",
-        });
-    }
-    if config.created {
-        return Err(ExporterError::OtherRecorder {
-            setting: "OBS_CREATED",
-            recorder: RecorderKind::Obs,
-            reason: "the stock one does not keep when a series began",
-        });
-    }
-    if config.native_histograms {
-        return Err(ExporterError::OtherRecorder {
-            setting: "OBS_NATIVE_HISTOGRAMS",
-            recorder: RecorderKind::Obs,
-            reason: "the stock one has declared buckets only",
-        });
-    }
-    if config.memory.is_some() {
-        return Err(ExporterError::OtherRecorder {
-            setting: "OBS_MEMORY",
-            recorder: RecorderKind::Obs,
-            reason: "the stock one has no cells that could lie in a file",
-        });
-    }
-    if config.utf8_names {
-        return Err(ExporterError::OtherRecorder {
-            setting: "OBS_UTF8_NAMES",
-            recorder: RecorderKind::Obs,
-            reason: "the stock one has names that everybody reads",
-        });
-    }
-    Ok(())
+            reason,
+        })
+    })
 }
 
 impl fmt::Debug for Recording {
