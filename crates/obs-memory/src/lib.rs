@@ -26,6 +26,10 @@ mod fork;
 )]
 mod heartbeat;
 #[cfg(feature = "file")]
+mod identity;
+#[cfg(all(feature = "map", target_os = "linux"))]
+mod image;
+#[cfg(feature = "file")]
 #[cfg_attr(
     not(all(target_os = "linux", feature = "map")),
     expect(dead_code, reason = "a writer's side, where there is no writer")
@@ -46,6 +50,10 @@ mod reader;
     expect(dead_code, reason = "a writer's side, where there is no writer")
 )]
 mod record;
+#[cfg(all(feature = "map", target_os = "linux"))]
+mod retire;
+#[cfg(feature = "file")]
+mod totals;
 
 pub use fork::{fork_depth, in_child};
 pub use page::{Page, Pair, WORDS, Words};
@@ -53,10 +61,12 @@ pub use page::{Page, Pair, WORDS, Words};
 pub use {
     error::MemoryError,
     heartbeat::{Heartbeat, HeartbeatOptions, Heartbeats, LoopReading},
+    identity::FileId,
     options::Options,
     platform::Memory,
     reader::{FamilyReading, NativeBuckets, Reader, Reading, SeriesReading, Value},
     record::{Across, Cell, Kind, Labels, Record, Side},
+    totals::{FamilyTotals, Folded, SeriesTotals, Totals},
 };
 
 /// The examples of the README are tests too.

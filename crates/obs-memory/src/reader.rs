@@ -8,12 +8,12 @@ use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::MemoryError;
 use crate::layout::ABANDONED;
 use crate::layout::{HEADER_BYTES, Header, INCOMPLETE_AT, PAGE_BYTES, u32_at};
 use crate::page::WORDS;
 use crate::platform::{holder, own};
 use crate::record::{Across, Cell, FRAME, Kind, Labels, MOST_BYTES, Record, Side};
+use crate::{FileId, Folded, MemoryError};
 
 /// The most pages of a block: a lane for each thread that can have one, and that of all others.
 const MOST_LANES: usize = 1025;
@@ -35,6 +35,7 @@ pub struct Reader {
     globals: BTreeMap<String, String>,
     help: BTreeMap<String, String>,
     notes: Arc<BTreeMap<String, String>>,
+    folded: Option<Folded>,
     families: Vec<Family>,
     names: HashSet<String>,
     series: Vec<Series>,
@@ -121,6 +122,8 @@ pub struct Reading {
     pub globals: BTreeMap<String, String>,
     /// What the process says of itself, by what it is about.
     pub notes: Arc<BTreeMap<String, String>>,
+    /// Whose numbers it holds, where it is no process' file and keeps the totals of a service; see [`Folded`].
+    pub folded: Option<Folded>,
     /// The families that have a series to show, by name.
     pub families: Vec<FamilyReading>,
 }
@@ -220,6 +223,7 @@ impl Reader {
             globals: BTreeMap::new(),
             help: BTreeMap::new(),
             notes: Arc::default(),
+            folded: None,
             families: Vec::new(),
             names: HashSet::new(),
             series: Vec::new(),
@@ -234,6 +238,12 @@ impl Reader {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Which file it is, also where it is renamed or removed.
+    #[must_use]
+    pub fn id(&self) -> FileId {
+        FileId::of(&self.source, &self.header)
     }
 
     /// Whether its process lives.
@@ -286,6 +296,7 @@ impl Reader {
             pid: self.header.pid,
             globals: self.globals.clone(),
             notes: Arc::clone(&self.notes),
+            folded: self.folded.clone(),
             families: families.into_values().collect(),
         })
     }
@@ -334,6 +345,10 @@ impl Reader {
                 self.help.insert(name, text);
             }
             Record::Note { key, text } => {
+                if let Some(folded) = Folded::of_note(&key, &text) {
+                    self.folded = Some(folded?);
+                    return Ok(());
+                }
                 Arc::make_mut(&mut self.notes).insert(key, text);
             }
             Record::Across { family, across } => {
@@ -710,13 +725,7 @@ impl Series {
         held: impl Fn(usize) -> &'a [u64],
     ) -> Option<(Value, NativeBuckets)> {
         let (mut buckets, mut sum) = (vec![0_u64; family.bounds.len() + 1], 0.0);
-        let mut shown = NativeBuckets {
-            schema: native.schema,
-            zero_threshold: native.zero_threshold,
-            zero_count: 0,
-            negative: BTreeMap::new(),
-            positive: BTreeMap::new(),
-        };
+        let mut shown = NativeBuckets::new(native.schema, native.zero_threshold);
         let mut is_as_it_was = true;
         for (at, chunk) in self.chunks.iter().enumerate() {
             let Some((now, words)) = held(at).split_first() else {

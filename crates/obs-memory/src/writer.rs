@@ -19,13 +19,15 @@ use crate::layout::{CHUNK_BYTES, HEADER_BYTES, Header, INCOMPLETE_AT, LIMITS, PA
 pub(crate) use crate::page::monotonic_nanoseconds;
 use crate::page::{Chunk, Page, at_fork};
 use crate::record::{FRAME, MOST_BYTES, Record};
-use crate::{Heartbeat, HeartbeatOptions, MemoryError, Options};
+use crate::retire::retire;
+use crate::totals::service;
+use crate::{Folded, Heartbeat, HeartbeatOptions, MemoryError, Options};
 
 /// How many files a process can record to. They stay mapped for as long as it lives.
 const MOST_FILES: usize = 64;
-/// How many files of earlier processes are kept beside the one of a path; older ones are removed.
+/// How many files of earlier processes are kept beside the one of a path; older ones become part of the totals of their service.
 const MOST_ASIDE: usize = 8;
-/// How many files of ended processes of one service are kept, whose names differ behind an `@`; older ones are removed.
+/// The same of processes of one service whose files differ behind an `@` in their names.
 const MOST_BESIDE: usize = 32;
 
 static OPEN: [OnceLock<Open>; MOST_FILES] = [const { OnceLock::new() }; MOST_FILES];
@@ -114,7 +116,8 @@ impl Memory {
     ///
     /// A file that an ended process has left there is set aside under a name that begins with the path and ends in `.ended`; 8 of
     /// these are kept. Of processes whose files differ behind an `@` in their names, as `desk@17.obs` and `desk@18.obs`, the files of the
-    /// last 32 that ended are kept. What is no file of this crate, or of another edition, is set aside too, and stops nothing. The file can be read and
+    /// last 32 that ended are kept. What older ones counted and observed is added up in `desk@totals.obs` ([`Folded`]), a name that no process
+    /// may have for its own. What is no file of this crate, or of another edition, is set aside too, and stops nothing. The file can be read and
     /// written by its owner alone.
     ///
     /// No other code of the process may open the file and close it again: that would let go of the lock, as POSIX has it.
@@ -594,7 +597,7 @@ fn take_over(path: &Path) -> Result<File, MemoryError> {
         if is_new || metadata.len() == 0 {
             return Ok(file);
         }
-        set_aside(path).map_err(failure("set aside", path))?;
+        set_aside(path, true).map_err(failure("set aside", path))?;
     }
 }
 
@@ -609,8 +612,9 @@ fn follow_forks() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives what an ended process has left another name, and removes the oldest of those.
-fn set_aside(path: &Path) -> io::Result<()> {
+/// Gives what an ended process has left another name, and removes the oldest of those. With `fold`, what they counted goes to the totals of
+/// their service.
+pub(crate) fn set_aside(path: &Path, fold: bool) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // As many digits as are enough for all times, so that names are in the order of time.
     let aside = path.with_file_name(format!("{name}.{:016}.ended", now()));
@@ -635,26 +639,33 @@ fn set_aside(path: &Path) -> io::Result<()> {
         .filter(is_aside)
         .collect();
     found.sort_unstable();
+    if fold {
+        retire(&found, MOST_ASIDE);
+        return Ok(());
+    }
     let too_many = found.len().saturating_sub(MOST_ASIDE);
     found[..too_many].iter().try_for_each(std::fs::remove_file)
 }
 
-/// What the files of one service have in common: what is before an `@` and before `.obs`.
-fn service(name: &str) -> &str {
-    let name = name.split_once(".obs").map_or(name, |(name, _)| name);
-    name.split_once('@').map_or(name, |(name, _)| name)
-}
-
-/// Removes the oldest files of ended processes of the same service. That one cannot be removed is no reason not to start.
+/// Removes the oldest files of ended processes of the same service, and adds what they counted to its totals.
 fn tidy(path: &Path) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(folder) = path.parent() else {
         return;
     };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
     let prefix = format!("{}@", service(&name));
+    let totals = Folded::path(path);
+    let totals = totals.file_name().unwrap_or_default().to_string_lossy();
     let is_ended = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_one = name.starts_with(&prefix) && name.contains(".obs");
+        let is_file = name.ends_with(".obs") || name.ends_with(".ended");
+        let is_one = name.starts_with(&prefix) && name.contains(".obs") && is_file;
+        let is_one = is_one && !name.starts_with(&*totals);
         // Opening one of our own and closing it again would let go of its lock.
         is_one && own(path).is_none() && File::open(path).is_ok_and(|file| holder(&file).is_none())
     };
@@ -664,10 +675,8 @@ fn tidy(path: &Path) {
         .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
         .collect();
     ended.sort_unstable();
-    let too_many = ended.len().saturating_sub(MOST_BESIDE);
-    for (_, path) in &ended[..too_many] {
-        let _ = std::fs::remove_file(path);
-    }
+    let ended: Vec<_> = ended.into_iter().map(|(_, path)| path).collect();
+    retire(&ended, MOST_BESIDE);
 }
 
 fn failure<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> MemoryError + 'a {
