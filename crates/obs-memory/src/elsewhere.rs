@@ -42,11 +42,6 @@ impl Memory {
         match self.0 {}
     }
 
-    /// Says that something is not in the file.
-    pub fn lose(self, _: &str) {
-        match self.0 {}
-    }
-
     /// Whether this process was forked from the one that made the file.
     #[must_use]
     pub fn is_inherited(self) -> bool {

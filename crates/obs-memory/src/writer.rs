@@ -261,13 +261,6 @@ impl Memory {
         open.space().incomplete.clone()
     }
 
-    /// Says that something which was recorded is not in the file, and why.
-    pub fn lose(self, why: &str) {
-        if let Some(open) = self.open().and_then(Open::of_this_process) {
-            open.lose(&mut open.space(), INCOMPLETE, why.to_owned());
-        }
-    }
-
     /// Whether this process was forked from the one that made the file. What that had mapped can be recorded to, by whole additions to
     /// words that everybody adds to. New pages and records go to a file of this process, which is made with the first of them: beside the
     /// parent's, as `desk@4711.obs` beside `desk.obs`, with the same globals, notes and families, whose numbers stay the same.

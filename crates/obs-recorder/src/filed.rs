@@ -1,6 +1,7 @@
 //! What stands of series in a mapped file, so that another process can show them.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use obs_memory::{Across, Cell, Memory, Record, Side, fork_depth};
 
@@ -14,8 +15,30 @@ use crate::registry::Family;
 pub(crate) struct Number {
     memory: Memory,
     series: u32,
-    /// Which process' file that is. One that is forked from it says nothing of the series: what it adds is in its parent's words.
+    family: u32,
+    /// Which process' file that is. One that is forked from it says nothing of the series: what it adds is in its parent's words, but for
+    /// those that it makes itself.
     depth: u16,
+}
+
+/// The number of a series in the file of a process that is forked from the one that made it.
+#[derive(Debug, Default)]
+pub(crate) struct Beside(AtomicU64);
+
+impl Beside {
+    /// The number in the file of this process; `enter` enters the series there. One caller at a time.
+    fn number(&self, enter: impl FnOnce() -> Option<u32>) -> Option<u32> {
+        let depth = u64::from(fork_depth()) << 32;
+        let known = self.0.load(Relaxed);
+        if known >> 32 == depth >> 32 && depth != 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+            return Some(known as u32);
+        }
+        let number = enter()?;
+        // What is known in this process' parent is of another file.
+        self.0.store(depth | u64::from(number), Relaxed);
+        Some(number)
+    }
 }
 
 /// What is said of a family, beside its name and kind.
@@ -86,6 +109,7 @@ pub(crate) fn series<M: Metric>(
     Some(Number {
         memory,
         series,
+        family,
         depth: fork_depth(),
     })
 }
@@ -97,14 +121,32 @@ impl Number {
         self.say(&Record::Hidden { series, words });
     }
 
-    /// Words of a native histogram, before anybody records to them.
-    pub(crate) fn chunk(self, at: InFile, side: Side, cells: Vec<Cell>) {
-        if !self.is_own() {
-            self.memory
-                .lose("an octave of a series of the process that this one was forked from is not in a file");
-        }
-        self.say(&Record::Chunk {
-            series: self.series,
+    /// Words of a native histogram, before anybody records to them. In a forked process they are in a file of its own, and the series with
+    /// these labels, which began then, is entered there with the first of them.
+    pub(crate) fn chunk(
+        self,
+        beside: &Beside,
+        labels: &str,
+        began: u64,
+        at: InFile,
+        side: Side,
+        cells: Vec<Cell>,
+    ) {
+        let enter = || {
+            self.memory.append(&Record::Series {
+                family: self.family,
+                block: 0,
+                first: 0,
+                began,
+                labels: labels_of(labels),
+            })
+        };
+        let own = self.is_own().then_some(self.series);
+        let Some(series) = own.or_else(|| beside.number(enter)) else {
+            return;
+        };
+        self.memory.append(&Record::Chunk {
+            series,
             block: at.block,
             first: at.first,
             side,

@@ -15,7 +15,7 @@ use crate::cell::{
 };
 use crate::engine::Settings;
 use crate::exemplar::Exemplars;
-use crate::filed::{Description, Number};
+use crate::filed::{Beside, Description, Number};
 use crate::grid::{CellOf, SCHEMA, bucket_of, each_held, order};
 use crate::lock;
 use crate::metric::Metric;
@@ -32,6 +32,8 @@ pub(crate) struct NativeHistogram {
     /// What the chunks held when the series began anew.
     baseline: Mutex<Option<Box<Reading>>>,
     exemplars: Option<Box<Exemplars>>,
+    /// In a forked process, where the file of that has the octaves that its parent's lacks.
+    beside: Beside,
 }
 
 /// What the histograms of a family share.
@@ -218,7 +220,9 @@ impl Series<NativeHistogram> {
         let (key, cell) = grid.locate(value);
         let announce = |at| {
             if let Some(filed) = self.filed() {
-                filed.chunk(at, side_of(key), cells_of(grid, key));
+                let began = self.created().load(Relaxed);
+                let (side, cells) = (side_of(key), cells_of(grid, key));
+                filed.chunk(&self.metric.beside, self.labels(), began, at, side, cells);
             }
         };
         let by = value * count as f64;
@@ -295,6 +299,7 @@ impl Metric for NativeHistogram {
             shape: Arc::clone(shape),
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(exemplars),
+            beside: Beside::default(),
         }
     }
 

@@ -328,3 +328,86 @@ fn a_worker_that_is_killed_while_it_makes_series_leaves_a_file_that_reads() {
         assert!([counter(0), counter(1)].concat().contains(last), "{last:?}");
     }
 }
+
+/// The variable that makes this program the parent of workers that observe what it does not.
+const OBSERVED: &str = "FORK_TEST_OBSERVED";
+
+obs_core::families! {
+    /// What is observed.
+    struct Observed {
+        /// How long a task takes.
+        took: Histogram = "task_duration_seconds" { buckets: obs_core::buckets::NATIVE },
+    }
+}
+
+/// Each worker observes in an octave of its parent and in two of its own, and has a child that observes in all of them and in one more.
+fn observe(path: &Path) -> ! {
+    let options = MemoryOptions::default().any_file_system(true);
+    let builder = Engine::builder().native_histograms(true);
+    let engine = builder.memory(path, options).build().unwrap();
+    obs_core::install(engine).unwrap();
+    let observed = Observed::new();
+    observed.took.record(1.5);
+    let fork = |work: &dyn Fn()| match fork::fork().unwrap() {
+        Fork::Child => {
+            let done = catch_unwind(AssertUnwindSafe(work));
+            std::process::exit(i32::from(done.is_err()))
+        }
+        Fork::Parent(pid) => assert!(matches!(fork::waitpid(pid), Ok(0))),
+    };
+    for _ in 0..WORKERS {
+        fork(&|| {
+            for value in [1.5, 3.0, 3.0, 100.0] {
+                observed.took.record(value);
+            }
+            fork(&|| {
+                for value in [1.5, 3.0, 100.0, 7000.0] {
+                    observed.took.record(value);
+                }
+            });
+            observed.took.record(100.0);
+        });
+    }
+    // It has one of these octaves later, and on its own.
+    observed.took.record(3.0);
+    std::process::exit(0)
+}
+
+#[test]
+fn octaves_that_only_a_worker_has_are_in_its_file() {
+    if let Some(path) = std::env::var_os(OBSERVED) {
+        observe(Path::new(&path));
+    }
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("work.obs");
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "octaves_that_only_a_worker_has_are_in_its_file",
+            "--nocapture",
+        ])
+        .env(OBSERVED, &path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let parent = Reader::open(&path).unwrap().read().unwrap();
+    let beside = beside(folder.path());
+    assert_eq!(beside.len() as u64, 2 * WORKERS);
+    let mut all = obs_memory::Totals::default();
+    for reading in beside.iter().chain([&parent]) {
+        assert!(reading.is_complete, "{reading:?}");
+        assert_eq!(values(reading, "task_duration_seconds").len(), 1);
+        all.add(reading, &[], false);
+    }
+    let family = &all.families["task_duration_seconds"];
+    let (_, series) = family.series.first_key_value().unwrap();
+    let native = series.native.as_ref().unwrap();
+    let counts: Vec<_> = native.positive.values().copied().collect();
+    let expected = [1 + 2 * WORKERS, 1 + 3 * WORKERS, 3 * WORKERS, WORKERS];
+    assert_eq!(counts, expected);
+    let sum = 4.5 + 7312.0 * f64::from(u8::try_from(WORKERS).unwrap());
+    assert!(
+        matches!(series.value, Value::Histogram { sum: held, .. } if held.total_cmp(&sum).is_eq()),
+        "{series:?}"
+    );
+}
