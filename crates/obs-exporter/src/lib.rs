@@ -186,7 +186,6 @@
 //!
 //! A variable, or a setting of [`Config`], whose feature is off is an error that names the feature.
 
-mod accept;
 mod access;
 mod app;
 mod backend;

@@ -41,7 +41,7 @@ use obs_page::{Client, Clock, File, History, Row, Section};
 pub(crate) use self::filed::Filed;
 use self::live::Live;
 use self::remembered::Recorded;
-use crate::accept::accepts_gzip;
+use crate::server::accepts_gzip;
 use crate::server::{self, Body, Peer, Response};
 use crate::upkeep::Upkeep;
 use crate::{AppInfo, Config, Exporter, ExporterError};

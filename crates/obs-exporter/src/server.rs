@@ -1,7 +1,7 @@
 //! The routes, and a server of their own.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Bytes, Frame, SizeHint};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue,
-    RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
+    HOST, HeaderName, HeaderValue, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::http::uri::Authority;
 use hyper::{HeaderMap, Method, Request, StatusCode};
+use obs_recorder::request::{WantedMessages, WantedText, is_for};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
-use crate::accept::{Wanted, WantedMessages, accepts_gzip};
 use crate::connections::{Connections, Listener};
 use crate::exporter::Scrape;
 #[cfg(feature = "otlp")]
@@ -171,22 +171,22 @@ pub(crate) async fn answer<B>(exporter: &Exporter, peer: Peer, request: &Request
     guarded(answer_by_path(exporter, peer, request).await)
 }
 
-/// Whether a request is meant for this server. A web page can make the name of its own server lead to any address, and then read
-/// what is answered (DNS rebinding); an address as such, `localhost`, and a name that no public one can be are safe.
+/// Whether a request is meant for this server.
 fn is_our_name<B>(config: &Config, request: &Request<B>) -> bool {
     let header = || request.headers().get(HOST)?.to_str().ok();
     let named = request.uri().authority().map(Authority::as_str);
-    let Some(host) = named.or_else(header) else {
-        // HTTP/1.0 needs none, and no browser speaks that.
-        return true;
-    };
-    let Ok(host) = host.parse::<Authority>() else {
-        return host.is_empty();
-    };
-    let host = host.host().trim_end_matches('.');
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_ours = |ours: &String| ours.eq_ignore_ascii_case(host);
-    address.parse::<IpAddr>().is_ok() || !host.contains('.') || config.hosts.iter().any(is_ours)
+    is_for(named.or_else(header).unwrap_or_default(), &config.hosts)
+}
+
+/// The texts of all headers of a name.
+fn texts(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter();
+    values.filter_map(|value| value.to_str().ok())
+}
+
+/// Whether the client takes gzip.
+pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    obs_recorder::request::accepts_gzip(texts(headers, ACCEPT_ENCODING))
 }
 
 /// What is answered is neither kept by anybody between, nor taken for another type than it is.
@@ -304,13 +304,13 @@ pub(crate) async fn metrics(exporter: &Exporter, peer: Peer, headers: &HeaderMap
     };
     let gzipped = accepts_gzip(headers);
     let config = exporter.config();
-    let messages = WantedMessages::of(headers, config.utf8_names);
+    let messages = WantedMessages::of(texts(headers, ACCEPT), config.utf8_names);
     let (scrape, media_type) =
         if let Some(wanted) = messages.filter(|_| exporter.engine().is_some()) {
             let names = wanted.names;
             (Scrape::Messages { names, gzipped }, wanted.media_type())
         } else {
-            let wanted = Wanted::of(headers, config.utf8_names);
+            let wanted = WantedText::of(texts(headers, ACCEPT), config.utf8_names);
             let (format, names) = (exporter.offered(wanted.format), wanted.names);
             let scrape = if gzipped {
                 Scrape::Gzip(format, names)

@@ -58,6 +58,7 @@ mod order;
 mod point;
 mod protobuf;
 mod registry;
+pub mod request;
 mod snapshot;
 mod summary;
 mod text;

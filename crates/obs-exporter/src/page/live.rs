@@ -13,10 +13,9 @@ use obs_recorder::Format;
 use tokio::sync::Mutex;
 
 use crate::Exporter;
-use crate::accept::accepts_gzip;
 use crate::exporter::Scrape;
 use crate::runtime::{Rendered, Task, off_workers};
-use crate::server::{self, Body, Peer, Response, unavailable};
+use crate::server::{self, Body, Peer, Response, accepts_gzip, unavailable};
 
 /// The last rendering, kept for those who ask within a second of it.
 pub(super) struct Live {

@@ -1,17 +1,21 @@
-//! What a scraper asks for in its headers.
+//! What a request for metrics says in its headers, for a server of any kind: for whom it is, which format and names it takes, and whether it
+//! may be packed.
+//!
+//! Headers are given by the texts of their values, of which there may be several.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
-use hyper::HeaderMap;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING};
-use obs_recorder::{Format, Names, PROTOBUF_MEDIA_TYPE};
+use crate::{Format, Names, PROTOBUF_MEDIA_TYPE};
 
 /// The text that a client is answered with.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Wanted {
-    pub(crate) format: Format,
+#[non_exhaustive]
+pub struct WantedText {
+    /// Which of the formats.
+    pub format: Format,
     /// What names are called in it.
-    pub(crate) names: Names,
+    pub names: Names,
     /// Whether the client has said what names may be like, and is to be answered in that respect.
     says_names: bool,
     /// Whether the classic text has the version whose names may be in quotes.
@@ -19,11 +23,13 @@ pub(crate) struct Wanted {
     weight: f32,
 }
 
-impl Wanted {
-    /// `OpenMetrics` for who names it and does not like the plain text better. `utf8_names` says whether there are names that have to be
-    /// escaped for those who do not take them as they are; without, what a series is called is the same for every client.
-    pub(crate) fn of(headers: &HeaderMap, utf8_names: bool) -> Self {
-        let ranges = accepted(headers).filter_map(|(media_type, parameters)| {
+impl WantedText {
+    /// `OpenMetrics` for clients that name it in `Accept` and do not prefer the plain text, which is what all others get. `utf8_names` says
+    /// whether there are names that have to be escaped for clients that do not take them as they are; without, what a series is called is the
+    /// same for every client.
+    #[must_use]
+    pub fn of<'a>(accept: impl IntoIterator<Item = &'a str>, utf8_names: bool) -> Self {
+        let ranges = accepted(accept).filter_map(|(media_type, parameters)| {
             let format = match media_type.as_str() {
                 "application/openmetrics-text" if is_version_1(parameters) => Format::OpenMetrics,
                 "text/plain" => Format::Classic,
@@ -66,7 +72,8 @@ impl Wanted {
     }
 
     /// The media type of the answer, in the format that it is in.
-    pub(crate) fn media_type(self, format: Format) -> Cow<'static, str> {
+    #[must_use]
+    pub fn media_type(self, format: Format) -> Cow<'static, str> {
         let plain = if format == Format::Classic && self.format == format && self.is_version_1 {
             "text/plain; version=1.0.0; charset=utf-8"
         } else {
@@ -82,18 +89,20 @@ impl Wanted {
 
 /// A scrape in protobuf, as a client asks for it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct WantedMessages {
+#[non_exhaustive]
+pub struct WantedMessages {
     /// What names are called in it.
-    pub(crate) names: Names,
+    pub names: Names,
     says_names: bool,
 }
 
 impl WantedMessages {
-    /// Prometheus' messages, where they are preferred to every text format or accepted with the same weight. `utf8_names` as in
-    /// [`Wanted::of`].
-    pub(crate) fn of(headers: &HeaderMap, utf8_names: bool) -> Option<Self> {
+    /// Prometheus' messages, where `Accept` prefers them to every text format or takes both with the same weight. `utf8_names` as in
+    /// [`WantedText::of`].
+    #[must_use]
+    pub fn of<'a>(accept: impl IntoIterator<Item = &'a str>, utf8_names: bool) -> Option<Self> {
         let (mut best, mut text) = (None, 0.0_f32);
-        for (media_type, parameters) in accepted(headers) {
+        for (media_type, parameters) in accepted(accept) {
             let is = |name, wanted| parameter(parameters, name) == Some(wanted);
             let weight = weight(parameters);
             match media_type.as_str() {
@@ -117,7 +126,8 @@ impl WantedMessages {
     }
 
     /// The media type of the answer.
-    pub(crate) fn media_type(self) -> Cow<'static, str> {
+    #[must_use]
+    pub fn media_type(self) -> Cow<'static, str> {
         if self.says_names {
             Cow::Owned(format!(
                 "{PROTOBUF_MEDIA_TYPE}; escaping={}",
@@ -130,11 +140,10 @@ impl WantedMessages {
 }
 
 /// The media types of the `Accept` header in lower case, in which RFC 9110 takes any, each with its parameters.
-fn accepted(headers: &HeaderMap) -> impl Iterator<Item = (String, &str)> {
-    let values = headers.get_all(ACCEPT).iter();
-    let ranges = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
+fn accepted<'a>(
+    accept: impl IntoIterator<Item = &'a str>,
+) -> impl Iterator<Item = (String, &'a str)> {
+    let ranges = accept.into_iter().flat_map(|value| value.split(','));
     ranges.map(|range| {
         let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
         (media_type.trim().to_ascii_lowercase(), parameters)
@@ -146,14 +155,18 @@ fn is_version_1(parameters: &str) -> bool {
     parameter(parameters, "version").is_none_or(|version| version.trim_matches('"') == "1.0.0")
 }
 
-/// Whether the client takes gzip: named, or by `*`, and not with a weight of 0.
-pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
+/// Whether a client takes gzip by `Accept-Encoding`: named, or by `*`, and not with a weight of 0.
+///
+/// ```
+/// use obs_recorder::request::accepts_gzip;
+///
+/// assert!(accepts_gzip(["br, gzip;q=0.5"]));
+/// assert!(!accepts_gzip(["br, *;q=0"]));
+/// ```
+pub fn accepts_gzip<'a>(accept_encoding: impl IntoIterator<Item = &'a str>) -> bool {
     let mut any = false;
-    let values = headers.get_all(ACCEPT_ENCODING).iter();
-    for coding in values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-    {
+    let values = accept_encoding.into_iter();
+    for coding in values.flat_map(|value| value.split(',')) {
         let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
         let name = name.trim();
         if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
@@ -164,6 +177,37 @@ pub(crate) fn accepts_gzip(headers: &HeaderMap) -> bool {
         }
     }
     any
+}
+
+/// Whether a request is meant for a server by its `Host`: one without, or with an address, with `localhost` or any other name that has no dot, or with
+/// one of these names, whatever the port.
+///
+/// A web page can make the name of its own server lead to any address, and then read what is answered (DNS rebinding). An address as such, and
+/// a name that no public one can be, are safe, and so is a request of HTTP/1.0, which names no host and which no browser sends. What is not meant for
+/// it, a server answers with the status 421.
+///
+/// ```
+/// use obs_recorder::request::is_for;
+///
+/// let names = ["desk-1.internal".to_owned()];
+/// assert!(is_for("desk-1.internal:9464", &names) && is_for("[::1]:9464", &names));
+/// assert!(!is_for("evil.example:9464", &names));
+/// ```
+#[must_use]
+pub fn is_for(host: &str, names: &[String]) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (name, port) = match (bracketed, host.rsplit_once(':')) {
+        (Some((address, rest)), _) => (address, rest.strip_prefix(':').unwrap_or(rest)),
+        (None, Some(parts)) => parts,
+        (None, None) => (host, ""),
+    };
+    let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    if !name.bytes().all(is_of_name) || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_it = |ours: &String| ours.eq_ignore_ascii_case(name);
+    name.parse::<IpAddr>().is_ok() || !name.contains(['.', ':']) || names.iter().any(is_it)
 }
 
 /// Whether the weight is above 0.
@@ -187,8 +231,6 @@ fn parameter<'a>(parameters: &'a str, wanted: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -210,11 +252,7 @@ mod tests {
             (&["br, identity"], false),
         ];
         for (values, expected) in cases {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
-            }
-            assert_eq!(accepts_gzip(&headers), expected, "{values:?}");
+            assert_eq!(accepts_gzip(values.iter().copied()), expected, "{values:?}");
         }
     }
 
@@ -232,13 +270,11 @@ mod tests {
             (";q=0", false),
         ] {
             let value = format!("{messages}{rest}");
-            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
-            let wanted = WantedMessages::of(&headers, false);
+            let wanted = WantedMessages::of([&*value], false);
             assert_eq!(wanted.is_some(), expected, "{value}");
         }
         for other in ["*/*", "text/plain", "application/vnd.google.protobuf"] {
-            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(other))]);
-            assert_eq!(WantedMessages::of(&headers, false), None, "{other}");
+            assert_eq!(WantedMessages::of([other], false), None, "{other}");
         }
     }
 
@@ -255,8 +291,7 @@ mod tests {
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited{escaping};q=0.6,\
                  text/plain;version=0.0.4;q=0.2"
             );
-            let headers = HeaderMap::from_iter([(ACCEPT, value.parse().unwrap())]);
-            let wanted = WantedMessages::of(&headers, utf8_names).unwrap();
+            let wanted = WantedMessages::of([&*value], utf8_names).unwrap();
             assert_eq!(wanted.names, names, "{value}");
             let said = format!("{PROTOBUF_MEDIA_TYPE}; escaping={}", names.as_str());
             let media_type = wanted.media_type();
@@ -291,12 +326,10 @@ mod tests {
             (prometheus_3, true),
         ];
         for (value, is_open) in cases {
-            let mut headers = HeaderMap::new();
-            headers.append(ACCEPT, HeaderValue::from_static(value));
-            let found = Wanted::of(&headers, false).format == Format::OpenMetrics;
+            let found = WantedText::of([value], false).format == Format::OpenMetrics;
             assert_eq!(found, is_open, "{value:?}");
         }
-        assert_eq!(Wanted::of(&HeaderMap::new(), false).format, Format::Classic);
+        assert_eq!(WantedText::of([], false).format, Format::Classic);
     }
 
     /// What Prometheus 3.16 sends as it is installed.
@@ -305,9 +338,7 @@ mod tests {
         text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
 
     fn answered(accept: &str, utf8_names: bool) -> (String, Names) {
-        let mut headers = HeaderMap::new();
-        headers.append(ACCEPT, HeaderValue::from_str(accept).unwrap());
-        let wanted = Wanted::of(&headers, utf8_names);
+        let wanted = WantedText::of([accept], utf8_names);
         (wanted.media_type(wanted.format).into_owned(), wanted.names)
     }
 
@@ -370,12 +401,37 @@ mod tests {
 
     #[test]
     fn the_stock_recorder_says_which_text_it_has() {
-        let mut headers = HeaderMap::new();
-        headers.append(ACCEPT, HeaderValue::from_static(PROMETHEUS_3_16));
-        let media_type = Wanted::of(&headers, false).media_type(Format::Classic);
+        let media_type = WantedText::of([PROMETHEUS_3_16], false).media_type(Format::Classic);
         assert_eq!(
             media_type,
             "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
         );
+    }
+
+    #[test]
+    fn a_server_is_asked_by_addresses_and_by_names_that_lead_nowhere_else() {
+        let names = ["desk-1.internal".to_owned()];
+        for (host, is_answered) in [
+            ("", true),
+            ("127.0.0.1:9466", true),
+            ("10.0.0.7", true),
+            ("[::1]:9466", true),
+            ("[::1]", true),
+            ("LocalHost:9466", true),
+            ("desk:9466", true),
+            ("localhost.", true),
+            ("desk-1.internal:9466", true),
+            ("DESK-1.internal.:9466", true),
+            ("desk-2.internal", false),
+            ("evil.example:9466", false),
+            ("127.0.0.1.evil.example", false),
+            ("desk@evil.example", false),
+            ("evil.example:9466@127.0.0.1", false),
+            ("a b", false),
+            ("localhost:port", false),
+            ("[evil.example]", false),
+        ] {
+            assert_eq!(is_for(host, &names), is_answered, "{host}");
+        }
     }
 }
