@@ -8,8 +8,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use obs_recorder::{Engine, MemoryOptions};
 use obs_tests::tools;
-use obs_tests::{Collector, Desk, Keeper, Storage, scrape};
+use obs_tests::{Collector, Desk, Keeper, Process, Storage, built, scrape};
 
 /// How long samples may take on their way to the storage.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -20,9 +21,13 @@ const ASKED: [&str; 2] = ["process_open_fds", "tokio_alive_tasks"];
 /// Values by series, which is its name and labels in order.
 type Series = BTreeMap<String, f64>;
 
-/// The series of an exposition.
+/// The series of a desk's exposition.
 fn of_desk(desk: &Desk) -> Series {
-    let exposition = obs_exposition::parse(&scrape(desk.metrics()).unwrap()).unwrap();
+    of_exposition(desk.metrics())
+}
+
+fn of_exposition(url: &str) -> Series {
+    let exposition = obs_exposition::parse(&scrape(url).unwrap()).unwrap();
     let samples = exposition
         .families
         .iter()
@@ -104,6 +109,46 @@ fn the_collector_carries_every_series_that_is_pushed() {
         &storage,
         "last_over_time({instance=\"desk-1\"}[10s])",
     );
+}
+
+/// An agent pushes to it what a process keeps in a mapped file, and the storage behind it has what the agent serves of that process.
+#[test]
+fn the_collector_carries_what_an_agent_pushes() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = MemoryOptions::default().any_file_system(true);
+    let builder = Engine::builder().buckets("fill_seconds", &[0.5, 1.0]);
+    let engine = builder.memory(folder.path().join("desk.obs"), options);
+    let engine = engine.build().unwrap();
+    metrics::with_local_recorder(&engine, || {
+        metrics::counter!("orders_total", "side" => "buy").increment(7);
+        metrics::gauge!("depth").set(-2.5);
+        for value in [0.25, 0.75, 2.0] {
+            metrics::histogram!("fill_seconds").record(value);
+        }
+    });
+    let storage = Storage::start(Keeper::Prometheus).unwrap();
+    let collector = Collector::start(&storage.url(), &[]).unwrap();
+    let mut command = Command::new(built("obstool").unwrap());
+    command
+        .args(["agent", "--listen", "127.0.0.1:0", "--otlp-interval", "0.2"])
+        .args(["--otlp-url", collector.otlp()])
+        .arg(folder.path());
+    let mut agent = Process::start(&mut command).unwrap();
+    let url = agent.wait_for("where it serves", |line| {
+        line.starts_with("http://").then(|| line.trim().to_owned())
+    });
+    let mut expected = of_exposition(&url.unwrap());
+    expected.retain(|name, _| name.contains("process=\"desk\""));
+    assert!(expected.len() > 8, "{expected:?}");
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let stored = of_storage(&storage, "{process=\"desk\"}");
+        if stored == expected {
+            break;
+        }
+        assert!(Instant::now() < end, "{stored:#?} {expected:#?}");
+        sleep(Duration::from_millis(200));
+    }
 }
 
 /// Waits until the storage has all series of the desk and no others, and the same values where they stand still; names those that

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { Reader } from '../../crates/obs-page/src/assets/exposition.js';
 import { History } from '../../crates/obs-page/src/assets/history.js';
 import { headlineOf, processesOf, summaryOf } from '../../crates/obs-page/src/assets/processes.js';
+import { rate } from '../../crates/obs-page/src/assets/statistics.js';
 
 /** A history of what is read one after the other, once a second. */
 function historyOf(...texts) {
@@ -64,4 +65,16 @@ test('one process that begins anew is no restart of all', () => {
   const up = '# TYPE obs_process_up gauge\nobs_process_up{process="p0"} 1\n';
   assert.deepEqual(historyOf(uptimes(900, 800) + up, uptimes(1, 801) + up, uptimes(802) + up).restarts, []);
   assert.equal(historyOf(uptimes(900), uptimes(1)).restarts.length, 1);
+});
+
+test('an agent that begins anew is a restart: its totals may be less, and none has risen from 0', () => {
+  const shown = (began, orders) =>
+    `# TYPE obs_process_up gauge\nobs_process_up{process="p0"} 1\n` +
+    `# TYPE obs_agent_start_time_seconds gauge\nobs_agent_start_time_seconds ${began}\n` +
+    `# TYPE orders_total counter\norders_total{process="p0"} ${orders}\n`;
+  const history = historyOf(shown(1000.5, 90_000), shown(1000.5, 90_010), shown(1020.25, 5_000), shown(1020.25, 5_020));
+  assert.equal(history.restarts.length, 1);
+  assert.equal(rate(history, 1, 'orders_total', null), 10);
+  assert.ok(Number.isNaN(rate(history, 2, 'orders_total', null)));
+  assert.equal(rate(history, 3, 'orders_total', null), 20);
 });

@@ -71,7 +71,8 @@ pub use crate::error::PushError;
 pub use crate::gateway::Push;
 #[cfg(feature = "otlp")]
 pub use crate::otlp::{
-    Fate, Otlp, OtlpOptions, Program, Report, Source, Temporality, are_headers, instance,
+    Begin, Fate, Otlp, OtlpOptions, Program, Progress, Report, Source, Temporality, are_headers,
+    instance,
 };
 pub use crate::schedule::Schedule;
 

@@ -114,11 +114,47 @@ pub trait Source: Send + Sync {
     /// Hears that something was not taken.
     fn failed(&self, report: &Report<'_>);
 
-    /// Whether what the first interval shows was counted by others before, and may have been sent by them. With delta temporality it
-    /// is then no part of any interval. Unless overridden it is not.
-    fn continues(&self) -> bool {
-        false
+    /// Where it begins, which [`Otlp::run`] asks once. Unless overridden nothing was sent before.
+    fn begins(&self) -> Begin {
+        Begin::Anew
     }
+
+    /// Keeps how far it is, for a process that goes on where this one ended; see [`Begin::Resumed`]. It is waited for, before what was collected
+    /// is sent and after each request that was taken or refused for good.
+    fn keep(&self, progress: Progress) -> impl Future<Output = ()> + Send {
+        drop(progress);
+        std::future::ready(())
+    }
+}
+
+/// Where pushing begins. It matters to differences alone: what is cumulative has the start of each series.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Begin {
+    /// Nothing was sent before: all that is shown is part of the first interval.
+    #[default]
+    Anew,
+    /// What the first interval shows was counted by others before, and may have been sent by them: it is part of no interval.
+    Unknown,
+    /// Another process has sent this, and its last [`Progress`] is known.
+    Resumed {
+        /// What the families showed when they were collected last. Series with another start than they have here begin anew.
+        families: Vec<FamilySnapshot>,
+        /// When that was, in nanoseconds since 1970: [`Progress::collected`].
+        collected: u64,
+        /// What was waiting, in order: [`Progress::waiting`]. It is sent first, as it was.
+        waiting: Vec<Bytes>,
+    },
+}
+
+/// How far pushing is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Progress {
+    /// When everything was collected, in nanoseconds since 1970, where that is what is new: what [`Source::read`] passed last is sent, or waits.
+    pub collected: Option<u64>,
+    /// The requests that were collected and not yet taken or refused, compressed, in order; some 16 MiB at most.
+    pub waiting: Vec<Bytes>,
 }
 
 /// What was not taken.
@@ -268,21 +304,23 @@ impl Otlp {
         stopped: watch::Receiver<()>,
     ) {
         let waiting = Waiting::default();
-        let encoder = Encoder::new(
+        let mut encoder = Encoder::new(
             resource
                 .iter()
                 .map(|(key, value)| KeyValue::new(*key, *value))
                 .collect(),
             self.temporality,
             self.program,
-            source.continues(),
         );
+        waiting.add(encoder.begin(source.begins()));
         let encoder = Arc::new(Mutex::new(encoder));
         let mut schedule = Schedule::new(self.interval, stopped);
         let collecting = async {
             while schedule.next().await {
-                if waiting.has_room() {
-                    waiting.add(collect(&source, &encoder).await);
+                if waiting.has_room()
+                    && let Some((time, requests)) = collect(&source, &encoder).await
+                {
+                    waiting.keep(&source, time, requests).await;
                 }
             }
             waiting.close();
@@ -302,7 +340,7 @@ impl Otlp {
     async fn send(&self, source: &impl Source, waiting: &Waiting) {
         while let Some(request) = waiting.first().await {
             self.deliver(source, &request).await;
-            waiting.sent();
+            waiting.sent(source).await;
         }
     }
 
@@ -415,21 +453,21 @@ fn all_headers(configured: HeaderMap, program: Program) -> HeaderMap {
     all
 }
 
-/// The requests of one interval, compressed; none where there is nothing to be had.
-async fn collect(source: &impl Source, encoder: &Arc<Mutex<Encoder>>) -> Vec<Bytes> {
+/// The requests of one interval, compressed, and when it ended; none where there is nothing to be had.
+async fn collect(source: &impl Source, encoder: &Arc<Mutex<Encoder>>) -> Option<(u64, Vec<Bytes>)> {
     let encoder = Arc::clone(encoder);
     let collected = source.read(move |families| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let nanoseconds = since.unwrap_or_default().as_nanos();
         let time = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
         let requests = lock(&encoder).requests(families, time);
-        requests
+        let requests = requests
             .into_iter()
             .filter_map(|request| gzip(&request).ok())
-            .map(Bytes::from)
-            .collect()
+            .map(Bytes::from);
+        (time, requests.collect())
     });
-    collected.await.unwrap_or_default()
+    collected.await
 }
 
 fn gzip(request: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -455,6 +493,8 @@ fn left_out(answer: &Answer) -> Option<String> {
 struct Waiting {
     queue: Mutex<Queue>,
     changed: Notify,
+    /// Held while the queue is changed and what is in it is kept, so that one change is kept after the other.
+    order: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -499,11 +539,36 @@ impl Waiting {
         }
     }
 
+    /// The requests of another interval: they are kept before anybody sends them, so that what was sent is known by then.
+    async fn keep(&self, source: &impl Source, time: u64, requests: Vec<Bytes>) {
+        let _in_order = self.order.lock().await;
+        let mut waiting = self.all();
+        waiting.extend(requests.iter().cloned());
+        let progress = Progress {
+            collected: Some(time),
+            waiting,
+        };
+        source.keep(progress).await;
+        self.add(requests);
+    }
+
     /// Lets go of the oldest.
-    fn sent(&self) {
-        let mut queue = lock(&self.queue);
-        if let Some(request) = queue.requests.pop_front() {
-            queue.bytes -= request.len();
+    async fn sent(&self, source: &impl Source) {
+        let _in_order = self.order.lock().await;
+        {
+            let mut queue = lock(&self.queue);
+            if let Some(request) = queue.requests.pop_front() {
+                queue.bytes -= request.len();
+            }
         }
+        let progress = Progress {
+            collected: None,
+            waiting: self.all(),
+        };
+        source.keep(progress).await;
+    }
+
+    fn all(&self) -> Vec<Bytes> {
+        lock(&self.queue).requests.iter().cloned().collect()
     }
 }

@@ -1,6 +1,5 @@
 //! `obstool agent`: serves what processes have recorded in mapped files, whether they live, are stopped or are dead.
 
-mod accept;
 mod act;
 mod catalog;
 pub(crate) mod families;
@@ -8,12 +7,14 @@ mod hang;
 mod page;
 #[cfg(feature = "push")]
 mod push;
+#[cfg(feature = "push")]
+mod state;
 mod switch;
 mod text;
 mod values;
 mod watch;
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -22,13 +23,14 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use obs_page::{File, Response};
 use obs_recorder::PROTOBUF_MEDIA_TYPE;
+use obs_recorder::request::{WantedMessages, is_for};
 
 use crate::Error;
 use crate::serve::{Request, TEXT, refused, serve};
 use act::{Action, OnHang};
 use page::Page;
 use switch::{Shown, Switch};
-use watch::Watched;
+use watch::{Remembered, Watched};
 
 /// The classic text format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -72,13 +74,18 @@ impl Agent {
         let listener = TcpListener::bind(self.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         #[cfg(feature = "push")]
-        let pushing = self.push.open(address)?;
+        let mut pushing = self.push.open(address, &self.places)?;
+        let remembered = Remembered::default();
+        #[cfg(feature = "push")]
+        let remembered = pushing
+            .as_mut()
+            .map_or(remembered, push::Pushing::take_remembered);
         let keep = Duration::from_secs(self.keep);
         let (shown, action) = (Shown::default(), Action::new(self.on_hang));
         let switch = Switch::new(self.places.clone(), keep, action, shown.clone());
         thread::spawn(move || switch.run());
         let served = Served {
-            watched: Arc::new(Mutex::new(Watched::new(self.places, keep))),
+            watched: Arc::new(Mutex::new(Watched::new(self.places, keep, remembered))),
             shown,
             page: Page::default(),
         };
@@ -92,14 +99,14 @@ impl Agent {
         let serving = move || {
             serve(
                 &listener,
-                move |host| is_known(host, &hosts),
+                move |host| is_for(host, &hosts),
                 move |request| served.answer(request),
             );
         };
         #[cfg(feature = "push")]
         if let Some(pushing) = pushing {
             thread::spawn(serving);
-            return pushing.run(&seen);
+            return pushing.run(seen);
         }
         serving();
         Ok(true)
@@ -131,7 +138,7 @@ impl Served {
         let client = request.client();
         let look = || lock(&self.watched).look();
         match &*request.path {
-            "/metrics" if accept::prefers_protobuf(&request.accept()) => {
+            "/metrics" if WantedMessages::of(request.accept(), false).is_some() => {
                 let values = values::protobuf(&look(), &self.shown.get());
                 obs_page::fresh(PROTOBUF_MEDIA_TYPE, values, client)
             }
@@ -161,40 +168,4 @@ impl Served {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether a host, with whatever port, is an address, `localhost` or one of these names: an address is no name that somebody else gives.
-fn is_known(host: &str, names: &[String]) -> bool {
-    let bracketed = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let name = match (bracketed, host.split_once(':')) {
-        (Some((address, _)), _) => address,
-        (None, Some((name, _port))) => name,
-        (None, None) => host,
-    };
-    let is_name = |known: &str| known.eq_ignore_ascii_case(name);
-    name.parse::<IpAddr>().is_ok()
-        || is_name("localhost")
-        || names.iter().any(|known| is_name(known))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_asked_by_addresses_and_by_names_it_was_given() {
-        let names = ["desk-1.internal".to_owned()];
-        for (host, is_answered) in [
-            ("127.0.0.1:9466", true),
-            ("10.0.0.7", true),
-            ("[::1]:9466", true),
-            ("LocalHost:9466", true),
-            ("desk-1.internal:9466", true),
-            ("evil.example:9466", false),
-            ("127.0.0.1.evil.example", false),
-            ("", false),
-        ] {
-            assert_eq!(is_known(host, &names), is_answered, "{host}");
-        }
-    }
 }

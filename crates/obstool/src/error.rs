@@ -48,6 +48,15 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// What was sent cannot be kept.
+    #[cfg(feature = "push")]
+    #[error("cannot keep what was sent in {path}: {source}; give a file of this agent alone by --state", path = .path.display())]
+    State {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The terminal refused something.
     #[error("cannot draw on this terminal: {source}; `--once` prints a table instead")]
     Terminal {

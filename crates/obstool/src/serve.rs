@@ -14,6 +14,8 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use obs_page::{Client, Response};
+#[cfg(unix)]
+use obs_recorder::request::accepts_gzip;
 
 /// How many clients are answered at once, how long each may take, and how much of a request is read. A browser asks for six things at a
 /// time.
@@ -39,41 +41,31 @@ impl Request {
     pub(crate) fn client(&self) -> Client<'_> {
         Client {
             headers: &self.headers,
-            takes_gzip: takes_gzip(&self.headers),
+            takes_gzip: accepts_gzip(self.texts(ACCEPT_ENCODING)),
         }
     }
 
-    /// Which media types it accepts; several headers are one with a comma between.
+    /// Which media types it accepts.
     #[cfg(unix)]
-    pub(crate) fn accept(&self) -> String {
-        let values = self.headers.get_all(ACCEPT).iter();
-        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-        values.join(",")
+    pub(crate) fn accept(&self) -> impl Iterator<Item = &str> {
+        self.texts(ACCEPT)
     }
 
-    /// The host that it is asked for; empty where it says none, or several.
+    #[cfg(unix)]
+    fn texts(&self, name: HeaderName) -> impl Iterator<Item = &str> {
+        let values = self.headers.get_all(name).into_iter();
+        values.filter_map(|value| value.to_str().ok())
+    }
+
+    /// The host that it is asked for; empty where it says none, and nobody's where it says several.
     fn host(&self) -> &str {
         let mut hosts = self.headers.get_all(HOST).iter();
         match (hosts.next(), hosts.next()) {
-            (Some(host), None) => host.to_str().unwrap_or_default().trim(),
-            _ => "",
+            (Some(host), None) => host.to_str().unwrap_or(",").trim(),
+            (None, _) => "",
+            (Some(_), Some(_)) => ",",
         }
     }
-}
-
-/// Whether gzip is named, and not with a weight of 0.
-#[cfg(unix)]
-fn takes_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT_ENCODING).iter();
-    let mut codings = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    codings.any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-        let weight = weight.trim().strip_prefix("q=");
-        let weight = weight.and_then(|weight| weight.parse::<f32>().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_some_and(|weight| weight > 0.0)
-    })
 }
 
 /// An answer of this media type.
@@ -128,7 +120,7 @@ fn answer(
     let request = read(&stream)?;
     let mut response = if !is_ours(request.host()) {
         refused(
-            StatusCode::FORBIDDEN,
+            StatusCode::MISDIRECTED_REQUEST,
             "ask by the address of this machine\n",
         )
     } else if matches!(request.method, Method::GET | Method::HEAD) {
@@ -193,25 +185,4 @@ fn read(stream: &TcpStream) -> io::Result<Request> {
         path,
         headers,
     })
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_for_clients_that_take_it() {
-        for (value, takes) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("deflate, gzip; q=1.0", true),
-            ("gzip;q=0", false),
-            ("identity", false),
-            ("", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
-            assert_eq!(takes_gzip(&headers), takes, "{value}");
-        }
-    }
 }

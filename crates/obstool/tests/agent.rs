@@ -2,15 +2,17 @@
 
 #![cfg(target_os = "linux")]
 
+mod agents;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use agents::{agent, scrape};
 use http::HeaderMap;
 use obs_exposition::Exposition;
 use obs_recorder::{Engine, MemoryOptions};
-use obs_tests::Process;
 
 /// The variable that makes this program a desk.
 const DESK: &str = "AGENT_TEST_DESK";
@@ -71,27 +73,6 @@ impl Drop for Desk {
     }
 }
 
-/// An agent, and where it serves metrics.
-fn agent(place: &Path, keep: &str) -> (Process, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_obstool"));
-    command
-        .args(["agent", "--listen", "127.0.0.1:0", "--keep", keep])
-        .arg(place);
-    let mut agent = Process::start(&mut command).unwrap();
-    let url = agent
-        .wait_for("where it serves", |line| {
-            line.starts_with("http://").then(|| line.trim().to_owned())
-        })
-        .unwrap();
-    (agent, url)
-}
-
-/// What the agent serves, read strictly.
-fn scrape(url: &str) -> Exposition {
-    let text = obs_tests::scrape(url).unwrap();
-    obs_exposition::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
 /// Orders, depth and whether the desk is up.
 fn seen(scrape: &Exposition) -> (Option<f64>, Option<f64>, Option<f64>) {
     let all = [("process", "desk"), ("service", "desk")];
@@ -112,7 +93,7 @@ fn dead_processes_stay_in_the_totals() {
     let path = folder.path().join("desk.obs");
     std::fs::write(folder.path().join("stranger.obs"), "nothing of ours").unwrap();
     let desk = Desk::start(&path);
-    let (_agent, url) = agent(folder.path(), "2");
+    let (_agent, url) = agent(folder.path(), &["--keep", "2"]);
 
     let alive = scrape(&url);
     assert_eq!(seen(&alive), (Some(5.0), Some(-7.5), Some(1.0)));
@@ -162,7 +143,7 @@ fn the_page_is_served_with_the_guards_of_a_service() {
     };
     let (_living, killed) = (desk("<b>quoter.obs"), desk("other.obs"));
     drop(killed);
-    let (_agent, url) = agent(folder.path(), "300");
+    let (_agent, url) = agent(folder.path(), &["--keep", "300"]);
     let base = url.strip_suffix("/metrics").unwrap();
     let get = |path: &str| ureq::get(format!("{base}{path}"));
 
@@ -194,7 +175,7 @@ fn the_page_is_served_with_the_guards_of_a_service() {
         }
         // A page of somebody else whose name leads here.
         let (status, _, body) = ask(get(path).header("host", "evil.example:9466"));
-        assert_eq!(status, 403, "{path}");
+        assert_eq!(status, 421, "{path}");
         assert_eq!(body, b"ask by the address of this machine\n", "{path}");
         let (status, headers, nothing) = ask(ureq::head(format!("{base}{path}")));
         assert_eq!((status, nothing.len()), (200, 0), "{path}");
@@ -334,7 +315,7 @@ fn an_agent_has_the_catalogue_of_its_processes() {
     };
     let (living, killed) = (desk("quoter.obs"), desk("other.obs"));
     drop(killed);
-    let (_agent, url) = agent(folder.path(), "300");
+    let (_agent, url) = agent(folder.path(), &["--keep", "300"]);
     let base = url.strip_suffix("/metrics").unwrap();
     let json = obs_tests::scrape(&format!("{base}/catalog.json")).unwrap();
     let catalog = obs_verify::Catalog::read("catalog.json", &json).unwrap();
@@ -466,7 +447,7 @@ fn short_lived_workers_make_one_series_exact_over_kills() {
     let rounds = std::env::var("OBS_KILL_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
     let folder = tmpfs();
     // They are added to the totals at once.
-    let (_agent, url) = agent(folder.path(), "0");
+    let (_agent, url) = agent(folder.path(), &["--keep", "0"]);
     let all = [("process", "quoter")];
     let mut sums = [0, 0];
     for round in 0..rounds {
@@ -503,4 +484,61 @@ fn short_lived_workers_make_one_series_exact_over_kills() {
         assert_eq!(dead.value("quoter_quotes_open", &all), None);
         assert!(sums[0] as f64 >= before);
     }
+}
+
+#[test]
+fn workers_that_no_agent_saw_are_counted_over_kills() {
+    const SIDE_BY_SIDE: u64 = 8;
+    if let Some(path) = std::env::var_os(WORKER) {
+        quote(Path::new(&path));
+    }
+    let folder = tmpfs();
+    let mut number = 0;
+    // Starts workers and kills them all, and says what they counted.
+    let mut killed = |rounds: u64| {
+        let mut sums = [0, 0];
+        for _ in 0..rounds {
+            let paths: Vec<_> = (number..number + SIDE_BY_SIDE)
+                .map(|number| folder.path().join(format!("quoter@{number}.obs")))
+                .collect();
+            number += SIDE_BY_SIDE;
+            let test = "workers_that_no_agent_saw_are_counted_over_kills";
+            let start = |path| Desk::start_as(test, WORKER, path);
+            let workers: Vec<_> = paths.iter().map(|path| start(path)).collect();
+            drop(workers);
+            for path in &paths {
+                let [quotes, times] = counted(path);
+                sums = [sums[0] + quotes, sums[1] + times];
+            }
+        }
+        sums
+    };
+    let seen = |url: &str| {
+        let scraped = scrape(url);
+        let all = [("process", "quoter")];
+        assert_eq!(scraped.value("obs_process_up", &all), Some(0.0));
+        assert_eq!(scraped.value("obs_agent_refused_files", &[]), Some(0.0));
+        let of = |name: &str| scraped.value(name, &all);
+        [of("quoter_quotes_total"), of("quoter_quote_seconds_count")]
+    };
+    let mut sums = killed(13);
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(files < 50, "{files}");
+    let (first, url) = agent(folder.path(), &["--keep", "0"]);
+    assert_eq!(seen(&url), sums.map(|sum| Some(sum as f64)));
+    // It sees those that end now, is stopped meanwhile, and sees what is left.
+    for has_stopped in [false, true] {
+        if has_stopped {
+            first.pause().unwrap();
+        }
+        let more = killed(6);
+        sums = [sums[0] + more[0], sums[1] + more[1]];
+        if has_stopped {
+            first.resume().unwrap();
+        }
+        assert_eq!(seen(&url), sums.map(|sum| Some(sum as f64)));
+    }
+    drop(first);
+    let (_second, url) = agent(folder.path(), &["--keep", "0"]);
+    assert_eq!(seen(&url), sums.map(|sum| Some(sum as f64)));
 }

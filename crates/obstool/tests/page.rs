@@ -153,7 +153,7 @@ fn credentials_stay_in_the_program_and_other_names_are_not_answered() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(
-        answer.starts_with("HTTP/1.1 403") && !answer.contains("isUp"),
+        answer.starts_with("HTTP/1.1 421") && !answer.contains("isUp"),
         "{answer}"
     );
 }

@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+mod agents;
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -10,14 +12,14 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use agents::{agent, scrape};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use obs_exposition::Exposition;
 use obs_recorder::{Engine, MemoryOptions};
 use obs_tests::tools::Generation;
-use obs_tests::{Keeper, Process, Pushgateway, Storage};
+use obs_tests::{Keeper, Pushgateway, Storage};
 use prost::Message;
 
 /// How long what was pushed may take until queries see it.
@@ -100,27 +102,6 @@ impl Drop for Desk {
     }
 }
 
-/// An agent with these arguments, and where it serves metrics.
-fn agent(folder: &Path, arguments: &[&str]) -> (Process, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_obstool"));
-    command
-        .args(["agent", "--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .arg(folder);
-    let mut agent = Process::start(&mut command).unwrap();
-    let url = agent
-        .wait_for("where it serves", |line| {
-            line.starts_with("http://").then(|| line.trim().to_owned())
-        })
-        .unwrap();
-    (agent, url)
-}
-
-fn scrape(url: &str) -> Exposition {
-    let text = obs_tests::scrape(url).unwrap();
-    obs_exposition::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
 /// How many pushes were not taken.
 fn failures(url: &str, receiver: &str) -> Option<f64> {
     scrape(url).value("obs_agent_push_failures_total", &[("receiver", receiver)])
@@ -201,34 +182,56 @@ fn stored(storage: &Storage, query: &str) -> Option<f64> {
     answers.first()?["value"][1].as_str()?.parse().ok()
 }
 
-/// Prometheus as a receiver of OTLP; none where it is Debian's, which has no such receiver.
-fn receiver(arguments: &[&str]) -> Option<Storage> {
+/// A receiver of OTLP; none where it is Debian's, which refuses what is pushed.
+fn receiver(keeper: Keeper, arguments: &[&str]) -> Option<Storage> {
     let is_current = Generation::chosen() == Generation::Current;
     let arguments = if is_current { arguments } else { &[] };
-    let storage = Storage::start_with(Keeper::Prometheus, arguments).unwrap();
+    let storage = Storage::start_with(keeper, arguments).unwrap();
     if is_current {
         return Some(storage);
     }
     let folder = tempfile::tempdir().unwrap();
-    let (_agent, url) = agent(folder.path(), &["--otlp-url", &otlp(&storage)]);
+    let (_agent, url) = agent(folder.path(), &["--otlp-url", &otlp(keeper, &storage)]);
     until("it is refused", || failures(&url, "otlp") > Some(0.0));
     None
 }
 
-fn otlp(storage: &Storage) -> String {
-    format!("{}/api/v1/otlp/v1/metrics", storage.url())
+fn otlp(keeper: Keeper, storage: &Storage) -> String {
+    let path = match keeper {
+        Keeper::Prometheus => "/api/v1/otlp/v1/metrics",
+        Keeper::VictoriaMetrics => "/opentelemetry/v1/metrics",
+    };
+    storage.url() + path
 }
 
 #[test]
 fn prometheus_has_exact_totals_over_kills_outages_and_a_restart_of_the_agent() {
-    let Some(mut storage) = receiver(&[
-        "--web.enable-otlp-receiver",
-        "--enable-feature=native-histograms",
-    ]) else {
+    let native = "--enable-feature=native-histograms";
+    exact_totals(
+        Keeper::Prometheus,
+        &["--web.enable-otlp-receiver", native],
+        r#"job="obstool-agent",instance="agent",process="desk""#,
+        "histogram_count(desk_order_seconds)",
+    );
+}
+
+#[test]
+fn victoria_metrics_has_exact_totals_over_kills_outages_and_a_restart_of_the_agent() {
+    exact_totals(
+        Keeper::VictoriaMetrics,
+        &[],
+        r#"process="desk""#,
+        "desk_order_seconds_count",
+    );
+}
+
+/// `observed` asks how many observations there are.
+fn exact_totals(keeper: Keeper, arguments: &[&str], labels: &str, observed: &str) {
+    let Some(mut storage) = receiver(keeper, arguments) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let url = otlp(&storage);
+    let url = otlp(keeper, &storage);
     let arguments = ["--otlp-url", &url, "--otlp-interval", "0.1"];
     let arguments = [&arguments[..], &["--otlp-instance", "agent", "--keep", "0"]].concat();
     let (first, metrics) = agent(folder.path(), &arguments);
@@ -236,14 +239,14 @@ fn prometheus_has_exact_totals_over_kills_outages_and_a_restart_of_the_agent() {
 
     let mut orders = start(1).kill();
     let is_stored = |storage: &Storage, orders: f64| {
-        let total = r#"desk_orders_total{job="obstool-agent",instance="agent",process="desk"}"#;
+        let total = format!("desk_orders_total{{{labels}}}");
         let up = r#"obs_process_up{process="desk"}"#;
-        stored(storage, total) == Some(orders) && stored(storage, up) == Some(0.0)
+        stored(storage, &total) == Some(orders) && stored(storage, up) == Some(0.0)
     };
     until("one desk", || is_stored(&storage, orders));
     assert_eq!(failures(&metrics, "otlp"), Some(0.0));
     // Each observation was made before its order was counted.
-    let observed = stored(&storage, "histogram_count(desk_order_seconds)").unwrap();
+    let observed = stored(&storage, observed).unwrap();
     assert!(orders <= observed && observed <= orders + 1.0, "{observed}");
 
     storage.end().unwrap();
@@ -261,15 +264,99 @@ fn prometheus_has_exact_totals_over_kills_outages_and_a_restart_of_the_agent() {
 }
 
 #[test]
-fn differences_are_not_counted_again_by_another_agent() {
-    let Some(storage) = receiver(&[
-        "--web.enable-otlp-receiver",
-        "--enable-feature=otlp-deltatocumulative",
-    ]) else {
+fn prometheus_has_all_differences_once_over_kills_of_the_agent() {
+    exact_differences(
+        Keeper::Prometheus,
+        &[
+            "--web.enable-otlp-receiver",
+            "--enable-feature=otlp-deltatocumulative",
+        ],
+        r#"desk_orders_total{process="desk"}"#,
+    );
+}
+
+#[test]
+fn victoria_metrics_has_all_differences_once_over_kills_of_the_agent() {
+    // It stores differences as they are. What is sent twice is the same sample of the same time, which counts once.
+    exact_differences(
+        Keeper::VictoriaMetrics,
+        &["-dedup.minScrapeInterval=1ms"],
+        r#"sum_over_time(desk_orders_total{process="desk"}[1h])"#,
+    );
+}
+
+/// An agent is killed, again and again, and processes record before, between and while none runs. `total` asks for the sum of all that was sent.
+fn exact_differences(keeper: Keeper, arguments: &[&str], total: &str) {
+    let Some(mut storage) = receiver(keeper, arguments) else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let url = otlp(&storage);
+    let url = otlp(keeper, &storage);
+    let delta = ["--otlp-temporality", "delta", "--otlp-interval", "0.05"];
+    let to = [
+        "--otlp-url",
+        &url,
+        "--otlp-instance",
+        "agent",
+        "--keep",
+        "0",
+    ];
+    let arguments = [&delta[..], &to].concat();
+    let desk = |number: u32| Desk::start(folder.path().join(format!("desk@{number}.obs")));
+    let total = |storage: &Storage| stored(storage, total).unwrap_or(0.0);
+
+    // What was there before the first agent is sent, too.
+    let mut orders = desk(0).kill();
+    for round in 1..=4 {
+        let sent = total(&storage);
+        let (agent, _) = agent(folder.path(), &arguments);
+        let living = desk(2 * round);
+        until("it pushes", || total(&storage) > sent);
+        // It is killed in the midst of what it does.
+        drop(agent);
+        orders += living.kill();
+        // No agent sees this one alive.
+        orders += desk(2 * round + 1).kill();
+    }
+    let (last, metrics) = agent(folder.path(), &arguments);
+    let has_all = |storage: &Storage, orders: f64| {
+        let total = total(storage);
+        assert!(
+            total <= orders,
+            "{total} of {orders}: something was sent twice"
+        );
+        total >= orders
+    };
+    until("all of it", || has_all(&storage, orders));
+    if keeper == Keeper::Prometheus {
+        // What it has added up of differences does not outlive it.
+        return;
+    }
+    storage.end().unwrap();
+    orders += desk(20).kill();
+    until("it is away", || failures(&metrics, "otlp") >= Some(2.0));
+    // What waits is sent by the next one, also where its file is gone by then. So is what was not collected yet.
+    drop(last);
+    std::fs::remove_file(folder.path().join("desk@3.obs")).unwrap();
+    orders += desk(21).kill();
+    let (_next, _) = agent(folder.path(), &arguments);
+    storage.start_again().unwrap();
+    until("it is back", || has_all(&storage, orders));
+}
+
+#[test]
+fn differences_are_counted_on_by_another_agent() {
+    let Some(storage) = receiver(
+        Keeper::Prometheus,
+        &[
+            "--web.enable-otlp-receiver",
+            "--enable-feature=otlp-deltatocumulative",
+        ],
+    ) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let url = otlp(Keeper::Prometheus, &storage);
     let start = |instance: &str| {
         let temporality = ["--otlp-temporality", "delta", "--otlp-interval", "0.1"];
         let to = ["--otlp-url", &url, "--otlp-instance", instance];
@@ -286,10 +373,17 @@ fn differences_are_not_counted_again_by_another_agent() {
     let orders = Desk::start(folder.path().join("desk.obs")).kill();
     assert!(one.interrupt().unwrap().success());
     until("the first agent", || total("one") == Some(orders));
-    let (_two, _) = start("two");
+    let (two, _) = start("two");
     let more = Desk::start(folder.path().join("desk.obs")).kill();
     until("the second agent", || total("two") == Some(more));
     assert_eq!(total("one"), Some(orders));
+    assert!(two.interrupt().unwrap().success());
+    // Without what was kept, nobody knows what was sent.
+    let state = folder.path().join("obstool-agent.state");
+    std::fs::write(&state, "something else").unwrap();
+    let (_three, _) = start("three");
+    let again = Desk::start(folder.path().join("desk.obs")).kill();
+    until("the third agent", || total("three") == Some(again));
 }
 
 /// What a receiver was sent: headers and bodies.

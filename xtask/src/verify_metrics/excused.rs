@@ -191,6 +191,10 @@ pub(super) const NOT_SHOWN: &[(&str, &str)] = &[
         "of `obstool agent`; what is not pushed is missed where it should arrive, and then this is read",
     ),
     (
+        "obs_agent_start_time_seconds",
+        "of `obstool agent`; the live page takes no rate across it",
+    ),
+    (
         "obs_undeclared_families",
         "other people's code may record what it likes; read when a declaration is missed",
     ),

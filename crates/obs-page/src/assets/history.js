@@ -121,10 +121,14 @@ export function value(snapshot, name) {
 /**
  * Whether the process, by its own account, began anew since the one before. What it says of its start holds, also where it stood
  * still in the middle of a rendering; how long ago it began is asked where it does not say that. What an agent shows of many processes
- * goes on where one of them begins anew.
+ * goes on where one of them begins anew, but not where the agent does: it may know less than the one before, and a total that is less
+ * would pass for one that began at 0 and has risen since.
  */
 function hasRestarted(before, after) {
-  if (after.layout.family('obs_process_up')) return false;
+  if (after.layout.family('obs_process_up')) {
+    const [began, begins] = [before, after].map((snapshot) => value(snapshot, 'obs_agent_start_time_seconds'));
+    return begins > began;
+  }
   const [was, is] = [before, after].map((snapshot) => value(snapshot, 'app_uptime_seconds'));
   const [started, starts] = [before, after].map((snapshot) => value(snapshot, 'process_start_time_seconds'));
   if (started >= 0 && starts >= 0) return starts > started + SLACK || is < was;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use hyper::body::Bytes;
 use obs_core::Kind;
 use obs_recorder::{FamilySnapshot, SeriesSnapshot, SeriesValue};
 use prost::Message;
@@ -11,7 +12,7 @@ use super::message::{
     Histogram, HistogramPoint, KeyValue, Metric, Number, NumberPoint, Quantile, Request, Resource,
     ResourceMetrics, Scope, ScopeMetrics, Sum, Summary, SummaryPoint,
 };
-use super::{Program, Temporality};
+use super::{Begin, Program, Temporality};
 
 /// The most series in one request: some 2 MiB of histograms, which is below what receivers take.
 const MOST_SERIES: usize = 5_000;
@@ -22,8 +23,8 @@ pub(super) struct Encoder {
     resource: Vec<KeyValue>,
     temporality: Temporality,
     program: Program,
-    /// Whether what the first interval shows was counted before by others, so that with delta temporality it is no part of it.
-    continues: bool,
+    /// Whether what the next interval shows may have been sent before by others, so that with delta temporality it is no part of it.
+    is_unknown: bool,
     /// With delta temporality: what each series that is shown had when it was last sent.
     sent: HashMap<(String, Labels), Sent>,
     /// When everything was last collected, in milliseconds.
@@ -44,19 +45,43 @@ struct Sent {
 type Since = (u64, SeriesValue);
 
 impl Encoder {
-    pub(super) fn new(
-        resource: Vec<KeyValue>,
-        temporality: Temporality,
-        program: Program,
-        continues: bool,
-    ) -> Self {
+    pub(super) fn new(resource: Vec<KeyValue>, temporality: Temporality, program: Program) -> Self {
         Self {
             resource,
             temporality,
             program,
-            continues,
+            is_unknown: false,
             sent: HashMap::new(),
             collected: 0,
+        }
+    }
+
+    /// Goes on where another ended. Returns the requests that it left.
+    pub(super) fn begin(&mut self, begin: Begin) -> Vec<Bytes> {
+        match begin {
+            Begin::Anew => Vec::new(),
+            Begin::Unknown => {
+                self.is_unknown = true;
+                Vec::new()
+            }
+            Begin::Resumed {
+                families,
+                collected,
+                waiting,
+            } => {
+                self.collected = collected / NANOSECONDS;
+                for family in families {
+                    for series in family.series {
+                        let sent = Sent {
+                            began: series.began,
+                            at: collected,
+                            value: series.value,
+                        };
+                        self.sent.insert((family.name.clone(), series.labels), sent);
+                    }
+                }
+                waiting
+            }
         }
     }
 
@@ -81,7 +106,7 @@ impl Encoder {
             requests.push(self.request(metrics));
         }
         self.collected = time / NANOSECONDS;
-        self.continues = false;
+        self.is_unknown = false;
         requests
     }
 
@@ -152,7 +177,7 @@ impl Encoder {
         let since = match &last {
             Some(last) => (last.at.min(time), added(&last.value, &series.value)),
             // The first is sent even where it is 0: receivers are to know the series.
-            None if self.continues => (time, added(&series.value, &series.value)),
+            None if self.is_unknown => (time, added(&series.value, &series.value)),
             None => (born, series.value.clone()),
         };
         let is_still = last.is_some() && is_zero(&since.1);
@@ -416,7 +441,7 @@ mod tests {
 
     fn encoder(temporality: Temporality) -> Encoder {
         let resource = vec![KeyValue::new("service.name", "desk")];
-        Encoder::new(resource, temporality, PROGRAM, false)
+        Encoder::new(resource, temporality, PROGRAM)
     }
 
     /// What the requests of an interval say of a metric's counters: their values and intervals.
@@ -475,7 +500,8 @@ mod tests {
         let jobs = metrics::with_local_recorder(&engine, || metrics::counter!("jobs_total"));
         jobs.increment(5);
         let intervals = |temporality| {
-            let mut encoder = Encoder::new(Vec::new(), temporality, PROGRAM, true);
+            let mut encoder = Encoder::new(Vec::new(), temporality, PROGRAM);
+            assert!(encoder.begin(Begin::Unknown).is_empty());
             let mut interval = |at: u64| {
                 let families = engine.snapshot().unwrap();
                 let requests = encoder.requests(&families, BEGINNING + at);
@@ -499,6 +525,31 @@ mod tests {
         );
         assert_eq!(first[0].1, second[0].1);
         assert!(first[0].1 < BEGINNING);
+    }
+
+    #[test]
+    fn another_goes_on_where_one_ended() {
+        let engine = Engine::builder().build().unwrap();
+        let jobs = metrics::with_local_recorder(&engine, || metrics::counter!("jobs_total"));
+        jobs.increment(5);
+        let sent = engine.snapshot().unwrap();
+        jobs.increment(2);
+        let late = metrics::with_local_recorder(&engine, || metrics::counter!("late_total"));
+        late.increment(3);
+        let mut encoder = encoder(Temporality::Delta);
+        let left = Bytes::from_static(b"left");
+        let waiting = encoder.begin(Begin::Resumed {
+            families: sent,
+            collected: BEGINNING + 10,
+            waiting: vec![left.clone()],
+        });
+        assert_eq!(waiting, [left]);
+        let requests = encoder.requests(&engine.snapshot().unwrap(), BEGINNING + 20);
+        let expected = [(Number::Whole(2), BEGINNING + 10, BEGINNING + 20)];
+        assert_eq!(numbers(&requests, "jobs_total"), expected);
+        // What came since is all new.
+        let late = numbers(&requests, "late_total");
+        assert!(matches!(late[..], [(Number::Whole(3), _, _)]), "{late:?}");
     }
 
     /// The histogram of a request that has one family.

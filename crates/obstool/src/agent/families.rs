@@ -67,6 +67,10 @@ obs_core::families! {
 
     /// The agent itself.
     pub struct AgentMetrics {
+        /// When the agent began, in seconds since 1970.
+        ///
+        /// Totals of processes whose files were removed before that may be less than another agent showed: rates across it say nothing.
+        pub started: Gauge = "obs_agent_start_time_seconds",
         /// Files that cannot be read: truncated, corrupt, of another edition or of another program.
         ///
         /// What was read of them before stays in the totals. Comments of the exposition say what is wrong with each.

@@ -4,21 +4,27 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use obs_memory::Labels;
-use obs_push::{Fate, Otlp, OtlpOptions, Program, Report, Schedule, Source, Temporality};
+use obs_push::{
+    Begin, Fate, Otlp, OtlpOptions, Program, Progress, Report, Schedule, Source, Temporality,
+};
 use obs_recorder::FamilySnapshot;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::families::ReceiverName;
+use super::state::{Left, State, Store};
 use super::switch::Shown;
-use super::watch::{Watched, now};
+use super::watch::{Remembered, Watched, now};
 use super::{lock, text, values};
 use crate::Error;
 use crate::client::secret;
+
+/// What was sent, beside the files.
+const STATE: &str = "obstool-agent.state";
 
 /// Where it pushes, under the names that `obs-exporter` has for the same.
 #[derive(Debug, clap::Args)]
@@ -41,6 +47,10 @@ pub(super) struct Receivers {
     /// `cumulative`, or `delta` for what was added since it was last sent.
     #[arg(long, value_name = "KIND", env = "OBS_OTLP_TEMPORALITY", default_value = "cumulative", value_parser = temporality)]
     otlp_temporality: Temporality,
+    /// Where it is kept what was sent with `delta`, so that an agent after this one neither loses nor repeats anything;
+    /// `obstool-agent.state` beside the files unless given.
+    #[arg(long, value_name = "FILE", requires = "otlp_url")]
+    state: Option<PathBuf>,
     /// The attribute `service.instance.id`; the name of the host and the port that is served at unless given.
     #[arg(
         long,
@@ -93,6 +103,17 @@ pub(super) struct Pushing {
     instance: String,
     otlp: Option<Otlp>,
     gateway: Option<Gateway>,
+    keeping: Option<Keeping>,
+    begin: Begin,
+    remembered: Remembered,
+}
+
+/// What is kept of what was sent.
+struct Keeping {
+    store: Store,
+    /// What is in the file.
+    state: State,
+    is_failing: bool,
 }
 
 /// A Pushgateway.
@@ -108,22 +129,90 @@ pub(super) struct Files {
     watched: Arc<Mutex<Watched>>,
     shown: Shown,
     starts: Arc<Mutex<Starts>>,
+    keeping: Option<Arc<Mutex<Keeping>>>,
+    /// What the files held when they were read last, until that is kept.
+    read: Arc<Mutex<Remembered>>,
+    begin: Arc<Mutex<Begin>>,
 }
 
 impl Receivers {
     /// Holds what is configured to what can be pushed to; none where nothing is. `address` is where the agent serves.
-    pub(super) fn open(&self, address: SocketAddr) -> Result<Option<Pushing>, Error> {
+    pub(super) fn open(
+        &self,
+        address: SocketAddr,
+        places: &[PathBuf],
+    ) -> Result<Option<Pushing>, Error> {
         let (otlp, gateway) = (self.otlp()?, self.gateway()?);
         if otlp.is_none() && gateway.is_none() {
             return Ok(None);
         }
         let instance = self.otlp_instance.clone();
+        let (mut begin, mut remembered) = (Begin::Unknown, Remembered::default());
+        let mut keeping = None;
+        if let Some((store, left)) = self.store(otlp.is_some(), places)? {
+            let mut state = State::default();
+            match left {
+                Left::Nothing => begin = Begin::Anew,
+                Left::Unreadable(why) => anstream::eprintln!(
+                    "{} does not say what was sent: {why}; what was counted before is left out, and it is written anew",
+                    store.path().display()
+                ),
+                Left::State(left) => {
+                    state = *left;
+                    remembered = state.remembered.clone();
+                    begin = Begin::Resumed {
+                        families: values::of_processes(&remembered.sum().families).collect(),
+                        collected: state.collected,
+                        waiting: state.waiting.clone(),
+                    };
+                }
+            }
+            keeping = Some(Keeping {
+                store,
+                state,
+                is_failing: false,
+            });
+        }
         Ok(Some(Pushing {
+            keeping,
+            begin,
+            remembered,
             service: self.service.clone(),
             instance: instance.unwrap_or_else(|| obs_push::instance(address)),
             otlp,
             gateway,
         }))
+    }
+
+    /// Where it is kept what was sent; none where whole values are.
+    fn store(&self, has_otlp: bool, places: &[PathBuf]) -> Result<Option<(Store, Left)>, Error> {
+        if !has_otlp || self.otlp_temporality != Temporality::Delta {
+            if self.state.is_some() {
+                return Err(Error::Usage(
+                    "--state is for differences alone; give --otlp-temporality delta, or leave it out",
+                ));
+            }
+            return Ok(None);
+        }
+        if let Some(path) = &self.state {
+            return Store::open(path).map(Some);
+        }
+        let Some(place) = places.first() else {
+            return Ok(None);
+        };
+        let path = if place.is_dir() {
+            place.join(STATE)
+        } else {
+            place.with_file_name(STATE)
+        };
+        // An agent that may not write beside the files goes on as well as it can.
+        Ok(Store::open(&path)
+            .inspect_err(|error| {
+                anstream::eprintln!(
+                    "{error}; without one, what processes count while no agent runs is not pushed"
+                );
+            })
+            .ok())
     }
 
     fn otlp(&self) -> Result<Option<Otlp>, Error> {
@@ -206,14 +295,20 @@ fn label(text: &str) -> Result<(String, String), &'static str> {
 }
 
 impl Pushing {
+    /// What an agent before this one has read.
+    pub(super) fn take_remembered(&mut self) -> Remembered {
+        std::mem::take(&mut self.remembered)
+    }
+
     /// Pushes until the process is asked to end by SIGTERM or SIGINT, and then once more.
-    pub(super) fn run(self, files: &Files) -> Result<bool, Error> {
+    pub(super) fn run(mut self, mut files: Files) -> Result<bool, Error> {
+        files.go_on(self.keeping.take(), std::mem::take(&mut self.begin));
         let cannot = |source| Error::Pushing { source };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(cannot)?;
-        runtime.block_on(self.push(files)).map_err(cannot)?;
+        runtime.block_on(self.push(&files)).map_err(cannot)?;
         Ok(true)
     }
 
@@ -293,7 +388,24 @@ impl Files {
             watched: Arc::clone(watched),
             shown: shown.clone(),
             starts: Arc::default(),
+            keeping: None,
+            read: Arc::default(),
+            begin: Arc::new(Mutex::new(Begin::Unknown)),
         }
+    }
+
+    /// Goes on where an agent before this one ended, and keeps what is sent.
+    fn go_on(&mut self, keeping: Option<Keeping>, begin: Begin) {
+        if let Begin::Resumed {
+            families,
+            collected,
+            ..
+        } = &begin
+        {
+            *lock(&self.starts) = Starts::after(families, collected / 1_000_000);
+        }
+        self.begin = Arc::new(Mutex::new(begin));
+        self.keeping = keeping.map(|keeping| Arc::new(Mutex::new(keeping)));
     }
 
     fn text(&self) -> String {
@@ -303,10 +415,16 @@ impl Files {
 
     fn values(&self) -> Vec<FamilySnapshot> {
         let time = now();
-        let look = lock(&self.watched).look();
+        let look = {
+            let mut watched = lock(&self.watched);
+            let look = watched.look();
+            if self.keeping.is_some() {
+                *lock(&self.read) = watched.remembered();
+            }
+            look
+        };
         let mut families = values::of(&look, &self.shown.get());
-        let mut starts = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        starts.keep(&mut families, time);
+        lock(&self.starts).keep(&mut families, time);
         families
     }
 
@@ -342,12 +460,50 @@ impl Source for Files {
         } else {
             format!("; {repair}")
         };
+        if report.fate == Fate::Ended && self.keeping.is_some() {
+            anstream::eprintln!(
+                "OTLP's receiver has not taken everything: {url}: {problem}; the next agent sends what waits"
+            );
+            return;
+        }
         anstream::eprintln!("{report}: {url}: {problem}{repair}");
     }
 
-    /// An agent before this one may have sent it.
-    fn continues(&self) -> bool {
-        true
+    fn begins(&self) -> Begin {
+        std::mem::take(&mut *lock(&self.begin))
+    }
+
+    async fn keep(&self, progress: Progress) {
+        let Some(keeping) = self.keeping.clone() else {
+            return;
+        };
+        let is_new = progress.collected.is_some();
+        let read = is_new.then(|| std::mem::take(&mut *lock(&self.read)));
+        let work = move || lock(&keeping).keep(progress, read);
+        // It is left out when the runtime ends, and only then.
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+}
+
+impl Keeping {
+    fn keep(&mut self, progress: Progress, read: Option<Remembered>) {
+        if let Some((collected, read)) = progress.collected.zip(read) {
+            self.state.collected = collected;
+            self.state.remembered = read;
+        }
+        self.state.waiting = progress.waiting;
+        match self.store.write(&self.state) {
+            Ok(()) => self.is_failing = false,
+            // Once is enough for each time that there is no room.
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    anstream::eprintln!(
+                        "cannot keep what was sent in {}: {error}; if this agent is ended now, the next one sends some of it again",
+                        self.store.path().display()
+                    );
+                }
+            }
+        }
     }
 }
 
@@ -363,6 +519,18 @@ struct Starts {
 }
 
 impl Starts {
+    /// Those of what was pushed last, at a time in milliseconds since 1970.
+    fn after(families: &[FamilySnapshot], looked: u64) -> Self {
+        let series = families.iter().flat_map(|family| {
+            let series = family.series.iter();
+            series.map(|series| ((family.name.clone(), series.labels.clone()), series.began))
+        });
+        Self {
+            of: series.collect(),
+            looked,
+        }
+    }
+
     /// Gives each series the start it was first pushed with, unless all that it counts began after the last look.
     fn keep(&mut self, families: &mut [FamilySnapshot], time: u64) {
         let mut before = std::mem::take(&mut self.of);

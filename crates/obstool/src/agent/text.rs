@@ -1,6 +1,7 @@
 //! The classic text format of what the files show.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use obs_memory::{Labels, Value};
 
@@ -40,7 +41,7 @@ pub(super) fn write(look: &Look, hung: &Hung) -> String {
 pub(super) type Values = Vec<(Labels, Value)>;
 
 /// What the agent says itself.
-pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 6] {
+pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Values); 7] {
     // As the process labels what it shows itself: alerts are routed by its mode, whatever else the agent watches.
     let labels_of = |process: &str, watched: Option<&str>| -> Labels {
         let mut labels = look.globals.get(process).cloned().unwrap_or_default();
@@ -73,6 +74,13 @@ pub(super) fn own(look: &Look, hung: &Hung) -> [(&'static obs_core::Family, Valu
         (ProcessMetrics::up, of_each(&|_, counts| counts.alive)),
         (ProcessMetrics::dead, of_each(&|_, counts| counts.dead)),
         (ProcessMetrics::incomplete, of_each(&incomplete)),
+        (
+            AgentMetrics::started,
+            vec![(
+                Labels::new(),
+                Value::Gauge(Duration::from_millis(look.since).as_secs_f64()),
+            )],
+        ),
         (
             AgentMetrics::refused,
             vec![(Labels::new(), Value::Gauge(whole(look.refused.len())))],

@@ -6,17 +6,13 @@ use obs_recorder::{FamilySnapshot, NativeBuckets, SeriesSnapshot, SeriesValue};
 
 use super::switch::Hung;
 use super::text::own;
-use super::watch::{Family, Look};
+use super::watch::{Families, Family, Look};
 
 /// Everything: what the agent says itself, and then all others by name.
 pub(super) fn of(look: &Look, hung: &Hung) -> Vec<FamilySnapshot> {
     let own = own(look, hung);
     let is_own = |name: &str| own.iter().any(|(own, _)| own.name() == name);
-    let others = look
-        .families
-        .iter()
-        .filter(|(name, family)| !is_own(name) && !family.series.is_empty())
-        .map(|(name, family)| snapshot(name, family));
+    let others = of_processes(&look.families).filter(|family| !is_own(&family.name));
     let mut families: Vec<_> = own
         .iter()
         .filter(|(_, values)| !values.is_empty())
@@ -33,6 +29,14 @@ pub(super) fn of(look: &Look, hung: &Hung) -> Vec<FamilySnapshot> {
         .collect();
     families.extend(others);
     families
+}
+
+/// What processes show together.
+pub(super) fn of_processes(families: &Families) -> impl Iterator<Item = FamilySnapshot> {
+    let shown = families
+        .iter()
+        .filter(|(_, family)| !family.series.is_empty());
+    shown.map(|(name, family)| snapshot(name, family))
 }
 
 /// A scrape in protobuf.

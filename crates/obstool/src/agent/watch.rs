@@ -1,15 +1,13 @@
 //! The files that are watched, and what they show together.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use obs_memory::{
-    Across, FamilyReading, Kind, Labels, MemoryError, NativeBuckets, Reader, Reading,
-    SeriesReading, Value,
-};
+use obs_memory::{FamilyTotals, FileId, Folded, MemoryError, Reader, Reading, Totals};
 
 #[cfg(feature = "push")]
 use super::families::ReceiverName;
@@ -26,9 +24,14 @@ pub(super) struct Watched {
     places: Vec<PathBuf>,
     keep: Duration,
     open: HashMap<Identity, Process>,
-    /// Files whose numbers are in the totals, for as long as they are there.
-    folded: HashSet<Identity>,
-    totals: Families,
+    /// What processes counted that have been dead for long enough, for as long as their files are there.
+    counted: HashMap<Identity, Counted>,
+    /// What an agent before this one read of files, until this one has read them.
+    restored: Vec<Counted>,
+    /// The files of totals by their paths, in which processes that start keep what those counted whose files they remove.
+    kept: BTreeMap<PathBuf, Kept>,
+    /// What those counted whose files are gone, and that is kept nowhere else.
+    gone: Totals,
     processes: BTreeMap<String, Counts>,
     /// What the latest process of each name says of itself.
     notes: BTreeMap<String, Notes>,
@@ -47,10 +50,41 @@ pub(super) type Notes = Arc<BTreeMap<String, String>>;
 #[derive(Debug)]
 struct Process {
     name: String,
+    /// Where the totals of its service are kept.
+    totals: PathBuf,
     reader: Reader,
     /// What was read last.
     last: Option<Reading>,
     dead_since: Option<Instant>,
+}
+
+/// What the process of a file counted and observed.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    pub(super) id: FileId,
+    /// Where the totals of its service are kept.
+    pub(super) totals: PathBuf,
+    pub(super) sum: Totals,
+}
+
+/// What a file of totals holds.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) sum: Totals,
+    /// How many files it counts.
+    pub(super) count: u64,
+    /// Those of them that may still be there.
+    named: HashSet<FileId>,
+    /// Whether more were added since the last look than are named.
+    is_ahead: bool,
+}
+
+/// What has to be known of files to go on after them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Remembered {
+    pub(super) gone: Totals,
+    pub(super) files: Vec<Counted>,
+    pub(super) kept: BTreeMap<PathBuf, Kept>,
 }
 
 /// How many processes of a name there are.
@@ -81,35 +115,19 @@ pub(super) struct Look {
 
 /// Families by name.
 pub(super) type Families = BTreeMap<String, Family>;
-
-/// A family of all processes.
-#[derive(Clone, Debug)]
-pub(super) struct Family {
-    pub(super) kind: Kind,
-    pub(super) help: String,
-    pub(super) bounds: Vec<f64>,
-    across: Across,
-    pub(super) series: BTreeMap<Labels, Series>,
-}
-
-/// What processes show together under the same labels.
-#[derive(Clone, Debug)]
-pub(super) struct Series {
-    /// When the first of them began it, in milliseconds since 1970: what it counts, it has counted since.
-    pub(super) began: u64,
-    pub(super) value: Value,
-    /// The observations of a histogram in native buckets as well, where all of them keep such, and of one sort.
-    pub(super) native: Option<NativeBuckets>,
-}
+pub(super) type Family = FamilyTotals;
 
 impl Watched {
-    pub(super) fn new(places: Vec<PathBuf>, keep: Duration) -> Self {
+    /// Watches these places, and goes on where another agent ended.
+    pub(super) fn new(places: Vec<PathBuf>, keep: Duration, remembered: Remembered) -> Self {
         Self {
             places,
             keep,
             open: HashMap::new(),
-            folded: HashSet::new(),
-            totals: Families::new(),
+            counted: HashMap::new(),
+            restored: remembered.files,
+            kept: remembered.kept,
+            gone: remembered.gone,
             processes: BTreeMap::new(),
             notes: BTreeMap::new(),
             globals: BTreeMap::new(),
@@ -128,7 +146,7 @@ impl Watched {
     /// Reads all files.
     pub(super) fn look(&mut self) -> Look {
         let mut refused = Vec::new();
-        self.find(&mut refused);
+        let found = self.find(&mut refused);
         let now = Instant::now();
         self.processes
             .values_mut()
@@ -143,12 +161,16 @@ impl Watched {
                 }
             }
         }
-        self.fold(now);
+        // After the files that they count: what is removed meanwhile is named in them.
+        self.read_totals(found.totals, &mut refused);
+        self.settle(&found.there, now);
         // Gauges of younger processes overrule those of older ones.
-        let mut processes: Vec<_> = self.open.values().collect();
+        let mut counts = std::mem::take(&mut self.processes);
+        let mut processes: Vec<_> = self.own().collect();
         processes.sort_by_key(|process| process.rank());
+        let (mut globals, mut notes) = (BTreeMap::new(), BTreeMap::new());
         for process in &processes {
-            let counts = self.processes.entry(process.name.clone()).or_default();
+            let counts = counts.entry(process.name.clone()).or_default();
             let of = if process.dead_since.is_none() {
                 &mut counts.alive
             } else {
@@ -158,27 +180,28 @@ impl Watched {
             let Some(reading) = &process.last else {
                 continue;
             };
-            let globals = reading.globals.clone();
-            self.globals.insert(process.name.clone(), globals);
+            globals.insert(process.name.clone(), reading.globals.clone());
             if !reading.notes.is_empty() {
-                let notes = Arc::clone(&reading.notes);
-                self.notes.insert(process.name.clone(), notes);
+                notes.insert(process.name.clone(), Arc::clone(&reading.notes));
             }
         }
-        let mut families = self.totals.clone();
+        let mut families = self.without_open();
         let mut incomplete = Vec::new();
         for process in processes {
             // What a dead one believed is of interest until another one knows better.
             let is_alive = process.dead_since.is_none();
-            let gauges = is_alive || self.processes[&process.name].alive == 0;
+            let gauges = is_alive || counts[&process.name].alive == 0;
             process.add_to(&mut families, gauges);
             let is_complete = |last: &Reading| last.is_complete;
             if is_alive && !process.last.as_ref().is_none_or(is_complete) {
                 incomplete.push(process.name.clone());
             }
         }
+        self.processes = counts;
+        self.globals.extend(globals);
+        self.notes.extend(notes);
         Look {
-            families,
+            families: families.families,
             processes: self.processes.clone(),
             notes: self.notes.clone(),
             globals: self.globals.clone(),
@@ -189,23 +212,73 @@ impl Watched {
         }
     }
 
+    /// What an agent has to know that goes on after the last look.
+    #[cfg(feature = "push")]
+    pub(super) fn remembered(&self) -> Remembered {
+        let of_open = self.own().map(|process| {
+            let mut sum = Totals::default();
+            process.add_to(&mut sum, false);
+            Counted {
+                id: process.reader.id(),
+                totals: process.totals.clone(),
+                sum,
+            }
+        });
+        let others = self.counted.values().chain(&self.restored);
+        let others = others.filter(|file| !self.is_in_totals(&file.totals, file.id));
+        Remembered {
+            gone: self.gone.clone(),
+            files: of_open.chain(others.cloned()).collect(),
+            kept: self.kept.clone(),
+        }
+    }
+
+    /// The processes whose numbers are in their files alone.
+    fn own(&self) -> impl Iterator<Item = &Process> {
+        let is_own = |process: &&Process| !self.is_in_totals(&process.totals, process.reader.id());
+        self.open.values().filter(is_own)
+    }
+
+    /// What was counted by all but those whose files are open.
+    fn without_open(&self) -> Totals {
+        let mut sum = self.gone.clone();
+        self.kept.values().for_each(|kept| sum.merge(&kept.sum));
+        for file in self.counted.values().chain(&self.restored) {
+            if !self.is_in_totals(&file.totals, file.id) {
+                sum.merge(&file.sum);
+            }
+        }
+        sum
+    }
+
+    /// Whether the totals of its service have what a file counted. Both are there where the process was killed that would remove it.
+    fn is_in_totals(&self, totals: &Path, id: FileId) -> bool {
+        let kept = self.kept.get(totals);
+        kept.is_some_and(|kept| kept.named.contains(&id))
+    }
+
     /// Opens files that are new.
-    fn find(&mut self, refused: &mut Vec<String>) {
-        let mut there = HashSet::new();
+    fn find(&mut self, refused: &mut Vec<String>) -> Found {
+        let mut found = Found::default();
         let paths: Vec<_> = self.places.iter().flat_map(|place| files(place)).collect();
         for path in paths {
+            if Folded::is_path(&path) {
+                found.totals.insert(path);
+                continue;
+            }
             let Ok(metadata) = std::fs::metadata(&path) else {
                 continue;
             };
             let identity = (metadata.dev(), metadata.ino());
-            there.insert(identity);
-            if self.open.contains_key(&identity) || self.folded.contains(&identity) {
+            found.there.insert(identity);
+            if self.open.contains_key(&identity) || self.counted.contains_key(&identity) {
                 continue;
             }
             match Reader::open(&path) {
                 Ok(reader) => {
                     let process = Process {
                         name: self.admitted(name_of(&path)),
+                        totals: Folded::path(&path),
                         reader,
                         last: None,
                         dead_since: None,
@@ -214,10 +287,13 @@ impl Watched {
                 }
                 // It is being made.
                 Err(MemoryError::Foreign { .. }) if metadata.len() == 0 => {}
+                // It was removed meanwhile.
+                Err(MemoryError::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => refused.push(error.to_string()),
             }
         }
-        self.folded.retain(|identity| there.contains(identity));
+        found
     }
 
     /// The name, or `other` where there are as many as may be.
@@ -232,19 +308,137 @@ impl Watched {
         name
     }
 
-    /// Adds what has been dead for long enough to the totals.
-    fn fold(&mut self, now: Instant) {
+    /// Reads the files of totals: those that were found, and those of all services that are known, since a folder that is read while
+    /// files are removed shows neither for sure.
+    fn read_totals(&mut self, mut paths: BTreeSet<PathBuf>, refused: &mut Vec<String>) {
+        let open = self.open.values().map(|process| &process.totals);
+        let others = self.counted.values().chain(&self.restored);
+        let others = others.map(|file| &file.totals);
+        paths.extend(open.chain(others).chain(self.kept.keys()).cloned());
+        for path in paths {
+            let read = Reader::open(&path).and_then(|mut reader| reader.read());
+            let read = read.and_then(|reading| match reading.folded.clone() {
+                Some(folded) => Ok((reading, folded)),
+                None => Err(MemoryError::Foreign { path: path.clone() }),
+            });
+            match read {
+                Ok((reading, folded)) => self.keep(path, &reading, folded),
+                Err(MemoryError::Io { source, .. })
+                    if source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    // Somebody has removed it; totals do not fall.
+                    if let Some(kept) = self.kept.remove(&path) {
+                        self.gone.merge(&kept.sum);
+                    }
+                }
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+    }
+
+    fn keep(&mut self, path: PathBuf, reading: &Reading, folded: Folded) {
+        let name = self.admitted(name_of(&path));
+        let mut sum = Totals::default();
+        sum.add(reading, &[("process", &name)], false);
+        let before = self.kept.remove(&path);
+        // It was removed, and begun anew.
+        let before = before.filter(|before| {
+            let is_before = before.count <= folded.count;
+            if !is_before {
+                self.gone.merge(&before.sum);
+            }
+            is_before
+        });
+        let added = folded.count - before.map_or(0, |before| before.count);
+        let kept = Kept {
+            sum,
+            count: folded.count,
+            is_ahead: added > folded.files.len() as u64,
+            named: folded.files.into_iter().collect(),
+        };
+        self.kept.insert(path, kept);
+    }
+
+    /// Decides about files that are gone, and about processes that have been dead for long enough.
+    fn settle(&mut self, there: &HashSet<Identity>, now: Instant) {
         let keep = self.keep;
         let is_over = |_: &Identity, process: &mut Process| {
             process
                 .dead_since
                 .is_some_and(|since| now.duration_since(since) >= keep)
         };
-        for (identity, process) in self.open.extract_if(is_over) {
-            process.add_to(&mut self.totals, false);
-            self.folded.insert(identity);
+        let over: Vec<_> = self.open.extract_if(is_over).collect();
+        for (identity, process) in over {
+            let mut sum = Totals::default();
+            process.add_to(&mut sum, false);
+            let counted = Counted {
+                id: process.reader.id(),
+                totals: process.totals,
+                sum,
+            };
+            self.counted.insert(identity, counted);
+        }
+        // A file that was removed by hand is in no other; one that another process has removed is in the totals.
+        let kept = &self.kept;
+        let is_kept = |totals: &Path, id: FileId| {
+            let kept = kept.get(totals);
+            kept.is_some_and(|kept| kept.is_ahead || kept.named.contains(&id))
+        };
+        let is_gone = |identity: &Identity| !there.contains(identity);
+        self.open.retain(|identity, process| {
+            !(is_gone(identity) && is_kept(&process.totals, process.reader.id()))
+        });
+        let gone = self.counted.extract_if(|identity, _| is_gone(identity));
+        let mut gone: Vec<_> = gone.map(|(_, file)| file).collect();
+        if !self.restored.is_empty() {
+            let is_read = |process: &&Process| process.last.is_some();
+            let open = self.open.values().filter(is_read);
+            let mut read: HashSet<_> = open.map(|process| process.reader.id()).collect();
+            read.extend(self.counted.values().map(|file| file.id));
+            // What was read again need not be remembered. A file that cannot be read is there all the same.
+            self.restored.retain(|file| !read.contains(&file.id));
+            let inodes: HashSet<_> = there.iter().map(|(_, inode)| *inode).collect();
+            let is_gone = |file: &mut Counted| !inodes.contains(&file.id.inode);
+            gone.extend(self.restored.extract_if(.., is_gone));
+        }
+        for file in gone {
+            if !is_kept(&file.totals, file.id) {
+                self.gone.merge(&file.sum);
+            }
         }
     }
+}
+
+#[cfg(feature = "push")]
+impl Kept {
+    /// What an agent before this one read there, of so many files.
+    pub(super) fn remembered(sum: Totals, count: u64) -> Self {
+        Self {
+            sum,
+            count,
+            named: HashSet::new(),
+            is_ahead: false,
+        }
+    }
+}
+
+#[cfg(feature = "push")]
+impl Remembered {
+    /// What all of them counted.
+    pub(super) fn sum(&self) -> Totals {
+        let mut sum = self.gone.clone();
+        self.kept.values().for_each(|kept| sum.merge(&kept.sum));
+        self.files.iter().for_each(|file| sum.merge(&file.sum));
+        sum
+    }
+}
+
+/// What was found in the places that are watched.
+#[derive(Debug, Default)]
+struct Found {
+    there: HashSet<Identity>,
+    /// The paths of files of totals.
+    totals: BTreeSet<PathBuf>,
 }
 
 impl Process {
@@ -263,137 +457,10 @@ impl Process {
     }
 
     /// Adds what it counted, and with `gauges` what it shows of the moment.
-    fn add_to(&self, families: &mut Families, gauges: bool) {
-        let Some(reading) = &self.last else { return };
-        for family in &reading.families {
-            if family.kind == Kind::Gauge && !gauges {
-                continue;
-            }
-            let to = families.entry(family.name.clone());
-            let to = to.or_insert_with(|| Family::like(family));
-            // Two programs may call two things alike; the first stays, since a sum of both would be neither.
-            if to.kind != family.kind || to.bounds != family.bounds {
-                continue;
-            }
-            for series in &family.series {
-                let labels = self.labels(reading, &series.labels);
-                match to.series.get_mut(&labels) {
-                    Some(shown) => shown.add(series, to.across),
-                    None => {
-                        to.series.insert(labels, Series::like(series));
-                    }
-                }
-            }
+    fn add_to(&self, families: &mut Totals, gauges: bool) {
+        if let Some(reading) = &self.last {
+            families.add(reading, &[("process", &self.name)], gauges);
         }
-    }
-
-    /// The labels of a series, sorted, with the global ones and the process.
-    fn labels(&self, reading: &Reading, own: &Labels) -> Labels {
-        let mut labels = reading.globals.clone();
-        labels.extend(own.iter().cloned());
-        labels.insert("process".to_owned(), self.name.clone());
-        labels.into_iter().collect()
-    }
-}
-
-impl Family {
-    fn like(family: &FamilyReading) -> Self {
-        Self {
-            kind: family.kind,
-            help: family.help.clone(),
-            bounds: family.bounds.clone(),
-            across: family.across,
-            series: BTreeMap::new(),
-        }
-    }
-}
-
-impl Series {
-    fn like(series: &SeriesReading) -> Self {
-        Self {
-            began: series.began,
-            value: series.value.clone(),
-            native: series.native.clone(),
-        }
-    }
-
-    /// Adds what one more process shows.
-    fn add(&mut self, series: &SeriesReading, across: Across) {
-        self.began = self.began.min(series.began);
-        add(&mut self.value, &series.value, across);
-        let native = self.native.take();
-        self.native = native
-            .zip(series.native.as_ref())
-            .and_then(|(native, more)| added(native, more));
-    }
-}
-
-/// The native buckets of two processes together; none where they are not of one sort.
-fn added(mut to: NativeBuckets, more: &NativeBuckets) -> Option<NativeBuckets> {
-    let is_alike =
-        to.schema == more.schema && to.zero_threshold.total_cmp(&more.zero_threshold).is_eq();
-    if !is_alike {
-        return None;
-    }
-    to.zero_count = to.zero_count.wrapping_add(more.zero_count);
-    for (to, more) in [
-        (&mut to.positive, &more.positive),
-        (&mut to.negative, &more.negative),
-    ] {
-        for (index, count) in more {
-            let held = to.entry(*index).or_default();
-            *held = held.wrapping_add(*count);
-        }
-    }
-    Some(to)
-}
-
-/// Adds one process' value to that of others; of gauges the family says what they make.
-fn add(to: &mut Value, value: &Value, across: Across) {
-    match (to, value) {
-        (
-            Value::Counter { number, decimals },
-            Value::Counter {
-                number: more,
-                decimals: alike,
-            },
-        ) if decimals == alike => *number = number.wrapping_add(*more),
-        (Value::Gauge(to), Value::Gauge(value)) => *to = together(*to, *value, across),
-        (
-            Value::Histogram { buckets, sum },
-            Value::Histogram {
-                buckets: more,
-                sum: by,
-            },
-        ) => {
-            for (bucket, more) in buckets.iter_mut().zip(more) {
-                *bucket = bucket.wrapping_add(*more);
-            }
-            *sum += by;
-        }
-        (
-            Value::Summary { count, sum },
-            Value::Summary {
-                count: more,
-                sum: by,
-            },
-        ) => {
-            *count = count.wrapping_add(*more);
-            *sum += by;
-        }
-        _ => {}
-    }
-}
-
-/// What two gauges make together, of which one may be undefined.
-fn together(older: f64, younger: f64, across: Across) -> f64 {
-    match across {
-        Across::Last => younger,
-        _ if older.is_nan() => younger,
-        _ if younger.is_nan() => older,
-        Across::Sum => older + younger,
-        Across::Max => older.max(younger),
-        Across::Min => older.min(younger),
     }
 }
 
@@ -403,7 +470,8 @@ pub(super) fn now() -> u64 {
     u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The files of a place: a file with what its earlier processes left beside it, or all of a folder.
+/// The files of a place: a file with what its earlier processes left beside it, or all of a folder. Their paths do not depend on how the
+/// place is named.
 pub(super) fn files(place: &Path) -> Vec<PathBuf> {
     let (folder, wanted) = if place.is_dir() {
         (place, None)
@@ -411,18 +479,24 @@ pub(super) fn files(place: &Path) -> Vec<PathBuf> {
         let folder = place
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        (folder.unwrap_or(Path::new(".")), Some(name_of(place)))
+        let file = place.file_name().map(OsStr::to_owned);
+        (
+            folder.unwrap_or(Path::new(".")),
+            Some((name_of(place), file)),
+        )
     };
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_one = |path: &PathBuf| {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let is_ours =
             file.ends_with(".obs") || (file.contains(".obs.") && file.ends_with(".ended"));
-        is_ours
-            && wanted
-                .as_ref()
-                .is_none_or(|wanted| *wanted == name_of(path))
-            || path == place
+        match &wanted {
+            None => is_ours,
+            Some((name, whole)) => {
+                is_ours && *name == name_of(path) || path.file_name() == whole.as_deref()
+            }
+        }
     };
     entries.map(|entry| entry.path()).filter(is_one).collect()
 }
@@ -439,29 +513,6 @@ pub(super) fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gauges_make_together_what_their_family_says() {
-        for (across, of) in [
-            (Across::Last, 2.0),
-            (Across::Sum, 5.0),
-            (Across::Max, 3.0),
-            (Across::Min, 2.0),
-        ] {
-            assert!(
-                together(3.0, 2.0, across).total_cmp(&of).is_eq(),
-                "{across:?}"
-            );
-        }
-        // What is undefined in one process is what the others say, unless the last one counts.
-        for across in [Across::Sum, Across::Max, Across::Min] {
-            for (older, younger) in [(f64::NAN, 2.0), (2.0, f64::NAN)] {
-                assert!(together(older, younger, across).total_cmp(&2.0).is_eq());
-            }
-            assert!(together(f64::NAN, f64::NAN, across).is_nan());
-        }
-        assert!(together(2.0, f64::NAN, Across::Last).is_nan());
-    }
 
     #[test]
     fn a_process_is_called_by_its_file() {
