@@ -91,12 +91,17 @@ pub(crate) fn raise_shared(word: &impl Word, others: impl Fn() -> u64, total: u6
 /// The words of one series.
 #[derive(Debug)]
 pub(crate) struct Words {
-    lanes: Arc<[Lane]>,
+    block: Arc<Block>,
     first: u16,
-    /// Where their pages are taken from, if not from the heap.
+}
+
+/// What some hundreds of series have their words in. They share what is known of it, so that each keeps a pointer.
+#[derive(Debug)]
+struct Block {
+    lanes: Arc<[Lane]>,
+    /// Where its pages are taken from, if not from the heap.
     memory: Option<Memory>,
-    /// The number of their block.
-    block: u32,
+    number: u32,
 }
 
 /// Words that belong to somebody else.
@@ -189,26 +194,30 @@ impl Words {
     #[inline]
     fn found(&self) -> Found<'_> {
         Found {
-            lanes: &self.lanes,
+            lanes: &self.block.lanes,
             first: usize::from(self.first),
-            memory: self.memory,
-            block: self.block,
+            memory: self.block.memory,
+            block: self.block.number,
         }
     }
 
     /// The words of a histogram's sum and of these buckets, as [`first`](Self::first).
     pub(crate) fn of_buckets(&self, buckets: &Arc<Buckets>) -> HistogramCell {
-        HistogramCell::new(Arc::clone(&self.lanes), self.first, Arc::clone(buckets))
+        HistogramCell::new(
+            Arc::clone(&self.block.lanes),
+            self.first,
+            Arc::clone(buckets),
+        )
     }
 
     /// The first of them, for a handle that adds to it by itself. The handle keeps the series, too.
     pub(crate) fn first(&self) -> CounterCell {
-        CounterCell::new(Arc::clone(&self.lanes), self.first)
+        CounterCell::new(Arc::clone(&self.block.lanes), self.first)
     }
 
     pub(crate) fn in_file(&self) -> InFile {
         InFile {
-            block: self.block,
+            block: self.block.number,
             first: self.first,
         }
     }
@@ -246,7 +255,7 @@ impl Words {
 
     /// The sum over all lanes but the shared one.
     pub(crate) fn sum_owned(&self, index: usize, highest: usize) -> u64 {
-        let shared = self.lanes[SHARED_LANE].get();
+        let shared = self.block.lanes[SHARED_LANE].get();
         let shared = shared.map_or(0, |page| self.found().place(page).word(index).load(Relaxed));
         self.sum(index, highest).wrapping_sub(shared)
     }
@@ -279,10 +288,12 @@ pub(crate) struct Cells<'a> {
 impl Blocks {
     /// The number by which [`Pages::at`] finds these words.
     pub(crate) fn place_of(&mut self, words: &Words, known: &mut Known) -> u32 {
-        let block = *known.entry(words.lanes.as_ptr().addr()).or_insert_with(|| {
-            self.0.push(Arc::clone(&words.lanes));
-            self.0.len() - 1
-        });
+        let block = *known
+            .entry(words.block.lanes.as_ptr().addr())
+            .or_insert_with(|| {
+                self.0.push(Arc::clone(&words.block.lanes));
+                self.0.len() - 1
+            });
         #[expect(
             clippy::cast_possible_truncation,
             reason = "more words would take 34 GB in each lane"
@@ -405,7 +416,7 @@ const PAIR: usize = 2;
 
 #[derive(Debug, Default)]
 struct Space {
-    block: Option<(u32, Arc<[Lane]>)>,
+    block: Option<Arc<Block>>,
     /// Words of the block that are taken.
     taken: usize,
     /// By their number.
@@ -448,7 +459,7 @@ impl Store {
     pub(crate) fn take_gauge(&self) -> (GaugeCell, InFile) {
         let words = self.take_from(&mut self.lock(&self.gauges), PAIR, 1);
         let found = words.found();
-        let lanes = Arc::clone(&words.lanes);
+        let lanes = Arc::clone(&words.block.lanes);
         let pair = Pair::new(lanes, SHARED_LANE, found.first / PAIR, || found.page());
         (GaugeCell::new(pair), words.in_file())
     }
@@ -480,22 +491,22 @@ impl Store {
         let fits = space.taken + count <= WORDS;
         let block = space.block.take().filter(|_| fits);
         let taken = if block.is_some() { space.taken } else { 0 };
-        let (number, block) = block.unwrap_or_else(|| {
-            let block: Arc<[Lane]> = (0..lanes).map(|_| Lane::new()).collect();
-            let number = self.count.fetch_add(1, Relaxed);
-            (number, block)
+        let block = block.unwrap_or_else(|| {
+            Arc::new(Block {
+                lanes: (0..lanes).map(|_| Lane::new()).collect(),
+                memory: self.memory,
+                number: self.count.fetch_add(1, Relaxed),
+            })
         });
-        space.block = Some((number, Arc::clone(&block)));
+        space.block = Some(Arc::clone(&block));
         space.taken = taken + count;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "below the words of a block"
         )]
         let words = Words {
-            lanes: block,
+            block,
             first: taken as u16,
-            memory: self.memory,
-            block: number,
         };
         if self.memory.is_some() {
             // A forked process adds there, and can make none: it says nothing in the file of its parent.
@@ -527,12 +538,8 @@ impl Store {
         if chunks.find(key).is_none() {
             let words = self.take_from(&mut space, count, self.lanes);
             announce(words.in_file());
-            let Words {
-                lanes,
-                block,
-                first,
-                ..
-            } = words;
+            let InFile { block, first } = words.in_file();
+            let lanes = Arc::clone(&words.block.lanes);
             chunks.enter(Chunk::new(grid, key, lanes, block, first));
         }
     }
@@ -544,24 +551,30 @@ impl Store {
 
     /// The same of what was taken for a gauge.
     pub(crate) fn give_back_gauge(&self, cell: &GaugeCell, at: InFile) {
-        let words = Words {
-            lanes: Arc::clone(cell.words().lanes()),
-            first: at.first,
-            memory: self.memory,
-            block: at.block,
-        };
+        let words = self.words(cell.words().lanes(), at);
         self.give_back_to(&self.gauges, words, PAIR);
     }
 
     /// The same of words that were taken for a chunk.
     pub(crate) fn give_back_chunk(&self, chunk: &Chunk, count: usize) {
-        let words = Words {
-            lanes: Arc::clone(chunk.lanes()),
-            first: chunk.sum(),
-            memory: self.memory,
+        let at = InFile {
             block: chunk.block(),
+            first: chunk.sum(),
         };
-        self.give_back(words, count);
+        self.give_back(self.words(chunk.lanes(), at), count);
+    }
+
+    /// Words of which it is known where they are.
+    fn words(&self, lanes: &Arc<[Lane]>, at: InFile) -> Words {
+        let block = Arc::new(Block {
+            lanes: Arc::clone(lanes),
+            memory: self.memory,
+            number: at.block,
+        });
+        Words {
+            block,
+            first: at.first,
+        }
     }
 
     fn give_back_to(&self, space: &Mutex<Space>, words: Words, count: usize) {

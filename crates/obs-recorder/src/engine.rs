@@ -915,16 +915,21 @@ impl Engine {
         let admission = &self.0.admission;
         admission.look_at(key, metadata);
         let spelling = key.name();
-        let key = self.0.settings.canonical(key);
-        let is_escaped = *spelling != *key.name();
-        let known = registry.family_of(key.name());
+        let known = registry.family_of(spelling);
         // What is watched was admitted with the kind and the spelling that it has.
         if let Some(family) = &known
             && family.is_watched()
-            && !(is_escaped || family.is_respelled)
+            && !family.is_respelled
         {
-            return Ok(registry.register(family, &key, self.context()));
+            return Ok(registry.register(family, key, self.context()));
         }
+        let key = self.0.settings.canonical(key);
+        let is_escaped = *spelling != *key.name();
+        let known = if is_escaped {
+            registry.family_of(key.name())
+        } else {
+            known
+        };
         let declared = match admission.claim(key.name(), M::KIND) {
             Claim::Granted(declared) => declared,
             Claim::OtherKind => {

@@ -59,13 +59,13 @@ pub(crate) fn series<M: Metric>(
     metric: &M,
     family: &Family<M>,
     number: &OnceLock<Option<u32>>,
-    labels: &str,
+    labels: impl FnOnce() -> String,
     began: u64,
     store: &Store,
 ) -> Option<Number> {
     let memory = store.memory()?;
     let InFile { block, first } = metric.filed()?;
-    let labels = labels_of(labels);
+    let labels = labels_of(&labels());
     // Others have no place in the classic text, which is what readers of a file write.
     if labels.iter().any(|(name, _)| !is_label(name)) {
         return None;

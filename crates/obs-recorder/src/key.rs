@@ -181,75 +181,6 @@ fn valid_name(name: &str, more: impl Fn(u8) -> bool) -> Cow<'_, str> {
     }
 }
 
-/// The text of a series' labels, without braces.
-#[derive(Debug)]
-pub(crate) struct Text {
-    pub(crate) labels: Box<str>,
-    /// Labels of the key itself.
-    pub(crate) count: u8,
-    /// Whether the global labels stand in the text, because one of the key's own overrules one of them.
-    pub(crate) is_whole: bool,
-    /// Whether anything in it is escaped. If not, what compares equal to it has nothing to escape either.
-    is_escaped: bool,
-}
-
-impl Text {
-    /// The text of a canonical key. Its own labels stand in front of global ones of the same name.
-    pub(crate) fn of(key: &Key, globals: &BTreeMap<String, String>) -> Self {
-        let own = key.labels().as_slice();
-        let is_own = |key: &str| own.iter().any(|label| label.key() == key);
-        let is_whole = globals.keys().any(|key| is_own(key));
-        let mut all: Vec<_> = own
-            .iter()
-            .map(|label| (label.key(), label.value()))
-            .collect();
-        if is_whole {
-            let others = globals.iter().filter(|(key, _)| !is_own(key));
-            all.extend(others.map(|(key, value)| (key.as_str(), value.as_str())));
-        }
-        all.sort_unstable();
-        // As long as it mostly is, so that it need not be copied: the first label has no comma.
-        let length: usize = all.iter().map(|(k, v)| k.len() + v.len() + 4).sum();
-        let mut text = String::with_capacity(length.saturating_sub(1));
-        for (key, value) in all {
-            push_label(&mut text, key, value);
-        }
-        Self {
-            is_escaped: text.as_bytes().contains(&b'\\'),
-            labels: text.into_boxed_str(),
-            count: u8::try_from(own.len()).unwrap_or(u8::MAX),
-            is_whole,
-        }
-    }
-
-    /// Whether this is the text of a key that is canonical but for the order of its labels. `false` says nothing: the key
-    /// may be of the series nevertheless.
-    #[inline]
-    pub(crate) fn is_of(&self, key: &Key) -> bool {
-        let labels = key.labels().as_slice();
-        if labels.len() != usize::from(self.count) || self.is_whole {
-            return false;
-        }
-        let mut rest = self.labels.as_bytes();
-        for number in 0..labels.len() {
-            if number > 0 {
-                match rest.split_first() {
-                    Some((b',', after)) => rest = after,
-                    _ => return false,
-                }
-            }
-            // Labels mostly come in order, and otherwise there are few to try.
-            let after = |label: &Label| after_label(rest, label, self.is_escaped);
-            let in_order = after(&labels[number]);
-            let Some(after) = in_order.or_else(|| labels.iter().find_map(after)) else {
-                return false;
-            };
-            rest = after;
-        }
-        rest.is_empty()
-    }
-}
-
 /// Appends a label, after a comma where it is not the first.
 pub(crate) fn push_label(text: &mut String, key: &str, value: &str) {
     if !text.is_empty() {
@@ -314,42 +245,23 @@ fn unescaped(text: &str) -> (String, &str) {
     (value, chars.as_str())
 }
 
-/// What follows the label in the text, if it stands there.
-#[inline]
-fn after_label<'a>(text: &'a [u8], label: &Label, is_escaped: bool) -> Option<&'a [u8]> {
-    let rest = text.strip_prefix(label.key().as_bytes())?;
-    let rest = rest.strip_prefix(b"=\"")?;
-    let rest = if is_escaped {
-        after_escaped(rest, label.value())?
-    } else {
-        // A value with a quote in it may reach beyond the end of this label, and then there are too few labels for the text.
-        rest.strip_prefix(label.value().as_bytes())?
-    };
-    rest.strip_prefix(b"\"")
-}
-
 fn needs_escape(byte: u8) -> bool {
     matches!(byte, b'\\' | b'"' | b'\n')
-}
-
-fn after_escaped<'a>(text: &'a [u8], value: &str) -> Option<&'a [u8]> {
-    value.bytes().try_fold(text, |rest, byte| match byte {
-        b'\n' => rest.strip_prefix(b"\\n"),
-        byte if needs_escape(byte) => rest.strip_prefix(b"\\")?.strip_prefix(&[byte]),
-        byte => rest.strip_prefix(&[byte]),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::labels::LabelNames;
 
     fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
         Key::from_parts(name, labels.iter().map(Label::from).collect::<Vec<_>>())
     }
 
-    fn text(key: &Key) -> Text {
-        Text::of(&canonical_in_any_order(key), &BTreeMap::new())
+    /// The text of a canonical key's labels.
+    fn text(key: &Key) -> String {
+        let names = LabelNames::of(key, &BTreeMap::new());
+        names.text(names.values(key).get())
     }
 
     #[test]
@@ -390,7 +302,6 @@ mod tests {
             (&kept, utf8),
             (Cow::Borrowed(_), Cow::Borrowed(_))
         ));
-        assert_eq!(&*text(&shuffled).labels, r#"a="3",b="2",z="1""#);
         assert_eq!(kept.get_hash(), canonical(&shuffled).get_hash());
 
         let twice = key("x", &[("z", "1"), ("a", "2"), ("z", "3")]);
@@ -424,51 +335,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_told_from_others_that_look_alike() {
-        let series = key("x", &[("a", "1"), ("b", "2\\n\"3\"\n")]);
-        let text = text(&series);
-        assert_eq!(&*text.labels, r#"a="1",b="2\\n\"3\"\n""#);
-        assert!(text.is_of(&series));
-        assert!(text.is_of(&key("x", &[("b", "2\\n\"3\"\n"), ("a", "1")])));
-        for other in [
-            key("x", &[("a", "1")]),
-            key("x", &[("a", "1"), ("b", "2")]),
-            key("x", &[("a", "1"), ("b", r#"2\\n\"3\"\n"#)]),
-            key("x", &[("a", "1"), ("a", "1")]),
-            key("x", &[("a", "1\",b=\"2")]),
-            key("x", &[("a=\"1\",b", "2\\n\"3\"\n")]),
-            key("x", &[("a=\"1\",b", "2\\n\"3\"\n"), ("c", "")]),
-        ] {
-            assert!(!text.is_of(&other), "{other}");
-        }
-        let newline = self::text(&key("x", &[("a", "\n")]));
-        assert!(!newline.is_of(&key("x", &[("a", "\\n")])));
-    }
-
-    #[test]
     fn labels_are_read_back_from_their_text() {
         let pairs = [("a", "1"), ("b", "2\\n\"3\"\n,c=\"4\""), ("d", "é")];
-        let read = labels_of(&text(&key("x", &pairs)).labels);
+        let read = labels_of(&text(&key("x", &pairs)));
         assert_eq!(read, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
         assert_eq!(labels_of(""), []);
         let pairs = [("a.\"b\"\n", "1"), ("c", "2"), ("é=\"", "3")];
-        let read =
-            labels_of(&Text::of(&canonical_utf8(&key("x", &pairs)), &BTreeMap::new()).labels);
+        let read = labels_of(&text(&canonical_utf8(&key("x", &pairs))));
         assert_eq!(read, pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
-    }
-
-    #[test]
-    fn own_labels_stand_in_front_of_global_ones() {
-        let globals = BTreeMap::from([
-            ("env".to_owned(), "test".to_owned()),
-            ("service".to_owned(), "desk".to_owned()),
-        ]);
-        let plain = Text::of(&key("x", &[("a", "1")]), &globals);
-        assert_eq!((&*plain.labels, plain.is_whole), ("a=\"1\"", false));
-        let clash = Text::of(&key("x", &[("service", "mine")]), &globals);
-        assert_eq!(
-            (&*clash.labels, clash.is_whole),
-            ("env=\"test\",service=\"mine\"", true)
-        );
     }
 }

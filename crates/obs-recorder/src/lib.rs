@@ -51,6 +51,7 @@ mod filed;
 mod grid;
 mod gzip;
 mod key;
+mod labels;
 mod metric;
 mod names;
 mod native;

@@ -299,11 +299,16 @@ pub(crate) struct Histogram {
     words: Words,
     /// The family's bounds, to be searched.
     search: Arc<cells::Buckets>,
-    /// How many buckets there are, the one up to infinity included.
-    buckets: usize,
     /// What the words held when the series began anew.
-    baseline: Mutex<Option<Box<[u64]>>>,
+    baseline: Mutex<Option<Box<Baseline>>>,
     exemplars: Option<Box<Exemplars>>,
+}
+
+/// What the words of a histogram held at a moment.
+#[derive(Debug)]
+struct Baseline {
+    buckets: Vec<u64>,
+    sum: f64,
 }
 
 /// What the histograms of a family share.
@@ -339,7 +344,7 @@ pub(crate) fn buckets_of(name: &str) -> Option<&'static [f64]> {
 impl Histogram {
     /// How many words it has.
     fn len(&self) -> usize {
-        self.buckets + 1
+        self.search.count() + 1
     }
 
     /// Reads the buckets as they are since the series began anew, and returns the sum.
@@ -355,10 +360,10 @@ impl Histogram {
         if mark != 0
             && let Some(baseline) = &*lock(&self.baseline)
         {
-            for (bucket, before) in buckets.iter_mut().zip(baseline) {
+            for (bucket, before) in buckets.iter_mut().zip(&baseline.buckets) {
                 *bucket = bucket.wrapping_sub(*before);
             }
-            return sum - baseline.last().copied().map_or(0.0, f64::from_bits);
+            return sum - baseline.sum;
         }
         sum
     }
@@ -434,7 +439,6 @@ impl Metric for Histogram {
         Self {
             words: store.take(buckets + 1),
             search: Arc::clone(&shape.search),
-            buckets,
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(|| Box::new(Exemplars::new(buckets))),
         }
@@ -460,11 +464,12 @@ impl Metric for Histogram {
     }
 
     fn hide_in_file(&self, number: Number, _: u64) {
-        let mut words = lock(&self.baseline)
-            .as_deref()
-            .map_or_else(Vec::new, <[u64]>::to_vec);
-        // The sum comes first in the cells.
-        words.rotate_right(1);
+        let mut words = Vec::new();
+        if let Some(baseline) = &*lock(&self.baseline) {
+            // As they are in the cells.
+            words.push(baseline.sum.to_bits());
+            words.extend(&baseline.buckets);
+        }
         number.hidden(words);
     }
 
@@ -483,17 +488,17 @@ impl Metric for Histogram {
     }
 
     fn pulse(&self, highest: usize) -> u64 {
-        (0..self.buckets)
+        (0..self.search.count())
             .map(|bucket| self.words.sum(SUM + 1 + bucket, highest))
             .fold(0, u64::wrapping_add)
     }
 
     fn forget(&self, highest: usize) -> u64 {
-        let mut words = Vec::with_capacity(self.len());
-        let sum = read(self.words.lanes(highest), self.buckets, &mut words);
-        let count = words.iter().copied().fold(0, u64::wrapping_add);
-        words.push(sum.to_bits());
-        *lock(&self.baseline) = Some(words.into_boxed_slice());
+        let mut buckets = Vec::new();
+        let lanes = self.words.lanes(highest);
+        let sum = read(lanes, self.search.count(), &mut buckets);
+        let count = buckets.iter().copied().fold(0, u64::wrapping_add);
+        *lock(&self.baseline) = Some(Box::new(Baseline { buckets, sum }));
         if let Some(exemplars) = &self.exemplars {
             exemplars.clear();
         }

@@ -222,7 +222,7 @@ impl Series<NativeHistogram> {
             if let Some(filed) = self.filed() {
                 let began = self.created().load(Relaxed);
                 let (side, cells) = (side_of(key), cells_of(grid, key));
-                filed.chunk(&self.metric.beside, self.labels(), began, at, side, cells);
+                filed.chunk(&self.metric.beside, &self.labels(), began, at, side, cells);
             }
         };
         let by = value * count as f64;

@@ -4,7 +4,11 @@
 //! next waits for memory more than it writes. So it keeps a sheet on which there stands, in order, what their lines are made of.
 //! The sheet is made anew when series come or go.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use crc32fast::Hasher;
 
@@ -22,8 +26,20 @@ pub(crate) struct Order<M: Metric> {
     series: Vec<Arc<Series<M>>>,
     /// Of exactly these series; none since some came or went.
     sheet: Option<Sheet>,
+    /// The pulses at which series began anew, by [where they lie](place_of): of those that were ever hidden.
+    marks: HashMap<usize, u64>,
+    /// Since when nothing was recorded to each; of none, unless the family lets idle series go.
+    idle: Vec<Idle>,
     /// Of the latest scrape, for the next.
     pub(crate) scratch: Scratch,
+}
+
+/// When something was last recorded to a series, as far as it was looked at.
+#[derive(Debug, Default)]
+struct Idle {
+    pulse: u64,
+    /// In milliseconds since 1970; 0 where nothing was found.
+    since: u64,
 }
 
 /// What the lines of series are made of, one series after another.
@@ -82,6 +98,8 @@ struct Entry {
 /// What a scrape needs of one series.
 pub(crate) struct Row<'a, M: Metric> {
     pub(crate) series: &'a Series<M>,
+    /// The pulse at which it began anew; 0 where it never did, and where nobody [fetches](Order::read) it.
+    pub(crate) mark: u64,
     pub(crate) at: At<'a>,
     pub(crate) cells: Cells<'a>,
 }
@@ -137,7 +155,12 @@ impl<'a, M: Metric> Row<'a, M> {
             is_whole: entry.is_whole,
             created: series.created(),
         };
-        Self { series, at, cells }
+        Self {
+            series,
+            mark: 0,
+            at,
+            cells,
+        }
     }
 }
 
@@ -146,8 +169,43 @@ impl<M: Metric> Default for Order<M> {
         Self {
             series: Vec::new(),
             sheet: None,
+            marks: HashMap::new(),
+            idle: Vec::new(),
             scratch: Scratch::default(),
         }
+    }
+}
+
+impl Idle {
+    /// Whether nothing was recorded to the series for so long.
+    fn is_over<M: Metric>(
+        &mut self,
+        series: &Series<M>,
+        highest: usize,
+        limit: Duration,
+        now: u64,
+    ) -> bool {
+        let pulse = series.metric.pulse(highest);
+        if std::mem::replace(&mut self.pulse, pulse) != pulse {
+            self.since = now;
+        }
+        let since = self.since.max(series.created().load(Relaxed));
+        u128::from(now.saturating_sub(since)) >= limit.as_millis()
+    }
+}
+
+/// Where a series lies. As long as it is in order, no other does.
+fn place_of<M: Metric>(series: &Arc<Series<M>>) -> usize {
+    Arc::as_ptr(series).addr()
+}
+
+#[inline]
+fn mark_of<M: Metric>(marks: &HashMap<usize, u64>, series: &Arc<Series<M>>) -> u64 {
+    let mark = || marks.get(&place_of(series)).copied();
+    if series.was_hidden() {
+        mark().unwrap_or(0)
+    } else {
+        0
     }
 }
 
@@ -164,25 +222,89 @@ impl<M: Metric> Order<M> {
     pub(crate) fn add(&mut self, fresh: &[Arc<Series<M>>]) {
         if !fresh.is_empty() {
             self.sheet = None;
-            let order = in_order(fresh.iter().map(|series| series.labels()));
+            let order = in_order(fresh.len(), &|a, b| fresh[a].compare_labels(&fresh[b]));
             let sorted = order.iter().map(|at| Arc::clone(&fresh[*at]));
+            let idle = std::mem::take(&mut self.idle);
+            let known: Vec<_> = self.series.iter().map(place_of).zip(idle).collect();
             merge(&mut self.series, sorted.collect());
+            if !known.is_empty() {
+                let mut known = known.into_iter().peekable();
+                let idle = |series| {
+                    let known = known.next_if(|(place, _)| *place == place_of(series));
+                    known.map_or_else(Idle::default, |(_, idle)| idle)
+                };
+                self.idle = self.series.iter().map(idle).collect();
+            }
         }
     }
 
-    /// Keeps what `keep` gives back, and returns how many it did not.
+    /// Keeps what `keep` gives back, and returns how many it did not. It is given the mark of each, too.
     pub(crate) fn retain(
         &mut self,
-        keep: impl FnMut(Arc<Series<M>>) -> Option<Arc<Series<M>>>,
+        mut keep: impl FnMut(Arc<Series<M>>, u64) -> Option<Arc<Series<M>>>,
     ) -> usize {
         let before = self.series.len();
         let all = std::mem::take(&mut self.series);
+        let mut idle = std::mem::take(&mut self.idle).into_iter();
+        let keep = |series: Arc<Series<M>>| {
+            let (place, mark, idle) = (place_of(&series), self.mark_of(&series), idle.next());
+            let kept = keep(series, mark);
+            if kept.is_some() {
+                self.idle.extend(idle);
+            } else {
+                // Another series may lie there.
+                self.marks.remove(&place);
+            }
+            kept
+        };
         self.series = all.into_iter().filter_map(keep).collect();
         let gone = before - self.series.len();
         if gone > 0 {
             self.sheet = None;
         }
         gone
+    }
+
+    /// The pulse at which a series began anew; 0 where it never did.
+    #[inline]
+    pub(crate) fn mark_of(&self, series: &Arc<Series<M>>) -> u64 {
+        mark_of(&self.marks, series)
+    }
+
+    /// Hides those that are shown and wanted, and returns how many these are.
+    pub(crate) fn hide(
+        &mut self,
+        highest: usize,
+        mut wanted: impl FnMut(&Series<M>) -> bool,
+    ) -> usize {
+        self.hide_each(highest, |_, series| wanted(series))
+    }
+
+    /// The same, where those that are wanted are known by their number, too.
+    fn hide_each(
+        &mut self,
+        highest: usize,
+        mut wanted: impl FnMut(usize, &Series<M>) -> bool,
+    ) -> usize {
+        let mut hidden = 0;
+        for (number, series) in self.series.iter().enumerate() {
+            let mark = mark_of(&self.marks, series);
+            if !series.is_gone(mark, highest) && wanted(number, series) {
+                self.marks.insert(place_of(series), series.hide(highest));
+                hidden += 1;
+            }
+        }
+        hidden
+    }
+
+    /// Hides those to which nothing was recorded for so long.
+    pub(crate) fn hide_idle(&mut self, highest: usize, limit: Duration, now: u64) {
+        let mut idle = std::mem::take(&mut self.idle);
+        idle.resize_with(self.series.len(), Idle::default);
+        self.hide_each(highest, |number, series| {
+            idle[number].is_over(series, highest, limit, now)
+        });
+        self.idle = idle;
     }
 
     /// Shows all series in order, their labels behind `front`. `fetches` says that they themselves are looked at, and not their rows
@@ -206,7 +328,11 @@ impl<M: Metric> Order<M> {
             for (series, entry) in some.iter().zip(entries) {
                 let front = texts.front;
                 let text = (texts.next(entry), front);
-                show(Row::new(series, entry, text, pages.at(entry.place)));
+                let mut row = Row::new(&**series, entry, text, pages.at(entry.place));
+                if fetches {
+                    row.mark = mark_of(&self.marks, series);
+                }
+                show(row);
             }
         }
     }
@@ -260,7 +386,7 @@ impl<M: Metric> Order<M> {
                 let bits = anew.get_or_insert_default();
                 bits.append(&lasting.bits, taken, at);
                 starts.clear();
-                texts.go_on(&sheet.texts[page.text..], series[page.first].labels());
+                texts.go_on(&sheet.texts[page.text..], &series[page.first].labels());
                 sheet.show_page(series, page, &mut texts, words, &tally, |row| {
                     let start = lines.text().len();
                     show(row, lines);
@@ -367,10 +493,11 @@ impl Sheet {
             entries: Vec::with_capacity(all.len()),
             ..Self::default()
         };
-        let (mut before, mut known) = ("", Known::new());
+        let (mut before, mut labels, mut known) = (String::new(), String::new(), Known::new());
         for series in all {
-            let labels = series.labels();
-            let shared = shared(before, labels);
+            labels.clear();
+            series.push_labels(&mut labels);
+            let shared = shared(&before, &labels);
             let own = &labels[usize::from(shared)..];
             sheet.texts.push_str(own);
             #[expect(
@@ -386,18 +513,18 @@ impl Sheet {
                     .words()
                     .map_or(0, |words| sheet.blocks.place_of(words, &mut known)),
             });
-            before = labels;
+            std::mem::swap(&mut before, &mut labels);
         }
         sheet.texts.shrink_to_fit();
         sheet
     }
 }
 
-/// The places of some texts, by text. Of texts, so that sorting is compiled once and not for each kind.
-fn in_order<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<usize> {
-    let mut texts: Vec<(&str, usize)> = texts.zip(0..).collect();
-    texts.sort_unstable();
-    texts.into_iter().map(|(_, at)| at).collect()
+/// So many places, in an order. By a call, so that sorting is compiled once and not for each kind.
+fn in_order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut places: Vec<_> = (0..count).collect();
+    places.sort_unstable_by(|a, b| compare(*a, *b));
+    places
 }
 
 /// How many bytes two texts begin with alike, up to the end of a character.
@@ -409,7 +536,7 @@ fn shared(a: &str, b: &str) -> u16 {
 
 /// Merges sorted series into sorted ones, comparing only where one of the new comes in.
 fn merge<M: Metric>(ordered: &mut Vec<Arc<Series<M>>>, fresh: Vec<Arc<Series<M>>>) {
-    let before = |a: &Series<M>, b: &Series<M>| a.labels() <= b.labels();
+    let before = |a: &Series<M>, b: &Series<M>| a.compare_labels(b).is_le();
     if ordered
         .last()
         .is_none_or(|last| fresh.first().is_some_and(|first| before(last, first)))

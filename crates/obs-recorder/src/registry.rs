@@ -4,8 +4,10 @@
 //! read lock. Who brings a new one takes its family's lock and then the shard's, and puts it on the family's list of fresh ones. A scrape takes that list away as a whole and sorts it into its
 //! own order outside of every lock, so that nobody who registers waits for it.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::engine::{Settings, Watch};
 use crate::exemplar;
 use crate::filed;
 use crate::gzip::{Gzip, Stream};
-use crate::key::Text;
+use crate::labels::{LabelNames, NewValues, Values};
 use crate::metric::Metric;
 use crate::names::Names;
 use crate::order::Order;
@@ -28,32 +30,48 @@ use crate::snapshot::{SeriesSnapshot, SeriesValue};
 use crate::text::Lines;
 use crate::{lock, read, slot, write};
 
-/// One series. Its handles and the registry share it.
+/// One series. Its handles and the registry share it. There are as many as there are labels: what several have in common is elsewhere,
+/// and so is what few have.
 #[derive(Debug)]
 pub(crate) struct Series<M: Metric> {
     pub(crate) metric: M,
-    text: Text,
-    hash: u64,
-    family: Arc<Family<M>>,
-    /// The pulse when it began anew; 0 while it never did.
-    mark: AtomicU64,
+    schema: Arc<Schema<M>>,
+    /// The [values](Values) of its labels.
+    values: Box<str>,
     /// When it began, in milliseconds since 1970.
     created: AtomicU64,
-    /// In families that let idle series go.
-    idle: Option<Box<Idle>>,
-    /// Removed, and nothing was recorded since.
-    is_hidden: AtomicBool,
+    hash: ShortHash,
+    is_escaped: bool,
+    /// One of the three below.
+    state: AtomicU8,
     /// Its number in the mapped file.
     filed: Option<filed::Number>,
 }
 
-/// Since when nothing was recorded. Only the holder of the scrape's lock looks.
+/// It was never hidden.
+const SHOWN: u8 = 0;
+/// Removed, and nothing was recorded since.
+const HIDDEN: u8 = 1;
+/// It was hidden before, and began anew.
+const SHOWN_AGAIN: u8 = 2;
+
+/// What the series of a family have in common whose labels have the same names.
 #[derive(Debug)]
-struct Idle {
-    pulse: AtomicU64,
-    /// In milliseconds since 1970.
-    since: AtomicU64,
+struct Schema<M: Metric> {
+    family: Arc<Family<M>>,
+    names: LabelNames,
 }
+
+/// What is held by who adds a series.
+#[derive(Debug)]
+struct Adding<M: Metric> {
+    bounds: Bounds,
+    /// Of the series that there were, up to [`MOST_SCHEMAS`]. Labels that most of a family's series have are among the first.
+    schemas: Vec<Arc<Schema<M>>>,
+}
+
+/// A family mostly has one or two. Beyond these, each series has its own.
+const MOST_SCHEMAS: usize = 16;
 
 /// The series of one name.
 #[derive(Debug)]
@@ -68,8 +86,7 @@ pub(crate) struct Family<M: Metric> {
     count: AtomicUsize,
     /// How it is watched; nothing where that is not worth showing.
     watch: OnceLock<Watch>,
-    /// Held by who adds a series.
-    bounds: Mutex<Bounds>,
+    adding: Mutex<Adding<M>>,
     fresh: Mutex<Vec<Arc<Series<M>>>>,
     /// Whether any series was ever hidden. Until then a scrape need not ask them.
     has_hidden: AtomicBool,
@@ -119,20 +136,22 @@ impl<M: Metric> Registry<M> {
 
     /// The series of a key, if it is known and the key is canonical but for the order of its labels.
     pub(crate) fn find(&self, key: &Key) -> Option<Arc<Series<M>>> {
-        let shard = read(&self.shards[shard_of(key.get_hash())]);
+        let hash = short(key);
+        let shard = read(&self.shards[shard_of(hash)]);
         let is_it = |series: &Arc<Series<M>>| {
-            series.hash == key.get_hash()
-                && series.family.name == key.name()
-                && series.text.is_of(key)
+            let schema = &*series.schema;
+            series.hash == hash
+                && schema.family.name == key.name()
+                && schema.names.is_of(series.values(), key)
                 // Then it has to be seen which family registers.
-                && !series.family.is_respelled
+                && !schema.family.is_respelled
         };
-        let found = shard.find(spread(key.get_hash()), is_it).map(Arc::clone);
+        let found = shard.find(spread(hash), is_it).map(Arc::clone);
         drop(shard);
         found.inspect(|series| series.show())
     }
 
-    /// The series of a canonical key, made if it is new; folded where that is beyond the family's bounds.
+    /// The series of a key whose name is the family's, made if it is new; folded where that is beyond the family's bounds.
     #[cold]
     pub(crate) fn register(
         &self,
@@ -140,31 +159,41 @@ impl<M: Metric> Registry<M> {
         key: &Key,
         context: Context<'_>,
     ) -> Registered<M> {
-        let text = |key: &Key| Text::of(key, &context.settings.globals);
-        let own = text(key);
-        let mut bounds = lock(&family.bounds);
-        if let Some(series) = self.find_text(key, &own, context.is_quiet) {
+        let settings = context.settings;
+        let mut adding = lock(&family.adding);
+        // Names that were met before are canonical.
+        let key = match adding.known(key) {
+            Some(_) => Cow::Borrowed(key),
+            None => settings.canonical(key),
+        };
+        let schema = adding.schema(family, &key, settings);
+        let own = schema.names.values(&key);
+        let names = &schema.names;
+        if let Some(series) = self.find_labels(&key, names, own.get(), context.is_quiet) {
             return Registered {
                 series,
                 is_folded: false,
             };
         }
         let is_known: &dyn Fn(&Key) -> bool = &|key| {
-            let key = context.settings.canonical(key);
-            self.find_text(&key, &text(&key), true).is_some()
+            let key = settings.canonical(key);
+            let names = LabelNames::of(&key, &settings.globals);
+            let values = names.values(&key);
+            self.find_labels(&key, &names, values.get(), true).is_some()
         };
-        let Some(folded) = bounds.fold(key, family.count.load(Relaxed), is_known) else {
+        let count = family.count.load(Relaxed);
+        let Some(folded) = adding.bounds.fold(&key, count, is_known) else {
             return Registered {
-                series: self.add(family, key, own, context),
+                series: self.add(&mut adding, schema, &key, own, context),
                 is_folded: false,
             };
         };
         if let Some(watch) = family.watch.get() {
             watch.overflow.increment(1);
         }
-        let folded = context.settings.canonical(&folded);
+        let folded = settings.canonical(&folded);
         Registered {
-            series: self.find_or_add(family, &folded, context),
+            series: self.find_or_add(&mut adding, family, &folded, context),
             is_folded: true,
         }
     }
@@ -176,8 +205,8 @@ impl<M: Metric> Registry<M> {
         key: &Key,
         context: Context<'_>,
     ) -> Arc<Series<M>> {
-        let _adding = lock(&family.bounds);
-        self.find_or_add(family, key, context)
+        let mut adding = lock(&family.adding);
+        self.find_or_add(&mut adding, family, key, context)
     }
 
     pub(crate) fn families(&self) -> Vec<Arc<Family<M>>> {
@@ -210,15 +239,27 @@ impl<M: Metric> Registry<M> {
         }
         for (_, family) in write(&self.families).drain() {
             lock(&family.fresh).clear();
+            lock(&family.adding).schemas.clear();
             *lock(&family.ordered) = Order::default();
         }
     }
 
-    /// The series of a canonical key.
-    fn find_text(&self, key: &Key, text: &Text, is_quiet: bool) -> Option<Arc<Series<M>>> {
-        let shard = read(&self.shards[shard_of(key.get_hash())]);
-        let is_it = |series: &Arc<Series<M>>| series.is(key, text);
-        let found = shard.find(spread(key.get_hash()), is_it).map(Arc::clone);
+    /// The series of a canonical key with these labels.
+    fn find_labels(
+        &self,
+        key: &Key,
+        names: &LabelNames,
+        values: Values<'_>,
+        is_quiet: bool,
+    ) -> Option<Arc<Series<M>>> {
+        let hash = short(key);
+        let shard = read(&self.shards[shard_of(hash)]);
+        let is_it = |series: &Arc<Series<M>>| {
+            series.hash == hash
+                && series.schema.family.name == key.name()
+                && LabelNames::compare(series.parts(), (names, values)).is_eq()
+        };
+        let found = shard.find(spread(hash), is_it).map(Arc::clone);
         drop(shard);
         found.inspect(|series| {
             if !is_quiet {
@@ -227,27 +268,31 @@ impl<M: Metric> Registry<M> {
         })
     }
 
-    /// The series of a canonical key, made if it is new. The caller holds the family's lock.
+    /// The series of a canonical key, made if it is new.
     fn find_or_add(
         &self,
+        adding: &mut Adding<M>,
         family: &Arc<Family<M>>,
         key: &Key,
         context: Context<'_>,
     ) -> Arc<Series<M>> {
-        let text = Text::of(key, &context.settings.globals);
-        self.find_text(key, &text, context.is_quiet)
-            .unwrap_or_else(|| self.add(family, key, text, context))
+        let schema = adding.schema(family, key, context.settings);
+        let values = schema.names.values(key);
+        self.find_labels(key, &schema.names, values.get(), context.is_quiet)
+            .unwrap_or_else(|| self.add(adding, schema, key, values, context))
     }
 
-    /// A new series. The caller holds the family's lock, and has found none of this text.
+    /// A new series, of whose labels the caller has found none.
     fn add(
         &self,
-        family: &Arc<Family<M>>,
+        adding: &mut Adding<M>,
+        schema: Arc<Schema<M>>,
         key: &Key,
-        text: Text,
+        values: NewValues,
         context: Context<'_>,
     ) -> Arc<Series<M>> {
-        let series = Arc::new(Series::new(family, key, text, context.store));
+        adding.keep(&schema);
+        let series = Arc::new(Series::new(schema, key, values, context.store));
         series.metric.make_ready();
         if context.is_quiet {
             series.hide(slot::highest());
@@ -257,6 +302,7 @@ impl<M: Metric> Registry<M> {
             spread(series.hash)
         });
         drop(shard);
+        let family = series.family();
         lock(&family.fresh).push(Arc::clone(&series));
         let count = family.count.fetch_add(1, Relaxed) + 1;
         family.show_count(count);
@@ -271,12 +317,8 @@ impl<M: Metric> Registry<M> {
         mut wanted: impl FnMut(&str) -> bool,
     ) -> usize {
         let highest = slot::highest();
-        let ordered = family.ordered();
-        let hidden = ordered
-            .iter()
-            .filter(|series| !series.is_gone(highest) && wanted(&series.text.labels));
-        let hidden = hidden.map(|series| series.hide(highest)).count();
-        drop(ordered);
+        let wanted = |series: &Series<M>| wanted(&series.labels());
+        let hidden = family.ordered().hide(highest, wanted);
         self.sweep(family, store);
         hidden
     }
@@ -284,27 +326,22 @@ impl<M: Metric> Registry<M> {
     /// Lets go of what is idle, and drops hidden series that nobody holds. The caller holds the scrape's lock.
     pub(crate) fn upkeep(&self, family: &Family<M>, store: &Store, now: u64) {
         if let Some(limit) = family.idle_after {
-            let highest = slot::highest();
-            for series in family.ordered().iter() {
-                if series.is_idle(limit, now, highest) && !series.is_gone(highest) {
-                    series.hide(highest);
-                }
-            }
+            family.ordered().hide_idle(slot::highest(), limit, now);
         }
         self.sweep(family, store);
     }
 
     fn sweep(&self, family: &Family<M>, store: &Store) {
         let mut ordered = family.ordered();
-        if !ordered.iter().any(|series| series.is_hidden.load(Relaxed)) {
+        if !ordered.iter().any(|series| series.is_hidden()) {
             return;
         }
         let highest = slot::highest();
-        let dropped = ordered.retain(|series| {
-            if !series.is_hidden.load(Relaxed) {
+        let dropped = ordered.retain(|series, mark| {
+            if !series.is_hidden() {
                 return Some(series);
             }
-            self.take_if_unheld(series, highest)
+            self.take_if_unheld(series, mark, highest)
                 .map(|series| series.dismantle(store))
                 .err()
         });
@@ -318,12 +355,13 @@ impl<M: Metric> Registry<M> {
     fn take_if_unheld(
         &self,
         series: Arc<Series<M>>,
+        mark: u64,
         highest: usize,
     ) -> Result<Series<M>, Arc<Series<M>>> {
         // Handles are cloned from the table under its lock or from other handles: while the lock is held and there are none,
         // there will be none.
         let mut shard = write(&self.shards[shard_of(series.hash)]);
-        let is_unheld = Arc::strong_count(&series) == 2 && series.is_gone(highest);
+        let is_unheld = Arc::strong_count(&series) == 2 && series.is_gone(mark, highest);
         let entry = is_unheld
             .then(|| {
                 shard
@@ -342,25 +380,21 @@ impl<M: Metric> Registry<M> {
 }
 
 impl<M: Metric> Series<M> {
-    fn new(family: &Arc<Family<M>>, key: &Key, text: Text, store: &Store) -> Self {
+    fn new(schema: Arc<Schema<M>>, key: &Key, values: NewValues, store: &Store) -> Self {
         let now = exemplar::now();
+        let family = &*schema.family;
         let metric = M::new(&family.shape, store);
-        let filed = filed::series(&metric, family, &family.filed, &text.labels, now, store);
+        let labels = || schema.names.text(values.get());
+        let filed = filed::series(&metric, family, &family.filed, labels, now, store);
         Self {
             metric,
             filed,
-            text,
-            hash: key.get_hash(),
-            family: Arc::clone(family),
-            mark: AtomicU64::new(0),
+            schema,
+            values: values.text,
+            is_escaped: values.is_escaped,
+            hash: short(key),
             created: AtomicU64::new(now),
-            idle: family.idle_after.map(|_| {
-                Box::new(Idle {
-                    pulse: AtomicU64::new(0),
-                    since: AtomicU64::new(now),
-                })
-            }),
-            is_hidden: AtomicBool::new(false),
+            state: AtomicU8::new(SHOWN),
         }
     }
 
@@ -372,14 +406,8 @@ impl<M: Metric> Series<M> {
         self.metric.dismantle(store);
     }
 
-    fn is(&self, key: &Key, text: &Text) -> bool {
-        self.hash == key.get_hash()
-            && self.family.name == key.name()
-            && self.text.labels == text.labels
-    }
-
     pub(crate) fn family(&self) -> &Family<M> {
-        &self.family
+        &self.schema.family
     }
 
     /// Its number in the mapped file, if it has one there.
@@ -387,14 +415,36 @@ impl<M: Metric> Series<M> {
         self.filed
     }
 
+    #[inline]
+    fn values(&self) -> Values<'_> {
+        Values {
+            text: &self.values,
+            is_escaped: self.is_escaped,
+        }
+    }
+
+    fn parts(&self) -> (&LabelNames, Values<'_>) {
+        (&self.schema.names, self.values())
+    }
+
     /// Its labels as text, but for global ones.
-    pub(crate) fn labels(&self) -> &str {
-        &self.text.labels
+    pub(crate) fn labels(&self) -> String {
+        self.schema.names.text(self.values())
+    }
+
+    /// Appends them.
+    pub(crate) fn push_labels(&self, text: &mut String) {
+        self.schema.names.push(self.values(), text);
+    }
+
+    /// Compares the texts of labels.
+    pub(crate) fn compare_labels(&self, other: &Self) -> Ordering {
+        LabelNames::compare(self.parts(), other.parts())
     }
 
     /// Whether global labels stand in its text.
     pub(crate) fn is_whole(&self) -> bool {
-        self.text.is_whole
+        self.schema.names.is_whole()
     }
 
     /// When it began, in milliseconds since 1970.
@@ -405,53 +455,85 @@ impl<M: Metric> Series<M> {
     /// Fetches it from memory.
     #[inline]
     pub(crate) fn touch(&self) -> u64 {
-        self.created.load(Relaxed) ^ self.mark.load(Relaxed)
+        self.created.load(Relaxed) ^ u64::from(self.state.load(Relaxed))
+    }
+
+    /// Whether it was removed and nobody has seen since that anything was recorded.
+    #[inline]
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.state.load(Relaxed) == HIDDEN
+    }
+
+    /// Whether it was ever hidden.
+    #[inline]
+    pub(crate) fn was_hidden(&self) -> bool {
+        self.state.load(Relaxed) != SHOWN
     }
 
     /// Shows it from now on.
     #[inline]
     fn show(&self) {
-        if self.is_hidden.load(Relaxed) && self.is_hidden.swap(false, Relaxed) {
+        let again = || {
+            let state = &self.state;
+            state.compare_exchange(HIDDEN, SHOWN_AGAIN, Relaxed, Relaxed)
+        };
+        if self.is_hidden() && again().is_ok() {
             let now = exemplar::now();
             self.created.store(now, Relaxed);
-            if let Some(idle) = &self.idle {
-                idle.since.store(now, Relaxed);
-            }
             if let Some(filed) = self.filed {
                 filed.shown(now);
             }
         }
     }
 
-    fn hide(&self, highest: usize) {
+    /// Shows nothing of it until something is recorded, and returns the pulse from which on it is anew.
+    pub(crate) fn hide(&self, highest: usize) -> u64 {
         let mark = self.metric.forget(highest);
-        self.mark.store(mark, Relaxed);
         if let Some(filed) = self.filed {
             self.metric.hide_in_file(filed, mark);
         }
-        self.is_hidden.store(true, Relaxed);
-        self.family.has_hidden.store(true, Relaxed);
+        self.state.store(HIDDEN, Relaxed);
+        self.family().has_hidden.store(true, Relaxed);
+        mark
     }
 
-    /// Whether it is hidden and stays so. What was recorded since brings it back.
-    fn is_gone(&self, highest: usize) -> bool {
-        if !self.is_hidden.load(Relaxed) {
+    /// Whether it is hidden, since that pulse, and stays so. What was recorded since brings it back.
+    pub(crate) fn is_gone(&self, mark: u64, highest: usize) -> bool {
+        if !self.is_hidden() {
             return false;
         }
-        let is_gone = self.metric.pulse(highest) == self.mark.load(Relaxed);
+        let is_gone = self.metric.pulse(highest) == mark;
         if !is_gone {
             self.show();
         }
         is_gone
     }
+}
 
-    fn is_idle(&self, limit: Duration, now: u64, highest: usize) -> bool {
-        let Some(idle) = &self.idle else { return false };
-        let pulse = self.metric.pulse(highest);
-        if idle.pulse.swap(pulse, Relaxed) != pulse {
-            idle.since.store(now, Relaxed);
+impl<M: Metric> Adding<M> {
+    /// Those of a key's labels, if some were kept.
+    fn known(&self, key: &Key) -> Option<&Arc<Schema<M>>> {
+        let mut schemas = self.schemas.iter();
+        schemas.find(|schema| schema.names.are_of(key))
+    }
+
+    /// Those of a canonical key's labels.
+    fn schema(&self, family: &Arc<Family<M>>, key: &Key, settings: &Settings) -> Arc<Schema<M>> {
+        let new = || {
+            Arc::new(Schema {
+                family: Arc::clone(family),
+                names: LabelNames::of(key, &settings.globals),
+            })
+        };
+        self.known(key).map_or_else(new, Arc::clone)
+    }
+
+    /// Keeps what a series has, unless there are many.
+    fn keep(&mut self, schema: &Arc<Schema<M>>) {
+        let mut known = self.schemas.iter();
+        if !known.any(|known| Arc::ptr_eq(known, schema)) && self.schemas.len() < MOST_SCHEMAS {
+            self.schemas.push(Arc::clone(schema));
         }
-        u128::from(now.saturating_sub(idle.since.load(Relaxed))) >= limit.as_millis()
     }
 }
 
@@ -474,7 +556,10 @@ impl<M: Metric> Family<M> {
             idle_after: idle_after(name, declared, settings),
             count: AtomicUsize::new(0),
             watch: OnceLock::new(),
-            bounds: Mutex::new(Bounds::new(declared)),
+            adding: Mutex::new(Adding {
+                bounds: Bounds::new(declared),
+                schemas: Vec::new(),
+            }),
             fresh: Mutex::default(),
             has_hidden: AtomicBool::new(false),
             is_signed: AtomicBool::new(has_negative_bounds),
@@ -521,7 +606,9 @@ impl<M: Metric> Family<M> {
 
     /// Whether any series is shown. The caller holds the scrape's lock.
     pub(crate) fn is_shown(&self, highest: usize) -> bool {
-        self.ordered().iter().any(|series| !series.is_gone(highest))
+        let ordered = self.ordered();
+        let mut series = ordered.iter();
+        series.any(|series| !series.is_gone(ordered.mark_of(series), highest))
     }
 
     /// Writes the family with all its series, into the stream if there is one as soon as that is right. The caller holds the scrape's
@@ -634,15 +721,11 @@ impl<M: Metric> Family<M> {
         let mut ordered = self.ordered();
         let mut scratch = std::mem::take(&mut ordered.scratch);
         ordered.read(highest, has_hidden, encoder.front(), |row| {
-            let (series, mut mark) = (row.series, 0);
-            if has_hidden {
-                if series.is_gone(highest) {
-                    return;
-                }
-                mark = series.mark.load(Relaxed);
+            if has_hidden && row.series.is_gone(row.mark, highest) {
+                return;
             }
-            let metric = &series.metric;
-            let point = metric.point(&self.shape, row.cells, mark, moment, &mut scratch);
+            let metric = &row.series.metric;
+            let point = metric.point(&self.shape, row.cells, row.mark, moment, &mut scratch);
             encoder.series(row.at, point);
         });
         ordered.scratch = scratch;
@@ -681,14 +764,25 @@ fn idle_after(
     of_its_own.or(settings.idle.filter(|_| !stays))
 }
 
-/// The facade's hash with all of its bits in play, for tables that look at the topmost.
+/// Half the bits of the facade's hash: what has them in common is compared anyway.
+type ShortHash = u32;
+
 #[inline]
-fn spread(hash: u64) -> u64 {
-    hash.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn short(key: &Key) -> ShortHash {
+    let hash = key.get_hash();
+    #[expect(clippy::cast_possible_truncation, reason = "the rest is folded in")]
+    let short = (hash ^ (hash >> 32)) as ShortHash;
+    short
+}
+
+/// With all of its bits in play, for tables that look at the topmost.
+#[inline]
+fn spread(hash: ShortHash) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[inline]
-fn shard_of(hash: u64) -> usize {
+fn shard_of(hash: ShortHash) -> usize {
     // Not the bits that the table goes by.
     (spread(hash) >> 32) as usize % SHARDS
 }

@@ -73,6 +73,12 @@ impl Buckets {
         })
     }
 
+    /// How many buckets there are, the one behind all bounds included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.bounds.partition_point(|bound| bound.is_finite()) + 1
+    }
+
     /// The bucket of a value: the first whose bound is not below it, or the one behind all.
     #[must_use]
     #[inline]
@@ -135,6 +141,7 @@ mod tests {
             let found = Buckets::new(bounds);
             let has_table = with_table.contains(&bounds);
             assert_eq!(!found.below.is_empty(), has_table, "{bounds:?}");
+            assert_eq!(found.count(), bounds.len() + 1);
             let beside = |bound: &f64| [bound.next_down(), *bound, bound.next_up(), bound * 1.06];
             let far = [0.0, -0.0, 5e-324, f64::MAX, f64::INFINITY, -1.5, f64::MIN];
             for value in bounds.iter().flat_map(beside).chain(far) {
