@@ -114,9 +114,14 @@ impl<T> Table<T> {
     ///
     /// `value` runs outside any lock and may run in vain when two threads insert the same key at once.
     pub fn get_or_insert(&self, key: &str, value: impl FnOnce() -> T) -> Option<&T> {
-        if let Some(known) = self.get(key) {
-            return Some(known);
+        match self.get(key) {
+            Some(known) => Some(known),
+            None => self.insert(key, value),
         }
+    }
+
+    /// The same of a key that [`get`](Self::get) has not found.
+    fn insert(&self, key: &str, value: impl FnOnce() -> T) -> Option<&T> {
         if self.len() >= self.limit {
             // The last place may have gone to this very key since the first look.
             return self.get(key);
@@ -264,7 +269,7 @@ impl<T> Bounded<T> {
         let is_other = key == crate::OTHER;
         if !is_other
             && is_nameable(key)
-            && let Some(admitted) = self.known.get_or_insert(key, value)
+            && let Some(admitted) = self.known.insert(key, value)
         {
             return admitted;
         }

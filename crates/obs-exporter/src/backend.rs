@@ -68,6 +68,7 @@ impl Backend {
                 let mut builder = engine(config, catalogue, global_labels, foreign)
                     .created(config.created)
                     .native_histograms(config.native_histograms)
+                    .reserve_native_cells(config.reserve_native_cells)
                     .utf8_names(config.utf8_names);
                 if let Some(idle) = config.idle_timeout {
                     builder = builder.idle(idle);

@@ -43,6 +43,7 @@ use crate::{ExporterError, Secret};
 /// | `OBS_CREATED` | [`created`](Self::created) | `off` |
 /// | `OBS_UTF8_NAMES` | [`utf8_names`](Self::utf8_names) | `off` |
 /// | `OBS_NATIVE_HISTOGRAMS` | [`native_histograms`](Self::native_histograms) | `off` |
+/// | `OBS_RESERVE_NATIVE_CELLS` | [`reserve_native_cells`](Self::reserve_native_cells) | `off` |
 /// | `OBS_DIRECT_HANDLES` | none: [`obs_core::install`] reads it | `on` |
 /// | `OBS_MEMORY` | [`memory`](Self::memory) | no file |
 /// | `OBS_GIT_COMMIT` | [`git_commit`](Self::git_commit) | what the program was built with |
@@ -124,6 +125,9 @@ pub struct Config {
     /// that ask for protobuf, as Prometheus does if it is [configured to](crate#native-histograms). All others are shown the
     /// declared buckets. Not with the stock recorder.
     pub native_histograms: bool,
+    /// Whether native buckets have [the cells of the declared range](obs_recorder::Builder::reserve_native_cells) from the start, so that
+    /// recording there takes no lock and no memory. It changes nothing without [`native_histograms`](Self::native_histograms).
+    pub reserve_native_cells: bool,
     /// A file on tmpfs, such as `/dev/shm/desk.obs`, in which everything that is recorded is kept, so that another process can read it while
     /// this one hangs or is dead; see [`obs_recorder::Builder::memory`] for what is not in it. `{pid}` in it is the number of the process, for
     /// several of one service, as in `/dev/shm/desk@{pid}.obs`. The exporter is not built while another process records to the file. Where it has no memory left, everything goes on without, and `obs_memory_mapped` is 0. The stock recorder has none.
@@ -282,6 +286,7 @@ impl Default for Config {
             created: false,
             utf8_names: false,
             native_histograms: false,
+            reserve_native_cells: false,
             memory: None,
             git_commit: None,
             bearer_token: None,
@@ -482,6 +487,7 @@ mod tests {
             ("OBS_CREATED", "on"),
             ("OBS_UTF8_NAMES", "on"),
             ("OBS_NATIVE_HISTOGRAMS", "on"),
+            ("OBS_RESERVE_NATIVE_CELLS", "on"),
             ("OBS_DIRECT_HANDLES", "off"),
             ("OBS_MEMORY", "/dev/shm/desk.obs"),
             ("OBS_GIT_COMMIT", "0123abc"),
@@ -530,6 +536,7 @@ mod tests {
             created: true,
             utf8_names: true,
             native_histograms: true,
+            reserve_native_cells: true,
             memory: Some("/dev/shm/desk.obs".into()),
             git_commit: Some("0123abc".into()),
             bearer_token: Some(Secret::new("correct-horse")),

@@ -73,6 +73,10 @@ struct Inner {
 
 /// What an engine was told when it was built.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, and none excludes another"
+)]
 pub(crate) struct Settings {
     pub(crate) globals: BTreeMap<String, String>,
     pub(crate) quantile_window: Duration,
@@ -84,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) utf8_names: bool,
     /// Whether histograms have native buckets, too.
     pub(crate) native_histograms: bool,
+    /// Whether those have the cells of their declared range from the start.
+    pub(crate) reserve_native_cells: bool,
     /// Of histograms of other people's code, by the names they are kept under.
     pub(crate) buckets: HashMap<String, &'static [f64]>,
     /// Where series get their words.
@@ -128,6 +134,10 @@ pub(crate) struct Watch {
 /// Puts an [`Engine`] together; made by [`Engine::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing records until the engine is built"]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, and none excludes another"
+)]
 pub struct Builder {
     catalogue: Catalogue,
     globals: BTreeMap<String, String>,
@@ -137,6 +147,7 @@ pub struct Builder {
     created: bool,
     utf8_names: bool,
     native_histograms: bool,
+    reserve_native_cells: bool,
     slots: Option<usize>,
     buckets: HashMap<String, &'static [f64]>,
     memory: Option<(PathBuf, Options)>,
@@ -248,7 +259,8 @@ impl Builder {
     ///
     /// One addition serves both sorts: a cell ends at every bound of either, so that they hold the same observations at any moment.
     /// Cells come by the octave: the first value of a series between two powers of two takes 72 bytes and a lock for a moment; all
-    /// others take neither. Latencies lie in a few octaves; a series with values in every one of both signs has 170 KB.
+    /// others take neither, nor do those of the declared range where its cells are [reserved](Self::reserve_native_cells). Latencies lie in a
+    /// few octaves; a series with values in every one of both signs has 170 KB.
     ///
     /// ```
     /// use obs_recorder::{Engine, SeriesValue};
@@ -264,6 +276,29 @@ impl Builder {
     /// ```
     pub fn native_histograms(mut self, native_histograms: bool) -> Self {
         self.native_histograms = native_histograms;
+        self
+    }
+
+    /// Whether a histogram with [native buckets](Self::native_histograms) has the cells of its declared range when it is registered, from the
+    /// octave of the bound that is nearest to 0 to that of the farthest, on either side. Not unless set.
+    ///
+    /// Recording a value in that range then takes no lock and no memory, as without native buckets; on threads that have not recorded to
+    /// a cell's page before, that page. It costs 72 bytes an octave for each recording thread, and 8 for each bound, whether values lie in
+    /// it or not: 1.7 KB for [`LATENCY`](obs_core::buckets::LATENCY), 3.5 KB for [`ORDER_TIME`](obs_core::buckets::ORDER_TIME). What a
+    /// series knows of them takes 32 bytes an octave besides, and in a [file](Self::memory) each is a record of some 80 bytes.
+    ///
+    /// ```
+    /// use obs_recorder::Engine;
+    ///
+    /// let builder = Engine::builder().native_histograms(true);
+    /// let engine = builder.reserve_native_cells(true).build()?;
+    /// let fill = metrics::with_local_recorder(&engine, || metrics::histogram!("fill_seconds"));
+    /// // From 10 µs to 10 s, the bounds of what nobody declares and is in seconds.
+    /// fill.record(0.25);
+    /// # Ok::<(), obs_recorder::EngineError>(())
+    /// ```
+    pub fn reserve_native_cells(mut self, reserve: bool) -> Self {
+        self.reserve_native_cells = reserve;
         self
     }
 
@@ -376,6 +411,7 @@ impl Builder {
                 created: self.created,
                 utf8_names: self.utf8_names,
                 native_histograms: self.native_histograms,
+                reserve_native_cells: self.reserve_native_cells,
                 buckets,
                 store: Arc::new(store),
             },
@@ -408,6 +444,7 @@ impl Engine {
             created: false,
             utf8_names: false,
             native_histograms: false,
+            reserve_native_cells: false,
             slots: None,
             buckets: HashMap::new(),
             memory: None,

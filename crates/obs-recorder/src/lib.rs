@@ -40,7 +40,8 @@
 //!
 //! With [`Builder::native_histograms`], histograms have the native buckets of Prometheus beside their declared ones, by the same
 //! addition. They are served in [protobuf](Engine::render_protobuf_into) only: no text format has them. A series takes the cells of an
-//! octave when its first value lies there, which takes a lock for a moment and 72 bytes, or now and then one more page.
+//! octave when its first value lies there, which takes a lock for a moment and 72 bytes, or now and then one more page;
+//! with [`Builder::reserve_native_cells`] it has those of its declared range from the start.
 
 mod cell;
 mod deflate;

@@ -36,7 +36,7 @@ pub(crate) trait Metric: Send + Sync + Sized + 'static {
     fn new(shape: &Self::Shape, store: &Store) -> Self;
 
     /// Makes what recording on this thread needs, so that it does not have to.
-    fn make_ready(&self) {}
+    fn make_ready(_series: &Series<Self>) {}
 
     /// For a handle that records without a call, where all there is to do is in its words.
     fn cell(&self) -> Option<Offered> {
@@ -130,8 +130,8 @@ impl Metric for Counter {
         }
     }
 
-    fn make_ready(&self) {
-        let _ = self.words.own_or_shared();
+    fn make_ready(series: &Series<Self>) {
+        let _ = series.metric.words.own_or_shared();
     }
 
     fn cell(&self) -> Option<Offered> {
@@ -444,8 +444,8 @@ impl Metric for Histogram {
         }
     }
 
-    fn make_ready(&self) {
-        let _ = self.words.own_or_shared();
+    fn make_ready(series: &Series<Self>) {
+        let _ = series.metric.words.own_or_shared();
     }
 
     fn filed(&self) -> Option<InFile> {

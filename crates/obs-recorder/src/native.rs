@@ -42,6 +42,8 @@ pub(crate) struct Shape {
     grid: Arc<Grid>,
     store: Arc<Store>,
     exemplars: bool,
+    /// Whether a series has the chunks of the declared range from the start.
+    is_reserved: bool,
 }
 
 impl Shape {
@@ -197,6 +199,24 @@ impl NativeHistogram {
 }
 
 impl Series<NativeHistogram> {
+    /// The words of a chunk, taken if the series has not got it yet.
+    fn chunk(&self, key: ChunkKey) -> Option<Found<'_>> {
+        let NativeHistogram { chunks, shape, .. } = &self.metric;
+        let Shape { grid, store, .. } = &**shape;
+        let announce = |at| {
+            if let Some(filed) = self.filed() {
+                let began = self.created().load(Relaxed);
+                let (side, cells) = (side_of(key), cells_of(grid, key));
+                filed.chunk(&self.metric.beside, &self.labels(), began, at, side, cells);
+            }
+        };
+        let chunk = chunks.find(key).or_else(|| {
+            store.take_for(chunks, key, words_of(grid, key), announce);
+            chunks.find(key)
+        });
+        chunk.map(|chunk| store.find(chunk))
+    }
+
     /// Adds a finite number so many times.
     #[inline]
     fn add(&self, value: f64, count: u64) {
@@ -215,22 +235,10 @@ impl Series<NativeHistogram> {
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, value: f64, count: u64) {
-        let NativeHistogram { chunks, shape, .. } = &self.metric;
-        let Shape { grid, store, .. } = &**shape;
+        let grid = &self.metric.shape.grid;
         let (key, cell) = grid.locate(value);
-        let announce = |at| {
-            if let Some(filed) = self.filed() {
-                let began = self.created().load(Relaxed);
-                let (side, cells) = (side_of(key), cells_of(grid, key));
-                filed.chunk(&self.metric.beside, &self.labels(), began, at, side, cells);
-            }
-        };
         let by = value * count as f64;
-        let found = chunks.find(key).or_else(|| {
-            store.take_for(chunks, grid, key, words_of(grid, key), announce);
-            chunks.find(key)
-        });
-        match found.map(|chunk| store.find(chunk).own_or_shared()) {
+        match self.chunk(key).map(Found::own_or_shared) {
             Some(Ok(own)) => {
                 add_owned(own.word(SUM + 1 + cell), count);
                 add_float_owned(own.word(SUM), by);
@@ -289,6 +297,7 @@ impl Metric for NativeHistogram {
             grid: Arc::new(Grid::new(bounds.unwrap_or_default())),
             store: Arc::clone(&settings.store),
             exemplars: declared.is_some_and(Family::has_exemplars),
+            is_reserved: settings.reserve_native_cells,
         })
     }
 
@@ -300,6 +309,19 @@ impl Metric for NativeHistogram {
             baseline: Mutex::default(),
             exemplars: shape.exemplars.then(exemplars),
             beside: Beside::default(),
+        }
+    }
+
+    fn make_ready(series: &Series<Self>) {
+        let NativeHistogram { chunks, shape, .. } = &series.metric;
+        if !shape.is_reserved {
+            return;
+        }
+        let declared = shape.grid.declared();
+        // Nobody else has the series yet.
+        chunks.make_room(declared.len());
+        for key in declared {
+            let _ = series.chunk(key).map(Found::own_or_shared);
         }
     }
 

@@ -529,9 +529,24 @@ fn in_order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usi
 
 /// How many bytes two texts begin with alike, up to the end of a character.
 fn shared(a: &str, b: &str) -> u16 {
-    let alike = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let most = alike.min(usize::from(u16::MAX));
+    let most = alike(a.as_bytes(), b.as_bytes()).min(usize::from(u16::MAX));
     u16::try_from(b.floor_char_boundary(most)).unwrap_or_default()
+}
+
+/// How many bytes two texts begin with alike, found by eight at once.
+fn alike(a: &[u8], b: &[u8]) -> usize {
+    let (eights_of_a, _) = a.as_chunks();
+    let (eights_of_b, _) = b.as_chunks();
+    let mut at = 0;
+    for (a, b) in eights_of_a.iter().zip(eights_of_b) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return at + differ.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// Merges sorted series into sorted ones, comparing only where one of the new comes in.
@@ -570,6 +585,10 @@ mod tests {
             ("longer", "long", 4),
             ("ä", "ö", 0),
             ("xä", "xö", 1),
+            ("twelve bytes", "twelve byte!", 11),
+            ("sixteen bytes is", "sixteen bytes is", 16),
+            ("sixteen bytes is", "sixteen bytes as", 14),
+            ("sixteen bytes is and more", "sixteen bytes is", 16),
         ] {
             assert_eq!(shared(a, b), bytes, "{a} {b}");
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use hashbrown::HashTable;
 use metrics::Key;
 use obs_core::{Bounds, Family as Declared, Kind};
+use rapidhash::fast::RandomState;
 
 use crate::cell::Store;
 use crate::engine::{Settings, Watch};
@@ -102,7 +103,7 @@ pub(crate) struct Family<M: Metric> {
 #[derive(Debug)]
 pub(crate) struct Registry<M: Metric> {
     shards: Box<[Shard<M>]>,
-    families: RwLock<HashMap<String, Arc<Family<M>>>>,
+    families: RwLock<HashMap<String, Arc<Family<M>>, RandomState>>,
 }
 
 type Shard<M> = RwLock<HashTable<Arc<Series<M>>>>;
@@ -162,11 +163,13 @@ impl<M: Metric> Registry<M> {
         let settings = context.settings;
         let mut adding = lock(&family.adding);
         // Names that were met before are canonical.
-        let key = match adding.known(key) {
-            Some(_) => Cow::Borrowed(key),
-            None => settings.canonical(key),
+        let (key, schema) = if let Some(known) = adding.known(key) {
+            (Cow::Borrowed(key), Arc::clone(known))
+        } else {
+            let key = settings.canonical(key);
+            let schema = adding.schema(family, &key, settings);
+            (key, schema)
         };
-        let schema = adding.schema(family, &key, settings);
         let own = schema.names.values(&key);
         let names = &schema.names;
         if let Some(series) = self.find_labels(&key, names, own.get(), context.is_quiet) {
@@ -293,7 +296,7 @@ impl<M: Metric> Registry<M> {
     ) -> Arc<Series<M>> {
         adding.keep(&schema);
         let series = Arc::new(Series::new(schema, key, values, context.store));
-        series.metric.make_ready();
+        M::make_ready(&series);
         if context.is_quiet {
             series.hide(slot::highest());
         }
@@ -317,7 +320,12 @@ impl<M: Metric> Registry<M> {
         mut wanted: impl FnMut(&str) -> bool,
     ) -> usize {
         let highest = slot::highest();
-        let wanted = |series: &Series<M>| wanted(&series.labels());
+        let mut labels = String::new();
+        let wanted = |series: &Series<M>| {
+            labels.clear();
+            series.push_labels(&mut labels);
+            wanted(&labels)
+        };
         let hidden = family.ordered().hide(highest, wanted);
         self.sweep(family, store);
         hidden

@@ -107,8 +107,8 @@ impl Metric for Summary {
         number.hidden(vec![mark, lock(&self.window).forgotten.to_bits()]);
     }
 
-    fn make_ready(&self) {
-        let _ = self.words.own_or_shared();
+    fn make_ready(series: &Series<Self>) {
+        let _ = series.metric.words.own_or_shared();
     }
 
     fn dismantle(self, store: &Store) {

@@ -206,6 +206,57 @@ fn a_histogram_that_is_dropped_gives_its_cells_back_clean() {
     }
 }
 
+/// With reserved cells, recording in the declared range takes no memory, whatever its bounds are; both views are as without.
+#[test]
+fn reserved_cells_are_there_before_the_first_value() {
+    let build = |reserved| {
+        let builder = Engine::builder().native_histograms(true);
+        let builder = builder.reserve_native_cells(reserved);
+        let engine = builder.build().unwrap();
+        let sample = metrics::with_local_recorder(&engine, Sample::new);
+        (engine, sample)
+    };
+    let record = |sample: &Sample| {
+        for [least, most] in [[1e-7, 2_592_000.0], [0.05, 1.0], [1.0, 1_000.0]] {
+            let mut value: f64 = least;
+            while value <= most {
+                sample.fill.record(value.clamp(1e-7, 2_592_000.0));
+                sample.share.record(value.clamp(0.05, 1.0));
+                sample.slip.record(value.clamp(1.0, 1_000.0));
+                sample.slip.record(-value.clamp(1.0, 1_000.0));
+                value *= 1.05;
+            }
+        }
+        sample.share.record(0.0);
+        sample.slip.record(0.0);
+    };
+    let (engine, sample) = build(true);
+    let taken = allocation_counter::measure(|| record(&sample));
+    assert_eq!(taken.count_total, 0);
+    let (plain, other) = build(false);
+    let taken = allocation_counter::measure(|| record(&other));
+    assert!(taken.count_total > 0, "the range is wider than a chunk");
+    for name in [
+        "sample_fill_seconds",
+        "sample_share_ratio",
+        "sample_slippage_bps",
+    ] {
+        let (reserved, late) = (histogram(&engine, name), histogram(&plain, name));
+        let views = |found: &Histogram| {
+            let positive = side(&found.positive_span, &found.positive_delta);
+            let negative = side(&found.negative_span, &found.negative_delta);
+            let buckets = found.bucket.iter().map(|bucket| bucket.cumulative_count);
+            (
+                positive,
+                negative,
+                found.zero_count,
+                buckets.collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(views(&reserved), views(&late), "{name}");
+    }
+}
+
 /// Threads that begin at once find one chunk, whichever of them makes it, and no addition is lost.
 #[test]
 fn threads_share_chunks_that_are_made_under_way() {

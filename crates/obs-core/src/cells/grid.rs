@@ -57,9 +57,9 @@ impl ChunkKey {
 
     /// One of so many places, a power of two, so that neighbours have different ones and the two sides of 0 do, too.
     #[inline]
-    pub(super) fn place<const PLACES: usize>(self) -> usize {
+    pub(super) fn place(self, places: usize) -> usize {
         let sign = usize::from(self.0 >> 11);
-        (usize::from(self.0) ^ (sign * PLACES / 2)) % PLACES
+        (usize::from(self.0) ^ (sign * places / 2)) & (places - 1)
     }
 }
 
@@ -134,6 +134,31 @@ pub(super) fn cell_of(fraction: u64, split: u64) -> usize {
     native_passed(fraction) + usize::from(fraction >= split)
 }
 
+/// From which fraction on values lie beyond the declared bound of an octave, in the first bits, for some octaves beside one another.
+#[derive(Clone, Debug, Default)]
+struct Splits {
+    /// The key of the first.
+    first: u16,
+    of_octaves: Box<[u64]>,
+}
+
+impl Splits {
+    /// Of what is sorted by octaves, which are those of one side of 0.
+    fn of(splits: &[(ChunkKey, u64)]) -> Self {
+        let (Some((first, _)), Some((last, _))) = (splits.first(), splits.last()) else {
+            return Self::default();
+        };
+        let mut of_octaves = vec![NO_SPLIT; usize::from(last.0 - first.0) + 1];
+        for (key, split) in splits.iter().rev() {
+            of_octaves[usize::from(key.0 - first.0)] = *split;
+        }
+        Self {
+            first: first.0,
+            of_octaves: of_octaves.into(),
+        }
+    }
+}
+
 /// The bounds of a family, in the chunks that they split.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -141,6 +166,8 @@ pub struct Grid {
     /// Declared bounds that split cells of native buckets: the octave, and the least fraction of what lies beyond, in its first bits, in
     /// this order.
     splits: Box<[(ChunkKey, u64)]>,
+    /// The same by octave, where one bound splits it: above 0, and below.
+    by_octave: [Splits; 2],
     /// The declared bounds within the zero bucket, but for its upper end.
     zero: Box<[f64]>,
 }
@@ -165,10 +192,13 @@ impl Grid {
         };
         let mut splits: Vec<_> = bounds.iter().filter_map(beyond).collect();
         splits.sort_unstable();
+        let below = splits.partition_point(|(key, _)| !key.is_negative());
+        let by_octave = [Splits::of(&splits[..below]), Splits::of(&splits[below..])];
         let within_zero = |bound: &f64| (-ZERO_THRESHOLD..ZERO_THRESHOLD).contains(bound);
         Self {
             bounds,
             splits: splits.into(),
+            by_octave,
             zero: bounds.iter().copied().filter(within_zero).collect(),
         }
     }
@@ -195,9 +225,41 @@ impl Grid {
         }
         let passed = self.splits_in(key).filter(|split| fraction >= *split);
         let cell = native_passed(fraction) + passed.count();
-        let is_rare = self.splits_in(key).nth(1).is_some();
+        (self.marked(key), cell)
+    }
+
+    /// The key of an octave, with whether it is found by its values alone.
+    fn marked(&self, octave: ChunkKey) -> ChunkKey {
+        let is_rare = self.splits_in(octave).nth(1).is_some();
         let rare = if is_rare { ChunkKey::RARE } else { 0 };
-        (ChunkKey(key.0 | rare), cell)
+        ChunkKey(octave.0 | rare)
+    }
+
+    /// The chunks of the declared range: on either side of 0 those from the bound that is nearest to the one that is farthest, and that of
+    /// the zero bucket where bounds lie in it or on both sides.
+    #[must_use]
+    pub fn declared(&self) -> Vec<ChunkKey> {
+        let far = self
+            .bounds
+            .iter()
+            .filter(|bound| bound.abs() > ZERO_THRESHOLD);
+        let octaves = far.map(|bound| ChunkKey::of(*bound).0);
+        let (below, above): (Vec<_>, Vec<_>) = octaves.partition(|octave| octave.is_negative());
+        let range = |side: &[ChunkKey]| {
+            let (first, last) = (side.iter().min()?, side.iter().max()?);
+            Some(first.0..=last.0)
+        };
+        let ranges = range(&below).into_iter().chain(range(&above));
+        let octaves = ranges.flatten().map(ChunkKey);
+        let mut chunks: Vec<_> = octaves.map(|octave| self.marked(octave)).collect();
+        let has_near = self
+            .bounds
+            .iter()
+            .any(|bound| bound.abs() <= ZERO_THRESHOLD);
+        if has_near || !(below.is_empty() || above.is_empty()) {
+            chunks.push(ChunkKey::ZERO);
+        }
+        chunks
     }
 
     /// How many cells a chunk has.
@@ -225,8 +287,11 @@ impl Grid {
         of_key.map(|(_, fraction)| *fraction)
     }
 
-    /// That of a chunk which has one at most.
-    pub(super) fn split(&self, key: ChunkKey) -> u64 {
-        self.splits_in(key).next().unwrap_or(NO_SPLIT)
+    /// That of an octave which has one at most.
+    #[inline]
+    pub(super) fn split(&self, octave: ChunkKey) -> u64 {
+        let side = &self.by_octave[usize::from(octave.is_negative())];
+        let at = usize::from(octave.0.wrapping_sub(side.first));
+        side.of_octaves.get(at).copied().unwrap_or(NO_SPLIT)
     }
 }

@@ -52,7 +52,7 @@ const SECRET_FILE: &str =
     "the path of a file, and only where the variable without `_FILE` is unset";
 const PEM_FILE: &str = "the path of a PEM file";
 
-pub(super) static VARIABLES: [Variable; 45] = [
+pub(super) static VARIABLES: [Variable; 46] = [
     Variable {
         name: "OBS_LISTEN",
         accepts: "an IP address and a port, such as 127.0.0.1:9464, [::1]:9464 or 0.0.0.0:9464",
@@ -131,6 +131,11 @@ pub(super) static VARIABLES: [Variable; 45] = [
             let said = switch(text).or_else(|| text.parse().ok());
             said.map(|native| config.native_histograms = native)
         },
+    },
+    Variable {
+        name: "OBS_RESERVE_NATIVE_CELLS",
+        accepts: "`on` or `off`",
+        set: |config, text| switch(text).map(|reserve| config.reserve_native_cells = reserve),
     },
     Variable {
         name: "OBS_DIRECT_HANDLES",

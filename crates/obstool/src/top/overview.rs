@@ -381,7 +381,8 @@ impl Look<'_> {
         let series = found
             .iter()
             .flat_map(|(family, series)| series.iter().map(move |at| (*family, *at)));
-        let labels = series.flat_map(|(family, at)| &layout.families[family].series[at].labels);
+        let labels =
+            series.flat_map(|(family, at)| layout.families[family].series[at].labels.iter());
         let processes = labels.filter(|(key, _)| key == PROCESS_LABEL);
         let processes: BTreeSet<_> = processes.map(|(_, process)| process).collect();
         processes.len() > 1
@@ -495,7 +496,7 @@ mod tests {
                     desk_orders_open{process=\"b\"} 4\n";
         let (layout, values) = Layout::of(&obs_exposition::parse(text).unwrap());
         let mut history = History::default();
-        history.add(0.0, Arc::new(layout), values);
+        history.add(0.0, layout, values);
         let catalog = Catalog::default();
         let look = Look {
             history: &history,
