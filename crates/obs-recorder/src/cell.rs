@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 pub(crate) use obs_core::cells::WORDS;
-use obs_core::cells::grid::ChunkKey;
+use obs_core::cells::grid::{ChunkKey, Grid};
 use obs_core::cells::{Buckets, Chunk, Chunks, CounterCell, GaugeCell, HistogramCell, Lane};
 use obs_memory::{Memory, Page, Pair, Words as PageWords};
 
@@ -529,6 +529,7 @@ impl Store {
     pub(crate) fn take_for(
         &self,
         chunks: &Chunks,
+        grid: &Grid,
         key: ChunkKey,
         count: usize,
         announce: impl FnOnce(InFile),
@@ -539,7 +540,7 @@ impl Store {
             announce(words.in_file());
             let InFile { block, first } = words.in_file();
             let lanes = Arc::clone(&words.block.lanes);
-            chunks.enter(Chunk::new(key, lanes, block, first));
+            chunks.enter(Chunk::new(grid, key, lanes, block, first));
         }
     }
 
@@ -591,7 +592,6 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use obs_core::buckets;
-    use obs_core::cells::grid::Grid;
 
     use super::*;
 
@@ -650,7 +650,7 @@ mod tests {
             assert!(!chunks.record(&grid, value, 1), "{value} has no chunk yet");
             let mut times = 0;
             for _ in 0..2 {
-                store.take_for(&chunks, key, words, |_| times += 1);
+                store.take_for(&chunks, &grid, key, words, |_| times += 1);
             }
             assert_eq!(times, 1, "{value}");
             let found = store.find(chunks.find(key).unwrap());
@@ -666,7 +666,7 @@ mod tests {
         let again = Chunks::default();
         for (key, _) in values().map(|value| grid.locate(value)) {
             let words = 1 + grid.cells(key);
-            store.take_for(&again, key, words, |_| ());
+            store.take_for(&again, &grid, key, words, |_| ());
             let mut lanes = store.find(again.find(key).unwrap()).lanes(slot::highest());
             let is_clean = |lane: Place<'_>| (0..words).all(|at| lane.word(at).load(Relaxed) == 0);
             assert!(lanes.all(is_clean));

@@ -26,6 +26,8 @@ pub(crate) struct LabelNames {
 struct Part {
     /// What stands in front of its value: a comma unless it is the first, its name and `="`.
     front: Box<str>,
+    /// How many bytes such fronts have up to this one, with it.
+    fronts: usize,
     value: Source,
 }
 
@@ -79,12 +81,15 @@ impl LabelNames {
             );
         }
         all.sort_unstable_by_key(|(name, _)| *name);
+        let mut fronts = 0;
         let part = |(number, (name, value))| {
             let mut front = String::from(if number == 0 { "" } else { "," });
             push_name(&mut front, name, is_plain_label(name));
             front.push_str("=\"");
+            fronts += front.len();
             Part {
                 front: front.into(),
+                fronts,
                 value,
             }
         };
@@ -156,21 +161,30 @@ impl LabelNames {
 
     /// Appends the text of labels with these values: `side="buy",venue="alpaca"`.
     pub(crate) fn push(&self, values: Values<'_>, text: &mut String) {
-        let mut rest = values.text;
-        text.reserve(
-            rest.len()
-                + self
-                    .parts
-                    .iter()
-                    .map(|part| part.front.len())
-                    .sum::<usize>(),
-        );
-        for part in &self.parts {
-            let (value, after) = rest.split_at(values.end_of_first(rest));
-            text.push_str(&part.front);
+        push_parts(&self.parts, values, values.text, text);
+    }
+
+    /// Appends what the text of these labels has beyond that of others, and returns with how many bytes both begin.
+    pub(crate) fn push_beyond(
+        (names, values): (&Self, Values<'_>),
+        (others, before): (&Self, Values<'_>),
+        text: &mut String,
+    ) -> usize {
+        let same = shared(before.text, values.text);
+        let is_plain = std::ptr::eq(names, others) && !(values.is_escaped || before.is_escaped);
+        // Each of these values ends in a quote.
+        let ended = memchr::memchr_iter(b'"', &values.text.as_bytes()[..same]).count();
+        if is_plain && let Some([part, more @ ..]) = names.parts.get(ended..) {
+            let rest = &values.text[same..];
+            let (value, behind) = rest.split_at(values.end_of_first(rest));
             text.push_str(value);
-            rest = after;
+            push_parts(more, values, behind, text);
+            return part.fronts + same;
         }
+        let (before, labels) = (others.text(before), names.text(values));
+        let same = shared(&before, &labels);
+        text.push_str(&labels[same..]);
+        same
     }
 
     /// The text of labels with these values.
@@ -197,6 +211,37 @@ impl LabelNames {
         let mut both = self.parts.iter().zip(&other.parts);
         self.parts.len() == other.parts.len() && both.all(|(a, b)| a.front == b.front)
     }
+}
+
+/// Appends some of the last labels, whose values these are.
+fn push_parts(parts: &[Part], values: Values<'_>, mut rest: &str, text: &mut String) {
+    for part in parts {
+        let (value, after) = rest.split_at(values.end_of_first(rest));
+        text.push_str(&part.front);
+        text.push_str(value);
+        rest = after;
+    }
+}
+
+/// How many bytes two texts begin with alike, up to the end of a character.
+fn shared(a: &str, b: &str) -> usize {
+    b.floor_char_boundary(alike(a.as_bytes(), b.as_bytes()))
+}
+
+/// How many bytes two texts begin with alike, found by eight at once.
+fn alike(a: &[u8], b: &[u8]) -> usize {
+    let (eights_of_a, _) = a.as_chunks();
+    let (eights_of_b, _) = b.as_chunks();
+    let mut at = 0;
+    for (a, b) in eights_of_a.iter().zip(eights_of_b) {
+        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        if differ != 0 {
+            return at + differ.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = a[at..].iter().zip(&b[at..]);
+    at + rest.take_while(|(a, b)| a == b).count()
 }
 
 impl Values<'_> {
@@ -311,6 +356,26 @@ mod tests {
         assert_eq!((&*names.text(values.get()), names.is_whole()), (text, true));
     }
 
+    #[test]
+    fn what_texts_share_ends_with_a_character() {
+        for (a, b, bytes) in [
+            ("", "a", 0),
+            ("a=\"1\"", "a=\"12\"", 4),
+            ("same", "same", 4),
+            ("longer", "long", 4),
+            ("ä", "ö", 0),
+            ("xä", "xö", 1),
+            ("twelve bytes", "twelve byte!", 11),
+            ("sixteen bytes is", "sixteen bytes is", 16),
+            ("sixteen bytes is", "sixteen bytes as", 14),
+            ("sixteen bytes is and more", "sixteen bytes is", 16),
+        ] {
+            assert_eq!(shared(a, b), bytes, "{a} {b}");
+        }
+        let long = "x".repeat(70_000);
+        assert_eq!(shared(&long, &long), 70_000);
+    }
+
     proptest! {
         /// Whatever values are, the text has them, texts are in the order in which they are compared, and each series is found by its own
         /// key and by no other's.
@@ -331,6 +396,21 @@ mod tests {
             prop_assert_eq!(labels_of(&text_a), pairs);
             let compared = LabelNames::compare((&a.0, a.1.get()), (&b.0, b.1.get()));
             prop_assert_eq!(compared, text_a.cmp(&text_b));
+            let mut begun = text_b.clone();
+            let mut beyond = String::new();
+            let (this, other_text) = ((&a.0, a.1.get()), (&b.0, b.1.get()));
+            begun.truncate(LabelNames::push_beyond(this, other_text, &mut beyond));
+            prop_assert_eq!(begun + &beyond, text_a.clone());
+            let again = canonical_utf8(&one);
+            let next = a.0.values(&again);
+            let same = LabelNames::push_beyond((&a.0, next.get()), this, &mut String::new());
+            prop_assert_eq!(same, text_a.len());
+            let third = key("z", &some[0], &some[3]);
+            let third = canonical_utf8(&third);
+            let values = a.0.values(&third);
+            let mut beyond = String::new();
+            let same = LabelNames::push_beyond((&a.0, values.get()), this, &mut beyond);
+            prop_assert_eq!(format!("{}{beyond}", &text_a[..same]), a.0.text(values.get()));
             prop_assert!(a.0.is_of(a.1.get(), &one) && a.0.are_of(&canonical_utf8(&one)));
             prop_assert_eq!(a.0.is_of(a.1.get(), &other), text_a == text_b);
             prop_assert_eq!(a.0.are_of(&canonical_utf8(&other)), !other_names);

@@ -211,7 +211,7 @@ impl Series<NativeHistogram> {
             }
         };
         let chunk = chunks.find(key).or_else(|| {
-            store.take_for(chunks, key, words_of(grid, key), announce);
+            store.take_for(chunks, grid, key, words_of(grid, key), announce);
             chunks.find(key)
         });
         chunk.map(|chunk| store.find(chunk))

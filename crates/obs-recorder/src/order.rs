@@ -199,6 +199,23 @@ fn place_of<M: Metric>(series: &Arc<Series<M>>) -> usize {
     Arc::as_ptr(series).addr()
 }
 
+/// Hides those that are shown and wanted, of which each is known by its number, too.
+fn hide_each<'a, M: Metric>(
+    all: &'a [Arc<Series<M>>],
+    marks: &mut HashMap<usize, u64>,
+    highest: usize,
+    mut wanted: impl FnMut(usize, &'a Series<M>) -> bool,
+) -> usize {
+    let mut hidden = 0;
+    for (number, series) in all.iter().enumerate() {
+        if !series.is_gone(mark_of(marks, series), highest) && wanted(number, series) {
+            marks.insert(place_of(series), series.hide(highest));
+            hidden += 1;
+        }
+    }
+    hidden
+}
+
 #[inline]
 fn mark_of<M: Metric>(marks: &HashMap<usize, u64>, series: &Arc<Series<M>>) -> u64 {
     let mark = || marks.get(&place_of(series)).copied();
@@ -271,37 +288,24 @@ impl<M: Metric> Order<M> {
         mark_of(&self.marks, series)
     }
 
-    /// Hides those that are shown and wanted, and returns how many these are.
-    pub(crate) fn hide(
-        &mut self,
-        highest: usize,
-        mut wanted: impl FnMut(&Series<M>) -> bool,
-    ) -> usize {
-        self.hide_each(highest, |_, series| wanted(series))
-    }
-
-    /// The same, where those that are wanted are known by their number, too.
-    fn hide_each(
-        &mut self,
-        highest: usize,
-        mut wanted: impl FnMut(usize, &Series<M>) -> bool,
-    ) -> usize {
-        let mut hidden = 0;
-        for (number, series) in self.series.iter().enumerate() {
-            let mark = mark_of(&self.marks, series);
-            if !series.is_gone(mark, highest) && wanted(number, series) {
-                self.marks.insert(place_of(series), series.hide(highest));
-                hidden += 1;
-            }
-        }
-        hidden
+    /// Hides those that are shown and whose labels are wanted, and returns how many these are.
+    pub(crate) fn hide(&mut self, highest: usize, mut wanted: impl FnMut(&str) -> bool) -> usize {
+        let (mut labels, mut beyond) = (String::new(), String::new());
+        let mut before = None::<&Series<M>>;
+        hide_each(&self.series, &mut self.marks, highest, |_, series| {
+            beyond.clear();
+            let same = series.push_beyond(before.replace(series), &mut beyond);
+            labels.truncate(same);
+            labels.push_str(&beyond);
+            wanted(&labels)
+        })
     }
 
     /// Hides those to which nothing was recorded for so long.
     pub(crate) fn hide_idle(&mut self, highest: usize, limit: Duration, now: u64) {
         let mut idle = std::mem::take(&mut self.idle);
         idle.resize_with(self.series.len(), Idle::default);
-        self.hide_each(highest, |number, series| {
+        hide_each(&self.series, &mut self.marks, highest, |number, series| {
             idle[number].is_over(series, highest, limit, now)
         });
         self.idle = idle;
@@ -493,13 +497,15 @@ impl Sheet {
             entries: Vec::with_capacity(all.len()),
             ..Self::default()
         };
-        let (mut before, mut labels, mut known) = (String::new(), String::new(), Known::new());
+        let (mut before, mut known) = (None::<&Series<M>>, Known::new());
         for series in all {
-            labels.clear();
-            series.push_labels(&mut labels);
-            let shared = shared(&before, &labels);
-            let own = &labels[usize::from(shared)..];
-            sheet.texts.push_str(own);
+            let start = sheet.texts.len();
+            let same = series.push_beyond(before.replace(series), &mut sheet.texts);
+            let shared = u16::try_from(same).unwrap_or_else(|_| {
+                sheet.texts.truncate(start);
+                series.push_beyond(None, &mut sheet.texts);
+                0
+            });
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "a series has no 4 GiB of labels"
@@ -507,13 +513,12 @@ impl Sheet {
             sheet.entries.push(Entry {
                 shared,
                 is_whole: series.is_whole(),
-                own: own.len() as u32,
+                own: (sheet.texts.len() - start) as u32,
                 place: series
                     .metric
                     .words()
                     .map_or(0, |words| sheet.blocks.place_of(words, &mut known)),
             });
-            std::mem::swap(&mut before, &mut labels);
         }
         sheet.texts.shrink_to_fit();
         sheet
@@ -525,28 +530,6 @@ fn in_order(count: usize, compare: &dyn Fn(usize, usize) -> Ordering) -> Vec<usi
     let mut places: Vec<_> = (0..count).collect();
     places.sort_unstable_by(|a, b| compare(*a, *b));
     places
-}
-
-/// How many bytes two texts begin with alike, up to the end of a character.
-fn shared(a: &str, b: &str) -> u16 {
-    let most = alike(a.as_bytes(), b.as_bytes()).min(usize::from(u16::MAX));
-    u16::try_from(b.floor_char_boundary(most)).unwrap_or_default()
-}
-
-/// How many bytes two texts begin with alike, found by eight at once.
-fn alike(a: &[u8], b: &[u8]) -> usize {
-    let (eights_of_a, _) = a.as_chunks();
-    let (eights_of_b, _) = b.as_chunks();
-    let mut at = 0;
-    for (a, b) in eights_of_a.iter().zip(eights_of_b) {
-        let differ = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
-        if differ != 0 {
-            return at + differ.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    let rest = a[at..].iter().zip(&b[at..]);
-    at + rest.take_while(|(a, b)| a == b).count()
 }
 
 /// Merges sorted series into sorted ones, comparing only where one of the new comes in.
@@ -570,29 +553,4 @@ fn merge<M: Metric>(ordered: &mut Vec<Arc<Series<M>>>, fresh: Vec<Arc<Series<M>>
     }
     merged.extend(known);
     *ordered = merged;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_texts_share_ends_with_a_character() {
-        for (a, b, bytes) in [
-            ("", "a", 0),
-            ("a=\"1\"", "a=\"12\"", 4),
-            ("same", "same", 4),
-            ("longer", "long", 4),
-            ("ä", "ö", 0),
-            ("xä", "xö", 1),
-            ("twelve bytes", "twelve byte!", 11),
-            ("sixteen bytes is", "sixteen bytes is", 16),
-            ("sixteen bytes is", "sixteen bytes as", 14),
-            ("sixteen bytes is and more", "sixteen bytes is", 16),
-        ] {
-            assert_eq!(shared(a, b), bytes, "{a} {b}");
-        }
-        let long = "x".repeat(70_000);
-        assert_eq!(shared(&long, &long), u16::MAX);
-    }
 }

@@ -317,15 +317,9 @@ impl<M: Metric> Registry<M> {
         &self,
         family: &Family<M>,
         store: &Store,
-        mut wanted: impl FnMut(&str) -> bool,
+        wanted: impl FnMut(&str) -> bool,
     ) -> usize {
         let highest = slot::highest();
-        let mut labels = String::new();
-        let wanted = |series: &Series<M>| {
-            labels.clear();
-            series.push_labels(&mut labels);
-            wanted(&labels)
-        };
         let hidden = family.ordered().hide(highest, wanted);
         self.sweep(family, store);
         hidden
@@ -440,9 +434,14 @@ impl<M: Metric> Series<M> {
         self.schema.names.text(self.values())
     }
 
-    /// Appends them.
-    pub(crate) fn push_labels(&self, text: &mut String) {
-        self.schema.names.push(self.values(), text);
+    /// Appends what they have beyond those of another series, and returns with how many bytes both begin.
+    pub(crate) fn push_beyond(&self, before: Option<&Self>, text: &mut String) -> usize {
+        if let Some(before) = before {
+            LabelNames::push_beyond(self.parts(), before.parts(), text)
+        } else {
+            self.schema.names.push(self.values(), text);
+            0
+        }
     }
 
     /// Compares the texts of labels.

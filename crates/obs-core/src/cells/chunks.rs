@@ -10,17 +10,20 @@ use super::{Lane, add_to_sum_and, own};
 #[derive(Clone, Debug)]
 pub struct Chunk {
     lanes: Arc<[Lane]>,
+    /// The fraction, in the first bits, from which on values lie beyond the declared bound in it.
+    split: u64,
     block: u32,
     sum: u16,
     key: ChunkKey,
 }
 
 impl Chunk {
-    /// The chunk whose words are in these lanes from an index on; `block` is the recorder's number of them.
+    /// The chunk of a grid whose words are in these lanes from an index on; `block` is the recorder's number of them.
     #[must_use]
-    pub fn new(key: ChunkKey, lanes: Arc<[Lane]>, block: u32, sum: u16) -> Self {
+    pub fn new(grid: &Grid, key: ChunkKey, lanes: Arc<[Lane]>, block: u32, sum: u16) -> Self {
         Self {
             lanes,
+            split: grid.split(key),
             block,
             sum,
             key,
@@ -223,7 +226,7 @@ impl Chunks {
         let Some(page) = own(&chunk.lanes) else {
             return false;
         };
-        let cell = cell_of(fraction, grid.split(key));
+        let cell = cell_of(fraction, chunk.split);
         add_to_sum_and(page, chunk.sum, cell, value, count);
         true
     }
@@ -373,7 +376,7 @@ mod tests {
     /// One whose sum has this index.
     pub(super) fn chunk_of(key: ChunkKey, sum: usize) -> Chunk {
         let lanes: Arc<[Lane]> = Arc::new([]);
-        Chunk::new(key, lanes, 0, u16::try_from(sum).unwrap())
+        Chunk::new(&Grid::new(&[]), key, lanes, 0, u16::try_from(sum).unwrap())
     }
 }
 

@@ -59,7 +59,7 @@ impl ChunkKey {
     #[inline]
     pub(super) fn place(self, places: usize) -> usize {
         let sign = usize::from(self.0 >> 11);
-        (usize::from(self.0) ^ (sign * places / 2)) & (places - 1)
+        (usize::from(self.0) ^ (sign * (places / 2))) & (places - 1)
     }
 }
 
@@ -134,31 +134,6 @@ pub(super) fn cell_of(fraction: u64, split: u64) -> usize {
     native_passed(fraction) + usize::from(fraction >= split)
 }
 
-/// From which fraction on values lie beyond the declared bound of an octave, in the first bits, for some octaves beside one another.
-#[derive(Clone, Debug, Default)]
-struct Splits {
-    /// The key of the first.
-    first: u16,
-    of_octaves: Box<[u64]>,
-}
-
-impl Splits {
-    /// Of what is sorted by octaves, which are those of one side of 0.
-    fn of(splits: &[(ChunkKey, u64)]) -> Self {
-        let (Some((first, _)), Some((last, _))) = (splits.first(), splits.last()) else {
-            return Self::default();
-        };
-        let mut of_octaves = vec![NO_SPLIT; usize::from(last.0 - first.0) + 1];
-        for (key, split) in splits.iter().rev() {
-            of_octaves[usize::from(key.0 - first.0)] = *split;
-        }
-        Self {
-            first: first.0,
-            of_octaves: of_octaves.into(),
-        }
-    }
-}
-
 /// The bounds of a family, in the chunks that they split.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -166,8 +141,6 @@ pub struct Grid {
     /// Declared bounds that split cells of native buckets: the octave, and the least fraction of what lies beyond, in its first bits, in
     /// this order.
     splits: Box<[(ChunkKey, u64)]>,
-    /// The same by octave, where one bound splits it: above 0, and below.
-    by_octave: [Splits; 2],
     /// The declared bounds within the zero bucket, but for its upper end.
     zero: Box<[f64]>,
 }
@@ -192,13 +165,10 @@ impl Grid {
         };
         let mut splits: Vec<_> = bounds.iter().filter_map(beyond).collect();
         splits.sort_unstable();
-        let below = splits.partition_point(|(key, _)| !key.is_negative());
-        let by_octave = [Splits::of(&splits[..below]), Splits::of(&splits[below..])];
         let within_zero = |bound: &f64| (-ZERO_THRESHOLD..ZERO_THRESHOLD).contains(bound);
         Self {
             bounds,
             splits: splits.into(),
-            by_octave,
             zero: bounds.iter().copied().filter(within_zero).collect(),
         }
     }
@@ -287,11 +257,8 @@ impl Grid {
         of_key.map(|(_, fraction)| *fraction)
     }
 
-    /// That of an octave which has one at most.
-    #[inline]
-    pub(super) fn split(&self, octave: ChunkKey) -> u64 {
-        let side = &self.by_octave[usize::from(octave.is_negative())];
-        let at = usize::from(octave.0.wrapping_sub(side.first));
-        side.of_octaves.get(at).copied().unwrap_or(NO_SPLIT)
+    /// That of a chunk which has one at most.
+    pub(super) fn split(&self, key: ChunkKey) -> u64 {
+        self.splits_in(key).next().unwrap_or(NO_SPLIT)
     }
 }
