@@ -285,7 +285,7 @@ impl Builder {
     /// Recording a value in that range then takes no lock and no memory, as without native buckets; on threads that have not recorded to
     /// a cell's page before, that page. It costs 72 bytes an octave for each recording thread, and 8 for each bound, whether values lie in
     /// it or not: 1.7 KB for [`LATENCY`](obs_core::buckets::LATENCY), 3.5 KB for [`ORDER_TIME`](obs_core::buckets::ORDER_TIME). What a
-    /// series knows of them takes 32 bytes an octave besides, and in a [file](Self::memory) each is a record of some 80 bytes.
+    /// series knows of them takes 40 bytes an octave besides, or up to twice that, and in a [file](Self::memory) each is a record of some 80 bytes.
     ///
     /// ```
     /// use obs_recorder::Engine;
