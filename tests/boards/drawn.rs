@@ -14,10 +14,11 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use browser::Browser;
-use obs_tests::{Desk, ask, tools};
+use obs_tests::{Desk, Manner, Stack, Target, Watcher, ask, tools};
 use serde::Deserialize;
+use tempfile::TempDir;
 
-use super::{DESKS, PATIENCE, Scene, boards_in, panels};
+use super::{DESKS, PATIENCE, Scene, boards_in, listed, panels};
 
 /// How long a desk takes for a day.
 const PACE: &str = "60ms";
@@ -63,12 +64,37 @@ const MINUTES: &str = "BOARD_MINUTES";
 /// As many are drawn otherwise, of which the first have nothing.
 const FEW: u32 = 5;
 
-/// Desks that trade, long enough that every panel has something.
-fn trading(minutes: Option<u32>) -> Scene {
-    let start = |(environment, mode, cash)| {
-        Desk::start_as(environment, mode, &["--pace", PACE, "--cash", cash]).unwrap()
+/// Desks that trade, and an agent that watches the first of them from outside, by a file of a folder.
+struct Trading {
+    scene: Scene,
+    _agent: Watcher,
+    _folder: TempDir,
+}
+
+/// They trade long enough that every panel has something.
+fn trading(minutes: Option<u32>) -> Trading {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    let file = folder.path().join("desk.obs");
+    let (environment, mode, _) = DESKS[0];
+    let start = |(place, of, cash)| {
+        let arguments = ["--pace", PACE, "--cash", cash];
+        let is_watched = of == mode;
+        let started = if is_watched {
+            Desk::start_mapped_as(place, of, &arguments, &file)
+        } else {
+            Desk::start_as(place, of, &arguments)
+        };
+        started.unwrap()
     };
-    let scene = Scene::set(DESKS.map(start).into());
+    let desks: Vec<Desk> = DESKS.map(start).into();
+    let agent = Watcher::start(folder.path()).unwrap();
+    let target = Target {
+        address: agent.address(),
+        environment,
+        mode,
+    };
+    let stack = Stack::start_for_beside(&target, &listed(&desks), Manner::Hurried).unwrap();
+    let scene = Scene { desks, stack };
     let filled = "count(sum by (instance) (increase(trading_orders_closed_total{outcome=\"filled\"}[5m])) > 20) == 3";
     scene.stack.wait_for(PATIENCE, filled).unwrap();
     let evaluated =
@@ -81,7 +107,11 @@ fn trading(minutes: Option<u32>) -> Scene {
         let patience = PATIENCE + Duration::from_secs(seconds.into());
         scene.stack.wait_for(patience, &traded).unwrap();
     }
-    scene
+    Trading {
+        scene,
+        _agent: agent,
+        _folder: folder,
+    }
 }
 
 /// What the page says of a panel it has drawn.
@@ -114,7 +144,7 @@ async fn every_panel_is_drawn_by_grafana() {
     let minutes = std::env::var(MINUTES).ok();
     let minutes: Option<u32> = minutes.map(|minutes| minutes.parse().unwrap());
     let scene = tokio::task::spawn_blocking(move || trading(minutes));
-    let scene = scene.await.unwrap();
+    let Trading { scene, .. } = &scene.await.unwrap();
     let drawing = Drawing {
         boards: &tools::workspace().join("deploy/grafana/dashboards"),
         prometheus: scene.stack.prometheus(),

@@ -38,17 +38,21 @@ struct Scene {
     stack: Stack,
 }
 
+/// The desks as they are listed for a Prometheus.
+fn listed(desks: &[Desk]) -> Vec<Target<'_>> {
+    let targets = desks.iter().zip(DESKS);
+    targets
+        .map(|(desk, (environment, mode, _))| Target {
+            address: desk.address(),
+            environment,
+            mode,
+        })
+        .collect()
+}
+
 impl Scene {
     fn set(desks: Vec<Desk>) -> Self {
-        let targets = desks.iter().zip(DESKS);
-        let targets: Vec<_> = targets
-            .map(|(desk, (environment, mode, _))| Target {
-                address: desk.address(),
-                environment,
-                mode,
-            })
-            .collect();
-        let stack = Stack::start_for(&targets, Manner::Hurried).unwrap();
+        let stack = Stack::start_for(&listed(&desks), Manner::Hurried).unwrap();
         Self { desks, stack }
     }
 

@@ -57,11 +57,18 @@ impl Desk {
 
     /// The same in an environment and a mode, with arguments of its own.
     pub fn start_as(environment: &str, mode: &str, arguments: &[&str]) -> Result<Self, Error> {
-        let mut desk = command()?;
-        desk.args(arguments)
-            .env("OBS_ENVIRONMENT", environment)
-            .env("OBS_MODE", mode);
-        Self::run(&mut desk)
+        Self::run(&mut command_as(environment, mode, arguments)?)
+    }
+
+    /// The same with a file of its numbers that outlives it, on a tmpfs.
+    pub fn start_mapped_as(
+        environment: &str,
+        mode: &str,
+        arguments: &[&str],
+        file: &Path,
+    ) -> Result<Self, Error> {
+        let mut desk = command_as(environment, mode, arguments)?;
+        Self::run(desk.env("OBS_MEMORY", file))
     }
 
     /// The same with a file of prices of one's own, which is sooner over and then begins anew.
@@ -136,6 +143,14 @@ impl Desk {
             status,
         })
     }
+}
+
+fn command_as(environment: &str, mode: &str, arguments: &[&str]) -> Result<Command, Error> {
+    let mut desk = command()?;
+    desk.args(arguments)
+        .env("OBS_ENVIRONMENT", environment)
+        .env("OBS_MODE", mode);
+    Ok(desk)
 }
 
 /// What starts a desk on free ports, once it is built.

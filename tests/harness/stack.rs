@@ -61,24 +61,36 @@ pub enum Manner {
 impl Stack {
     /// Starts both, watching the desk that serves its metrics at `desk`, such as `127.0.0.1:9464`.
     pub fn start(desk: &str, manner: Manner) -> Result<Self, Error> {
-        Self::watch(&[("desk:9464", desk.to_owned())], None, manner)
+        Self::watch(&[("desk:9464", desk.to_owned())], None, None, manner)
     }
 
     /// The same, and watching the agent that serves at `agent`, such as `127.0.0.1:9466`.
     pub fn start_beside(agent: &str, desk: &str, manner: Manner) -> Result<Self, Error> {
         let addresses = [("desk:9464", desk.to_owned()), (AGENT, agent.to_owned())];
-        Self::watch(&addresses, None, manner)
+        Self::watch(&addresses, None, None, manner)
     }
 
     /// Starts both, watching several desks of the service `trading-desk`.
     pub fn start_for(desks: &[Target<'_>], manner: Manner) -> Result<Self, Error> {
         let targets: String = desks.iter().map(Target::listed).collect();
-        Self::watch(&[], Some(&targets), manner)
+        Self::watch(&[], Some(&targets), None, manner)
     }
 
+    /// The same, and watching the agent of these desks.
+    pub fn start_for_beside(
+        agent: &Target<'_>,
+        desks: &[Target<'_>],
+        manner: Manner,
+    ) -> Result<Self, Error> {
+        let targets: String = desks.iter().map(Target::listed).collect();
+        Self::watch(&[], Some(&targets), Some(&agent.listed()), manner)
+    }
+
+    /// Watches what is deployed, at these addresses, or the desks and the agent of these lists instead.
     fn watch(
         desk: &[(&'static str, String)],
         targets: Option<&str>,
+        agent: Option<&str>,
         manner: Manner,
     ) -> Result<Self, Error> {
         let port = |usual: u16| match manner {
@@ -122,10 +134,11 @@ impl Stack {
             &folder.path().join("prometheus"),
             &changes,
         )?;
-        // Where none is started, none is missed.
         if !desk.iter().any(|(deployed, _)| *deployed == AGENT) {
             let list = folder.path().join("prometheus/targets/agent.yml");
-            fs::write(&list, "[]\n").map_err(Error::system("list no agent"))?;
+            // Where none is started, none is missed.
+            let agents = agent.unwrap_or("[]\n");
+            fs::write(&list, agents).map_err(Error::system("list the agents"))?;
         }
         if let Some(targets) = targets {
             let list = folder.path().join("prometheus/targets/desk.yml");
