@@ -12,13 +12,14 @@ const WITH_THE_FEATURES_OF_TESTS: &str = "health_overhead";
 
 /// The program of a package, which is built the first time.
 pub fn built(package: &str) -> Result<PathBuf, Error> {
-    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    if !built.contains(package) {
-        build(package)?;
-        built.insert(package.to_owned());
-    }
+    once(package, "--bin", package)?;
     Ok(folder()?.join(package))
+}
+
+/// An example of a package, which is built the first time.
+pub fn built_example(package: &str, name: &str) -> Result<PathBuf, Error> {
+    once(package, "--example", name)?;
+    Ok(folder()?.join("examples").join(name))
 }
 
 /// The cargo that runs this program, in the workspace.
@@ -46,17 +47,34 @@ pub fn without_package(command: &mut Command) {
     }
 }
 
+/// Builds a target of a package, unless this program has done so.
+fn once(package: &str, kind: &str, name: &str) -> Result<(), Error> {
+    static BUILT: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.contains(name) {
+        build(package, kind, name)?;
+        built.insert(name.to_owned());
+    }
+    Ok(())
+}
+
 /// Builds it from what is compiled already, with dependencies in the features that they have there.
 ///
 /// Which features a dependency has depends on the packages that are selected: `--package trading-desk` alone would have a hundred
-/// crates compiled once more. Beside a test, they are those of `cargo test --workspace`; otherwise those of `cargo xtask`.
-fn build(package: &str) -> Result<(), Error> {
+/// crates compiled once more. In tests of the whole workspace, and in programs that these have built, they are those of
+/// `cargo test --workspace`; otherwise those of `cargo xtask`. Programs lie in one place whatever the features, so a test and an
+/// xtask that it runs have to select alike, or they would replace each other's.
+fn build(package: &str, kind: &str, name: &str) -> Result<(), Error> {
     let mut cargo = cargo();
-    cargo.args(["build", "--bin", package]);
-    if is_test()? {
+    cargo.args(["build", kind, name]);
+    if cfg!(feature = "whole-workspace") {
         cargo.args(["--workspace", "--example", WITH_THE_FEATURES_OF_TESTS]);
     } else {
-        cargo.args(["--package", "xtask", "--package", package]);
+        cargo.args(["--package", package]);
+        // The tests of a package have its examples built with features of its own.
+        if kind == "--bin" {
+            cargo.args(["--package", "xtask"]);
+        }
     }
     if !cfg!(debug_assertions) {
         cargo.arg("--release");
@@ -66,15 +84,9 @@ fn build(package: &str) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Failed {
-        program: format!("cargo build --bin {package}"),
+        program: format!("cargo build {kind} {name}"),
         status,
     })
-}
-
-/// Whether this is a test, which cargo puts among the dependencies.
-fn is_test() -> Result<bool, Error> {
-    let this = std::env::current_exe().map_err(Error::system("find this program"))?;
-    Ok(this.with_file_name("").ends_with("deps"))
 }
 
 /// Where cargo puts them: beside this program, or one folder up where this is a test or an example.

@@ -36,7 +36,7 @@ mod watcher;
 
 pub use crate::agent::{Agent, Scraper};
 pub use crate::ask::{ask, ask_at};
-pub use crate::built::{built, cargo, without_package};
+pub use crate::built::{built, built_example, cargo, without_package};
 pub use crate::collector::Collector;
 pub use crate::desk::Desk;
 pub use crate::error::Error;

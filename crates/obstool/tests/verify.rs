@@ -3,7 +3,6 @@
 mod common;
 
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Command;
 
 use common::{obstool, of_quoter, quoter, said, served, write};
@@ -360,12 +359,8 @@ fn two_services_that_should_be_the_same_are_held_against_each_other() {
 
 #[test]
 fn a_teams_own_xtask_is_five_lines() {
-    // Where only this test is run, the example is not built. With the features that dependencies have in all tests.
-    let mut build = obs_tests::cargo();
-    build.args(["build", "--quiet", "--workspace", "--example", "own_xtask"]);
-    assert!(build.status().unwrap().success());
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_obstool"));
-    let program = program.with_file_name("examples/own_xtask");
+    // Where only this test is run, the example is not built.
+    let program = obs_tests::built_example("obstool", "own_xtask").unwrap();
     let xtask = || Command::new(&program);
     let folder = tempfile::tempdir().unwrap();
     let rules = write(folder.path(), "rules.yml", RULES);
