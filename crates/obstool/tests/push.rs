@@ -318,6 +318,11 @@ fn exact_differences(keeper: Keeper, arguments: &[&str], total: &str) {
         // No agent sees this one alive.
         orders += desk(2 * round + 1).kill();
     }
+    // More than files stay of: those that were sent are removed as well as those that were not.
+    for number in 100..140 {
+        orders += desk(number).kill();
+    }
+    assert!(folder.path().join("desk@totals.obs").exists());
     let (last, metrics) = agent(folder.path(), &arguments);
     let has_all = |storage: &Storage, orders: f64| {
         let total = total(storage);
@@ -337,7 +342,7 @@ fn exact_differences(keeper: Keeper, arguments: &[&str], total: &str) {
     until("it is away", || failures(&metrics, "otlp") >= Some(2.0));
     // What waits is sent by the next one, also where its file is gone by then. So is what was not collected yet.
     drop(last);
-    std::fs::remove_file(folder.path().join("desk@3.obs")).unwrap();
+    std::fs::remove_file(folder.path().join("desk@139.obs")).unwrap();
     orders += desk(21).kill();
     let (_next, _) = agent(folder.path(), &arguments);
     storage.start_again().unwrap();

@@ -163,7 +163,7 @@ impl Watched {
         }
         // After the files that they count: what is removed meanwhile is named in them.
         self.read_totals(found.totals, &mut refused);
-        self.settle(&found.there, now);
+        self.settle(&found.there, found.replaced, now);
         // Gauges of younger processes overrule those of older ones.
         let mut counts = std::mem::take(&mut self.processes);
         let mut processes: Vec<_> = self.own().collect();
@@ -271,11 +271,25 @@ impl Watched {
             };
             let identity = (metadata.dev(), metadata.ino());
             found.there.insert(identity);
-            if self.open.contains_key(&identity) || self.counted.contains_key(&identity) {
+            if self.open.contains_key(&identity) {
                 continue;
+            }
+            if let Some(file) = self.counted.get(&identity) {
+                if FileId::at(&path).is_ok_and(|id| id != file.id) {
+                    // Numbers of files come again, but of those that are open.
+                    found.replaced.extend(self.counted.remove(&identity));
+                } else {
+                    continue;
+                }
             }
             match Reader::open(&path) {
                 Ok(reader) => {
+                    // Another may have taken its place since.
+                    let identity = (metadata.dev(), reader.id().inode);
+                    found.there.insert(identity);
+                    if self.open.contains_key(&identity) || self.counted.contains_key(&identity) {
+                        continue;
+                    }
                     let process = Process {
                         name: self.admitted(name_of(&path)),
                         totals: Folded::path(&path),
@@ -360,7 +374,7 @@ impl Watched {
     }
 
     /// Decides about files that are gone, and about processes that have been dead for long enough.
-    fn settle(&mut self, there: &HashSet<Identity>, now: Instant) {
+    fn settle(&mut self, there: &HashSet<Identity>, mut gone: Vec<Counted>, now: Instant) {
         let keep = self.keep;
         let is_over = |_: &Identity, process: &mut Process| {
             process
@@ -388,8 +402,8 @@ impl Watched {
         self.open.retain(|identity, process| {
             !(is_gone(identity) && is_kept(&process.totals, process.reader.id()))
         });
-        let gone = self.counted.extract_if(|identity, _| is_gone(identity));
-        let mut gone: Vec<_> = gone.map(|(_, file)| file).collect();
+        let counted = self.counted.extract_if(|identity, _| is_gone(identity));
+        gone.extend(counted.map(|(_, file)| file));
         if !self.restored.is_empty() {
             let is_read = |process: &&Process| process.last.is_some();
             let open = self.open.values().filter(is_read);
@@ -437,6 +451,8 @@ impl Remembered {
 #[derive(Debug, Default)]
 struct Found {
     there: HashSet<Identity>,
+    /// What those counted that are gone, and whose numbers other files have.
+    replaced: Vec<Counted>,
     /// The paths of files of totals.
     totals: BTreeSet<PathBuf>,
 }
