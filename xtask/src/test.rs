@@ -113,10 +113,10 @@ const ASK_SERVERS: [&str; 20] = [
     "kubernetes",
     "objectives",
     "otlp",
-    "page",
     "pipeline",
     "push",
     "docs",
+    "services",
     "stack",
     "week",
 ];
