@@ -10,6 +10,12 @@ const HACK: Tool = Tool {
     version: "0.6.46",
 };
 
+/// Where crates are checked alone. Its own, for flags that would have everything compiled anew in the usual one, and back.
+pub(crate) const TARGET: &str = "target/features";
+
+/// The compiler's flags there.
+pub(crate) const FLAGS: &str = "-D warnings";
+
 /// Build every crate alone with every combination of up to three of its features, without a warning
 #[derive(clap::Args)]
 pub(crate) struct Features {}
@@ -29,11 +35,10 @@ impl Features {
             "--exclude-features",
             "default",
             "--keep-going",
-            // Its own, for flags that would have everything compiled anew in the usual one, and back.
             "--target-dir",
-            "target/features",
+            TARGET,
         ])?;
-        check.env("RUSTFLAGS", "-D warnings");
+        check.env("RUSTFLAGS", FLAGS);
         eprintln!("{}", shown(&check));
         run(&mut check)?;
         Ok(true)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::error::Error;
+use crate::features;
 use crate::members::{self, Member};
 use crate::shell::{cargo, run, shown};
 
@@ -29,7 +30,9 @@ impl Package {
         pack(&crates)?;
         unpack(&crates)?;
         for member in &crates {
-            let mut check = cargo(["check", "--quiet", "--target-dir", PACKED]);
+            let mut check = cargo(["check", "--quiet", "--target-dir", features::TARGET]);
+            // What it depends on is checked there already, in the features that it asks for.
+            check.env("RUSTFLAGS", features::FLAGS);
             check.args(["--manifest-path", &format!("{UNPACKED}/Cargo.toml")]);
             check.args(["--package", &member.name]);
             eprintln!("{}", shown(&check));
