@@ -707,8 +707,7 @@ impl<M: Metric> Family<M> {
     /// The labels and the value of each series that is shown. The caller holds the scrape's lock.
     pub(crate) fn each_value(&self, moment: Moment, show: &mut dyn FnMut(&str, &SeriesValue)) {
         let mut show = |at: At<'_>, point: Point<'_>| show(at.labels(), &point.into());
-        let each: &mut dyn Encoder = &mut Each(&mut show);
-        self.each(moment, each);
+        self.each(moment, &mut Each(&mut show));
     }
 
     /// Encodes each series that is not gone, with its labels called as these readers need them. By calls, so that it is compiled once

@@ -1,6 +1,7 @@
 //! The chunks of cells that a histogram with native buckets has by now, each with the first value of its octave.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
 use super::grid::{ChunkKey, Grid, cell_of};
@@ -91,28 +92,28 @@ impl<T> Once<T> for OnceLock<T> {
 
 /// The chunks of a series. They are found without a lock, and none is ever taken out.
 ///
-/// The last bits of a value's octave say in which place its chunk stands, so that it is found without a search, and without a branch that
-/// depends on the value: neighbouring octaves have different places. Where two would have one, there come twice as many, in which
-/// the chunks stand once more.
+/// A value's octave says where the number of its chunk stands. When all places are taken, there come twice as many, in which the chunks
+/// stand once more: so what is recorded often is found without a search, and without a branch that depends on the value.
 pub struct Chunks<O: Onces = Real> {
+    /// Which chunk an octave may have, by its last bits. Which it is, the chunk says itself.
+    numbers: [AtomicU8; OCTAVES],
     first: [Place<O>; FIRST],
     more: More<O>,
 }
 
-/// The most places of which each is of its octaves alone. Among more, and where octaves lie so far apart, a chunk may stand behind its
-/// place, and is searched for.
-const MOST: usize = 32;
+/// Octaves from so many to the next do not get in each other's way.
+const OCTAVES: usize = 32;
 
 /// Where a chunk stands, or will.
 type Place<O> = <O as Onces>::Of<Chunk>;
 
-/// The places that come when one is wanted by two.
+/// The places that come when all are taken.
 type More<O> = <O as Onces>::Of<Box<Level<O>>>;
 
 /// How many places there are at first.
 const FIRST: usize = 4;
 
-/// More places than before.
+/// Twice as many places as before.
 struct Level<O: Onces> {
     places: Box<[Place<O>]>,
     more: More<O>,
@@ -121,6 +122,7 @@ struct Level<O: Onces> {
 impl<O: Onces> Default for Chunks<O> {
     fn default() -> Self {
         Self {
+            numbers: Default::default(),
             first: Default::default(),
             more: O::Of::default(),
         }
@@ -150,38 +152,39 @@ impl<O: Onces> Chunks<O> {
         self.iter().find(|chunk| chunk.key == key)
     }
 
-    /// The same where it stands in its place.
+    /// The same where its number is known.
     #[inline]
-    fn find_in_place(&self, key: ChunkKey) -> Option<&Chunk> {
+    fn find_by_number(&self, key: ChunkKey) -> Option<&Chunk> {
+        let number = self.numbers[key.place::<OCTAVES>()].load(Relaxed);
         let (places, _) = self.last();
-        let chunk = places.get(key.place(places.len()))?.get()?;
+        let chunk = places.get(usize::from(number))?.get()?;
         (chunk.key == key).then_some(chunk)
     }
 
     /// Enters a chunk that is not here yet. The caller holds a lock, so that nobody else does.
     pub fn enter(&self, chunk: Chunk) {
+        let (key, number) = (chunk.key, self.iter().count());
         let (places, more) = self.last();
-        if let Some(place) = free::<O>(places, chunk.key) {
-            return place.fill(chunk);
-        }
-        let mut count = 2 * places.len();
-        let places = loop {
-            let places = new::<O>(count);
-            let mut all = self.iter().chain([&chunk]);
-            let fits = |chunk: &Chunk| {
-                free::<O>(&places, chunk.key)
-                    .map(|place| place.fill(chunk.clone()))
-                    .is_some()
+        if let Some(place) = places.get(number) {
+            place.fill(chunk);
+        } else {
+            let level = Level::<O> {
+                places: (0..2 * number).map(|_| O::Of::default()).collect(),
+                more: O::Of::default(),
             };
-            if all.all(fits) {
-                break places;
+            for (place, chunk) in level.places.iter().zip(self.iter().chain([&chunk])) {
+                place.fill(chunk.clone());
             }
-            count *= 2;
-        };
-        more.fill(Box::new(Level {
-            places,
-            more: O::Of::default(),
-        }));
+            more.fill(Box::new(level));
+        }
+        let place = key.place::<OCTAVES>();
+        let mut before = self.iter().take(number);
+        // Whose number stands there is found at once, and others by a search.
+        if !before.any(|chunk| chunk.key.place::<OCTAVES>() == place)
+            && let Ok(number) = u8::try_from(number)
+        {
+            self.numbers[place].store(number, Relaxed);
+        }
     }
 
     /// Makes room for so many chunks, before the first is entered. The caller holds a lock, so that nobody else does.
@@ -189,29 +192,16 @@ impl<O: Onces> Chunks<O> {
         let (places, more) = self.last();
         if count > places.len() && self.iter().next().is_none() {
             more.fill(Box::new(Level {
-                places: new::<O>(count.next_power_of_two()),
+                places: (0..count).map(|_| O::Of::default()).collect(),
                 more: O::Of::default(),
             }));
         }
     }
 
-    /// All there are, in no order.
+    /// All there are, in the order in which they came.
     pub fn iter(&self) -> impl Iterator<Item = &Chunk> {
-        self.last().0.iter().filter_map(Once::get)
+        self.last().0.iter().map_while(Once::get)
     }
-}
-
-/// So many places, which are free.
-fn new<O: Onces>(count: usize) -> Box<[Place<O>]> {
-    (0..count).map(|_| O::Of::default()).collect()
-}
-
-/// The place of a chunk, or among many the next one that is free.
-fn free<O: Onces>(places: &[Place<O>], key: ChunkKey) -> Option<&Place<O>> {
-    let reach = if places.len() < MOST { 1 } else { places.len() };
-    let first = key.place(places.len());
-    let mut within = (first..first + reach).map(|at| &places[at % places.len()]);
-    within.find(|place| place.get().is_none())
 }
 
 impl Chunks {
@@ -220,7 +210,7 @@ impl Chunks {
     #[inline]
     pub fn record(&self, grid: &Grid, value: f64, count: u64) -> bool {
         let (key, fraction) = ChunkKey::of(value);
-        let Some(chunk) = self.find_in_place(key) else {
+        let Some(chunk) = self.find_by_number(key) else {
             return self.record_rare(grid, value, count);
         };
         let Some(page) = own(&chunk.lanes) else {
@@ -231,7 +221,7 @@ impl Chunks {
         true
     }
 
-    /// The same of 0, of an octave in which several declared bounds lie, and of one whose chunk does not stand in its place.
+    /// The same of 0, of an octave in which several declared bounds lie, and of one whose chunk's number is not known.
     #[inline(never)]
     fn record_rare(&self, grid: &Grid, value: f64, count: u64) -> bool {
         let (key, cell) = grid.locate(value);
@@ -335,13 +325,18 @@ mod tests {
                 let (key, _) = grid.locate(value);
                 assert_eq!(chunks.find(key).is_some(), entered.contains(&key));
                 if !entered.contains(&key) {
-                    chunks.enter(chunk_of(key, entered.len()));
+                    chunks.enter(chunk_of(&grid, key, entered.len()));
                     entered.push(key);
                 }
                 for (sum, key) in (0..).zip(&entered) {
                     assert_eq!(chunks.find(*key).map(Chunk::sum), Some(sum));
-                    let in_place = chunks.find_in_place(*key).map(Chunk::sum);
-                    assert!(in_place.is_none_or(|found| found == sum));
+                    let by_number = chunks.find_by_number(*key).map(Chunk::sum);
+                    assert!(by_number.is_none_or(|found| found == sum));
+                    let place = key.place::<OCTAVES>();
+                    let first = entered
+                        .iter()
+                        .position(|key| key.place::<OCTAVES>() == place);
+                    assert_eq!(by_number.is_some(), first == Some(usize::from(sum)));
                 }
                 assert_eq!(chunks.iter().count(), entered.len());
             }
@@ -351,7 +346,7 @@ mod tests {
 
     /// Whatever a series measures lies in octaves beside one another, of which each is found at once.
     #[test]
-    fn neighbours_stand_in_their_places() {
+    fn neighbours_are_found_by_their_numbers() {
         let grid = Grid::new(&[]);
         for room in [0, 5, 32] {
             for sides in [&[1.0][..], &[1.0, -1.0]] {
@@ -360,13 +355,13 @@ mod tests {
                 for exponent in -7..9 {
                     for side in sides {
                         let (key, _) = grid.locate(side * 1.5 * 2_f64.powi(exponent));
-                        chunks.enter(chunk_of(key, chunks.iter().count()));
+                        chunks.enter(chunk_of(&grid, key, chunks.iter().count()));
                     }
                 }
                 assert_eq!(chunks.iter().count(), 16 * sides.len());
                 let mut all = chunks.iter();
                 assert!(all.all(|chunk| {
-                    let found = chunks.find_in_place(chunk.key());
+                    let found = chunks.find_by_number(chunk.key());
                     found.is_some_and(|found| found.sum() == chunk.sum())
                 }));
             }
@@ -374,9 +369,9 @@ mod tests {
     }
 
     /// One whose sum has this index.
-    pub(super) fn chunk_of(key: ChunkKey, sum: usize) -> Chunk {
+    pub(super) fn chunk_of(grid: &Grid, key: ChunkKey, sum: usize) -> Chunk {
         let lanes: Arc<[Lane]> = Arc::new([]);
-        Chunk::new(&Grid::new(&[]), key, lanes, 0, u16::try_from(sum).unwrap())
+        Chunk::new(grid, key, lanes, 0, u16::try_from(sum).unwrap())
     }
 }
 
@@ -431,16 +426,17 @@ mod models {
             let (known, new) = (&keys[..FIRST], keys[FIRST]);
             let chunks = Arc::new(Chunks::<Modelled>::default());
             for (sum, key) in known.iter().enumerate() {
-                chunks.enter(chunk_of(*key, sum));
+                chunks.enter(chunk_of(&grid, *key, sum));
             }
             let growing = Arc::new(Mutex::new(()));
             let record = |sum: usize| {
-                let (chunks, growing) = (Arc::clone(&chunks), Arc::clone(&growing));
+                let (chunks, growing, grid) =
+                    (Arc::clone(&chunks), Arc::clone(&growing), grid.clone());
                 move || {
                     if chunks.find(new).is_none() {
                         let _one = growing.lock().unwrap();
                         if chunks.find(new).is_none() {
-                            chunks.enter(chunk_of(new, sum));
+                            chunks.enter(chunk_of(&grid, new, sum));
                         }
                     }
                     chunks.find(new).map(Chunk::sum)
@@ -449,7 +445,7 @@ mod models {
             let (one, other) = (thread::spawn(record(11)), thread::spawn(record(12)));
             for (sum, key) in (0..).zip(known) {
                 assert_eq!(chunks.find(*key).map(Chunk::sum), Some(sum));
-                assert_eq!(chunks.find_in_place(*key).map(Chunk::sum), Some(sum));
+                assert_eq!(chunks.find_by_number(*key).map(Chunk::sum), Some(sum));
             }
             let seen = chunks.iter().count();
             assert!((FIRST..=FIRST + 1).contains(&seen), "{seen}");

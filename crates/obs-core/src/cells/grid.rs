@@ -57,9 +57,9 @@ impl ChunkKey {
 
     /// One of so many places, a power of two, so that neighbours have different ones and the two sides of 0 do, too.
     #[inline]
-    pub(super) fn place(self, places: usize) -> usize {
+    pub(super) fn place<const PLACES: usize>(self) -> usize {
         let sign = usize::from(self.0 >> 11);
-        (usize::from(self.0) ^ (sign * (places / 2))) & (places - 1)
+        (usize::from(self.0) ^ (sign * PLACES / 2)) % PLACES
     }
 }
 
