@@ -15,7 +15,6 @@ use crate::registry::Family;
 pub(crate) struct Number {
     memory: Memory,
     series: u32,
-    family: u32,
     /// Which process' file that is. One that is forked from it says nothing of the series: what it adds is in its parent's words, but for
     /// those that it makes itself.
     depth: u16,
@@ -27,7 +26,7 @@ pub(crate) struct Beside(AtomicU64);
 
 impl Beside {
     /// The number in the file of this process; `enter` enters the series there. One caller at a time.
-    fn number(&self, enter: impl FnOnce() -> Option<u32>) -> Option<u32> {
+    pub(crate) fn number(&self, enter: impl FnOnce() -> Option<u32>) -> Option<u32> {
         let depth = u64::from(fork_depth()) << 32;
         let known = self.0.load(Relaxed);
         if known >> 32 == depth >> 32 && depth != 0 {
@@ -109,7 +108,6 @@ pub(crate) fn series<M: Metric>(
     Some(Number {
         memory,
         series,
-        family,
         depth: fork_depth(),
     })
 }
@@ -121,28 +119,17 @@ impl Number {
         self.say(&Record::Hidden { series, words });
     }
 
-    /// Words of a native histogram, before anybody records to them. In a forked process they are in a file of its own, and the series with
-    /// these labels, which began then, is entered there with the first of them.
+    /// Words of a native histogram, before anybody records to them. In a forked process they are in a file of its own, in which the series
+    /// has the number that `beside` gives.
     pub(crate) fn chunk(
         self,
-        beside: &Beside,
-        labels: &str,
-        began: u64,
         at: InFile,
         side: Side,
         cells: Vec<Cell>,
+        beside: impl FnOnce() -> Option<u32>,
     ) {
-        let enter = || {
-            self.memory.append(&Record::Series {
-                family: self.family,
-                block: 0,
-                first: 0,
-                began,
-                labels: labels_of(labels),
-            })
-        };
         let own = self.is_own().then_some(self.series);
-        let Some(series) = own.or_else(|| beside.number(enter)) else {
+        let Some(series) = own.or_else(beside) else {
             return;
         };
         self.memory.append(&Record::Chunk {
@@ -152,6 +139,17 @@ impl Number {
             side,
             cells,
         });
+    }
+
+    /// Enters the series again, in the file of a forked process: of which family, with which labels, and when it began.
+    pub(crate) fn enter_again(self, family: u32, labels: &str, began: u64) -> Option<u32> {
+        self.memory.append(&Record::Series {
+            family,
+            block: 0,
+            first: 0,
+            began,
+            labels: labels_of(labels),
+        })
     }
 
     /// Words of a native histogram held this, which will be [`hidden`](Self::hidden).

@@ -205,9 +205,10 @@ impl Series<NativeHistogram> {
         let Shape { grid, store, .. } = &**shape;
         let announce = |at| {
             if let Some(filed) = self.filed() {
-                let began = self.created().load(Relaxed);
-                let (side, cells) = (side_of(key), cells_of(grid, key));
-                filed.chunk(&self.metric.beside, &self.labels(), began, at, side, cells);
+                let (began, family) = (self.created().load(Relaxed), self.family().number());
+                let again = || filed.enter_again(family?, &self.labels(), began);
+                let beside = || self.metric.beside.number(again);
+                filed.chunk(at, side_of(key), cells_of(grid, key), beside);
             }
         };
         let chunk = chunks.find(key).or_else(|| {

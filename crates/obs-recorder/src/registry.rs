@@ -579,6 +579,11 @@ impl<M: Metric> Family<M> {
         &self.name
     }
 
+    /// Its number in the mapped file, if it has one there.
+    pub(crate) fn number(&self) -> Option<u32> {
+        self.filed.get().copied().flatten()
+    }
+
     /// Has it watched from now on, by what `watch` makes if it is not yet.
     pub(crate) fn watch(&self, watch: impl FnOnce() -> Watch) {
         self.watch.get_or_init(watch);
