@@ -14,6 +14,7 @@ mod text;
 mod values;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,6 +81,8 @@ impl Agent {
         let remembered = pushing
             .as_mut()
             .map_or(remembered, push::Pushing::take_remembered);
+        let missing = self.places.iter().filter(|place| !place.exists());
+        let missing: Vec<_> = missing.cloned().collect();
         let keep = Duration::from_secs(self.keep);
         let (shown, action) = (Shown::default(), Action::new(self.on_hang));
         let switch = Switch::new(self.places.clone(), keep, action, shown.clone());
@@ -93,6 +96,9 @@ impl Agent {
         let looking = Arc::clone(&served);
         thread::spawn(move || looking.look());
         anstream::println!("http://{address}/metrics");
+        for place in missing {
+            anstream::eprintln!("{} is not there; it is shown when it is", place.display());
+        }
         let hosts = self.hosts;
         #[cfg(feature = "push")]
         let seen = push::Files::new(&served.watched, &served.shown);
@@ -124,8 +130,13 @@ impl Served {
     /// Reads the files for as long as the program runs.
     fn look(&self) -> ! {
         let mut next = Instant::now();
+        let mut refused = BTreeSet::new();
         loop {
             let look = lock(&self.watched).look();
+            let known = std::mem::replace(&mut refused, look.refused.iter().cloned().collect());
+            for why in refused.difference(&known) {
+                anstream::eprintln!("a file is not shown: {why}");
+            }
             self.page.take(&look, &self.shown.get());
             // What was missed is not made up for.
             next = (next + LOOK).max(Instant::now());

@@ -303,6 +303,37 @@ fn obstool(arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
+/// Waits until an agent of this place says that on its standard error.
+fn says(place: &Path, wanted: &str) {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "exec \"$@\" 2>&1", "sh"])
+        .args([env!("CARGO_BIN_EXE_obstool"), "agent"])
+        .args(["--listen", "127.0.0.1:0"])
+        .arg(place);
+    let mut agent = obs_tests::Process::start(&mut command).unwrap();
+    agent
+        .wait_for(wanted, |line| line.contains(wanted).then_some(()))
+        .unwrap();
+}
+
+#[test]
+fn what_is_not_watched_is_said_at_once() {
+    let folder = tmpfs();
+    let missing = folder.path().join("missing.obs");
+    says(&missing, "missing.obs is not there");
+    let stranger = folder.path().join("stranger.obs");
+    std::fs::write(&stranger, "nothing of ours").unwrap();
+    says(folder.path(), "stranger.obs holds no metrics");
+    says(&stranger, "stranger.obs holds no metrics");
+
+    // Before a loop hangs, and not when it does.
+    let place = folder.path().to_str().unwrap();
+    let (code, text) = obstool(&["agent", place, "--on-hang-url", "desk:8080/flatten"]);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("http://127.0.0.1:8080/flatten"), "{text}");
+}
+
 #[test]
 fn an_agent_has_the_catalogue_of_its_processes() {
     if let Some(path) = std::env::var_os(EXPORTER) {

@@ -4,6 +4,8 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use ureq::http::Uri;
+
 /// How many commands and requests may be under way. One that does not end holds up no other hang's.
 const MOST: usize = 64;
 /// How long a request may take.
@@ -18,8 +20,8 @@ pub(super) struct OnHang {
     #[arg(long = "on-hang", value_name = "COMMAND")]
     command: Option<String>,
     /// A URL, to which a JSON object that says what hangs is posted once for each hang.
-    #[arg(long = "on-hang-url", value_name = "URL")]
-    url: Option<ureq::http::Uri>,
+    #[arg(long = "on-hang-url", value_name = "URL", value_parser = receiver)]
+    url: Option<Uri>,
     /// Log what would be run and posted, and do neither.
     #[arg(long = "on-hang-dry-run")]
     dry_run: bool,
@@ -41,6 +43,19 @@ pub(super) struct Hang {
 pub(super) struct Action {
     on_hang: OnHang,
     under_way: Vec<JoinHandle<()>>,
+}
+
+/// Something that can be posted to: what it is not is to be found out before a loop hangs.
+fn receiver(text: &str) -> Result<Uri, &'static str> {
+    const EXPECTED: &str = "expected a URL such as http://127.0.0.1:8080/flatten";
+    let url: Uri = text.parse().map_err(|_| EXPECTED)?;
+    let is_http = matches!(url.scheme_str(), Some("http" | "https"));
+    let authority = url.authority().filter(|_| is_http).ok_or(EXPECTED)?;
+    let has_port = authority.as_str().ends_with(authority.host()) || authority.port_u16().is_some();
+    if authority.host().is_empty() || !has_port {
+        return Err(EXPECTED);
+    }
+    Ok(url)
 }
 
 impl Hang {
@@ -138,7 +153,7 @@ fn run(command: &str, hang: &Hang) -> String {
 }
 
 /// Posts to a URL, and says what was answered.
-fn post(url: &ureq::http::Uri, hang: &Hang) -> String {
+fn post(url: &Uri, hang: &Hang) -> String {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(PATIENCE))
         .user_agent("obstool")
@@ -148,5 +163,32 @@ fn post(url: &ureq::http::Uri, hang: &Hang) -> String {
     match request.send(hang.json().to_string()) {
         Ok(answer) => format!("was posted to {url}: {}", answer.status()),
         Err(error) => format!("FAILED to be posted to {url}: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_posted_to_is_refused() {
+        for url in [
+            "http://desk:8080/flatten",
+            "https://pager.internal",
+            "http://user:word@[::1]:80/",
+        ] {
+            assert_eq!(receiver(url).unwrap().to_string().find(url), Some(0));
+        }
+        for wrong in [
+            "",
+            "notaurl",
+            "desk:8080/flatten",
+            "ftp://desk/flatten",
+            "http://",
+            "http://desk:99999/flatten",
+            "http://desk:/flatten",
+        ] {
+            assert!(receiver(wrong).is_err(), "{wrong}");
+        }
     }
 }
