@@ -565,12 +565,13 @@ mod tests {
     use super::*;
 
     /// Programs of Debian's essential packages, which every Linux has.
-    const EVERYWHERE: [&str; 11] = [
+    const EVERYWHERE: [&str; 12] = [
         "/bin/sh",
         "cp",
         "dd",
         "df",
         "mkdir",
+        "nice",
         "sh",
         "sha256sum",
         "stat",
