@@ -75,6 +75,8 @@ const EDITIONS: usize = 2;
 
 /// How many series a page has at most. The more there are, the better they pack, and the more are written anew for one that changed.
 const PAGE: usize = 64;
+// Its sums are read from one tally.
+const _: () = assert!(PAGE <= WORDS, "a page fits into a tally");
 
 /// Where a page of series lies on the sheet.
 #[derive(Clone, Copy)]
@@ -343,10 +345,9 @@ impl<M: Metric> Order<M> {
 }
 
 impl<M: Metric> Order<M> {
-    /// Packs the lines of all series, most of which may be packed already. Each has so many words.
+    /// Packs the lines of all series, most of which may be packed already. Each has one word.
     pub(crate) fn pack(
         &mut self,
-        words: usize,
         moment: Moment,
         lines: &mut Lines<'_>,
         stream: &mut Stream,
@@ -358,31 +359,30 @@ impl<M: Metric> Order<M> {
         let cells = sheet.blocks.pages(moment.highest);
         let mut tally = Tally::new();
         let mut texts = Texts::behind(lines.front(), &sheet.texts);
-        let rows = PAGE.min(WORDS / words.max(1)).max(1);
-        lasting.sums.resize(series.len() * words, 0);
+        lasting.sums.resize(series.len(), 0);
         let has_one_line = lasting.edition.has_one_line();
         lasting
             .heads
             .resize(if has_one_line { series.len() } else { 0 }, Head::default());
-        let mut starts = Vec::new();
+        let (mut starts, mut labels) = (Vec::new(), String::new());
         let pages_before = lasting.pages.len();
         lasting
             .pages
-            .resize(series.len().div_ceil(rows), Packed::default());
+            .resize(series.len().div_ceil(PAGE), Packed::default());
         // The bits anew, as far as they are; none while all is as it was.
         let mut anew: Option<Bits> = None;
         let (mut taken, mut at, mut text) = (0, 0, 0);
-        for (number, entries) in sheet.entries.chunks(rows).enumerate() {
+        for (number, entries) in sheet.entries.chunks(PAGE).enumerate() {
             let page = PageAt {
-                first: number * rows,
-                end: number * rows + entries.len(),
+                first: number * PAGE,
+                end: number * PAGE + entries.len(),
                 text,
             };
             text += entries
                 .iter()
                 .map(|entry| entry.own as usize)
                 .sum::<usize>();
-            let sums = &mut lasting.sums[page.first * words..page.end * words];
+            let sums = &mut lasting.sums[page.first..page.end];
             let has_changed = read_sums(entries, &cells, sums);
             let before = lasting.pages[number].bits as usize;
             if has_changed || number >= pages_before {
@@ -390,8 +390,10 @@ impl<M: Metric> Order<M> {
                 let bits = anew.get_or_insert_default();
                 bits.append(&lasting.bits, taken, at);
                 starts.clear();
-                texts.go_on(&sheet.texts[page.text..], &series[page.first].labels());
-                sheet.show_page(series, page, &mut texts, words, &tally, |row| {
+                labels.clear();
+                series[page.first].push_beyond(None, &mut labels);
+                texts.go_on(&sheet.texts[page.text..], &labels);
+                sheet.show_page(series, page, &mut texts, &tally, |row| {
                     let start = lines.text().len();
                     show(row, lines);
                     if has_one_line {
@@ -428,21 +430,11 @@ fn line(text: &str, start: usize) -> Line {
 /// Reads what the words of some series add up to now, and returns whether any sum is another than before.
 #[inline]
 fn read_sums(entries: &[Entry], cells: &Pages<'_>, sums: &mut [u64]) -> bool {
-    let words = sums.len() / entries.len().max(1);
     let mut differs = 0;
-    let mut set = |sum: &mut u64, now: u64| {
+    for (entry, sum) in entries.iter().zip(sums) {
+        let now = cells.sum_at(entry.place);
         differs |= now ^ *sum;
         *sum = now;
-    };
-    for (entry, sums) in entries.iter().zip(sums.chunks_exact_mut(words.max(1))) {
-        if let [sum] = sums {
-            set(sum, cells.sum_at(entry.place));
-            continue;
-        }
-        let cells = cells.at(entry.place);
-        for (index, sum) in sums.iter_mut().enumerate() {
-            set(sum, cells.sum(index));
-        }
     }
     differs != 0
 }
@@ -479,7 +471,6 @@ impl Sheet {
         series: &[Arc<Series<M>>],
         page: PageAt,
         texts: &mut Texts<'_>,
-        words: usize,
         tally: &Tally,
         mut show: impl FnMut(Row<'_, M>),
     ) {
@@ -487,7 +478,7 @@ impl Sheet {
         for (row, entry) in self.entries[page.first..page.end].iter().enumerate() {
             let front = texts.front;
             let text = (texts.next(entry), front);
-            let cells = Cells::of(&cells, row * words);
+            let cells = Cells::of(&cells, row);
             show(Row::new(&series[page.first + row], entry, text, cells));
         }
     }

@@ -674,7 +674,7 @@ impl<M: Metric> Family<M> {
     fn pack(&self, moment: Moment, lines: &mut Lines<'_>, stream: &mut Stream) {
         stream.pack(lines.text());
         let mut scratch = Scratch::default();
-        self.ordered().pack(1, moment, lines, stream, |row, lines| {
+        self.ordered().pack(moment, lines, stream, |row, lines| {
             let metric = &row.series.metric;
             let point = metric.point(&self.shape, row.cells, 0, moment, &mut scratch);
             lines.series(row.at, point);
