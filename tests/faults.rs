@@ -237,6 +237,10 @@ fn no_lock_is_given_up_because_somebody_panicked() {
         });
         for (at, lock) in locks {
             let then = &source[at + lock.len()..];
+            // Tokio's cannot be poisoned.
+            if then.starts_with(".await") {
+                continue;
+            }
             assert!(
                 then.starts_with(".unwrap_or_else(PoisonError::into_inner)"),
                 "{}: …{}",
