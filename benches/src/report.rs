@@ -308,7 +308,7 @@ writes it in three: 260 instructions where there are a thousand. A histogram of 
 some 450 the digits of a sum that is no whole number, which the floor does not have. The first scrape after series came makes its \
 sheet of them anew: 1,040 instructions a counter, where it took 770 while each series had its labels' text whole. Removing a series and \
 the scrape after it take 1,760, where they took 920.\n\
-- **A packed scrape** takes 42 instructions a counter where none of 10,000 has changed, 688 with 1 % spread over all, 1,407 with 10 \
+- **A packed scrape** takes 40 instructions a counter where none of 10,000 has changed, 688 with 1 % spread over all, 1,410 with 10 \
 % and 1,420 with all; the scrape under the gate counts symbols for a better table as well. Lines are kept by pages of 64 series, and \
 1 % touches nearly half of the pages, 10 % nearly all. With 100,000 counters it takes 0.09, 1.6, 2.4 and 2.4 times the plain \
 scrape's time, where 3 is the target, and 1.02 times the bytes of level 1. Adding to the counters, which lie all over the heap, is \
