@@ -18,6 +18,10 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What is to be sent, and when it was rendered.
 #[derive(Clone)]
 pub(crate) struct Rendered {
+    #[cfg_attr(
+        not(feature = "page"),
+        expect(dead_code, reason = "only viewers of the page share what was rendered")
+    )]
     pub(crate) at: Instant,
     pub(crate) body: Bytes,
 }
