@@ -29,7 +29,7 @@ export function setText(element, text) {
 }
 
 /**
- * Has a word at the end of an element, by which it is told that what is there has ended; an empty one takes it away.
+ * Puts a word at the end of an element, which says that what is there has ended; an empty one takes it away.
  * @param {Element} element
  * @param {string} word
  */
